@@ -1,0 +1,161 @@
+// The objects of the public API: what is wanted (`spec`), what is seen (`status`), and a version to compare and set.
+import { z } from 'zod';
+import { ERROR_CODES } from './errors.ts';
+import { BOOT_ID, IMAGE_NAME, MACHINE_NAME } from './ids.ts';
+
+export const machineIdSchema = z.templateLiteral(['mch_', z.string().regex(/^[a-z2-7]{20}$/)]);
+export const operationIdSchema = z.templateLiteral(['op_', z.string().regex(/^[a-z2-7]{20}$/)]);
+
+export const errorBodySchema = z.object({
+  code: z.enum(ERROR_CODES),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+
+/** Limits of one machine. The upper ends are those of QEMU's q35; what this host has is checked at creation. */
+export const MACHINE_LIMITS = {
+  cpus: { min: 1, max: 64 },
+  /** The lower end is what OVMF, the kernel and the initrd need to come up. */
+  memoryMiB: { min: 192, max: 1024 * 1024 },
+  /** The lower end leaves room for the LUKS2 header and a small file system. */
+  diskMiB: { min: 32, max: 64 * 1024 * 1024 },
+} as const;
+
+export const machineSpecSchema = z.object({
+  image: z.string().regex(IMAGE_NAME),
+  cpus: z.int().min(MACHINE_LIMITS.cpus.min).max(MACHINE_LIMITS.cpus.max),
+  memoryMiB: z.int().min(MACHINE_LIMITS.memoryMiB.min).max(MACHINE_LIMITS.memoryMiB.max),
+  diskMiB: z.int().min(MACHINE_LIMITS.diskMiB.min).max(MACHINE_LIMITS.diskMiB.max),
+  isolation: z.literal('vm'),
+  running: z.boolean(),
+});
+export type MachineSpec = z.infer<typeof machineSpecSchema>;
+
+/** What was asked for and what /proc says of it, for one protection of one running process. */
+export const protectionSchema = z.object({
+  id: z.string(), // e.g. 'vmm.no-new-privs'
+  title: z.string(),
+  state: z.enum(['holds', 'missing', 'unknown']),
+  seen: z.string(), // the value read back, e.g. 'NoNewPrivs: 1'
+  stops: z.string(), // which adversary of the design this stops, e.g. 'A2'
+  hint: z.string().optional(),
+});
+export type Protection = z.infer<typeof protectionSchema>;
+
+export const MACHINE_PHASES = [
+  'creating',
+  'stopped',
+  'starting',
+  'attesting',
+  'running',
+  'refused',
+  'stopping',
+  'failed',
+] as const;
+
+export const machineStatusSchema = z.object({
+  phase: z.enum(MACHINE_PHASES),
+  trust: z.enum(['unknown', 'attested', 'refused', 'quarantined']),
+  /** Sentences that say why the trust or the phase is what it is. */
+  reasons: z.array(z.string()),
+  accelerator: z.enum(['kvm', 'tcg']).optional(),
+  /** Under TCG: 'emulated: no isolation boundary'. */
+  label: z.string().optional(),
+  bootId: z.string().regex(BOOT_ID).optional(),
+  startedAt: z.iso.datetime().optional(),
+  attestedAt: z.iso.datetime().optional(),
+  diskUnlocked: z.boolean(),
+});
+export type MachineStatus = z.infer<typeof machineStatusSchema>;
+
+export const machineSchema = z.object({
+  id: machineIdSchema,
+  tenant: z.string(),
+  name: z.string().regex(MACHINE_NAME),
+  version: z.int(),
+  createdAt: z.iso.datetime(),
+  spec: machineSpecSchema,
+  status: machineStatusSchema,
+});
+export type Machine = z.infer<typeof machineSchema>;
+
+export const createMachineSchema = z.object({
+  name: z.string().optional(),
+  image: z.string(),
+  cpus: z.number().optional(),
+  memoryMiB: z.number().optional(),
+  diskMiB: z.number().optional(),
+  /** Start it once it is made. */
+  start: z.boolean().optional(),
+});
+export type CreateMachine = z.infer<typeof createMachineSchema>;
+
+export const operationSchema = z.object({
+  id: operationIdSchema,
+  kind: z.enum(['machine.create', 'machine.start', 'machine.stop', 'machine.remove', 'image.build']),
+  machine: machineIdSchema.optional(),
+  state: z.enum(['running', 'done', 'failed']),
+  /** What is being done now, for a person. */
+  step: z.string(),
+  /** 0 to 1, where it is known. */
+  fraction: z.number().min(0).max(1).optional(),
+  error: errorBodySchema.optional(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+});
+export type Operation = z.infer<typeof operationSchema>;
+
+export const imageSchema = z.object({
+  name: z.string(),
+  title: z.string(),
+  built: z.boolean(),
+  digest: z.string().optional(),
+  bytes: z.int().optional(),
+  builtAt: z.iso.datetime().optional(),
+});
+export type Image = z.infer<typeof imageSchema>;
+
+/** One line of the audit trail and of the event stream. */
+export const eventSchema = z.object({
+  seq: z.int(),
+  at: z.iso.datetime(),
+  kind: z.string(), // e.g. 'machine.attested'
+  machine: machineIdSchema.optional(),
+  message: z.string(),
+});
+export type Event = z.infer<typeof eventSchema>;
+
+/** One line of `ringwall doctor`. */
+export const findingSchema = z.object({
+  id: z.string(),
+  title: z.string(),
+  state: z.enum(['present', 'missing', 'unknown']),
+  seen: z.string(),
+  meaning: z.string(),
+  hint: z.string().optional(),
+});
+export type Finding = z.infer<typeof findingSchema>;
+
+export const processInfoSchema = z.object({
+  name: z.enum(['ringwalld', 'ringwall-warden', 'ringwall-broker']),
+  state: z.enum(['up', 'down']),
+  pid: z.int().optional(),
+  uid: z.int().optional(),
+  rssBytes: z.int().optional(),
+});
+
+export const hostReportSchema = z.object({
+  findings: z.array(findingSchema),
+  processes: z.array(processInfoSchema),
+});
+export type HostReport = z.infer<typeof hostReportSchema>;
+
+export const machineDetailSchema = z.object({
+  machine: machineSchema,
+  protections: z.array(protectionSchema),
+  /** What was proven at the last accepted boot, as sentences. */
+  proven: z.array(z.string()),
+  /** What is not protected on this host, and why. */
+  notProtected: z.array(z.string()),
+});
+export type MachineDetail = z.infer<typeof machineDetailSchema>;

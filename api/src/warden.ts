@@ -1,0 +1,104 @@
+// The closed set of requests that the warden takes from ringwalld, on a Unix socket that only ringwalld may open.
+// One JSON object a line each way ({"id":1,"request":{...}} → {"id":1,"progress":"…"}* {"id":1,"result":{...}} or
+// {"id":1,"error":{...}}). The two `open-*` requests turn their connection into a raw byte stream once the result line
+// has been sent. No request carries a path, an argument or a command: the warden builds those itself from ids.
+import { z } from 'zod';
+import { BOOT_ID, IMAGE_NAME } from './ids.ts';
+import { findingSchema, MACHINE_LIMITS, machineIdSchema, protectionSchema } from './objects.ts';
+
+/** One request or response line. Larger than any honest one: an EK certificate and a host report are a few KiB. */
+export const WARDEN_LINE_LIMIT_BYTES: number = 1024 * 1024;
+
+export const vmSpecSchema = z.object({
+  image: z.string().regex(IMAGE_NAME),
+  cpus: z.int().min(1).max(MACHINE_LIMITS.cpus.max),
+  memoryMiB: z.int().min(MACHINE_LIMITS.memoryMiB.min).max(MACHINE_LIMITS.memoryMiB.max),
+  diskMiB: z.int().min(MACHINE_LIMITS.diskMiB.min).max(MACHINE_LIMITS.diskMiB.max),
+});
+export type VmSpec = z.infer<typeof vmSpecSchema>;
+
+export const wardenRequestSchema = z.discriminatedUnion('op', [
+  /** Components, protections and limits of this host; `accelerator` is decided by a probe guest. */
+  z.object({ op: z.literal('host-report') }),
+  /** Memory, disk and cpus that a new machine could have. */
+  z.object({ op: z.literal('host-capacity') }),
+  /** Which images can be built, and which are. */
+  z.object({ op: z.literal('list-images') }),
+  /** Builds an image by name (progress lines), or returns at once where it is there. */
+  z.object({ op: z.literal('build-image'), image: z.string().regex(IMAGE_NAME), rebuild: z.boolean().optional() }),
+  /** Makes the disk file and the vTPM (EK certificate from this host's CA). Idempotent by id. */
+  z.object({ op: z.literal('create-machine'), machine: machineIdSchema, spec: vmSpecSchema }),
+  /** Starts TPM and VMM. `brokerKey`: the broker's P-256 public key, X and Y as 128 hex digits, for the command line. */
+  z.object({
+    op: z.literal('start-machine'),
+    machine: machineIdSchema,
+    boot: z.string().regex(BOOT_ID),
+    brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
+  }),
+  /** Asks the guest to power down, then ends VMM and TPM; all that was made at start is removed. */
+  z.object({ op: z.literal('stop-machine'), machine: machineIdSchema, graceMs: z.int().min(0).max(120_000) }),
+  /** Removes everything of a stopped machine. Idempotent. */
+  z.object({ op: z.literal('remove-machine'), machine: machineIdSchema }),
+  /** What runs now, seen from /proc and QMP: also how machines are adopted after a restart. */
+  z.object({ op: z.literal('list-machines') }),
+  /** Which protections hold for this machine's processes, read back from /proc. */
+  z.object({ op: z.literal('read-protections'), machine: machineIdSchema }),
+  /** The last `bytes` of the serial console's log. */
+  z.object({
+    op: z.literal('read-console'),
+    machine: machineIdSchema,
+    bytes: z
+      .int()
+      .min(1)
+      .max(512 * 1024),
+  }),
+  /** Turns this connection into the serial console. */
+  z.object({ op: z.literal('open-console'), machine: machineIdSchema }),
+  /** Turns this connection into the guest's attestation port. */
+  z.object({ op: z.literal('open-attest-port'), machine: machineIdSchema }),
+]);
+export type WardenRequest = z.infer<typeof wardenRequestSchema>;
+export type WardenOp = WardenRequest['op'];
+
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** The expected measurements of one image on this host's firmware, as predicted from the artefacts. */
+export const wardenImageSchema = z.object({
+  name: z.string(),
+  title: z.string(),
+  built: z.boolean(),
+  digest: sha256Hex.optional(),
+  bytes: z.int().optional(),
+  builtAt: z.string().optional(),
+});
+
+export const runningMachineSchema = z.object({
+  machine: machineIdSchema,
+  boot: z.string().regex(BOOT_ID),
+  state: z.enum(['running', 'paused', 'tpm-dead', 'vmm-dead']),
+  accelerator: z.enum(['kvm', 'tcg']),
+  startedAt: z.iso.datetime(),
+  vmmPid: z.int(),
+  tpmPid: z.int(),
+});
+export type RunningMachine = z.infer<typeof runningMachineSchema>;
+
+export const wardenResponseSchemas = {
+  'host-report': z.object({ findings: z.array(findingSchema), accelerator: z.enum(['kvm', 'tcg']) }),
+  'host-capacity': z.object({ cpus: z.int(), memoryMiB: z.int(), diskMiB: z.int() }),
+  'list-images': z.object({ images: z.array(wardenImageSchema) }),
+  'build-image': z.object({ image: wardenImageSchema }),
+  /** `ekCertificate` DER and `vtpmCa` (the CA's certificates, DER) in base64. */
+  'create-machine': z.object({ ekCertificate: z.base64(), vtpmCa: z.array(z.base64()) }),
+  /** `reference`: ReferenceValues of lib/evidence for exactly this boot set, as JSON. */
+  'start-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
+  'stop-machine': z.object({ graceful: z.boolean() }),
+  'remove-machine': z.object({}),
+  'list-machines': z.object({ machines: z.array(runningMachineSchema), existing: z.array(machineIdSchema) }),
+  'read-protections': z.object({ protections: z.array(protectionSchema) }),
+  'read-console': z.object({ text: z.base64() }),
+  'open-console': z.object({}),
+  'open-attest-port': z.object({}),
+} as const satisfies Record<WardenOp, z.ZodType>;
+
+export type WardenResponse<Op extends WardenOp> = z.infer<(typeof wardenResponseSchemas)[Op]>;

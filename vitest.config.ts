@@ -1,0 +1,32 @@
+// Two projects: `unit` decides in seconds and touches nothing but temporary files; `real` starts real components.
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+const config: ViteUserConfig = defineConfig({
+  resolve: { conditions: ['ringwall-source', 'node', 'import', 'default'] },
+  ssr: { resolve: { conditions: ['ringwall-source', 'node', 'import', 'default'] } },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{lib,host,control,api,apps,testkit,drills,tools}/**/*.test.ts', 'tests/house/**/*.test.ts'],
+          exclude: ['**/*.real.test.ts', '**/node_modules/**', '**/dist/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['**/*.real.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
+
+export default config;
