@@ -1,0 +1,89 @@
+// The layer map of the house: which room may import which, and why. tests/house/imports.test.ts holds the code to it.
+
+export interface Layer {
+  /** The folder this rule is for, from the repository root; the longest match wins. */
+  readonly folder: string;
+  /** Rooms of this repository that may be imported, as folders. Imports inside `folder` itself are always allowed. */
+  readonly mayImport: readonly string[];
+  /** Which Node built-ins may be imported: all, none, or those named. */
+  readonly node: 'all' | readonly string[];
+  readonly why: string;
+}
+
+const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence'] as const;
+
+export const LAYERS: readonly Layer[] = [
+  { folder: 'lib/bytes', mayImport: [], node: [], why: 'runs in a browser, depends on nothing' },
+  {
+    folder: 'lib/tpm',
+    mayImport: ['lib/bytes'],
+    node: [],
+    why: 'runs in a browser: the judgement must be repeatable anywhere',
+  },
+  {
+    folder: 'lib/evidence',
+    mayImport: ['lib/bytes', 'lib/tpm'],
+    node: [],
+    why: 'runs in a browser: the judgement must be repeatable anywhere',
+  },
+  { folder: 'api', mayImport: [], node: [], why: 'schemas and codes that both ends share; no logic, no effects' },
+  { folder: 'host', mayImport: [...LIBS, 'api'], node: 'all', why: 'effects; decides nothing about machines' },
+  {
+    folder: 'control',
+    mayImport: [...LIBS, 'api', 'host'],
+    node: 'all',
+    why: 'decisions and state; effects are passed in',
+  },
+  {
+    folder: 'apps/cli',
+    mayImport: ['lib/bytes', 'lib/tpm', 'lib/evidence', 'api', 'drills'],
+    node: 'all',
+    why: 'only a client of the API',
+  },
+  { folder: 'apps/daemon', mayImport: [...LIBS, 'api', 'host', 'control'], node: 'all', why: 'wiring' },
+  { folder: 'apps/warden', mayImport: [...LIBS, 'api', 'host', 'control'], node: 'all', why: 'wiring' },
+  {
+    folder: 'apps/broker',
+    mayImport: [...LIBS, 'api', 'control'],
+    node: 'all',
+    why: 'wiring; a broker touches no host component',
+  },
+  { folder: 'apps/imagebuilder', mayImport: [...LIBS, 'api', 'host'], node: 'all', why: 'wiring' },
+  {
+    folder: 'testkit',
+    mayImport: [...LIBS, 'api', 'host', 'control'],
+    node: 'all',
+    why: 'starts a whole Ringwall for tests and drills',
+  },
+  {
+    folder: 'drills',
+    mayImport: [...LIBS, 'api', 'host', 'control', 'testkit'],
+    node: 'all',
+    why: 'attacks use whatever an attacker could',
+  },
+  {
+    folder: 'tests',
+    mayImport: [...LIBS, 'api', 'host', 'control', 'testkit', 'drills'],
+    node: 'all',
+    why: 'tests of the whole',
+  },
+  {
+    folder: 'bench',
+    mayImport: [...LIBS, 'api', 'host', 'control', 'testkit'],
+    node: 'all',
+    why: 'measures the whole',
+  },
+  { folder: 'tools', mayImport: [...LIBS, 'api', 'host', 'drills'], node: 'all', why: 'builds and generates' },
+  { folder: 'examples', mayImport: [...LIBS], node: 'all', why: 'what a user of the packages would write' },
+];
+
+/** One folder alone starts processes, so that argv, environment and limits of every child are decided in one place. */
+export const ONLY_SPAWNERS: readonly string[] = [
+  'host/exec',
+  'apps/cli',
+  'tools',
+  'testkit',
+  'drills',
+  'tests',
+  'bench',
+];
