@@ -1,0 +1,7 @@
+// The public names of @ringwall/bytes.
+
+export { concatBytes, equalBytes, unshared, utf8 } from './byte-strings.ts';
+export { Cursor } from './cursor.ts';
+export { fromHex, toHex } from './hex.ts';
+export { PARSE_ERROR_CODES, ParseError, type ParseErrorCode } from './parse-error.ts';
+export { Writer } from './writer.ts';
