@@ -21,6 +21,9 @@ export const MACHINE_LIMITS = {
   diskMiB: { min: 32, max: 64 * 1024 * 1024 },
 } as const;
 
+/** What a machine gets where its creator names nothing. The disk file is sparse. */
+export const MACHINE_DEFAULTS = { cpus: 1, memoryMiB: 512, diskMiB: 1024 } as const;
+
 export const machineSpecSchema = z.object({
   image: z.string().regex(IMAGE_NAME),
   cpus: z.int().min(MACHINE_LIMITS.cpus.min).max(MACHINE_LIMITS.cpus.max),

@@ -94,7 +94,12 @@ export const wardenResponseSchemas = {
   'start-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),
-  'list-machines': z.object({ machines: z.array(runningMachineSchema), existing: z.array(machineIdSchema) }),
+  /** `pid`: the warden's own. */
+  'list-machines': z.object({
+    pid: z.int().optional(),
+    machines: z.array(runningMachineSchema),
+    existing: z.array(machineIdSchema),
+  }),
   'read-protections': z.object({ protections: z.array(protectionSchema) }),
   'read-console': z.object({ text: z.base64() }),
   'open-console': z.object({}),

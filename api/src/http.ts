@@ -1,0 +1,306 @@
+// The REST contract of ringwalld as data: one entry a route, with its path, what it takes and what it answers. The
+// daemon makes its routes and its OpenAPI document from this table, the CLI its requests; neither writes a path itself.
+//
+// It is served on a Unix socket, as JSON. An error is any status of 400 or more with `{ "error": ErrorBody }`.
+// Long work answers 202 with an operation; follow it at `operationEvents` until its state is not `running`.
+import { z } from 'zod';
+import type { ErrorCode } from './errors.ts';
+import { IMAGE_NAME } from './ids.ts';
+import {
+  createMachineSchema,
+  errorBodySchema,
+  eventSchema,
+  hostReportSchema,
+  imageSchema,
+  machineDetailSchema,
+  machineSchema,
+  operationIdSchema,
+  operationSchema,
+  processInfoSchema,
+} from './objects.ts';
+
+/** A request body. The largest honest one, CreateMachine, is below 1 KiB. */
+export const HTTP_BODY_LIMIT_BYTES: number = 64 * 1024;
+
+/** What `logs` answers at most, and what it answers when it is not asked for a number. As the warden's limit. */
+export const LOGS_LIMIT_BYTES: number = 512 * 1024;
+export const LOGS_DEFAULT_BYTES: number = 64 * 1024;
+
+/** The protocol that the console's connection is upgraded to: raw bytes both ways. They come from the guest. */
+export const CONSOLE_PROTOCOL = 'ringwall-console';
+
+/** A running operation's stream says something at least this often, changed or not. */
+export const OPERATION_EVENT_INTERVAL_MS = 1000;
+
+export const HTTP_STATUS_OF_ERROR = {
+  'bad-request': 400,
+  'not-found': 404,
+  'name-taken': 409,
+  'name-invalid': 400,
+  'spec-invalid': 400,
+  'image-unknown': 404,
+  'image-failed': 500,
+  'host-lacks': 503,
+  'host-full': 507,
+  conflict: 409,
+  'tpm-failed': 500,
+  'vmm-failed': 500,
+  'guest-silent': 504,
+  'attestation-refused': 403,
+  'warden-unavailable': 503,
+  'broker-unavailable': 503,
+  'daemon-unavailable': 503,
+  'proof-invalid': 422,
+  timeout: 504,
+  'too-large': 413,
+  unauthorized: 403,
+  internal: 500,
+} as const satisfies Record<ErrorCode, number>;
+
+export const errorAnswerSchema = z.object({ error: errorBodySchema });
+export type ErrorAnswer = z.infer<typeof errorAnswerSchema>;
+
+export const healthSchema = z.object({
+  version: z.string(),
+  /** Always all three, in the order daemon, warden, broker. */
+  processes: z.array(processInfoSchema),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+export const imageListSchema = z.object({ images: z.array(imageSchema) });
+export type ImageList = z.infer<typeof imageListSchema>;
+
+export const machineListSchema = z.object({ machines: z.array(machineSchema) });
+export type MachineList = z.infer<typeof machineListSchema>;
+
+/** What work was accepted. The operation's `machine` says which machine it is about. */
+export const acceptedSchema = z.object({ operation: operationSchema });
+export type Accepted = z.infer<typeof acceptedSchema>;
+
+export const createdMachineSchema = z.object({ machine: machineSchema, operation: operationSchema });
+export type CreatedMachine = z.infer<typeof createdMachineSchema>;
+
+/** The end of the serial console's log. Guest bytes: hostile to a terminal until they are cleaned. */
+export const logsSchema = z.object({ text: z.base64() });
+export type Logs = z.infer<typeof logsSchema>;
+
+/** The proof bundle as the broker signed it; `parseProof` of @ringwall/evidence reads it. */
+export const proofSchema = z.record(z.string(), z.unknown());
+
+export const createMachineBodySchema = z.strictObject(createMachineSchema.shape);
+export const buildImageBodySchema = z.strictObject({ rebuild: z.boolean().optional() });
+export type BuildImage = z.infer<typeof buildImageBodySchema>;
+export const stopMachineBodySchema = z.strictObject({
+  /** How long the guest may take to power down before it is ended. */
+  graceMs: z.int().min(0).max(120_000).optional(),
+});
+export type StopMachine = z.infer<typeof stopMachineBodySchema>;
+
+/** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
+const machineParams = z.object({ machine: z.string().min(1).max(128) });
+const imageParams = z.object({ image: z.string().regex(IMAGE_NAME) });
+const operationParams = z.object({ operation: operationIdSchema });
+
+/** The version the caller last saw: `3` or `"3"`. The request is refused as `conflict` where it has moved on. */
+const ifMatchHeaders = z.object({
+  'if-match': z
+    .string()
+    .regex(/^"?\d{1,15}"?$/)
+    .optional(),
+});
+
+const decimal = z.string().regex(/^\d{1,15}$/);
+
+export interface HttpRoute {
+  readonly method: 'get' | 'post' | 'delete';
+  /** With `{param}` as in OpenAPI. */
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly headers?: z.ZodObject;
+  /** A JSON body. Optional unless `bodyRequired`. Unknown fields are refused. */
+  readonly body?: z.ZodObject;
+  readonly bodyRequired?: true;
+  readonly status: 200 | 101 | 202;
+  /** The JSON answer; of a stream, what each event's data is. Absent for a raw stream. */
+  readonly response?: z.ZodType;
+  /** `events`: text/event-stream, `data:` is one line of JSON. `upgrade`: raw bytes once upgraded. */
+  readonly stream?: 'events' | 'upgrade';
+  readonly errors: readonly ErrorCode[];
+}
+
+export const HTTP_ROUTES = {
+  health: {
+    method: 'get',
+    path: '/v1/health',
+    summary: 'Says that ringwalld answers, and which of the three processes are up',
+    status: 200,
+    response: healthSchema,
+    errors: [],
+  },
+  host: {
+    method: 'get',
+    path: '/v1/host',
+    summary: 'Every protection of this host: present, missing, what that means, how to get it',
+    status: 200,
+    response: hostReportSchema,
+    errors: ['warden-unavailable'],
+  },
+  listImages: {
+    method: 'get',
+    path: '/v1/images',
+    summary: 'The images that can be built, and which are',
+    status: 200,
+    response: imageListSchema,
+    errors: ['warden-unavailable'],
+  },
+  buildImage: {
+    method: 'post',
+    path: '/v1/images/{image}/build',
+    summary: 'Builds an image, unless it is there',
+    params: imageParams,
+    body: buildImageBodySchema,
+    status: 202,
+    response: acceptedSchema,
+    errors: ['bad-request', 'image-unknown', 'warden-unavailable'],
+  },
+  listMachines: {
+    method: 'get',
+    path: '/v1/machines',
+    summary: 'All machines, by name',
+    query: z.strictObject({ name: z.string().max(128).optional() }),
+    status: 200,
+    response: machineListSchema,
+    errors: ['bad-request'],
+  },
+  createMachine: {
+    method: 'post',
+    path: '/v1/machines',
+    summary: 'Makes a machine, its disk and its TPM; builds the image first where it is missing; starts it if asked to',
+    body: createMachineBodySchema,
+    bodyRequired: true,
+    status: 202,
+    response: createdMachineSchema,
+    errors: [
+      'bad-request',
+      'name-invalid',
+      'name-taken',
+      'spec-invalid',
+      'image-unknown',
+      'host-full',
+      'too-large',
+      'warden-unavailable',
+    ],
+  },
+  showMachine: {
+    method: 'get',
+    path: '/v1/machines/{machine}',
+    summary: 'One machine: which protections hold, what was proven, and what is not protected',
+    params: machineParams,
+    status: 200,
+    response: machineDetailSchema,
+    errors: ['name-invalid', 'not-found'],
+  },
+  startMachine: {
+    method: 'post',
+    path: '/v1/machines/{machine}/start',
+    summary: 'Starts a machine; done once it is attested and its disk is unlocked',
+    params: machineParams,
+    headers: ifMatchHeaders,
+    status: 202,
+    response: acceptedSchema,
+    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict'],
+  },
+  stopMachine: {
+    method: 'post',
+    path: '/v1/machines/{machine}/stop',
+    summary: 'Asks the guest to power down, then ends it',
+    params: machineParams,
+    headers: ifMatchHeaders,
+    body: stopMachineBodySchema,
+    status: 202,
+    response: acceptedSchema,
+    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict'],
+  },
+  removeMachine: {
+    method: 'delete',
+    path: '/v1/machines/{machine}',
+    summary: 'Removes a stopped machine, its disk, its TPM and its key; with force=true a running one too',
+    params: machineParams,
+    query: z.strictObject({ force: z.enum(['true', 'false']).optional() }),
+    headers: ifMatchHeaders,
+    status: 202,
+    response: acceptedSchema,
+    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict'],
+  },
+  machineLogs: {
+    method: 'get',
+    path: '/v1/machines/{machine}/logs',
+    summary: 'The last bytes of the serial console',
+    params: machineParams,
+    query: z.strictObject({ bytes: decimal.optional() }),
+    status: 200,
+    response: logsSchema,
+    errors: ['bad-request', 'name-invalid', 'not-found', 'warden-unavailable'],
+  },
+  machineProof: {
+    method: 'get',
+    path: '/v1/machines/{machine}/proof',
+    summary: 'The proof bundle of the last accepted (or else refused) boot',
+    params: machineParams,
+    status: 200,
+    response: proofSchema,
+    errors: ['name-invalid', 'not-found', 'broker-unavailable'],
+  },
+  machineConsole: {
+    method: 'get',
+    path: '/v1/machines/{machine}/console',
+    summary: 'The serial console: ask with `Connection: Upgrade` and `Upgrade: ringwall-console`, then raw bytes',
+    params: machineParams,
+    status: 101,
+    stream: 'upgrade',
+    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict', 'warden-unavailable'],
+  },
+  showOperation: {
+    method: 'get',
+    path: '/v1/operations/{operation}',
+    summary: 'How far an operation is',
+    params: operationParams,
+    status: 200,
+    response: operationSchema,
+    errors: ['bad-request', 'not-found'],
+  },
+  operationEvents: {
+    method: 'get',
+    path: '/v1/operations/{operation}/events',
+    summary: 'The operation now and at each change, at least every second (`event: operation`); ends when it has ended',
+    params: operationParams,
+    status: 200,
+    response: operationSchema,
+    stream: 'events',
+    errors: ['bad-request', 'not-found'],
+  },
+  events: {
+    method: 'get',
+    path: '/v1/events',
+    summary:
+      'The audit trail after `since` (or after Last-Event-ID), then what happens (`event: audit`, `id:` its seq)',
+    query: z.strictObject({ since: decimal.optional() }),
+    headers: z.object({ 'last-event-id': decimal.optional() }),
+    status: 200,
+    response: eventSchema,
+    stream: 'events',
+    errors: ['bad-request'],
+  },
+} as const satisfies Record<string, HttpRoute>;
+
+export type HttpRouteName = keyof typeof HTTP_ROUTES;
+
+/** Where the generated OpenAPI document is served. */
+export const OPENAPI_PATH = '/openapi.json';
+
+/** A route's path with its parameters filled in. Each stays one segment, whatever it holds. */
+export function pathOf(path: string, params: Readonly<Record<string, string>> = {}): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+}
