@@ -1,0 +1,141 @@
+// One Ringwall of its own: state and run directory made for it, its three processes started and ended with it, driven
+// through the same command line that a user types.
+import { spawn } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { join, resolve } from 'node:path';
+import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDetail } from '@ringwall/api';
+import { z } from 'zod';
+import { GuestConsole } from './console.ts';
+
+/** The slowest command is a first boot under emulation on two busy cores. */
+const COMMAND_TIMEOUT_MS = 300_000;
+const DEFAULT_IMAGES = '/var/lib/ringwall/images';
+
+const machineNames = z.object({ machines: z.array(z.object({ name: z.string() })) });
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface InstanceOptions {
+  /** Where state and run directory are made. It must be reachable by other users: not under a private home. */
+  readonly parent?: string;
+  /** Argv that starts the command line; the bundle of this checkout by default. */
+  readonly command?: readonly string[];
+  /** A directory of built images to copy, so that each instance need not build its own. */
+  readonly images?: string;
+}
+
+/** Where this checkout's bundled command line is. */
+export const BUNDLED_COMMAND: readonly string[] = [
+  process.execPath,
+  resolve(import.meta.dirname, '../dist/ringwall.mjs'),
+];
+
+export class Instance implements AsyncDisposable {
+  readonly directory: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly #command: readonly string[];
+
+  private constructor(directory: string, command: readonly string[]) {
+    this.directory = directory;
+    this.stateDir = join(directory, 'state');
+    this.runDir = join(directory, 'run');
+    this.#command = command;
+  }
+
+  /** Makes the directories and starts the three processes. */
+  static async start(options: InstanceOptions = {}): Promise<Instance> {
+    const directory = mkdtempSync(join(options.parent ?? '/var/tmp', 'ringwall-'));
+    const instance = new Instance(directory, options.command ?? BUNDLED_COMMAND);
+    chmodSync(directory, 0o755);
+    mkdirSync(instance.stateDir, { mode: 0o755 });
+    mkdirSync(instance.runDir, { mode: 0o755 });
+    const images = options.images ?? DEFAULT_IMAGES;
+    if (existsSync(images))
+      cpSync(images, join(instance.stateDir, 'images'), { recursive: true, preserveTimestamps: true });
+    await instance.ok('ls', '--json');
+    return instance;
+  }
+
+  get environment(): Record<string, string> {
+    return {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: process.env['HOME'] ?? '/root',
+      RINGWALL_STATE: this.stateDir,
+      RINGWALL_RUN: this.runDir,
+      NO_COLOR: '1',
+    };
+  }
+
+  /** Runs one command line to its end. Never throws for an exit code. */
+  cli(...args: readonly string[]): Promise<CommandResult> {
+    const [file = '', ...rest] = this.#command;
+    const child = spawn(file, [...rest, ...args], { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_TIMEOUT_MS);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    return new Promise((done, fail) => {
+      child.once('error', fail);
+      child.once('close', (code) => {
+        clearTimeout(timer);
+        done({ code: code ?? 128, stdout, stderr });
+      });
+    });
+  }
+
+  /** As `cli`, but an exit code other than 0 is an error that carries what was printed. */
+  async ok(...args: readonly string[]): Promise<string> {
+    const result = await this.cli(...args);
+    if (result.code !== 0)
+      throw new Error(`ringwall ${args.join(' ')}: exit ${result.code}\n${result.stderr}${result.stdout}`);
+    return result.stdout;
+  }
+
+  async show(name: string): Promise<MachineDetail> {
+    return machineDetailSchema.parse(JSON.parse(await this.ok('show', name, '--json')));
+  }
+
+  async host(): Promise<HostReport> {
+    return hostReportSchema.parse(await this.api('GET', '/v1/host'));
+  }
+
+  /** One request to the API, past the command line. */
+  api(method: string, path: string, body?: unknown): Promise<unknown> {
+    return new Promise((done, fail) => {
+      const call = request({ socketPath: join(this.runDir, 'api.sock'), method, path }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => {
+          const value: unknown = text === '' ? undefined : JSON.parse(text);
+          if ((response.statusCode ?? 500) >= 400) fail(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
+          else done(value);
+        });
+      });
+      call.on('error', fail);
+      if (body !== undefined) call.setHeader('content-type', 'application/json').write(JSON.stringify(body));
+      call.end();
+    });
+  }
+
+  openConsole(name: string): Promise<GuestConsole> {
+    return GuestConsole.open(join(this.runDir, 'api.sock'), name);
+  }
+
+  /** Ends machines and processes and removes everything that was made. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const list = await this.cli('ls', '--json');
+    if (list.code === 0) {
+      const { machines } = machineNames.parse(JSON.parse(list.stdout));
+      for (const { name } of machines) await this.cli('rm', '--force', name);
+    }
+    await this.cli('down');
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
