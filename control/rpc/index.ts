@@ -1,0 +1,14 @@
+// The public names of @ringwall/control/rpc: JSON requests in lines over Unix sockets, between Ringwall's processes.
+export { LineClient, type CallOptions, type ClientOptions } from './client.ts';
+export { LineError, LineSplitter } from './lines.ts';
+export { parseStrict, quoted, type Parsed, type Schema, type SchemaOutput } from './schema.ts';
+export {
+  DEFAULT_RPC_LIMITS,
+  serveLines,
+  SOCKET_PATH_LIMIT_BYTES,
+  type CallContext,
+  type LineServer,
+  type Progress,
+  type RpcLimits,
+  type ServeOptions,
+} from './server.ts';
