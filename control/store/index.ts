@@ -1,0 +1,2 @@
+// The public names of control/store.
+export { type BootRecord, EVENTS_PAGE, type MachineChange, type NewEvent, Store } from './store.ts';

@@ -1,0 +1,316 @@
+// What the daemon remembers: machines, operations, the audit trail. Each method is one transaction; a crash leaves the
+// state before it or the state after it. A machine is changed by compare-and-set of its version.
+import {
+  type Event,
+  eventSchema,
+  type Machine,
+  type MachineId,
+  machineSchema,
+  type MachineSpec,
+  type MachineStatus,
+  type Operation,
+  type OperationId,
+  operationSchema,
+  RingwallError,
+} from '@ringwall/api';
+import { Kysely, type Selectable, type Transaction } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { migrations, type Tables } from './schema.ts';
+import { isUniqueViolation, openSqliteDialect } from './sqlite.ts';
+
+/** What one `listEvents` answers at most; the caller asks again after the last one. */
+export const EVENTS_PAGE = 500;
+
+/** An event before it has a place in the trail. */
+export interface NewEvent {
+  readonly kind: string;
+  readonly machine?: MachineId;
+  readonly message: string;
+}
+
+export interface MachineChange {
+  readonly spec?: MachineSpec;
+  readonly status?: MachineStatus;
+}
+
+export interface BootRecord {
+  readonly boot: string;
+  readonly reference: unknown;
+}
+
+export class Store {
+  readonly #db: Kysely<Tables>;
+  readonly #watchers: Set<(event: Event) => void> = new Set();
+
+  private constructor(db: Kysely<Tables>) {
+    this.#db = db;
+  }
+
+  static async open(path: string): Promise<Store> {
+    const db = new Kysely<Tables>({ dialect: openSqliteDialect(path) });
+    const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
+    if (error === undefined) return new Store(db);
+    await db.destroy();
+    if (error instanceof RingwallError) throw error;
+    throw new RingwallError('internal', `the store ${path} cannot be brought to this version of ringwall`, {
+      hint: 'it was written by a newer one: install that one again',
+      cause: error,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#db.destroy();
+  }
+
+  async listMachines(filter: { readonly name?: string } = {}): Promise<Machine[]> {
+    let query = this.#db.selectFrom('machines').selectAll().orderBy('name');
+    if (filter.name !== undefined) query = query.where('name', '=', filter.name);
+    return (await query.execute()).map(parseMachine);
+  }
+
+  async findMachine(idOrName: string): Promise<Machine | undefined> {
+    const column = idOrName.startsWith('mch_') ? 'id' : 'name';
+    const row = await this.#db.selectFrom('machines').selectAll().where(column, '=', idOrName).executeTakeFirst();
+    return row === undefined ? undefined : parseMachine(row);
+  }
+
+  /** Adds a machine together with the operation that makes it. */
+  async insertMachine(machine: Machine, operation: Operation, request: unknown, event: NewEvent): Promise<void> {
+    try {
+      await this.#transact(event, async (trx) => {
+        await trx
+          .insertInto('machines')
+          .values({
+            id: machine.id,
+            tenant: machine.tenant,
+            name: machine.name,
+            version: machine.version,
+            created_at: machine.createdAt,
+            spec: JSON.stringify(machine.spec),
+            status: JSON.stringify(machine.status),
+          })
+          .execute();
+        await insertOperation(trx, operation, request);
+      });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new RingwallError('name-taken', `there is a machine named ${machine.name} already`, {
+        hint: 'choose another name, or remove that machine first',
+        cause: error,
+      });
+    }
+  }
+
+  /** Writes the change if the machine still has this version, and answers the machine with its new one. */
+  async updateMachine(id: MachineId, version: number, change: MachineChange, event?: NewEvent): Promise<Machine> {
+    return this.#transact(event, async (trx) => {
+      const row = await trx
+        .updateTable('machines')
+        .set({
+          version: version + 1,
+          ...(change.spec === undefined ? {} : { spec: JSON.stringify(change.spec) }),
+          ...(change.status === undefined ? {} : { status: JSON.stringify(change.status) }),
+        })
+        .where('id', '=', id)
+        .where('version', '=', version)
+        .returningAll()
+        .executeTakeFirst();
+      if (row !== undefined) return parseMachine(row);
+      throw new RingwallError('conflict', `the machine is no longer at version ${String(version)}`, {
+        hint: 'look at it again, and repeat the request if it is still wanted',
+      });
+    });
+  }
+
+  async deleteMachine(id: MachineId, event: NewEvent): Promise<void> {
+    await this.#transact(event, async (trx) => {
+      await trx.deleteFrom('machines').where('id', '=', id).execute();
+      await trx.deleteFrom('boots').where('machine', '=', id).execute();
+    });
+  }
+
+  async insertOperation(operation: Operation, request: unknown): Promise<void> {
+    await this.#transact(undefined, (trx) => insertOperation(trx, operation, request));
+  }
+
+  /** Progress lives in memory: only the beginning and the end of an operation are written. */
+  async finishOperation(operation: Operation): Promise<void> {
+    await this.#db
+      .updateTable('operations')
+      .set({
+        state: operation.state,
+        step: operation.step,
+        error: operation.error === undefined ? null : JSON.stringify(operation.error),
+        updated_at: operation.updatedAt,
+      })
+      .where('id', '=', operation.id)
+      .execute();
+  }
+
+  async findOperation(id: OperationId): Promise<Operation | undefined> {
+    const row = await this.#db.selectFrom('operations').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? undefined : parseOperation(row);
+  }
+
+  /** The operations that had not ended, oldest first, each with what was asked for. */
+  async listRunningOperations(): Promise<{ operation: Operation; request: unknown }[]> {
+    const rows = await this.#db
+      .selectFrom('operations')
+      .selectAll()
+      .where('state', '=', 'running')
+      .orderBy('created_at')
+      .execute();
+    return rows.map((row) => ({ operation: parseOperation(row), request: JSON.parse(row.request) as unknown }));
+  }
+
+  /** Forgets operations that ended before then; the audit trail keeps what they did. */
+  async pruneOperations(before: Date): Promise<void> {
+    await this.#db
+      .deleteFrom('operations')
+      .where('state', '!=', 'running')
+      .where('updated_at', '<', before.toISOString())
+      .execute();
+  }
+
+  async appendEvent(event: NewEvent): Promise<void> {
+    await this.#transact(event, () => Promise.resolve());
+  }
+
+  async listEvents(since: number): Promise<Event[]> {
+    const rows = await this.#db
+      .selectFrom('events')
+      .selectAll()
+      .where('seq', '>', since)
+      .orderBy('seq')
+      .limit(EVENTS_PAGE)
+      .execute();
+    return rows.map(parseEvent);
+  }
+
+  /** Calls for each event once it is committed. Dispose to stop. */
+  watchEvents(watcher: (event: Event) => void): Disposable {
+    this.#watchers.add(watcher);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
+  }
+
+  async saveBoot(machine: MachineId, record: BootRecord): Promise<void> {
+    const values = { machine, boot: record.boot, reference: JSON.stringify(record.reference) };
+    await this.#db
+      .insertInto('boots')
+      .values(values)
+      .onConflict((conflict) => conflict.column('machine').doUpdateSet(values))
+      .execute();
+  }
+
+  async findBoot(machine: MachineId): Promise<BootRecord | undefined> {
+    const row = await this.#db.selectFrom('boots').selectAll().where('machine', '=', machine).executeTakeFirst();
+    return row === undefined ? undefined : { boot: row.boot, reference: JSON.parse(row.reference) as unknown };
+  }
+
+  async deleteBoot(machine: MachineId): Promise<void> {
+    await this.#db.deleteFrom('boots').where('machine', '=', machine).execute();
+  }
+
+  async saveBootTime(image: string, accelerator: string, milliseconds: number): Promise<void> {
+    const values = { image, accelerator, milliseconds: Math.round(milliseconds) };
+    await this.#db
+      .insertInto('boot_times')
+      .values(values)
+      .onConflict((conflict) => conflict.columns(['image', 'accelerator']).doUpdateSet(values))
+      .execute();
+  }
+
+  async findBootTime(image: string, accelerator: string): Promise<number | undefined> {
+    const row = await this.#db
+      .selectFrom('boot_times')
+      .select('milliseconds')
+      .where('image', '=', image)
+      .where('accelerator', '=', accelerator)
+      .executeTakeFirst();
+    return row?.milliseconds;
+  }
+
+  async saveFact(name: string, value: string): Promise<void> {
+    await this.#db
+      .insertInto('facts')
+      .values({ name, value })
+      .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+      .execute();
+  }
+
+  async findFact(name: string): Promise<string | undefined> {
+    const row = await this.#db.selectFrom('facts').select('value').where('name', '=', name).executeTakeFirst();
+    return row?.value;
+  }
+
+  /** One transaction that also writes the event; watchers hear of it only when it is on the disk. */
+  async #transact<T>(event: NewEvent | undefined, body: (trx: Transaction<Tables>) => Promise<T>): Promise<T> {
+    const { result, written } = await this.#db.transaction().execute(async (trx) => ({
+      result: await body(trx),
+      written: event === undefined ? undefined : await insertEvent(trx, event),
+    }));
+    if (written !== undefined) for (const watcher of this.#watchers) watcher(written);
+    return result;
+  }
+}
+
+async function insertOperation(trx: Transaction<Tables>, operation: Operation, request: unknown): Promise<void> {
+  await trx
+    .insertInto('operations')
+    .values({
+      id: operation.id,
+      kind: operation.kind,
+      machine: operation.machine ?? null,
+      state: operation.state,
+      step: operation.step,
+      error: null,
+      request: JSON.stringify(request),
+      created_at: operation.createdAt,
+      updated_at: operation.updatedAt,
+    })
+    .execute();
+}
+
+async function insertEvent(trx: Transaction<Tables>, event: NewEvent): Promise<Event> {
+  const row = await trx
+    .insertInto('events')
+    .values({
+      at: new Date().toISOString(),
+      kind: event.kind,
+      machine: event.machine ?? null,
+      message: event.message,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return parseEvent(row);
+}
+
+function parseMachine(row: Selectable<Tables['machines']>): Machine {
+  return machineSchema.parse({
+    id: row.id,
+    tenant: row.tenant,
+    name: row.name,
+    version: row.version,
+    createdAt: row.created_at,
+    spec: JSON.parse(row.spec) as unknown,
+    status: JSON.parse(row.status) as unknown,
+  });
+}
+
+function parseOperation(row: Selectable<Tables['operations']>): Operation {
+  return operationSchema.parse({
+    id: row.id,
+    kind: row.kind,
+    ...(row.machine === null ? {} : { machine: row.machine }),
+    state: row.state,
+    step: row.step,
+    ...(row.error === null ? {} : { error: JSON.parse(row.error) as unknown }),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  });
+}
+
+function parseEvent(row: Selectable<Tables['events']>): Event {
+  const { seq, at, kind, machine, message } = row;
+  return eventSchema.parse({ seq, at, kind, message, ...(machine === null ? {} : { machine }) });
+}
