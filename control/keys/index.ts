@@ -1,0 +1,4 @@
+// The public names of @ringwall/control/keys: secrets in memory, the root key, and keys wrapped under it.
+export { openRootKey } from './root-key.ts';
+export { Secret } from './secret.ts';
+export { ROOT_KEY_BYTES, unwrapKey, wrapKey, WRAPPED_LIMIT_BYTES, type KeyIdentity } from './wrapped-key.ts';
