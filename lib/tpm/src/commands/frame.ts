@@ -1,0 +1,75 @@
+// How a TPM command is framed: header, handles, authorization area, parameters (TPM 2.0 Part 1 section 18, Part 3
+// section 5.2), with holes allowed in each.
+
+import { Writer } from '@ringwall/bytes';
+import { TPM_RH, TPM_ST } from '../constants.ts';
+import { joinParts, templateLength, type CommandTemplate, type HandlePart, type TemplatePart } from '../template.ts';
+import { TpmError } from '../tpm-error.ts';
+
+/** tag, commandSize, commandCode: Part 1 section 18.2. */
+const HEADER_BYTES = 10;
+/** The size field of the authorization area: Part 1 section 18.9. */
+const AUTHORIZATION_SIZE_BYTES = 4;
+
+/** How one handle is authorized: by its empty password, or by a policy session that ends with this command. */
+export type Authorization = 'empty-password' | { readonly policySession: HandlePart };
+
+/** A whole command. `authorizations` is empty for a command without sessions. */
+export function command(
+  commandCode: number,
+  parts: {
+    readonly handles?: readonly HandlePart[];
+    readonly authorizations?: readonly Authorization[];
+    readonly parameters?: readonly TemplatePart[];
+  },
+): CommandTemplate {
+  const handles = (parts.handles ?? []).map(handle);
+  const authorizations = (parts.authorizations ?? []).map(authorization);
+  const parameters = parts.parameters ?? [];
+  const area = joinParts(...authorizations);
+  const areaParts = authorizations.length === 0 ? [] : [u32(templateLength(area)), area];
+  const size =
+    HEADER_BYTES +
+    templateLength(joinParts(...handles, ...parameters, area)) +
+    (authorizations.length === 0 ? 0 : AUTHORIZATION_SIZE_BYTES);
+  const header = new Writer()
+    .u16be(authorizations.length === 0 ? TPM_ST.NO_SESSIONS : TPM_ST.SESSIONS)
+    .u32be(size)
+    .u32be(commandCode)
+    .finish();
+  return joinParts(header, ...handles, ...areaParts, ...parameters);
+}
+
+/** A TPM2B: `part` behind its length in 16 bits. */
+export function tpm2b(part: TemplatePart): CommandTemplate {
+  return joinParts(u16(templateLength(part)), part);
+}
+
+export const EMPTY_TPM2B: Uint8Array = Uint8Array.of(0, 0);
+
+export function handle(value: HandlePart): TemplatePart {
+  if (typeof value === 'number') return u32(value);
+  if (value.bytes !== 4)
+    throw new TpmError('template', `handle slot ${value.slot} has ${value.bytes} bytes, expected 4`);
+  return value;
+}
+
+export function u8(value: number): Uint8Array {
+  return new Writer().u8(value).finish();
+}
+
+export function u16(value: number): Uint8Array {
+  return new Writer().u16be(value).finish();
+}
+
+export function u32(value: number): Uint8Array {
+  return new Writer().u32be(value).finish();
+}
+
+/** TPMS_AUTH_COMMAND, Part 2 section 10.13.2: session, empty nonce, attributes, empty HMAC or password. */
+function authorization(value: Authorization): TemplatePart {
+  // continueSession stays clear: a policy session serves one command, and the TPM flushes it when that succeeds.
+  const attributes = u8(0);
+  const session = value === 'empty-password' ? u32(TPM_RH.PW) : handle(value.policySession);
+  return joinParts(session, EMPTY_TPM2B, attributes, EMPTY_TPM2B);
+}

@@ -1,0 +1,75 @@
+// A secret masked for one ECC key in a TPM: ephemeral Diffie-Hellman and KDFe. The TPM's side is TPM2_ECDH_ZGen, so
+// that key's policy decides whether the secret comes out.
+
+import { concatBytes, unshared } from '@ringwall/bytes';
+import { TPM_ALG, TPM_ECC } from './constants.ts';
+import { kdfe } from './key-derivation.ts';
+import { curveOf, importEcc, pointOf, type TPMT_PUBLIC, type TPMT_PUBLIC_ECC } from './public-area.ts';
+import { TpmError } from './tpm-error.ts';
+
+/** The label of KDFe under which disk keys travel. */
+export const WRAP_LABEL = 'RINGWALL';
+const SECRET_BYTES = 32;
+
+export interface WrappedSecret {
+  /** The ephemeral public point, X then Y, 32 bytes each. */
+  readonly ephemeral: Uint8Array;
+  /** secret xor KDFe(SHA-256, Z.x, label, ephemeral.x, key.x, 256). */
+  readonly masked: Uint8Array;
+}
+
+/**
+ * Masks 32 bytes for a P-256 key. It keeps the secret and does not authenticate: whoever flips a bit of `masked` flips
+ * it in the secret, so the receiver must check a signature over both parts first.
+ */
+export async function wrapToEccKey(input: {
+  readonly public: TPMT_PUBLIC;
+  readonly secret32: Uint8Array;
+  readonly label?: string;
+}): Promise<WrappedSecret> {
+  const key = input.public;
+  if (key.type !== TPM_ALG.ECC || key.parameters.curveID !== TPM_ECC.NIST_P256) {
+    throw new TpmError('unsupported', 'key to wrap to, expected ECC P-256');
+  }
+  const { secret32, label = WRAP_LABEL } = input;
+  if (secret32.length !== SECRET_BYTES) {
+    throw new TpmError('parameter', `secret has ${secret32.length} bytes, expected ${SECRET_BYTES}`);
+  }
+  const { x, y, z } = await ephemeralPoint(key);
+  const masked = await maskWithPoint({ masked: secret32, z, ephemeralX: x, key, label });
+  return { ephemeral: concatBytes(x, y), masked };
+}
+
+/**
+ * The mask on or off: `z` is the x coordinate of the shared point, at full width. The guest does this in shell; here it
+ * stands for tests and for whoever wants to check.
+ */
+export async function maskWithPoint(input: {
+  readonly masked: Uint8Array;
+  readonly z: Uint8Array;
+  readonly ephemeralX: Uint8Array;
+  readonly key: TPMT_PUBLIC_ECC;
+  readonly label?: string;
+}): Promise<Uint8Array<ArrayBuffer>> {
+  const [keyX] = pointOf(input.key);
+  const mask = await kdfe('sha256', input.z, input.label ?? WRAP_LABEL, input.ephemeralX, keyX, SECRET_BYTES * 8);
+  return new Uint8Array(input.masked).map((byte, index) => byte ^ (mask[index] ?? 0));
+}
+
+/** A fresh point and the x coordinate of its product with the key; all at the width of the field. */
+export async function ephemeralPoint(
+  key: TPMT_PUBLIC_ECC,
+): Promise<{ readonly x: Uint8Array; readonly y: Uint8Array; readonly z: Uint8Array }> {
+  const curve = curveOf(key);
+  const algorithm = { name: 'ECDH', namedCurve: curve.name };
+  const theirs = await importEcc(key, 'ECDH', []);
+  const ours = await crypto.subtle.generateKey(algorithm, false, ['deriveBits']);
+  if (!('privateKey' in ours)) throw new TpmError('unsupported', 'ECDH gave one key, expected a pair');
+  const z = await crypto.subtle.deriveBits({ name: 'ECDH', public: theirs }, ours.privateKey, curve.bytes * 8);
+  const point = new Uint8Array(await crypto.subtle.exportKey('raw', ours.publicKey));
+  return {
+    x: point.slice(1, 1 + curve.bytes),
+    y: point.slice(1 + curve.bytes),
+    z: unshared(new Uint8Array(z)),
+  };
+}
