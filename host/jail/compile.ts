@@ -1,0 +1,134 @@
+// Compiles what a jail shall be to the command that builds it. The order is the point: limits and the leased uid come
+// first, so that root and its capabilities are gone for good before any namespace is made or any file is bound.
+//
+//   bash      enters the cgroups, and closes every descriptor that was not meant for the jail
+//   prlimit   resource limits, hard ones
+//   setpriv   the leased uid and gid, no groups, no capabilities (bounding set too), no-new-privs
+//   bwrap     user, mount, pid, net, ipc, uts and cgroup namespaces, a root of its own, the seccomp filter
+//   program   as pid 1 of its namespace: when it ends, everything in there ends
+import { RingwallError } from '@ringwall/api';
+import { LEASE_RANGE } from './leases.ts';
+
+export const JAIL_PROGRAMS = {
+  bash: '/usr/bin/bash',
+  prlimit: '/usr/bin/prlimit',
+  setpriv: '/usr/bin/setpriv',
+  bwrap: '/usr/bin/bwrap',
+} as const;
+
+/**
+ * One byte: less than any core file, so that none is written, and the one value at which the kernel does not feed a
+ * core to a program either (core(5): a limit of 0 is not looked at where core_pattern is a pipe).
+ */
+export const CORE_LIMIT_BYTES = 1;
+
+/** Fixed text: directories and descriptors come as arguments, never as part of it. */
+const ENTER = `
+last=$1; shift
+while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done; shift
+echo 0 >/proc/self/coredump_filter
+for path in /proc/self/fd/*; do
+  fd=\${path##*/}
+  if [ "$fd" -gt "$last" ]; then exec {fd}>&-; fi
+done
+exec "$@"
+`;
+
+export interface JailFile {
+  /** A real path of the host, without symbolic links in what the guest's owner controls. */
+  readonly source: string;
+  readonly target: string;
+}
+
+export interface JailLimits {
+  readonly openFiles: number;
+  /** The largest file that it may write: its disk, its state, its log. */
+  readonly fileBytes: number;
+  readonly tasks: number;
+}
+
+export interface JailSpec {
+  readonly uid: number;
+  readonly cgroupDirs: readonly string[];
+  readonly limits: JailLimits;
+  readonly readOnly: readonly JailFile[];
+  readonly writable: readonly JailFile[];
+  readonly devices: readonly JailFile[];
+  /** The child's descriptors: of the seccomp program, of the file for bwrap's status, and the last one of all. */
+  readonly seccompFd: number;
+  readonly statusFd: number;
+  readonly lastFd: number;
+  /** The program, as a path inside the jail, and its arguments. */
+  readonly command: readonly string[];
+}
+
+/** Pure. */
+export function compileJail(spec: JailSpec): string[] {
+  if (!Number.isInteger(spec.uid) || spec.uid < LEASE_RANGE.first || spec.uid > LEASE_RANGE.last) {
+    throw new RingwallError('internal', `uid ${spec.uid} is not one of the leased`);
+  }
+  for (const { source, target } of [...spec.readOnly, ...spec.writable, ...spec.devices]) {
+    if (!isPlainPath(source) || !isPlainPath(target) || target === '/') {
+      throw new RingwallError('internal', `${JSON.stringify(source)} cannot be bound at ${JSON.stringify(target)}`);
+    }
+  }
+  if (spec.command[0] === undefined || !isPlainPath(spec.command[0])) {
+    throw new RingwallError('internal', 'the program of a jail is named by its absolute path');
+  }
+  const uid = String(spec.uid);
+  const enter = [JAIL_PROGRAMS.bash, '--noprofile', '--norc', '-p', '-euc', ENTER, 'jail', String(spec.lastFd)];
+  const limits = [JAIL_PROGRAMS.prlimit, ...rlimits(spec.limits), '--'];
+  const identity = ['--reuid', uid, '--regid', uid, '--clear-groups', '--no-new-privs'];
+  const capabilities = ['--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all', '--'];
+  const namespaces = ['--unshare-all', '--unshare-user', '--disable-userns', '--hostname', 'jail', '--as-pid-1'];
+  const rest = ['--cap-drop', 'ALL', '--clearenv', '--seccomp', String(spec.seccompFd)];
+  const root = [
+    ...bind('--ro-bind', spec.readOnly),
+    ...bind('--bind', spec.writable),
+    ...bind('--dev-bind', spec.devices),
+    '--remount-ro',
+    '/',
+    '--chdir',
+    '/',
+  ];
+  return [
+    ...enter,
+    ...spec.cgroupDirs,
+    '--',
+    ...limits,
+    JAIL_PROGRAMS.setpriv,
+    ...identity,
+    ...capabilities,
+    JAIL_PROGRAMS.bwrap,
+    ...namespaces,
+    ...rest,
+    '--json-status-fd',
+    String(spec.statusFd),
+    ...root,
+    '--',
+    ...spec.command,
+  ];
+}
+
+function rlimits(limits: JailLimits): string[] {
+  const both = (value: number): string => `${value}:${value}`;
+  return [
+    `--core=${both(CORE_LIMIT_BYTES)}`,
+    `--nofile=${both(limits.openFiles)}`,
+    `--fsize=${both(limits.fileBytes)}`,
+    `--nproc=${both(limits.tasks)}`,
+    `--memlock=${both(0)}`,
+    `--msgqueue=${both(0)}`,
+    `--rtprio=${both(0)}`,
+    `--nice=${both(0)}`,
+  ];
+}
+
+function bind(option: '--ro-bind' | '--bind' | '--dev-bind', files: readonly JailFile[]): string[] {
+  return files.flatMap(({ source, target }) => [option, source, target]);
+}
+
+/** Absolute, without `.` and `..`, without what would end an argument. */
+function isPlainPath(path: string): boolean {
+  return /^(?:\/[^/\0]+)+$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..');
+}

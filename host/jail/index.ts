@@ -1,0 +1,17 @@
+// The public names of @ringwall/host/jail: a jail for one process, and what /proc says of it afterwards.
+export {
+  endJail,
+  endLease,
+  readLogTail,
+  reclaimLeases,
+  startJail,
+  type Jail,
+  type JailOptions,
+  type StartedJail,
+} from './start.ts';
+export { UidLeases, processesOf, LEASE_DIR, LEASE_RANGE, type Lease } from './leases.ts';
+export { readCgroupLayout, removeCgroup, type CgroupLayout, type CgroupLimits } from './cgroup.ts';
+export { readClosure } from './closure.ts';
+export { makePassable, readRunFile } from './rundir.ts';
+export { compileJail, type JailFile, type JailLimits, type JailSpec } from './compile.ts';
+export { seccompFilter, seccompRules, type SeccompProfile } from './profiles.ts';

@@ -1,0 +1,207 @@
+// Starts a program in a jail of its own, and ends it with everything that was made for it. What must be undone is
+// written down (in the lease) before it is made, so that a crash in between leaves nothing that `endJail` cannot find.
+import { open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RingwallError, type ErrorCode } from '@ringwall/api';
+import {
+  FIRST_CHILD_FD,
+  isAlive,
+  killProcess,
+  readStat,
+  refOf,
+  spawnDetached,
+  type ChildDescriptor,
+  type ExitStatus,
+  type ProcessRef,
+} from '../exec/index.ts';
+import { createCgroup, readCgroupLayout, removeCgroup, type CgroupLimits } from './cgroup.ts';
+import { compileJail, type JailFile, type JailLimits } from './compile.ts';
+import { closeDeviceNode, openDeviceNode } from './devices.ts';
+import { processesOf, type Lease, type UidLeases } from './leases.ts';
+import { seccompFilter, type SeccompProfile } from './profiles.ts';
+import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
+
+/** Namespaces, binds and the start of the program take some 50 ms; a host that swaps takes longer. */
+const START_TIMEOUT_MS = 15_000;
+/** What an error repeats of a program's own last words. */
+const LOG_TAIL_BYTES = 2_000;
+/** stdout and stderr of the program. */
+const LOG_NAME = 'log';
+const STATUS_NAME = 'jail';
+const STATUS_LIMIT_BYTES = 4_096;
+
+export interface JailOptions {
+  /** E.g. `mch_… vmm`. */
+  readonly purpose: string;
+  /** Names its cgroup, e.g. `mch_…-vmm`. */
+  readonly name: string;
+  readonly leases: UidLeases;
+  /** Becomes a file system of its own, where the process finds it as /run. */
+  readonly runDir: string;
+  readonly runDirBytes: number;
+  readonly cgroup: CgroupLimits;
+  readonly limits: JailLimits;
+  readonly profile: SeccompProfile;
+  readonly readOnly: readonly JailFile[];
+  readonly writable?: readonly JailFile[];
+  /** Gives the process a device node of its own, owned by its uid. */
+  readonly kvm?: boolean;
+  /** Called once the uid and the run directory are there: files that the process needs are put in place here. */
+  readonly prepare?: (uid: number, runDir: string) => Promise<void>;
+  readonly descriptors?: readonly ChildDescriptor[];
+  /** `fd(n)` is the number that the child knows descriptor n by. */
+  readonly command: (fd: (index: number) => number) => readonly string[];
+  /** The code of an error that this program's end is. */
+  readonly failure: ErrorCode;
+}
+
+/** Everything needed to find it again, as JSON. */
+export interface Jail {
+  readonly name: string;
+  readonly uid: number;
+  /** The program itself. */
+  readonly process: ProcessRef;
+  /** bwrap, which waits for it outside. */
+  readonly supervisor: ProcessRef;
+  readonly runDir: string;
+}
+
+export interface StartedJail extends Jail {
+  /** Settles when the program has ended, for as long as we live. */
+  readonly exited: Promise<ExitStatus>;
+}
+
+export async function startJail(options: JailOptions): Promise<StartedJail> {
+  const layout = await readCgroupLayout();
+  let lease: Lease = options.leases.acquire({
+    purpose: options.purpose,
+    cgroup: options.name,
+    runDir: options.runDir,
+  });
+  const handles: FileHandle[] = [];
+  const { uid } = lease;
+  try {
+    await openRunDir(options.runDir, { uid, sizeBytes: options.runDirBytes });
+    await options.prepare?.(uid, options.runDir);
+    const devices: JailFile[] = [];
+    if (options.kvm === true) {
+      lease = { ...lease, deviceNode: `kvm-${uid}` };
+      options.leases.update(lease);
+      devices.push({ source: await openDeviceNode(`kvm-${uid}`, '/dev/kvm', uid), target: '/dev/kvm' });
+    }
+    const cgroupDirs = await createCgroup(layout, options.name, options.cgroup);
+
+    // The status of bwrap goes to a file, not to a pipe: bwrap writes to it once more at the end, when we may be gone.
+    const status = await open(join(options.runDir, STATUS_NAME), 'wx', 0o600);
+    const log = await open(join(options.runDir, LOG_NAME), 'ax', 0o600);
+    handles.push(status, log);
+    const descriptors: ChildDescriptor[] = [
+      { kind: 'file', fd: status.fd },
+      { kind: 'bytes', bytes: seccompFilter(options.profile) },
+      ...(options.descriptors ?? []),
+    ];
+    const own = 2;
+    const argv = compileJail({
+      uid,
+      cgroupDirs,
+      limits: options.limits,
+      readOnly: options.readOnly,
+      writable: [{ source: options.runDir, target: '/run' }, ...(options.writable ?? [])],
+      devices,
+      statusFd: FIRST_CHILD_FD,
+      seccompFd: FIRST_CHILD_FD + 1,
+      lastFd: FIRST_CHILD_FD + descriptors.length - 1,
+      command: options.command((index) => FIRST_CHILD_FD + own + index),
+    });
+    const supervisor = await spawnDetached(argv, { logFd: log.fd, descriptors });
+    const program = await waitForProgram(options, supervisor);
+    lease = { ...lease, process: program };
+    options.leases.update(lease);
+    return {
+      name: options.name,
+      uid,
+      process: program,
+      supervisor: { pid: supervisor.pid, startTime: supervisor.startTime },
+      runDir: options.runDir,
+      exited: supervisor.exited,
+    };
+  } catch (error) {
+    await endLease(options.leases, lease);
+    throw error;
+  } finally {
+    for (const descriptor of options.descriptors ?? []) {
+      if (descriptor.kind === 'socket') descriptor.socket.destroy();
+    }
+    for (const handle of handles) await handle.close();
+  }
+}
+
+/** Ends the jail and removes everything that was made for it. Idempotent, also after a restart of ours. */
+export async function endJail(jail: Jail, leases: UidLeases): Promise<void> {
+  const lease = leases.list().find((other) => other.uid === jail.uid);
+  await killProcess(jail.process);
+  await killProcess(jail.supervisor);
+  if (lease !== undefined) await endLease(leases, lease);
+}
+
+/** Ends whatever runs under this lease, and the lease. */
+export async function endLease(leases: UidLeases, lease: Lease): Promise<void> {
+  // Under this uid runs nothing but what the lease is for.
+  for (let left = processesOf(lease.uid); left.length > 0; left = processesOf(lease.uid)) {
+    const gone = await Promise.all(left.map((ref) => killProcess(ref)));
+    if (gone.includes(false)) {
+      throw new RingwallError('internal', `a process of uid ${lease.uid} (${lease.purpose}) does not end`);
+    }
+  }
+  if (lease.cgroup !== undefined) await removeCgroup(await readCgroupLayout(), lease.cgroup);
+  if (lease.runDir !== undefined) await closeRunDir(lease.runDir);
+  if (lease.deviceNode !== undefined) await closeDeviceNode(lease.deviceNode);
+  leases.release(lease.uid);
+}
+
+/** Ends every lease whose process is gone. Answers what they were for. */
+export async function reclaimLeases(leases: UidLeases): Promise<string[]> {
+  const stale = leases.stale();
+  for (const lease of stale) await endLease(leases, lease);
+  return stale.map((lease) => lease.purpose);
+}
+
+/** The program's last words, as one line, for an error. */
+export async function readLogTail(runDir: string): Promise<string> {
+  const text = (await readRunFile(runDir, LOG_NAME, LOG_TAIL_BYTES))?.toString('utf8') ?? '';
+  return text
+    .replaceAll(/[^\x20-\x7e\n]/g, '?')
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-5)
+    .join(' | ');
+}
+
+async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Promise<ProcessRef> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const status = await readRunFile(options.runDir, STATUS_NAME, STATUS_LIMIT_BYTES);
+    const pid = parseChildPid(status?.toString('utf8') ?? '');
+    const stat = pid === undefined ? undefined : readStat(pid);
+    // Until its exec, the child is still bwrap at its work.
+    const program = stat === undefined || stat.command === 'bwrap' ? undefined : refOf(stat.pid);
+    if (program !== undefined && isAlive(program)) return program;
+    if (!isAlive(supervisor)) {
+      throw new RingwallError(
+        options.failure,
+        `${options.purpose} did not start: ${await readLogTail(options.runDir)}`,
+      );
+    }
+    if (performance.now() > deadline) {
+      throw new RingwallError(options.failure, `${options.purpose} did not start within ${START_TIMEOUT_MS / 1000} s`);
+    }
+    await sleep(5);
+  }
+}
+
+/** Pure: the first document of bwrap's --json-status-fd. */
+export function parseChildPid(status: string): number | undefined {
+  const pid = /"child-pid"\s*:\s*([1-9]\d*)/.exec(status)?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
