@@ -1,0 +1,21 @@
+// The one error class of this package. A judgement never throws it: bad evidence is a refused verdict, not an error.
+
+export type EvidenceErrorCode =
+  | 'policy-invalid' // the policy is not what its schema says, or demands nothing
+  | 'reference-invalid' // the reference values are not what their schema says, or expect nothing
+  | 'firmware-invalid' // the firmware manifest is not what its schema says
+  | 'image-invalid' // a PE/COFF image that cannot be measured
+  | 'challenge-invalid' // nonce, machine or boot of a form that no broker makes
+  | 'proof-invalid' // not a proof bundle of a format known here
+  | 'too-large'; // more bytes than a named limit allows
+
+/** `message` is lower case and without a full stop. */
+export class EvidenceError extends Error {
+  override readonly name = 'EvidenceError';
+  readonly code: EvidenceErrorCode;
+
+  constructor(code: EvidenceErrorCode, message: string, options: { cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+  }
+}

@@ -1,0 +1,97 @@
+// Closed JSON objects: every key is asked for by name, an unknown key is refused, every size has a bound.
+
+/** What a reader calls with a sentence that says what is wrong and where. */
+export type Refuse = (message: string) => never;
+
+/** Reads one JSON object; `end()` refuses the keys that nobody asked for. */
+export class ClosedObject {
+  readonly #values: Map<string, unknown>;
+  readonly #path: string;
+  readonly #refuse: Refuse;
+
+  constructor(value: unknown, path: string, refuse: Refuse) {
+    this.#values = new Map(Object.entries(plainObject(value, path, refuse)));
+    this.#path = path;
+    this.#refuse = refuse;
+  }
+
+  /** For a reader that checks all of it. */
+  value(key: string): unknown {
+    return this.#take(key);
+  }
+
+  object(key: string): ClosedObject {
+    return new ClosedObject(this.#take(key), `${this.#path}.${key}`, this.#refuse);
+  }
+
+  array<T>(key: string, limit: number, read: (item: unknown, path: string) => T): T[] {
+    const value = this.#take(key);
+    if (!Array.isArray(value)) return this.#refuse(`${this.#path}.${key} is not a list`);
+    if (value.length > limit) return this.#refuse(`${this.#path}.${key} has ${value.length} items, at most ${limit}`);
+    return value.map((item, index) => read(item, `${this.#path}.${key}[${index}]`));
+  }
+
+  strings(key: string, limit: number, maxCharacters: number): string[] {
+    return this.array(key, limit, (item, path) => this.#checkString(item, path, maxCharacters));
+  }
+
+  string(key: string, maxCharacters: number): string {
+    return this.#checkString(this.#take(key), `${this.#path}.${key}`, maxCharacters);
+  }
+
+  matching(key: string, pattern: RegExp, form: string): string {
+    const value = this.#take(key);
+    if (typeof value !== 'string' || !pattern.test(value)) return this.#refuse(`${this.#path}.${key} is not ${form}`);
+    return value;
+  }
+
+  oneOf<const T extends string | number>(key: string, allowed: readonly T[]): T {
+    const value = this.#take(key);
+    const found = allowed.find((candidate) => candidate === value);
+    if (found === undefined) return this.#refuse(`${this.#path}.${key} is not ${allowed.join(' or ')}`);
+    return found;
+  }
+
+  integer(key: string, min: number, max: number): number {
+    return checkInteger(this.#take(key), `${this.#path}.${key}`, min, max, this.#refuse);
+  }
+
+  end(): void {
+    const [unknown] = this.#values.keys();
+    if (unknown !== undefined)
+      this.#refuse(`${this.#path} has the unknown key ${JSON.stringify(unknown.slice(0, 40))}`);
+  }
+
+  #take(key: string): unknown {
+    if (!this.#values.has(key)) return this.#refuse(`${this.#path}.${key} is missing`);
+    const value = this.#values.get(key);
+    this.#values.delete(key);
+    return value;
+  }
+
+  #checkString(value: unknown, path: string, maxCharacters: number): string {
+    if (typeof value !== 'string') return this.#refuse(`${path} is not a text`);
+    if (value.length > maxCharacters) {
+      return this.#refuse(`${path} has ${value.length} characters, at most ${maxCharacters}`);
+    }
+    // Control characters would let a bundle move the cursor of the terminal that explains it.
+    for (const character of value) {
+      const point = character.codePointAt(0) ?? 0;
+      if (point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0xd800 && point < 0xe000)) {
+        return this.#refuse(`${path} has a control character`);
+      }
+    }
+    return value;
+  }
+}
+
+export function checkInteger(value: unknown, path: string, min: number, max: number, refuse: Refuse): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) return refuse(`${path} is not a whole number`);
+  if (value < min || value > max) return refuse(`${path} is ${value}, expected ${min}..${max}`);
+  return value;
+}
+
+function plainObject(value: unknown, path: string, refuse: Refuse): object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(`${path} is not an object`);
+  return value;
+}
