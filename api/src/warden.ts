@@ -80,6 +80,8 @@ export const runningMachineSchema = z.object({
   startedAt: z.iso.datetime(),
   vmmPid: z.int(),
   tpmPid: z.int(),
+  /** With `vmm-dead`, where it is known: the guest powered itself down. */
+  poweredOff: z.boolean().optional(),
 });
 export type RunningMachine = z.infer<typeof runningMachineSchema>;
 
