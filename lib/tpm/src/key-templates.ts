@@ -5,7 +5,7 @@ import { TPM_ALG, TPM_ECC, TPMA_NV, TPMA_OBJECT } from './constants.ts';
 import { EMPTY_TPM2B, tpm2b } from './commands/frame.ts';
 import { joinParts, type CommandTemplate, type TemplatePart } from './template.ts';
 
-/** Handle of the persistent ECC P-256 EK: TCG EK Credential Profile 2.5 section 2.2.1.5, with L-2 at 0x81010002. */
+/** Handle of the persistent ECC P-256 EK, in the range that TCG's registry of reserved handles gives to EKs. */
 export const EK_HANDLE = 0x8101_0002;
 /** NV index of the ECC P-256 EK certificate, low range: TCG EK Credential Profile 2.5 section 2.2.1.4. */
 export const EK_CERTIFICATE_NV_INDEX = 0x01c0_000a;
@@ -32,7 +32,7 @@ export const DEMANDED_PCRS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1
 /** What the guest extends after unlocking, so that no policy over `DEMANDED_PCRS` holds any more in this boot. */
 export const UNLOCKED_PCR = 15;
 
-/** PolicySecret(TPM_RH_ENDORSEMENT), SHA-256: TCG EK Credential Profile 2.5 section B.6.2, PolicyA. */
+/** PolicySecret(TPM_RH_ENDORSEMENT), SHA-256: PolicyA of the TCG EK Credential Profile 2.5 annex B. */
 const ENDORSEMENT_POLICY = fromHex('837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa');
 
 const P256_COORDINATE_BYTES = 32;
@@ -54,9 +54,17 @@ export const AK_ATTRIBUTES: number =
   TPMA_OBJECT.restricted |
   TPMA_OBJECT.sign;
 
-/** Neither userWithAuth nor adminWithPolicy: the policy is the only way to decrypt with this key. */
+/**
+ * No userWithAuth: the policy is the only way to decrypt with this key. No adminWithPolicy: TPM2_Certify needs none.
+ * noDA: without it, certifying marks the TPM as "used under dictionary attack protection", each power cut then counts
+ * as a failed try, and after a few no key could be certified (TPM 2.0 Part 1 section 19.8).
+ */
 export const BOOT_KEY_ATTRIBUTES: number =
-  TPMA_OBJECT.fixedTPM | TPMA_OBJECT.fixedParent | TPMA_OBJECT.sensitiveDataOrigin | TPMA_OBJECT.decrypt;
+  TPMA_OBJECT.fixedTPM |
+  TPMA_OBJECT.fixedParent |
+  TPMA_OBJECT.sensitiveDataOrigin |
+  TPMA_OBJECT.noDA |
+  TPMA_OBJECT.decrypt;
 
 /** The EK by template L-2 (ECC NIST P-256, SHA-256, AES-128-CFB): TCG EK Credential Profile 2.5 section B.3.4. */
 export function ekTemplate(): Uint8Array<ArrayBuffer> {

@@ -86,7 +86,7 @@ interface Seed {
 }
 
 /**
- * AES-CFB with a full-block shift and a zero IV (Part 1 section 11.4.5), which WebCrypto lacks. Each block of key
+ * AES-CFB with a full-block shift and a zero IV (Part 1 section 11.4), which WebCrypto lacks. Each block of key
  * stream is AES of the block before it: AES-CTR over zeros with that block as counter gives exactly this.
  */
 export async function encryptAesCfb(key: Uint8Array, plaintext: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {

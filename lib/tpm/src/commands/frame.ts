@@ -8,7 +8,7 @@ import { TpmError } from '../tpm-error.ts';
 
 /** tag, commandSize, commandCode: Part 1 section 18.2. */
 const HEADER_BYTES = 10;
-/** The size field of the authorization area: Part 1 section 18.9. */
+/** The size field of the authorization area: Part 1 section 18. */
 const AUTHORIZATION_SIZE_BYTES = 4;
 
 /** How one handle is authorized: by its empty password, or by a policy session that ends with this command. */

@@ -42,7 +42,7 @@ export function policySecret(authHandle: number, policySession: HandlePart): Com
   });
 }
 
-/** TPM2_PolicyGetDigest, Part 3 section 23.6. */
+/** TPM2_PolicyGetDigest, Part 3 section 23.19. */
 export function policyGetDigest(policySession: HandlePart): CommandTemplate {
   return command(TPM_CC.PolicyGetDigest, { handles: [policySession] });
 }
