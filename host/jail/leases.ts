@@ -25,6 +25,8 @@ export interface Lease {
   readonly runDir?: string;
   /** A device node that was made for it. */
   readonly deviceNode?: string;
+  /** A directory that belongs to the uid while the process runs, and to root again afterwards. */
+  readonly ownedDir?: string;
 }
 
 export class UidLeases {

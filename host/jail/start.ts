@@ -20,6 +20,7 @@ import { compileJail, type JailFile, type JailLimits } from './compile.ts';
 import { closeDeviceNode, openDeviceNode } from './devices.ts';
 import { processesOf, type Lease, type UidLeases } from './leases.ts';
 import { seccompFilter, type SeccompProfile } from './profiles.ts';
+import { giveDir } from './owned-dir.ts';
 import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
 
 /** Namespaces, binds and the start of the program take some 50 ms; a host that swaps takes longer. */
@@ -44,7 +45,8 @@ export interface JailOptions {
   readonly limits: JailLimits;
   readonly profile: SeccompProfile;
   readonly readOnly: readonly JailFile[];
-  readonly writable?: readonly JailFile[];
+  /** A directory of the host that lasts longer than the process: its, and writable, while it runs. */
+  readonly ownedDir?: JailFile;
   /** Gives the process a device node of its own, owned by its uid. */
   readonly kvm?: boolean;
   /** Called once the uid and the run directory are there: files that the process needs are put in place here. */
@@ -78,11 +80,13 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
     purpose: options.purpose,
     cgroup: options.name,
     runDir: options.runDir,
+    ...(options.ownedDir === undefined ? {} : { ownedDir: options.ownedDir.source }),
   });
   const handles: FileHandle[] = [];
   const { uid } = lease;
   try {
     await openRunDir(options.runDir, { uid, sizeBytes: options.runDirBytes });
+    if (options.ownedDir !== undefined) await giveDir(options.ownedDir.source, uid);
     await options.prepare?.(uid, options.runDir);
     const devices: JailFile[] = [];
     if (options.kvm === true) {
@@ -107,7 +111,10 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       cgroupDirs,
       limits: options.limits,
       readOnly: options.readOnly,
-      writable: [{ source: options.runDir, target: '/run' }, ...(options.writable ?? [])],
+      writable: [
+        { source: options.runDir, target: '/run' },
+        ...(options.ownedDir === undefined ? [] : [options.ownedDir]),
+      ],
       devices,
       statusFd: FIRST_CHILD_FD,
       seccompFd: FIRST_CHILD_FD + 1,
@@ -156,6 +163,7 @@ export async function endLease(leases: UidLeases, lease: Lease): Promise<void> {
   }
   if (lease.cgroup !== undefined) await removeCgroup(await readCgroupLayout(), lease.cgroup);
   if (lease.runDir !== undefined) await closeRunDir(lease.runDir);
+  if (lease.ownedDir !== undefined) await giveDir(lease.ownedDir, 0);
   if (lease.deviceNode !== undefined) await closeDeviceNode(lease.deviceNode);
   leases.release(lease.uid);
 }

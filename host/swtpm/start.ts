@@ -1,0 +1,81 @@
+// Starts a machine's TPM in its jail. Its only ways in are one end of an unnamed socket pair, and the key of its state,
+// read once from a descriptor; so no path leads to it, and nobody else can speak to it.
+import type { Socket } from 'node:net';
+import { RingwallError } from '@ringwall/api';
+import { run, socketPair } from '../exec/index.ts';
+import { readClosure, startJail, type StartedJail, type UidLeases } from '../jail/index.ts';
+import { STATE_TARGET, SWTPM, swtpmArgv } from './argv.ts';
+
+export const TPM_STATE_KEY_BYTES = 32;
+
+/** What swtpm 0.7.1 was seen to need, doubled and more. */
+const TPM_LIMITS = {
+  memoryBytes: 64 * 1024 * 1024,
+  tasks: 16,
+  cpus: 1,
+  openFiles: 64,
+  /** The state of a TPM is some 10 KiB; the same limit bounds its log. */
+  fileBytes: 1024 * 1024,
+  runDirBytes: 1024 * 1024,
+} as const;
+
+export interface TpmOptions {
+  /** The machine's id; names its cgroup and its lease. */
+  readonly machine: string;
+  /** The state directory, 0700; every directory above it must let others pass (0711). */
+  readonly stateDir: string;
+  /** An empty or absent directory. */
+  readonly runDir: string;
+  /** Where socket pairs are made: a directory that only root may enter. */
+  readonly privateDir: string;
+  readonly stateKey: Uint8Array;
+  readonly leases: UidLeases;
+}
+
+export interface StartedTpm extends StartedJail {
+  /** QEMU's end of the control channel; `startVmm` takes it over. */
+  readonly channel: Socket;
+}
+
+/** The TPM of a boot: QEMU initializes it and it ends with QEMU. */
+export async function startTpm(options: TpmOptions): Promise<StartedTpm> {
+  const [ours, theirs] = await socketPair(options.privateDir);
+  try {
+    return { ...(await startSwtpm(options, 'control', theirs)), channel: ours };
+  } catch (error) {
+    ours.destroy();
+    throw error;
+  }
+}
+
+/** Starts swtpm on one end of a socket pair, which it takes over. */
+export async function startSwtpm(
+  options: TpmOptions,
+  kind: 'control' | 'commands',
+  socket: Socket,
+): Promise<StartedJail> {
+  if (options.stateKey.length !== TPM_STATE_KEY_BYTES) {
+    throw new RingwallError(
+      'internal',
+      `a TPM state key of ${options.stateKey.length} bytes, expected ${TPM_STATE_KEY_BYTES}`,
+    );
+  }
+  return startJail({
+    purpose: `${options.machine} tpm`,
+    name: `${options.machine}-tpm`,
+    leases: options.leases,
+    runDir: options.runDir,
+    runDirBytes: TPM_LIMITS.runDirBytes,
+    ownedDir: { source: options.stateDir, target: STATE_TARGET },
+    cgroup: TPM_LIMITS,
+    limits: TPM_LIMITS,
+    profile: 'tpm',
+    readOnly: await readClosure(run, [SWTPM]),
+    descriptors: [
+      { kind: 'socket', socket },
+      { kind: 'bytes', bytes: options.stateKey },
+    ],
+    command: (fd) => swtpmArgv({ keyFd: fd(1), channel: { kind, fd: fd(0) } }),
+    failure: 'tpm-failed',
+  });
+}
