@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import * as bytes from './index.ts';
+
+test('the public names of @ringwall/bytes', () => {
+  expect(Object.keys(bytes).toSorted()).toEqual([
+    'Cursor',
+    'PARSE_ERROR_CODES',
+    'ParseError',
+    'Writer',
+    'concatBytes',
+    'equalBytes',
+    'fromHex',
+    'toHex',
+    'unshared',
+    'utf8',
+  ]);
+});
