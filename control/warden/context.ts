@@ -1,0 +1,14 @@
+// What every operation of the warden has in its hands.
+import type { StreamHolders } from './vmm-socket.ts';
+import type { Layout } from './layout.ts';
+import type { WardenParts } from './parts.ts';
+import type { RunningMachine } from '@ringwall/api/warden';
+
+export interface WardenContext {
+  readonly layout: Layout;
+  readonly parts: WardenParts;
+  readonly holders: StreamHolders;
+  /** Machines whose VMM or TPM died by itself, kept until they have been reported once. */
+  readonly obituaries: Map<string, RunningMachine>;
+  readonly note: (text: string) => void;
+}

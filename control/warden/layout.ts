@@ -1,0 +1,99 @@
+// Where everything of one Ringwall instance lies. Paths are made here and nowhere else, from two directories that root
+// chose and ids that match their patterns: nothing that came over a socket can become a path.
+import { join } from 'node:path';
+import { IMAGE_NAME, MACHINE_ID, RingwallError, type MachineId } from '@ringwall/api';
+
+export interface Layout {
+  readonly state: string;
+  readonly run: string;
+  /** warden/: root's own. */
+  readonly warden: string;
+  readonly hostKey: string;
+  readonly ca: string;
+  readonly log: string;
+  readonly images: string;
+  readonly records: string;
+  readonly machines: string;
+  readonly runMachines: string;
+  /** run/warden/: root:ringwall 0750, so that only ringwalld gets as far as the socket. */
+  readonly socketDir: string;
+  readonly socket: string;
+  readonly pidFile: string;
+}
+
+/** Of one machine. `record*` is root's own and decides; `data*` holds what is large; `run*` lives as long as a boot. */
+export interface MachineLayout {
+  readonly id: MachineId;
+  readonly record: string;
+  readonly spec: string;
+  readonly tpmKey: string;
+  readonly ekCertificate: string;
+  readonly lastConsole: string;
+  readonly data: string;
+  readonly disk: string;
+  readonly tpmState: string;
+  readonly runDir: string;
+  readonly boot: string;
+  readonly vmmDir: string;
+  readonly tpmDir: string;
+  readonly qmpSocket: string;
+  readonly consoleSocket: string;
+  readonly attestSocket: string;
+  readonly consoleLog: string;
+}
+
+export function layoutOf(state: string, run: string): Layout {
+  const warden = join(state, 'warden');
+  const socketDir = join(run, 'warden');
+  return {
+    state,
+    run,
+    warden,
+    hostKey: join(warden, 'host.key'),
+    ca: join(warden, 'ca'),
+    log: join(warden, 'log'),
+    images: join(state, 'images'),
+    records: join(warden, 'machines'),
+    machines: join(state, 'machines'),
+    runMachines: join(run, 'machines'),
+    socketDir,
+    socket: join(socketDir, 'warden.sock'),
+    pidFile: join(socketDir, 'warden.pid'),
+  };
+}
+
+export function machineLayout(layout: Layout, id: string): MachineLayout {
+  if (!isMachineId(id)) throw new RingwallError('bad-request', 'not a machine id');
+  const record = join(layout.records, id);
+  const data = join(layout.machines, id);
+  const runDir = join(layout.runMachines, id);
+  const vmmDir = join(runDir, 'vmm');
+  return {
+    id,
+    record,
+    spec: join(record, 'spec.json'),
+    tpmKey: join(record, 'tpm-state.key'),
+    ekCertificate: join(record, 'ek-certificate.der'),
+    lastConsole: join(record, 'console.log'),
+    data,
+    disk: join(data, 'disk.img'),
+    tpmState: join(data, 'tpm'),
+    runDir,
+    boot: join(runDir, 'boot.json'),
+    vmmDir,
+    tpmDir: join(runDir, 'tpm'),
+    qmpSocket: join(vmmDir, 'qmp.sock'),
+    consoleSocket: join(vmmDir, 'console.sock'),
+    attestSocket: join(vmmDir, 'attest.sock'),
+    consoleLog: join(vmmDir, 'console.log'),
+  };
+}
+
+export function imageDir(layout: Layout, name: string): string {
+  if (!IMAGE_NAME.test(name)) throw new RingwallError('bad-request', 'not an image name');
+  return join(layout.images, name);
+}
+
+export function isMachineId(name: string): name is MachineId {
+  return MACHINE_ID.test(name);
+}

@@ -1,0 +1,189 @@
+// Makes and removes a machine. spec.json is written last and removed first: without it there is no machine, only what a
+// crash left, which the next create makes anew and the next sweep removes. Both run inside the machine's queue.
+import { chmod, open, rename, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RingwallError, type MachineId } from '@ringwall/api';
+import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
+import { readFileBounded, writeFileAtomic } from '../files/index.ts';
+import type { WardenContext } from './context.ts';
+import { endBoot } from './end-boot.ts';
+import { fullOr, isThere, makeDirectory, namesIn, syncDirectory } from './files.ts';
+import { requireKnownImage } from './images.ts';
+import { machineLayout, type MachineLayout } from './layout.ts';
+import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
+import { readSpec, writeBoot, writeSpec } from './records.ts';
+
+const MIB = 1024 * 1024;
+
+/** Left free on the file system of the disks, so that records and logs can still be written when disks fill up. */
+export const DISK_RESERVE_MIB: number = 256;
+
+/** An EK certificate must fit its NV index of the TPM, 1,024 bytes; the file has no reason to be larger. */
+const CERTIFICATE_LIMIT_BYTES = 4096;
+
+export async function createMachine(
+  context: WardenContext,
+  id: MachineId,
+  spec: VmSpec,
+): Promise<WardenResponse<'create-machine'>> {
+  const machine = machineLayout(context.layout, id);
+  const existing = await readSpec(machine);
+  if (existing !== undefined) {
+    if (!sameSpec(existing.spec, spec)) {
+      throw new RingwallError('conflict', 'the machine exists with another specification');
+    }
+    await rm(creatingMark(machine), { force: true });
+    return await answerCreated(context, machine);
+  }
+  await refuseLostRecord(machine);
+  requireKnownImage(context, spec.image);
+  await checkHost(context, spec);
+  await discard(context, machine);
+  try {
+    await build(context, machine, spec);
+  } catch (error) {
+    await discard(context, machine);
+    throw fullOr(error);
+  }
+  return await answerCreated(context, machine);
+}
+
+export async function removeMachine(context: WardenContext, id: MachineId): Promise<WardenResponse<'remove-machine'>> {
+  const machine = machineLayout(context.layout, id);
+  if (await runsNow(context, machine)) {
+    throw new RingwallError('conflict', 'the machine runs', { hint: 'stop it first: ringwall stop NAME' });
+  }
+  if (await isThere(machine.spec)) {
+    await rename(machine.spec, removingMark(machine));
+    await syncDirectory(machine.record);
+  }
+  await refuseLostRecord(machine);
+  await discard(context, machine);
+  context.obituaries.delete(id);
+  return {};
+}
+
+/** Finishes what a crash interrupted. A disk whose record is gone for no known reason is nobody's to delete. */
+export async function sweepUnfinished(context: WardenContext, machine: MachineLayout): Promise<void> {
+  if (await isThere(machine.spec)) return;
+  if (await hasLostRecord(machine)) return;
+  await discard(context, machine);
+}
+
+/** Memory, disk and processors that a new machine could have. */
+export async function hostCapacity(context: WardenContext): Promise<WardenResponse<'host-capacity'>> {
+  const { host } = context.parts;
+  const { availableMiB } = await host.memory();
+  const freeMiB = Math.floor((await host.freeDiskBytes(context.layout.machines)) / MIB);
+  return {
+    cpus: host.cpus(),
+    memoryMiB: Math.max(0, availableMiB - MEMORY_RESERVE_MIB),
+    diskMiB: Math.max(0, freeMiB - DISK_RESERVE_MIB),
+  };
+}
+
+/** The disk is thin: it takes what the guest writes. What it asks for must be free now; later asks may overlap. */
+async function checkHost(context: WardenContext, spec: VmSpec): Promise<void> {
+  const { host } = context.parts;
+  const { totalMiB } = await host.memory();
+  const { diskMiB } = await hostCapacity(context);
+  const asks = [
+    { what: 'processors', asked: spec.cpus, most: host.cpus(), unit: '' },
+    { what: 'memory', asked: spec.memoryMiB, most: totalMiB - MEMORY_RESERVE_MIB, unit: ' MiB' },
+    { what: 'disk', asked: spec.diskMiB, most: diskMiB, unit: ' MiB' },
+  ];
+  for (const { what, asked, most, unit } of asks) {
+    if (asked <= most) continue;
+    throw new RingwallError(
+      'host-full',
+      `${asked}${unit} of ${what} asked for, this host has ${Math.max(0, most)}${unit}`,
+      {
+        hint: what === 'disk' ? 'make room on the file system of the state directory, or ask for less' : 'ask for less',
+      },
+    );
+  }
+}
+
+async function build(context: WardenContext, machine: MachineLayout, spec: VmSpec): Promise<void> {
+  await makeDirectory(machine.record, 0o700);
+  await writeFileAtomic(creatingMark(machine), '');
+  await makeDirectory(machine.data, 0o711);
+  await chmod(machine.data, 0o711);
+  await makeDisk(machine, spec.diskMiB * MIB);
+  const { ekCertificate } = await makeTpm(context, machine);
+  await writeFileAtomic(machine.ekCertificate, ekCertificate);
+  await writeSpec(machine, { version: 1, machine: machine.id, spec, createdAt: new Date().toISOString() });
+  await rm(creatingMark(machine), { force: true });
+}
+
+async function makeDisk(machine: MachineLayout, bytes: number): Promise<void> {
+  await using disk = await open(machine.disk, 'wx', 0o600);
+  await disk.truncate(bytes);
+  await disk.sync();
+}
+
+/** boot.json says what is going on before anything runs; endBoot removes what the making left. */
+async function makeTpm(context: WardenContext, machine: MachineLayout): Promise<{ ekCertificate: Uint8Array }> {
+  const { parts } = context;
+  await makeDirectory(machine.runDir, 0o711);
+  await writeBoot(machine, {
+    version: 1,
+    machine: machine.id,
+    phase: 'making',
+    hostBoot: parts.host.bootId,
+    startedAt: new Date().toISOString(),
+  });
+  await makeDirectory(machine.tpmState, 0o700);
+  const made = await parts.tpm.manufacture(machine);
+  await endBoot(context, machine);
+  return made;
+}
+
+async function answerCreated(
+  context: WardenContext,
+  machine: MachineLayout,
+): Promise<WardenResponse<'create-machine'>> {
+  const ekCertificate = await readFileBounded(machine.ekCertificate, CERTIFICATE_LIMIT_BYTES);
+  if (ekCertificate === undefined) {
+    throw new RingwallError('internal', `${machine.ekCertificate} is gone`, { hint: 'restore it from a backup' });
+  }
+  const certificates = await context.parts.tpm.certificates();
+  return { ekCertificate: base64(ekCertificate), vtpmCa: certificates.map(base64) };
+}
+
+/** Removes everything that bears this id. The record's directory goes last, its marks last in it. */
+async function discard(context: WardenContext, machine: MachineLayout): Promise<void> {
+  await endBoot(context, machine);
+  await rm(machine.data, { recursive: true, force: true });
+  const marks = [creatingMark(machine), removingMark(machine)];
+  for (const name of await namesIn(machine.record)) {
+    const path = join(machine.record, name);
+    if (!marks.includes(path)) await rm(path, { recursive: true, force: true });
+  }
+  for (const mark of marks) await rm(mark, { force: true });
+  if (await isThere(machine.record)) await rmdir(machine.record);
+}
+
+async function refuseLostRecord(machine: MachineLayout): Promise<void> {
+  if (!(await hasLostRecord(machine))) return;
+  throw new RingwallError('conflict', `${machine.data} holds a disk, and its record ${machine.spec} is gone`, {
+    hint: 'restore the record from a backup, or move that directory away',
+  });
+}
+
+async function hasLostRecord(machine: MachineLayout): Promise<boolean> {
+  if (await isThere(machine.spec)) return false;
+  if ((await isThere(creatingMark(machine))) || (await isThere(removingMark(machine)))) return false;
+  return isThere(machine.data);
+}
+
+const creatingMark = (machine: MachineLayout): string => join(machine.record, 'creating');
+const removingMark = (machine: MachineLayout): string => join(machine.record, 'removing');
+
+function sameSpec(a: VmSpec, b: VmSpec): boolean {
+  return a.image === b.image && a.cpus === b.cpus && a.memoryMiB === b.memoryMiB && a.diskMiB === b.diskMiB;
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}

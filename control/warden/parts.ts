@@ -1,0 +1,88 @@
+// What the warden drives, as it needs it: effects that are passed in, so that every decision here runs against fakes.
+// apps/warden joins these to the real components.
+import type { Finding, Protection } from '@ringwall/api';
+import type { VmSpec } from '@ringwall/api/warden';
+import type { ProcessRef } from '@ringwall/host/exec';
+import type { MachineLayout } from './layout.ts';
+import type { JailedProcess, RunningBoot } from './records.ts';
+
+export interface WardenParts {
+  readonly host: HostPart;
+  readonly jail: JailPart;
+  readonly tpm: TpmPart;
+  readonly vmm: VmmPart;
+  readonly images: ImagePart;
+}
+
+export type Accelerator = 'kvm' | 'tcg';
+
+export interface HostPart {
+  /** /proc/sys/kernel/random/boot_id. */
+  readonly bootId: string;
+  findings(accelerator: Accelerator): Promise<Finding[]>;
+  /** Decided by a probe guest, once for each boot of the host. */
+  accelerator(): Promise<Accelerator>;
+  cpus(): number;
+  memory(): Promise<{ readonly totalMiB: number; readonly availableMiB: number }>;
+  freeDiskBytes(path: string): Promise<number>;
+  isAlive(process: ProcessRef): boolean;
+  /** Kills and waits; false where the process outlives the time. */
+  kill(process: ProcessRef): Promise<boolean>;
+  waitForExit(process: ProcessRef, timeoutMs: number): Promise<boolean>;
+}
+
+/** Each VMM and TPM lives in a jail: a uid of its own, control groups, a run directory. */
+export interface JailPart {
+  /** Machines of this instance for which a jail is on record, whether or not anything runs in it. */
+  machinesWithJails(): readonly string[];
+  /** Ends whatever runs in the machine's jails, and removes all that was made for them. Idempotent. */
+  endJails(machine: MachineLayout): Promise<void>;
+  readProtections(machine: MachineLayout, boot: RunningBoot): Promise<Protection[]>;
+}
+
+export interface TpmPart {
+  /** Certificates (DER) of the CA that signs this host's EK certificates. */
+  certificates(): Promise<readonly Uint8Array[]>;
+  /** Makes a TPM and its EK certificate; its state is encrypted under a key of its own, which is kept wrapped. */
+  manufacture(machine: MachineLayout): Promise<{ readonly ekCertificate: Uint8Array }>;
+}
+
+export interface BootOrder {
+  readonly machine: MachineLayout;
+  readonly spec: VmSpec;
+  readonly accelerator: Accelerator;
+  readonly commandLine: string;
+  readonly imageDir: string;
+}
+
+export interface VmmPart {
+  /** Starts the machine's TPM, then its VMM. Resolves when the VMM answers on its monitor; by then it runs. */
+  start(order: BootOrder): Promise<{ readonly tpm: JailedProcess; readonly vmm: JailedProcess }>;
+  /** What the monitor says; undefined where it does not answer in time. */
+  status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
+  /** Presses the power button. */
+  powerDown(machine: MachineLayout, boot: RunningBoot): Promise<void>;
+  /** Tells the VMM to end, so that it flushes its disks. */
+  quit(machine: MachineLayout, boot: RunningBoot): Promise<void>;
+}
+
+export interface BuiltImage {
+  readonly digest: string;
+  readonly bytes: number;
+  readonly builtAt: string;
+}
+
+export type ProgressListener = (progress: { readonly step: string; readonly fraction?: number }) => void;
+
+export interface ImagePart {
+  /** What can be built: a closed list. */
+  readonly known: readonly { readonly name: string; readonly title: string }[];
+  /** What its manifest says; undefined where it is not built. */
+  read(dir: string): Promise<BuiltImage | undefined>;
+  /** Compares every file with the manifest: at the end of a build, never at a start (see startMachine). */
+  check(dir: string): Promise<void>;
+  /** Runs the builder, as its own user, into `dir`. Throws image-failed. */
+  build(name: string, dir: string, progress: ProgressListener): Promise<void>;
+  /** The exact command line of a boot and what it must measure. */
+  predict(dir: string, brokerKey: string): Promise<{ readonly commandLine: string; readonly reference: unknown }>;
+}

@@ -1,0 +1,93 @@
+// Finds what no longer runs and what a crash left, and cleans it up: once at the warden's start, then every few seconds.
+// Whatever bears a machine's id counts, from wherever it can be seen: run directories, jails on record, and unfinished
+// records. So a crash at any moment, in any order, is found by one of them.
+import { RingwallError } from '@ringwall/api';
+import { rotateConsoleLog } from './console.ts';
+import type { WardenContext } from './context.ts';
+import { endBoot } from './end-boot.ts';
+import { isThere, namesIn } from './files.ts';
+import { isMachineId, machineLayout, type MachineLayout } from './layout.ts';
+import { sweepUnfinished } from './machines.ts';
+import type { Queues } from './queue.ts';
+import { isRunningBoot, readBoot, type BootRecord } from './records.ts';
+import { healthOf, toRunning } from './running.ts';
+import { powerOff } from './boots.ts';
+
+/** A guest whose TPM died may still save its work. */
+const TPM_DEAD_GRACE_MS = 5_000;
+/** A stop that a killed warden had begun goes on, with this much time. */
+const INTERRUPTED_STOP_GRACE_MS = 10_000;
+
+/** `whole`: unfinished records too, which only a crash of the warden leaves. Never rejects for one machine's sake. */
+export async function sweep(context: WardenContext, queues: Queues, whole: boolean): Promise<void> {
+  const ids = await idsToSweep(context, whole);
+  await Promise.all(
+    ids.map(async (id) => {
+      if (queues.busy(id)) return; // what runs there cleans up after itself
+      try {
+        await queues.run(id, () => sweepMachine(context, machineLayout(context.layout, id)));
+      } catch (error) {
+        context.note(`sweep of ${id} failed: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }),
+  );
+}
+
+async function idsToSweep(context: WardenContext, whole: boolean): Promise<string[]> {
+  const { layout, parts } = context;
+  const names = [
+    ...(await namesIn(layout.runMachines)),
+    ...parts.jail.machinesWithJails(),
+    ...(whole ? await namesIn(layout.records) : []),
+  ];
+  return [...new Set(names)].filter(isMachineId);
+}
+
+async function sweepMachine(context: WardenContext, machine: MachineLayout): Promise<void> {
+  await sweepBoot(context, machine);
+  await sweepUnfinished(context, machine);
+}
+
+async function sweepBoot(context: WardenContext, machine: MachineLayout): Promise<void> {
+  const record = await readBootRecord(context, machine);
+  if (record === undefined) {
+    if (await leftovers(context, machine)) await endBoot(context, machine);
+    return;
+  }
+  if (!isRunningBoot(record)) {
+    context.note(`${machine.id}: a ${record.phase} that was interrupted is undone`);
+    await endBoot(context, machine);
+    return;
+  }
+  const state = await healthOf(context, machine, record);
+  if (record.phase === 'stopping') {
+    context.note(`${machine.id}: a stop that was interrupted is finished`);
+    await powerOff(context, machine, record, INTERRUPTED_STOP_GRACE_MS);
+    await endBoot(context, machine);
+    return;
+  }
+  if (state === 'vmm-dead' || state === 'tpm-dead') {
+    context.note(`${machine.id}: ${state}`);
+    context.obituaries.set(machine.id, toRunning(record, state));
+    if (state === 'tpm-dead') await powerOff(context, machine, record, TPM_DEAD_GRACE_MS);
+    await endBoot(context, machine);
+    return;
+  }
+  await rotateConsoleLog(machine.consoleLog);
+}
+
+async function leftovers(context: WardenContext, machine: MachineLayout): Promise<boolean> {
+  return (await isThere(machine.runDir)) || context.parts.jail.machinesWithJails().includes(machine.id);
+}
+
+/** A record that cannot be read is of a boot that cannot be adopted. */
+async function readBootRecord(context: WardenContext, machine: MachineLayout): Promise<BootRecord | undefined> {
+  try {
+    return await readBoot(machine);
+  } catch (error) {
+    // Any other error (no descriptor left, a disk that fails) may pass: nothing is ended for it.
+    if (!(error instanceof RingwallError)) throw error;
+    context.note(`${machine.id}: ${error.message}`);
+    return undefined;
+  }
+}

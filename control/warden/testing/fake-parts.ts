@@ -1,0 +1,149 @@
+// A host of the mind for the warden's unit tests: processes are numbers in a set, jails are entries in a map, and every
+// effect can be made to fail, to hang, or to be the warden's last.
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { layoutOf, type Layout, type MachineLayout } from '../layout.ts';
+import type { WardenParts } from '../parts.ts';
+import type { JailedProcess } from '../records.ts';
+
+/** What a warden that is killed throws from inside an effect: nothing of it may be caught on the way out. */
+export class Killed extends Error {}
+
+export class FakeHost {
+  readonly layout: Layout;
+  readonly processes = new Map<number, { readonly name: string }>();
+  readonly jails = new Map<string, Set<number>>();
+  readonly calls: string[] = [];
+  readonly parts: WardenParts;
+  bootId = 'this-boot';
+  availableMiB = 4096;
+  freeBytes = 64 * 1024 ** 3;
+  /** Run at each effect, by its name: throws to make it fail, or stands still to make it hang. */
+  before: (effect: string) => void | Promise<void> = () => undefined;
+  /** What the guest does when its power button is pressed. */
+  obeysPowerButton = true;
+  vmmState: 'running' | 'paused' | undefined = 'running';
+  #nextPid = 1000;
+
+  constructor(dir: string) {
+    this.layout = layoutOf(join(dir, 'state'), join(dir, 'run'));
+    this.parts = this.#makeParts();
+  }
+
+  /** Ends a process as the kernel or an operator would. */
+  kill(pid: number): void {
+    this.processes.delete(pid);
+  }
+
+  async #effect(name: string): Promise<void> {
+    this.calls.push(name);
+    await this.before(name);
+  }
+
+  #spawn(machine: MachineLayout, name: string): JailedProcess {
+    const pid = this.#nextPid++;
+    this.processes.set(pid, { name });
+    this.jails.set(machine.id, (this.jails.get(machine.id) ?? new Set()).add(pid));
+    return { pid, startTime: pid * 10, uid: 2_000_000_000 + pid };
+  }
+
+  #alive(pid: number): boolean {
+    return this.processes.has(pid);
+  }
+
+  #makeParts(): WardenParts {
+    const bootId = (): string => this.bootId;
+    return {
+      host: {
+        get bootId() {
+          return bootId();
+        },
+        findings: async () => [],
+        accelerator: async () => 'tcg',
+        cpus: () => 4,
+        memory: async () => ({ totalMiB: 8192, availableMiB: this.availableMiB }),
+        freeDiskBytes: async () => this.freeBytes,
+        isAlive: ({ pid }) => this.#alive(pid),
+        kill: async ({ pid }) => {
+          await this.#effect('host.kill');
+          this.kill(pid);
+          return true;
+        },
+        waitForExit: async ({ pid }) => !this.#alive(pid),
+      },
+      jail: {
+        machinesWithJails: () => [...this.jails.keys()],
+        endJails: async ({ id }) => {
+          await this.#effect('jail.endJails');
+          for (const pid of this.jails.get(id) ?? []) this.kill(pid);
+          this.jails.delete(id);
+        },
+        readProtections: async () => [],
+      },
+      tpm: {
+        certificates: async () => [Uint8Array.of(1)],
+        manufacture: async (machine) => {
+          this.#spawn(machine, 'tpm');
+          await this.#effect('tpm.manufacture');
+          writeFileSync(join(machine.tpmState, 'tpm2-00.permall'), 'state');
+          return {
+            ekCertificate: Uint8Array.of(
+              2,
+              ...machine.id
+                .slice(4)
+                .split('')
+                .map((c) => c.charCodeAt(0)),
+            ),
+          };
+        },
+      },
+      vmm: {
+        start: async ({ machine }) => {
+          const tpm = this.#spawn(machine, 'tpm');
+          await this.#effect('tpm.start');
+          const vmm = this.#spawn(machine, 'vmm');
+          await this.#effect('vmm.start');
+          return { tpm, vmm };
+        },
+        status: async () => this.vmmState,
+        powerDown: async (_machine, boot) => {
+          await this.#effect('vmm.powerDown');
+          if (this.obeysPowerButton) this.kill(boot.vmm.pid);
+        },
+        quit: async (_machine, boot) => {
+          await this.#effect('vmm.quit');
+          this.kill(boot.vmm.pid);
+        },
+      },
+      images: {
+        known: [
+          { name: 'hello', title: 'Hello' },
+          { name: 'debian', title: 'Debian' },
+        ],
+        read: async (dir) => {
+          const path = join(dir, 'manifest.json');
+          if (!existsSync(path)) return undefined;
+          return { digest: readFileSync(path, 'utf8'), bytes: 1, builtAt: '2026-11-21T00:00:00.000Z' };
+        },
+        check: async () => this.#effect('images.check'),
+        build: async (name, dir, progress) => {
+          progress({ step: 'building', fraction: 0.5 });
+          await this.#effect(`images.build ${name}`);
+          chmodSync(dir, 0o700);
+          writeFileSync(join(dir, 'manifest.json'), 'a'.repeat(64));
+        },
+        predict: async (_dir, brokerKey) => ({
+          commandLine: `ringwall.broker=${brokerKey}`,
+          reference: { version: 1 },
+        }),
+      },
+    };
+  }
+}
+
+/** For `before`: the named effect fails. */
+export function failing(effect: string, error: Error): (name: string) => void {
+  return (name: string): void => {
+    if (name === effect) throw error;
+  };
+}

@@ -1,0 +1,172 @@
+// The warden's decisions behind its socket: one function for each request of the closed set, and the sweep beside them.
+import { chmod, mkdir } from 'node:fs/promises';
+import { RingwallError, type MachineId } from '@ringwall/api';
+import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@ringwall/api/warden';
+import { startMachine, stopMachine } from './boots.ts';
+import { StreamHolders } from './vmm-socket.ts';
+import type { WardenContext } from './context.ts';
+import { isThere, namesIn } from './files.ts';
+import { ImageBuilds, listImages, sweepImages } from './images.ts';
+import { isMachineId, machineLayout, type Layout } from './layout.ts';
+import { createMachine, hostCapacity, removeMachine } from './machines.ts';
+import type { ProgressListener, WardenParts } from './parts.ts';
+import { Queues } from './queue.ts';
+import { isRunningBoot, readBoot } from './records.ts';
+import { healthOf, toRunning } from './running.ts';
+import { openStream, readConsole, type StreamCall } from './streams.ts';
+import { sweep } from './sweep.ts';
+
+/** How soon a dead VMM or TPM is noticed without being asked for. */
+export const SWEEP_INTERVAL_MS = 2_000;
+
+export interface WardenCall extends StreamCall {
+  readonly progress: ProgressListener;
+}
+
+export interface WardenOptions {
+  readonly layout: Layout;
+  readonly parts: WardenParts;
+  readonly note: (text: string) => void;
+}
+
+export class Warden {
+  readonly #context: WardenContext;
+  readonly #queues = new Queues(
+    (id) => new RingwallError('conflict', `too many requests wait for ${id}`, { hint: 'wait for those to end' }),
+  );
+  readonly #builds: ImageBuilds;
+  #timer: NodeJS.Timeout | undefined;
+  #sweeping: Promise<void> | undefined;
+
+  private constructor(options: WardenOptions) {
+    this.#context = { ...options, holders: new StreamHolders(), obituaries: new Map<string, RunningMachine>() };
+    this.#builds = new ImageBuilds(this.#context);
+  }
+
+  /** Makes the directories, adopts what runs, and cleans up what does not. */
+  static async open(options: WardenOptions): Promise<Warden> {
+    const { layout } = options;
+    for (const [dir, mode] of [
+      [layout.state, 0o755],
+      [layout.warden, 0o700],
+      [layout.records, 0o700],
+      [layout.images, 0o755],
+      [layout.machines, 0o755],
+      [layout.run, 0o755],
+      [layout.runMachines, 0o711],
+    ] as const) {
+      await mkdir(dir, { recursive: true, mode });
+      await chmod(dir, mode);
+    }
+    const warden = new Warden(options);
+    await sweepImages(warden.#context);
+    await warden.sweep(true);
+    warden.#timer = setInterval(() => void warden.sweep(false), SWEEP_INTERVAL_MS);
+    return warden;
+  }
+
+  /** Sweeps now, or waits for the sweep that is going on. Never rejects. */
+  sweep(whole: boolean): Promise<void> {
+    this.#sweeping ??= sweep(this.#context, this.#queues, whole)
+      .catch((error: unknown) => {
+        this.#context.note(`sweep failed: ${error instanceof Error ? error.message : String(error)}`);
+      })
+      .finally(() => {
+        this.#sweeping = undefined;
+      });
+    return this.#sweeping;
+  }
+
+  /** Ends the sweeping and waits for what runs; machines go on. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#sweeping;
+    await this.#queues.idle();
+  }
+
+  async handle(request: WardenRequest, call: WardenCall): Promise<WardenResponse<WardenOp>> {
+    const context = this.#context;
+    switch (request.op) {
+      case 'host-report':
+        return await hostReport(context);
+      case 'host-capacity':
+        return await hostCapacity(context);
+      case 'list-images':
+        return await listImages(context);
+      case 'build-image':
+        return { image: await this.#builds.build(request.image, request.rebuild ?? false, call.progress) };
+      case 'create-machine':
+        return await this.#inTurn(request.machine, () => createMachine(context, request.machine, request.spec));
+      case 'start-machine':
+        return await this.#inTurn(request.machine, () => startMachine(context, request));
+      case 'stop-machine':
+        return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
+      case 'remove-machine':
+        return await this.#inTurn(request.machine, () => removeMachine(context, request.machine));
+      case 'list-machines':
+        return await listMachines(context);
+      case 'read-protections':
+        return await readProtections(context, request.machine);
+      case 'read-console':
+        return await readConsole(context, request.machine, request.bytes);
+      case 'open-console':
+        return await openStream(context, request.machine, 'console', call);
+      case 'open-attest-port':
+        return await openStream(context, request.machine, 'attest', call);
+      default:
+        request satisfies never;
+        throw new RingwallError('bad-request', 'no such request');
+    }
+  }
+
+  #inTurn<T>(machine: MachineId, work: () => Promise<T>): Promise<T> {
+    return this.#queues.run(machine, work);
+  }
+}
+
+async function hostReport(context: WardenContext): Promise<WardenResponse<'host-report'>> {
+  const { host } = context.parts;
+  const accelerator = await host.accelerator();
+  return { findings: await host.findings(accelerator), accelerator };
+}
+
+/** Does not wait for a machine's queue: a stop may take minutes, and a list must not. */
+async function listMachines(context: WardenContext): Promise<WardenResponse<'list-machines'>> {
+  const { layout, obituaries } = context;
+  const ids = (await namesIn(layout.runMachines)).filter(isMachineId);
+  const running = (
+    await Promise.all(
+      ids.map(async (id) => {
+        const machine = machineLayout(layout, id);
+        const record = await readBoot(machine);
+        if (record === undefined || !isRunningBoot(record)) return [];
+        const state = await healthOf(context, machine, record);
+        // A stop that has come this far is a stop: only what ends by itself is called dead.
+        if (record.phase === 'stopping' && state === 'vmm-dead') return [];
+        return [toRunning(record, state)];
+      }),
+    )
+  ).flat();
+  // Told once, and only when the record is gone: until then the machine is in the list by itself.
+  for (const [id, obituary] of obituaries) {
+    if (running.some(({ machine }) => machine === id)) continue;
+    running.push(obituary);
+    obituaries.delete(id);
+  }
+  const names = (await namesIn(layout.records)).filter(isMachineId);
+  const existing = await Promise.all(
+    names.map(async (id) => ((await isThere(machineLayout(layout, id).spec)) ? [id] : [])),
+  );
+  return { machines: running, existing: existing.flat() };
+}
+
+async function readProtections(context: WardenContext, id: MachineId): Promise<WardenResponse<'read-protections'>> {
+  const machine = machineLayout(context.layout, id);
+  const record = await readBoot(machine);
+  if (record === undefined || !isRunningBoot(record)) {
+    throw new RingwallError('conflict', 'the machine does not run', {
+      hint: 'protections are read from running processes: ringwall start NAME',
+    });
+  }
+  return { protections: await context.parts.jail.readProtections(machine, record) };
+}
