@@ -43,6 +43,7 @@ import {
 } from './index.ts';
 
 const SWTPM = '/usr/bin/swtpm';
+const PRESENT = existsSync(SWTPM);
 const START_TIMEOUT_MS = 10_000;
 const RESPONSE_TIMEOUT_MS = 30_000;
 

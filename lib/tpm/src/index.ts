@@ -35,6 +35,7 @@ export {
   type EventLogAlgorithm,
   type LogEvent,
 } from './event-log.ts';
+export { parseUefiVariable, secureBootOf, type UefiVariable } from './event-data.ts';
 export { EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } from './event-types.ts';
 export { guestCommands, type GuestCommandName } from './guest-commands.ts';
 export { computableHash, digest, hashAlgorithm, hashBytes, hmac, type ComputableHash, type HashName } from './hash.ts';
