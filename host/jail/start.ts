@@ -88,7 +88,8 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
     await openRunDir(options.runDir, { uid, sizeBytes: options.runDirBytes });
     if (options.ownedDir !== undefined) await giveDir(options.ownedDir.source, uid);
     await options.prepare?.(uid, options.runDir);
-    const devices: JailFile[] = [];
+    // QEMU tries out on it whether the kernel has locks of open file descriptions.
+    const devices: JailFile[] = [{ source: '/dev/null', target: '/dev/null' }];
     if (options.kvm === true) {
       lease = { ...lease, deviceNode: `kvm-${uid}` };
       options.leases.update(lease);

@@ -1,0 +1,187 @@
+// Builds the command line of QEMU (7.2 on), from checked values alone. Every option with parts is written by `option`,
+// the one place that knows QEMU's quoting; no text of a user gets here but the kernel's command line, which is an
+// argument of its own. Paths are those inside the jail; disks come as descriptors.
+
+export const QEMU = '/usr/bin/qemu-system-x86_64';
+/** The emulator's engine is a module that QEMU loads itself. */
+export const QEMU_TCG_MODULE = '/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so';
+
+export type Accelerator = 'kvm' | 'tcg';
+
+/** Where things are inside the jail. */
+export const VMM_PATHS = {
+  roms: '/roms',
+  firmwareCode: '/boot/firmware-code',
+  kernel: '/boot/kernel',
+  initrd: '/boot/initrd',
+  firmwareVariables: '/run/firmware-variables',
+  qmp: '/run/qmp.sock',
+  console: '/run/console.sock',
+  consoleLog: '/run/console.log',
+  attest: '/run/attest.sock',
+} as const;
+
+/** The guest's name for its attestation port. */
+export const ATTEST_PORT = 'org.ringwall.attest';
+
+/** Translated code: QEMU's default of 1 GiB would be most of a small machine's memory limit. */
+const TCG_CODE_MIB = 256;
+
+export interface VmmArguments {
+  readonly machine: string;
+  readonly accelerator: Accelerator;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** Handed to the kernel as it is. */
+  readonly commandLine: string;
+  readonly systemFd: number;
+  readonly dataFd: number;
+  readonly tpmFd: number;
+}
+
+/** An option and its value, or several that belong together. */
+export type Row = readonly string[];
+
+/** Pure. */
+export function qemuArgv(vm: VmmArguments): string[] {
+  const rows: Row[] = [
+    ['-name', option('', { guest: vm.machine })],
+    ...machineArguments(vm.accelerator),
+    ['-smp', option('', { cpus: vm.cpus, sockets: 1, cores: vm.cpus, threads: 1, maxcpus: vm.cpus })],
+    ['-m', `${vm.memoryMiB}M`],
+    ...firmwareArguments(),
+    ['-kernel', VMM_PATHS.kernel, '-initrd', VMM_PATHS.initrd, '-append', vm.commandLine],
+    ...diskArguments({ name: 'system', fd: vm.systemFd, readOnly: true, slot: 2 }),
+    ...diskArguments({ name: 'data', fd: vm.dataFd, readOnly: false, slot: 3 }),
+    ...randomArguments(),
+    ...channelArguments(),
+    ...tpmArguments(vm.tpmFd),
+    ...monitorArguments(),
+    ...sandboxArguments(),
+  ];
+  return [QEMU, ...rows.flat()];
+}
+
+/** Machine type, accelerator and processor, and nothing that QEMU would add by itself. */
+export function machineArguments(accelerator: Accelerator): Row[] {
+  const machine = { smm: 'off', hpet: 'off', 'mem-merge': 'off', 'dump-guest-core': 'off', vmport: 'off', usb: 'off' };
+  return [
+    ['-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none', '-L', VMM_PATHS.roms],
+    ['-machine', option('q35', machine)],
+    ['-accel', accelerator === 'kvm' ? 'kvm' : option('tcg', { thread: 'multi', 'tb-size': TCG_CODE_MIB })],
+    // The host's own extensions for guests inside guests stay with the host.
+    ['-cpu', accelerator === 'kvm' ? option('host', { vmx: 'off', svm: 'off' }) : 'max'],
+    // Suspend would keep secrets in a memory whose TPM has lost its state.
+    ['-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
+    // A reboot ends QEMU: each boot has an id, a TPM process and firmware variables of its own, so that the evidence of
+    // one boot never speaks for the next. The warden starts the next one.
+    ['-action', option('', { reboot: 'shutdown', shutdown: 'poweroff', panic: 'shutdown' })],
+  ];
+}
+
+/** QEMU's own seccomp filter, on top of the jail's; it takes execve and fork away as well. */
+export function sandboxArguments(): Row[] {
+  const denied = { obsolete: 'deny', elevateprivileges: 'deny', spawn: 'deny', resourcecontrol: 'deny' };
+  return [['-sandbox', option('on', denied)]];
+}
+
+/** `head,key=value,…`, as QEMU reads it: a comma inside a value is doubled. */
+export function option(head: string, values: Readonly<Record<string, string | number | boolean>>): string {
+  const pairs = Object.entries(values).map(([key, value]) => {
+    const text = typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
+    if (/[\0\n]/.test(text)) throw new RangeError(`${key} holds a character that no option may hold`);
+    return `${key}=${text.replaceAll(',', ',,')}`;
+  });
+  return [...(head === '' ? [] : [head]), ...pairs].join(',');
+}
+
+function firmwareArguments(): Row[] {
+  const code = { 'node-name': 'code', filename: VMM_PATHS.firmwareCode, 'read-only': true };
+  // A copy of the pristine variables for this boot alone: what a guest writes there does not change what is measured at
+  // its next boot.
+  const variables = { 'node-name': 'variables', filename: VMM_PATHS.firmwareVariables };
+  return [
+    ['-blockdev', option('', { driver: 'file', ...code })],
+    ['-blockdev', option('', { driver: 'file', ...variables })],
+    ['-machine', option('', { pflash0: 'code', pflash1: 'variables' })],
+  ];
+}
+
+function diskArguments(disk: { name: string; fd: number; readOnly: boolean; slot: number }): Row[] {
+  const set = disk.slot;
+  const writable = disk.readOnly ? {} : { discard: 'unmap', 'detect-zeroes': 'unmap' };
+  const file = {
+    driver: 'file',
+    'node-name': `${disk.name}-file`,
+    filename: `/dev/fdset/${set}`,
+    'read-only': disk.readOnly,
+    'auto-read-only': false,
+    // Several machines share one system image, which nobody writes; a data disk has one user alone.
+    locking: disk.readOnly ? 'off' : 'on',
+    aio: 'threads',
+    'cache.direct': false,
+    'cache.no-flush': false,
+    ...writable,
+  };
+  // The format is always named: a guest that writes another format's header into its disk stays a guest with that
+  // header in its disk.
+  const raw = {
+    driver: 'raw',
+    'node-name': disk.name,
+    file: `${disk.name}-file`,
+    'read-only': disk.readOnly,
+    ...writable,
+  };
+  const device = { drive: disk.name, serial: disk.name, addr: `0x${disk.slot.toString(16)}`, ...MODERN };
+  return [
+    ['-add-fd', option('', { fd: disk.fd, set })],
+    ['-blockdev', option('', file)],
+    ['-blockdev', option('', raw)],
+    ['-device', option('virtio-blk-pci', device)],
+  ];
+}
+
+/** Virtio 1 alone: the older interface is code that no guest of ours uses. Addresses are fixed, since they are measured. */
+const MODERN = { 'disable-legacy': 'on', 'disable-modern': 'off' } as const;
+
+function randomArguments(): Row[] {
+  return [
+    ['-object', 'rng-builtin,id=rng'],
+    ['-device', option('virtio-rng-pci', { rng: 'rng', addr: '0x4', ...MODERN })],
+  ];
+}
+
+function channelArguments(): Row[] {
+  const server = { server: 'on', wait: 'off' };
+  const console_ = {
+    id: 'console',
+    path: VMM_PATHS.console,
+    ...server,
+    logfile: VMM_PATHS.consoleLog,
+    logappend: 'on',
+  };
+  const attest = { id: 'attest', path: VMM_PATHS.attest, ...server };
+  return [
+    ['-chardev', option('socket', console_)],
+    ['-serial', 'chardev:console'],
+    ['-device', option('virtio-serial-pci', { id: 'ports', max_ports: 2, addr: '0x5', ...MODERN })],
+    ['-chardev', option('socket', attest)],
+    ['-device', option('virtserialport', { bus: 'ports.0', nr: 1, chardev: 'attest', name: ATTEST_PORT })],
+  ];
+}
+
+function tpmArguments(fd: number): Row[] {
+  return [
+    ['-chardev', option('socket', { id: 'tpm', fd })],
+    ['-tpmdev', option('emulator', { id: 'tpm0', chardev: 'tpm' })],
+    ['-device', option('tpm-crb', { tpmdev: 'tpm0' })],
+  ];
+}
+
+function monitorArguments(): Row[] {
+  const monitor = { id: 'qmp', path: VMM_PATHS.qmp, server: 'on', wait: 'off' };
+  return [
+    ['-chardev', option('socket', monitor)],
+    ['-mon', option('', { chardev: 'qmp', mode: 'control' })],
+  ];
+}

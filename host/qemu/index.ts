@@ -1,0 +1,14 @@
+// The public names of @ringwall/host/qemu: one machine's VMM in its jail, and its monitor.
+export { qemuArgv, ATTEST_PORT, VMM_PATHS, type Accelerator, type VmmArguments } from './argv.ts';
+export { QmpClient, QMP_LINE_LIMIT_BYTES, type QmpEvent } from './qmp.ts';
+export {
+  CONSOLE_LOG_NAME,
+  powerDown,
+  readMachineState,
+  startVmm,
+  vmmCgroupLimits,
+  vmmSockets,
+  type MachineState,
+  type VmmOptions,
+  type VmmSockets,
+} from './start.ts';

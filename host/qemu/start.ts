@@ -1,0 +1,200 @@
+// Starts a machine's VMM in its jail and waits until it answers on its monitor, or has ended.
+import { constants } from 'node:fs';
+import { chown, copyFile, open, type FileHandle } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RingwallError } from '@ringwall/api';
+import { isAlive, run, waitForExit, type ProcessRef } from '../exec/index.ts';
+import {
+  endJail,
+  readClosure,
+  readLogTail,
+  startJail,
+  type Jail,
+  type JailFile,
+  type StartedJail,
+  type UidLeases,
+} from '../jail/index.ts';
+import { QEMU, QEMU_TCG_MODULE, qemuArgv, VMM_PATHS, type Accelerator } from './argv.ts';
+import { isRecord, QmpClient } from './qmp.ts';
+
+/** From exec to the monitor's greeting QEMU takes 0.2 s here; a loaded host may take longer. */
+const READY_TIMEOUT_MS = 20_000;
+
+/** What QEMU needs beside the guest's memory: its own code and heap, device queues, boot files, I/O buffers. */
+const OVERHEAD_MIB = { kvm: 256, tcg: 256 + 320 } as const;
+/** Up to 64 workers for disk I/O, a thread for each processor, and QEMU's own. */
+const THREADS_BESIDE_CPUS = 96;
+/** Processor time for QEMU's own threads beside the guest's. */
+const CPUS_BESIDE_GUEST = 1;
+const OPEN_FILES_LIMIT = 512;
+/** Console log, QEMU's log, a copy of the firmware's variables. */
+export const VMM_RUN_DIR_BYTES: number = 8 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+/** What QEMU loads by itself from its directory of ROMs for `-kernel` on q35; the first two also without firmware. */
+const ROMS: readonly string[] = ['/usr/share/qemu/kvmvapic.bin', '/usr/share/qemu/linuxboot_dma.bin'];
+
+export interface VmmOptions {
+  readonly machine: string;
+  readonly accelerator: Accelerator;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly firmwareCode: string;
+  /** The pristine variables, copied for this boot. */
+  readonly firmwareVariables: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly commandLine: string;
+  /** The read-only system image, and the machine's own disk: opened here, so that no path of them is in the jail. */
+  readonly systemImage: string;
+  readonly dataDisk: string;
+  readonly tpmChannel: Socket;
+  /** An empty or absent directory. */
+  readonly runDir: string;
+  readonly leases: UidLeases;
+}
+
+/** Host paths of a running VMM's sockets. What lies there is the VMM's to choose: connect, never open. */
+export interface VmmSockets {
+  readonly qmp: string;
+  readonly console: string;
+  readonly attest: string;
+}
+
+export function vmmSockets(runDir: string): VmmSockets {
+  const inRunDir = (path: string): string => join(runDir, basename(path));
+  return { qmp: inRunDir(VMM_PATHS.qmp), console: inRunDir(VMM_PATHS.console), attest: inRunDir(VMM_PATHS.attest) };
+}
+
+export const CONSOLE_LOG_NAME: string = basename(VMM_PATHS.consoleLog);
+
+export async function startVmm(options: VmmOptions): Promise<StartedJail> {
+  const files: FileHandle[] = [];
+  try {
+    const system = await openDisk(options.systemImage, constants.O_RDONLY);
+    files.push(system);
+    const data = await openDisk(options.dataDisk, constants.O_RDWR);
+    files.push(data);
+    const { size } = await data.stat();
+    const jail = await startJail({
+      purpose: `${options.machine} vmm`,
+      name: `${options.machine}-vmm`,
+      leases: options.leases,
+      runDir: options.runDir,
+      runDirBytes: VMM_RUN_DIR_BYTES,
+      cgroup: vmmCgroupLimits(options),
+      limits: {
+        openFiles: OPEN_FILES_LIMIT,
+        fileBytes: Math.max(size, VMM_RUN_DIR_BYTES),
+        tasks: options.cpus + THREADS_BESIDE_CPUS,
+      },
+      profile: options.accelerator === 'kvm' ? 'vmm-kvm' : 'vmm-tcg',
+      kvm: options.accelerator === 'kvm',
+      readOnly: [
+        ...(await vmmProgramFiles(options.accelerator)),
+        { source: options.firmwareCode, target: VMM_PATHS.firmwareCode },
+        { source: options.kernel, target: VMM_PATHS.kernel },
+        { source: options.initrd, target: VMM_PATHS.initrd },
+      ],
+      prepare: async (uid, runDir) => {
+        const copy = join(runDir, basename(VMM_PATHS.firmwareVariables));
+        await copyFile(options.firmwareVariables, copy, constants.COPYFILE_EXCL);
+        await chown(copy, uid, uid);
+      },
+      descriptors: [
+        { kind: 'file', fd: system.fd },
+        { kind: 'file', fd: data.fd },
+        { kind: 'socket', socket: options.tpmChannel },
+      ],
+      command: (fd) => qemuArgv({ ...options, systemFd: fd(0), dataFd: fd(1), tpmFd: fd(2) }),
+      failure: 'vmm-failed',
+    });
+    try {
+      await waitUntilReady(jail);
+      return jail;
+    } catch (error) {
+      await endJail(jail, options.leases);
+      throw error;
+    }
+  } finally {
+    options.tpmChannel.destroy();
+    for (const file of files) await file.close();
+  }
+}
+
+export function vmmCgroupLimits(vm: Pick<VmmOptions, 'accelerator' | 'cpus' | 'memoryMiB'>): {
+  memoryBytes: number;
+  tasks: number;
+  cpus: number;
+} {
+  return {
+    memoryBytes: (vm.memoryMiB + OVERHEAD_MIB[vm.accelerator]) * MIB,
+    tasks: vm.cpus + THREADS_BESIDE_CPUS,
+    cpus: vm.cpus + CPUS_BESIDE_GUEST,
+  };
+}
+
+/** QEMU itself with its libraries and ROMs. */
+export async function vmmProgramFiles(accelerator: Accelerator, roms: readonly string[] = ROMS): Promise<JailFile[]> {
+  return [
+    ...(await readClosure(run, accelerator === 'tcg' ? [QEMU, QEMU_TCG_MODULE] : [QEMU])),
+    ...roms.map((source) => ({ source, target: `${VMM_PATHS.roms}/${basename(source)}` })),
+  ];
+}
+
+/** Asks the guest to power down as by its power button; false where it is still there when the time is over. */
+export async function powerDown(vmm: Jail, graceMs: number): Promise<boolean> {
+  if (!isAlive(vmm.process)) return true;
+  try {
+    await using qmp = await QmpClient.connect(vmmSockets(vmm.runDir).qmp);
+    await qmp.execute('system_powerdown');
+  } catch {
+    // A monitor that does not answer is ended by the caller, as a guest that does not.
+    return !isAlive(vmm.process);
+  }
+  return waitForExit(vmm.process, graceMs);
+}
+
+export type MachineState = 'running' | 'paused' | 'tpm-dead' | 'vmm-dead';
+
+/** What runs of a machine now: seen from /proc, and from QEMU's monitor where it answers. */
+export async function readMachineState(parts: {
+  vmm: Pick<Jail, 'process' | 'runDir'>;
+  tpm: { process: ProcessRef };
+}): Promise<MachineState> {
+  if (!isAlive(parts.vmm.process)) return 'vmm-dead';
+  if (!isAlive(parts.tpm.process)) return 'tpm-dead';
+  await using qmp = await QmpClient.connect(vmmSockets(parts.vmm.runDir).qmp);
+  const running = await qmp.query('query-status', (reply) =>
+    isRecord(reply) && typeof reply['running'] === 'boolean' ? reply['running'] : undefined,
+  );
+  return running ? 'running' : 'paused';
+}
+
+async function waitUntilReady(jail: StartedJail): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await using _ = await QmpClient.connect(vmmSockets(jail.runDir).qmp, READY_TIMEOUT_MS);
+      return;
+    } catch (cause) {
+      if (!isAlive(jail.process)) {
+        throw new RingwallError('vmm-failed', `QEMU ended at its start: ${await readLogTail(jail.runDir)}`, { cause });
+      }
+      if (performance.now() > deadline) {
+        throw new RingwallError('vmm-failed', `QEMU did not answer within ${READY_TIMEOUT_MS / 1000} s`, { cause });
+      }
+    }
+    await sleep(10);
+  }
+}
+
+async function openDisk(path: string, mode: number): Promise<FileHandle> {
+  try {
+    return await open(path, mode | constants.O_NOFOLLOW);
+  } catch (cause) {
+    throw new RingwallError('vmm-failed', `the disk ${path} could not be opened`, { cause });
+  }
+}
