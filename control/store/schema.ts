@@ -50,6 +50,8 @@ interface BootTable {
   machine: string;
   boot: string;
   reference: string;
+  /** JSON of the sentences that were proven, once they were. */
+  proven: string | null;
 }
 
 /** How long the last good boot of an image took to be attested: what a progress bar is drawn by. */
@@ -116,6 +118,7 @@ const MIGRATIONS: Record<string, Migration> = {
         .addColumn('machine', 'text', (column) => column.primaryKey())
         .addColumn('boot', 'text', (column) => column.notNull())
         .addColumn('reference', 'text', (column) => column.notNull())
+        .addColumn('proven', 'text')
         .execute();
       await db.schema
         .createTable('boot_times')

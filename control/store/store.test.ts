@@ -167,6 +167,8 @@ describe('boots', () => {
     const machine = machineNamed('one');
     await insert(machine);
     await store.saveBoot(machine.id, { boot: 'a', reference: { events: [1] } });
+    await store.saveBoot(machine.id, { boot: 'b', reference: { events: [2] }, proven: ['it is the TPM'] });
+    expect(await store.findBoot(machine.id)).toMatchObject({ proven: ['it is the TPM'] });
     await store.saveBoot(machine.id, { boot: 'b', reference: { events: [2] } });
     expect(await store.findBoot(machine.id)).toEqual({ boot: 'b', reference: { events: [2] } });
     await store.deleteMachine(machine.id, { kind: 'machine.removed', message: 'gone' });

@@ -36,6 +36,8 @@ export interface MachineChange {
 export interface BootRecord {
   readonly boot: string;
   readonly reference: unknown;
+  /** Once it was attested: what was proven, as sentences. */
+  readonly proven?: readonly string[];
 }
 
 export class Store {
@@ -194,7 +196,12 @@ export class Store {
   }
 
   async saveBoot(machine: MachineId, record: BootRecord): Promise<void> {
-    const values = { machine, boot: record.boot, reference: JSON.stringify(record.reference) };
+    const values = {
+      machine,
+      boot: record.boot,
+      reference: JSON.stringify(record.reference),
+      proven: record.proven === undefined ? null : JSON.stringify(record.proven),
+    };
     await this.#db
       .insertInto('boots')
       .values(values)
@@ -204,11 +211,11 @@ export class Store {
 
   async findBoot(machine: MachineId): Promise<BootRecord | undefined> {
     const row = await this.#db.selectFrom('boots').selectAll().where('machine', '=', machine).executeTakeFirst();
-    return row === undefined ? undefined : { boot: row.boot, reference: JSON.parse(row.reference) as unknown };
-  }
-
-  async deleteBoot(machine: MachineId): Promise<void> {
-    await this.#db.deleteFrom('boots').where('machine', '=', machine).execute();
+    if (row === undefined) return undefined;
+    const reference = JSON.parse(row.reference) as unknown;
+    if (row.proven === null) return { boot: row.boot, reference };
+    const proven = JSON.parse(row.proven) as unknown;
+    return { boot: row.boot, reference, proven: Array.isArray(proven) ? proven.map(String) : [] };
   }
 
   async saveBootTime(image: string, accelerator: string, milliseconds: number): Promise<void> {

@@ -1,0 +1,149 @@
+// The first thing that the daemon does: it compares what its last life has written with what the warden sees, and goes
+// on with each machine from there (adoption.ts decides, this carries it out).
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type MachineId, type Operation, RingwallError } from '@ringwall/api';
+import type { WardenResponse } from '@ringwall/api/warden';
+import { decideAdoption } from './adoption.ts';
+import type { Worker, WorkRequest } from './worker.ts';
+
+/** How long ended operations can be asked for; the audit trail keeps what they did. */
+const OPERATIONS_KEPT_DAYS = 30;
+const DAY_MS = 86_400_000;
+const HOST_BOOT_FACT = 'host-boot';
+
+/** How often a warden that is not there yet is asked. */
+const RETRY_MS = 500;
+
+interface Unfinished {
+  readonly operation: Operation;
+  readonly request: unknown;
+}
+
+/** Ends once every machine is adopted: it waits for the warden as long as that takes. */
+export async function adoptMachines(worker: Worker, hostBootId: string): Promise<void> {
+  const { store, closing } = worker;
+  await store.pruneOperations(new Date(Date.now() - OPERATIONS_KEPT_DAYS * DAY_MS));
+  const list = await waitForList(worker);
+  const lastBoot = await store.findFact(HOST_BOOT_FACT);
+  const unfinished = Map.groupBy(await store.listRunningOperations(), ({ operation }) => operation.machine);
+  const machines = await store.listMachines();
+
+  for (const { operation, request } of unfinished.get(undefined) ?? []) await resumeBuild(worker, operation, request);
+  unfinished.delete(undefined);
+  for (const machine of machines) {
+    closing.throwIfAborted();
+    const [last, ...overtaken] = (unfinished.get(machine.id) ?? []).toReversed();
+    unfinished.delete(machine.id);
+    for (const { operation } of overtaken) await failOvertaken(worker, operation);
+    const seen = list.machines.find((running) => running.machine === machine.id);
+    const adoption = decideAdoption({
+      machine,
+      operation: last?.operation,
+      seen,
+      hostRestarted: lastBoot !== undefined && lastBoot !== hostBootId,
+    });
+    switch (adoption.do) {
+      case 'resume':
+        if (last !== undefined) resume(worker, machine.id, last);
+        break;
+      case 'close-operation':
+        if (last !== undefined) await worker.operations.take(last.operation).done('attested, and its disk unlocked');
+        worker.observer.watch(machine.id, machine.status.bootId ?? '');
+        break;
+      case 'watch':
+        worker.observer.watch(machine.id, machine.status.bootId ?? '');
+        await store.appendEvent({ kind: 'machine.adopted', machine: machine.id, message: `${machine.name} went on` });
+        break;
+      case 'start':
+        await startAgain(worker, machine.id, machine.name);
+        break;
+      case 'ended':
+        worker.tellEnded(machine, { state: 'ended', poweredOff: seen?.poweredOff === true });
+        break;
+      case 'end-stray':
+        worker.tidy(machine.id);
+        break;
+      case 'nothing':
+        break;
+    }
+  }
+  for (const [, orphans] of unfinished) for (const { operation } of orphans) await endOrphan(worker, operation);
+  await tellUnknown(worker, list, new Set(machines.map((machine) => machine.id)));
+  await store.saveFact(HOST_BOOT_FACT, hostBootId);
+}
+
+async function waitForList(worker: Worker): Promise<WardenResponse<'list-machines'>> {
+  for (let told = false; ; told = true) {
+    worker.closing.throwIfAborted();
+    try {
+      return await worker.warden.call({ op: 'list-machines' }, { signal: worker.closing });
+    } catch (error) {
+      worker.closing.throwIfAborted();
+      if (!told)
+        worker.note(`waiting to adopt the machines: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    await sleep(RETRY_MS, undefined, { signal: worker.closing });
+  }
+}
+
+function resume(worker: Worker, machine: MachineId, { operation, request }: Unfinished): void {
+  const work = parseRequest(operation.kind, request);
+  if (work === undefined) return;
+  worker.note(`${machine}: going on with ${operation.kind}`);
+  worker.run(machine, worker.operations.take(operation), work);
+}
+
+async function resumeBuild(worker: Worker, operation: Operation, request: unknown): Promise<void> {
+  const image = fieldOf(request, 'image');
+  if (typeof image === 'string') await worker.build(image, fieldOf(request, 'rebuild') === true, operation);
+  else await failOvertaken(worker, operation);
+}
+
+async function startAgain(worker: Worker, machine: MachineId, name: string): Promise<void> {
+  const step = 'starting it again: the host was restarted';
+  const request: WorkRequest = { kind: 'machine.start' };
+  worker.note(`${machine} (${name}): ${step}`);
+  worker.run(machine, await worker.operations.begin({ kind: 'machine.start', machine }, step, request), request);
+}
+
+async function failOvertaken(worker: Worker, operation: Operation): Promise<void> {
+  await worker.operations
+    .take(operation)
+    .fail(new RingwallError('conflict', 'cancelled: ringwalld was restarted, and something else was asked for since'));
+}
+
+/** Its machine is gone: it was removed, or could not be made. */
+async function endOrphan(worker: Worker, operation: Operation): Promise<void> {
+  const handle = worker.operations.take(operation);
+  if (operation.kind === 'machine.remove') await handle.done('removed');
+  else await handle.fail(new RingwallError('not-found', 'the machine is gone: ringwalld was restarted meanwhile'));
+}
+
+/** Never ended by us: a store that was lost or is an old one must not cost anybody a machine. */
+async function tellUnknown(
+  worker: Worker,
+  list: WardenResponse<'list-machines'>,
+  known: ReadonlySet<string>,
+): Promise<void> {
+  const unknown = new Set([...list.existing, ...list.machines.map((running) => running.machine)]);
+  for (const machine of unknown) {
+    if (known.has(machine)) continue;
+    const message = `the warden has a machine ${machine} that this daemon does not know; it is left alone`;
+    worker.note(message);
+    await worker.store.appendEvent({ kind: 'machine.unknown', machine, message });
+  }
+}
+
+function parseRequest(kind: Operation['kind'], request: unknown): WorkRequest | undefined {
+  if (kind === 'image.build') return undefined;
+  if (kind === 'machine.create') return { kind, start: fieldOf(request, 'start') === true };
+  if (kind !== 'machine.stop') return { kind };
+  const graceMs = fieldOf(request, 'graceMs');
+  return { kind, graceMs: typeof graceMs === 'number' ? graceMs : 0 };
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? new Map<string, unknown>(Object.entries(value)).get(name)
+    : undefined;
+}

@@ -1,0 +1,182 @@
+// Watches a guest prove itself: joins it to the broker, asks the broker how it judged, and knows how long to wait. A
+// guest that never speaks, a broker that is away and a VMM that dies each end it with their own words.
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Machine, RingwallError } from '@ringwall/api';
+import type { BrokerResponse } from '@ringwall/api/broker';
+import type { RunningMachine } from '@ringwall/api/warden';
+import type { LiveBoot } from './observer.ts';
+import { Relay } from './relay.ts';
+import { TYPICAL_BOOT_MS } from './timing.ts';
+import { cleanSentence, isUnavailable, type Work } from './work.ts';
+
+/** A bar that waits for the last step stands here, not at its end. */
+const FULLEST_FRACTION = 0.97;
+
+export interface Attestation {
+  readonly machine: Machine;
+  readonly live: LiveBoot;
+  readonly running: RunningMachine;
+  /** The guest was booting already when this life of the daemon began. */
+  readonly resumed: boolean;
+  /** Tells the broker what to expect; repeated where it has forgotten. */
+  readonly expectBoot: () => Promise<void>;
+}
+
+/** The evidence was judged, and refused. */
+export class AttestationRefused extends RingwallError {
+  readonly reasons: readonly string[];
+
+  constructor(machine: Machine, reasons: readonly string[]) {
+    super('attestation-refused', `the evidence of ${machine.name} was refused: ${reasons[0] ?? 'without a reason'}`, {
+      hint: `it stands in its initrd without a key: ringwall show ${machine.name}, ringwall logs ${machine.name}`,
+    });
+    this.reasons = reasons;
+  }
+}
+
+type Verdict = BrokerResponse<'read-verdict'>;
+
+/** Answers what was proven, and how long the boot took. */
+export async function watchAttestation(
+  work: Work,
+  attestation: Attestation,
+): Promise<{ proven: string[]; tookMs: number }> {
+  const { machine, live, running } = attestation;
+  const seen: Seen = { spoken: false, relayTrouble: undefined, brokerTrouble: undefined };
+  const relay = new Relay(
+    { openBroker: () => openSession(work, attestation), openPort: () => openPort(work, attestation) },
+    {
+      onSpoken: () => (seen.spoken = true),
+      onTrouble: (error) => (seen.relayTrouble = error instanceof RingwallError ? error : undefined),
+    },
+    work.timing.rejoinMs,
+  );
+  try {
+    const expectedMs =
+      (await work.store.findBootTime(machine.spec.image, running.accelerator)) ?? TYPICAL_BOOT_MS[running.accelerator];
+    const bootedMs = (): number => Date.now() - Date.parse(running.startedAt);
+    const leftMs = work.timing.attestMs[running.accelerator] - bootedMs();
+    let deadlineMs = performance.now() + Math.max(leftMs, attestation.resumed ? work.timing.resumedAttestMs : 0);
+    let accepted = false;
+    for (;;) {
+      const verdict = await readVerdict(work, attestation, seen);
+      if (verdict?.state === 'unlocked') {
+        relay.finish();
+        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs() };
+      }
+      if (verdict?.state === 'refused') {
+        relay.finish();
+        throw new AttestationRefused(machine, verdict.reasons.map(cleanSentence));
+      }
+      if (verdict?.state === 'failed') throw guestFailed(machine, verdict);
+      if (verdict?.state === 'accepted' && !accepted) {
+        accepted = true;
+        deadlineMs = performance.now() + work.timing.unlockMs;
+      }
+      if (live.state !== 'alive') throw diedError(machine, live);
+      if (performance.now() > deadlineMs)
+        throw silenceError(machine, accepted, seen, work.timing.attestMs[running.accelerator]);
+      work.progress.step(
+        stepOf(accepted, seen, running, expectedMs),
+        Math.min(FULLEST_FRACTION, bootedMs() / Math.max(1, expectedMs)),
+      );
+      await sleep(work.timing.verdictMs, undefined, { signal: work.signal });
+    }
+  } catch (error) {
+    if (!(error instanceof AttestationRefused)) await relay.break();
+    throw error;
+  }
+}
+
+export function diedError(machine: Pick<Machine, 'name'>, live: Pick<LiveBoot, 'state' | 'poweredOff'>): RingwallError {
+  const hint = `see what it said last: ringwall logs ${machine.name}; then start it again: ringwall start ${machine.name}`;
+  if (live.state === 'tpm-dead') {
+    return new RingwallError('tpm-failed', `the virtual TPM of ${machine.name} ended by itself`, { hint });
+  }
+  const how = live.poweredOff
+    ? 'powered itself down'
+    : 'ended by itself (its guest powered it down, or QEMU was killed)';
+  return new RingwallError('vmm-failed', `the virtual machine ${machine.name} ${how}`, { hint });
+}
+
+interface Seen {
+  spoken: boolean;
+  relayTrouble: RingwallError | undefined;
+  brokerTrouble: RingwallError | undefined;
+}
+
+async function openSession(work: Work, { machine, running, expectBoot }: Attestation): Promise<Duplex> {
+  const session = { op: 'open-session', machine: machine.id, boot: running.boot } as const;
+  try {
+    return (await work.broker.openStream(session, { signal: work.signal })).stream;
+  } catch (error) {
+    if (!(error instanceof RingwallError) || error.code !== 'not-found') throw error;
+    await expectBoot();
+    return (await work.broker.openStream(session, { signal: work.signal })).stream;
+  }
+}
+
+async function openPort(work: Work, { machine }: Attestation): Promise<Duplex> {
+  const port = await work.warden.openStream({ op: 'open-attest-port', machine: machine.id }, { signal: work.signal });
+  return port.stream;
+}
+
+/** Undefined where the broker is away, or has not heard of this boot yet again after it was restarted. */
+async function readVerdict(work: Work, { machine, running }: Attestation, seen: Seen): Promise<Verdict | undefined> {
+  work.signal.throwIfAborted();
+  try {
+    const verdict = await work.broker.call(
+      { op: 'read-verdict', machine: machine.id, boot: running.boot },
+      { signal: work.signal },
+    );
+    seen.brokerTrouble = undefined;
+    return verdict;
+  } catch (error) {
+    work.signal.throwIfAborted();
+    if (!(error instanceof RingwallError)) throw error;
+    if (!isUnavailable(error) && error.code !== 'not-found' && error.code !== 'timeout') throw error;
+    seen.brokerTrouble = error;
+    return undefined;
+  }
+}
+
+function stepOf(accepted: boolean, seen: Seen, running: RunningMachine, expectedMs: number): string {
+  if (seen.brokerTrouble !== undefined) return `waiting: ${seen.brokerTrouble.message}`;
+  if (accepted) return 'unlocking the disk';
+  if (seen.spoken) return 'checking the evidence';
+  if (seen.relayTrouble !== undefined && isUnavailable(seen.relayTrouble))
+    return `waiting: ${seen.relayTrouble.message}`;
+  const about = `about ${String(Math.max(1, Math.round(expectedMs / 1000)))} s`;
+  return `firmware and kernel boot (${running.accelerator === 'tcg' ? 'emulated: ' : ''}${about})`;
+}
+
+function guestFailed(machine: Machine, verdict: Verdict): RingwallError {
+  const reason = verdict.reasons.map(cleanSentence)[0] ?? 'it did not say why';
+  return new RingwallError('attestation-refused', `${machine.name} did not come up: ${reason}`, {
+    hint: `see what it said: ringwall logs ${machine.name}`,
+  });
+}
+
+function silenceError(machine: Machine, accepted: boolean, seen: Seen, limitMs: number): RingwallError {
+  const hint = `see what it said: ringwall logs ${machine.name}; then start it again: ringwall start ${machine.name}`;
+  if (accepted) {
+    return new RingwallError('timeout', `${machine.name} got its key and did not say that it unlocked its disk`, {
+      hint,
+    });
+  }
+  if (seen.brokerTrouble !== undefined) {
+    return new RingwallError(
+      'broker-unavailable',
+      `nobody could judge ${machine.name} in time: ${seen.brokerTrouble.message}`,
+      { hint: seen.brokerTrouble.hint ?? hint },
+    );
+  }
+  const seconds = String(Math.round(limitMs / 1000));
+  if (seen.spoken) {
+    return new RingwallError('timeout', `${machine.name} spoke, and proved nothing within ${seconds} s`, { hint });
+  }
+  return new RingwallError('guest-silent', `${machine.name} said nothing on its attestation port for ${seconds} s`, {
+    hint,
+  });
+}

@@ -1,0 +1,141 @@
+// One start of a machine: broker key, boot id, VMM, expected measurements. Whether the guest then gets its key is for
+// attest.ts to watch and for the broker to decide.
+import { type Machine, type MachineId, type MachineStatus, newBootId, RingwallError } from '@ringwall/api';
+import type { RunningMachine } from '@ringwall/api/warden';
+import { watchAttestation } from './attest.ts';
+import { EMULATED_LABEL } from './not-protected.ts';
+import { CALL_TIMEOUT_MS } from './timing.ts';
+import { changeMachine, cleanSentence, isUnavailable, patiently, type Work } from './work.ts';
+
+/** Enough for the last line of a console. */
+const LAST_WORDS_BYTES = 4096;
+
+/**
+ * Starts the machine and answers once it is attested and unlocked. Throws AttestationRefused where the evidence was
+ * judged and refused (the machine then stands in its initrd), and RingwallError for all else.
+ */
+export async function bootMachine(work: Work, id: MachineId): Promise<void> {
+  work.progress.step('asking the broker for its key');
+  const { key } = await patiently(work, () => work.broker.call({ op: 'status' }, { signal: work.signal }));
+  const resumed = await findOwnBoot(work, id);
+  if (resumed === undefined) await endWhatRuns(work, id);
+  const boot = resumed?.boot ?? newBootId();
+  const machine = await changeMachine(work.store, id, (seen) => ({
+    spec: { ...seen.spec, running: true },
+    status: { ...QUIET, phase: 'starting', bootId: boot },
+  }));
+
+  work.progress.step('starting the TPM and the virtual machine');
+  const { running, reference } = await patiently(work, () =>
+    work.warden.call(
+      { op: 'start-machine', machine: id, boot, brokerKey: key },
+      { timeoutMs: CALL_TIMEOUT_MS['start-machine'], signal: work.signal },
+    ),
+  );
+  if (resumed !== undefined && running.startedAt !== resumed.startedAt) {
+    // It died between the two answers, and the warden has started it anew under an id that was judged already.
+    throw new RingwallError('vmm-failed', 'the virtual machine ended while ringwalld was restarted', {
+      hint: `start it again: ringwall start ${machine.name}`,
+    });
+  }
+  await work.store.saveBoot(id, { boot, reference });
+  const live = work.observer.watch(id, boot);
+  await changeMachine(work.store, id, () => ({ status: { ...statusOf(running), phase: 'attesting' } }));
+  const expectBoot = async (): Promise<void> => {
+    await work.broker.call({ op: 'expect-boot', machine: id, boot, reference }, { signal: work.signal });
+  };
+  await patiently(work, expectBoot);
+
+  const { proven, tookMs } = await watchAttestation(work, {
+    machine,
+    live,
+    running,
+    resumed: resumed !== undefined,
+    expectBoot,
+  });
+  await work.store.saveBoot(id, { boot, reference, proven });
+  await changeMachine(
+    work.store,
+    id,
+    () => ({
+      status: {
+        ...statusOf(running),
+        phase: 'running',
+        trust: 'attested',
+        attestedAt: new Date().toISOString(),
+        diskUnlocked: true,
+      },
+    }),
+    { kind: 'machine.attested', machine: id, message: `${machine.name} was attested, and its disk unlocked` },
+  );
+  if (resumed === undefined) await work.store.saveBootTime(machine.spec.image, running.accelerator, tookMs);
+}
+
+/** Ends a boot that failed, and says what the guest said last; a warden that is away is told later. */
+export async function endFailedBoot(
+  work: Work,
+  machine: Machine,
+): Promise<{ lastWords: string | undefined; ended: boolean }> {
+  const lastWords = await readLastWords(work, machine.id);
+  try {
+    await work.warden.call(
+      { op: 'stop-machine', machine: machine.id, graceMs: 0 },
+      { timeoutMs: CALL_TIMEOUT_MS['stop-machine'] },
+    );
+    work.observer.unwatch(machine.id);
+    return { lastWords, ended: true };
+  } catch (error) {
+    work.note(`${machine.id} is not ended yet: ${error instanceof Error ? error.message : String(error)}`);
+    return { lastWords, ended: !isUnavailable(error) };
+  }
+}
+
+/** What holds while nothing runs. */
+export const QUIET: Pick<MachineStatus, 'trust' | 'reasons' | 'diskUnlocked'> = {
+  trust: 'unknown',
+  reasons: [],
+  diskUnlocked: false,
+};
+
+function statusOf(running: RunningMachine): Omit<MachineStatus, 'phase'> {
+  const { accelerator, boot, startedAt } = running;
+  return {
+    ...QUIET,
+    accelerator,
+    ...(accelerator === 'tcg' ? { label: EMULATED_LABEL } : {}),
+    bootId: boot,
+    startedAt,
+  };
+}
+
+/** The boot that the daemon's last life had begun, if it is alive: it is gone on with. */
+async function findOwnBoot(work: Work, id: MachineId): Promise<RunningMachine | undefined> {
+  const machine = await work.store.findMachine(id);
+  const { phase, bootId } = machine?.status ?? {};
+  if (phase !== 'starting' && phase !== 'attesting') return undefined;
+  const list = await patiently(work, () => work.warden.call({ op: 'list-machines' }, { signal: work.signal }));
+  const seen = list.machines.find((running) => running.machine === id && running.boot === bootId);
+  return seen?.state === 'running' ? seen : undefined;
+}
+
+/** Nothing runs of a machine that was stopped properly. After anything else the warden is asked to see to it. */
+async function endWhatRuns(work: Work, id: MachineId): Promise<void> {
+  const machine = await work.store.findMachine(id);
+  if (machine?.status.phase === 'stopped') return;
+  await patiently(work, () =>
+    work.warden.call(
+      { op: 'stop-machine', machine: id, graceMs: 0 },
+      { timeoutMs: CALL_TIMEOUT_MS['stop-machine'], signal: work.signal },
+    ),
+  );
+}
+
+async function readLastWords(work: Work, machine: MachineId): Promise<string | undefined> {
+  try {
+    const { text } = await work.warden.call({ op: 'read-console', machine, bytes: LAST_WORDS_BYTES });
+    const lines = Buffer.from(text, 'base64').toString('utf8').split('\n').map(cleanSentence);
+    return lines.findLast((line) => line !== '');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+// The host as the API shows it: the warden's findings, and which of the three processes are up.
+import type { Finding, HostReport } from '@ringwall/api';
+import type { BrokerClient, WardenClient } from './clients.ts';
+import { CALL_TIMEOUT_MS } from './timing.ts';
+
+type ProcessInfo = HostReport['processes'][number];
+
+/** Whether a process answers is found out within this, or it counts as down. */
+const PING_TIMEOUT_MS = 2_000;
+
+/** Findings change when somebody installs something; a list of machines must not ask for them each time. */
+const FINDINGS_KEPT_MS = 15_000;
+
+export interface HostViewParts {
+  readonly warden: WardenClient;
+  readonly broker: BrokerClient;
+  /** Uid and memory of a process, from /proc; undefined where it is gone. */
+  readonly readProcess: (pid: number) => Promise<Pick<ProcessInfo, 'uid' | 'rssBytes'> | undefined>;
+}
+
+export class HostView {
+  readonly #parts: HostViewParts;
+  #findings: { readonly atMs: number; readonly answer: Promise<Finding[]> } | undefined;
+
+  constructor(parts: HostViewParts) {
+    this.#parts = parts;
+  }
+
+  async report(): Promise<HostReport> {
+    const [{ findings }, processes] = await Promise.all([this.#ask(), this.processes()]);
+    return { findings, processes };
+  }
+
+  /** As `report` has them, at most a few seconds old. */
+  findings(): Promise<Finding[]> {
+    const now = performance.now();
+    if (this.#findings !== undefined && now - this.#findings.atMs < FINDINGS_KEPT_MS) return this.#findings.answer;
+    const answer = this.#ask().then((report) => report.findings);
+    this.#findings = { atMs: now, answer };
+    answer.catch(() => (this.#findings = undefined));
+    return answer;
+  }
+
+  processes(): Promise<ProcessInfo[]> {
+    const ping = { timeoutMs: PING_TIMEOUT_MS };
+    return Promise.all([
+      this.#describe('ringwalld', Promise.resolve({ pid: process.pid })),
+      this.#describe('ringwall-warden', this.#parts.warden.call({ op: 'list-machines' }, ping)),
+      this.#describe('ringwall-broker', this.#parts.broker.call({ op: 'status' }, ping)),
+    ]);
+  }
+
+  #ask(): Promise<{ findings: Finding[] }> {
+    return this.#parts.warden.call({ op: 'host-report' }, { timeoutMs: CALL_TIMEOUT_MS['host-report'] });
+  }
+
+  async #describe(name: ProcessInfo['name'], answer: Promise<{ pid?: number | undefined }>): Promise<ProcessInfo> {
+    try {
+      const { pid } = await answer;
+      if (pid === undefined) return { name, state: 'up' };
+      return { name, state: 'up', pid, ...(await this.#parts.readProcess(pid)) };
+    } catch {
+      return { name, state: 'down' };
+    }
+  }
+}

@@ -1,0 +1,233 @@
+// The work behind create, start, stop and remove, each from its first step to the state that the machine is left in.
+// Every step may be repeated: after a crash the whole of it is gone through again.
+import { type Machine, type MachineId, RingwallError } from '@ringwall/api';
+import { AttestationRefused } from './attest.ts';
+import { bootMachine, endFailedBoot, QUIET } from './boot.ts';
+import { interruptionOf } from './interrupted.ts';
+import type { OperationHandle } from './operations.ts';
+import { CALL_TIMEOUT_MS } from './timing.ts';
+import { asRingwallError, changeMachine, patiently, type Work } from './work.ts';
+
+/** What a job has come to: what its operation ends with, and whether the warden still has something to end. */
+export interface Outcome {
+  readonly done?: string;
+  readonly failed?: RingwallError;
+  readonly untidy?: true;
+  /** The daemon ends: the operation stays as it is, and its next life goes on with it. */
+  readonly leave?: true;
+}
+
+export interface CreateRequest {
+  readonly start: boolean;
+}
+
+export async function createMachine(work: Work, id: MachineId, request: CreateRequest): Promise<Outcome> {
+  const machine = await requireMachine(work, id);
+  if (machine.status.phase === 'creating') {
+    try {
+      await makeMachine(work, machine);
+    } catch (error) {
+      if (interruptionOf(work.signal)?.reason === 'shutdown') return { leave: true };
+      return { failed: await undoCreation(work, machine, interruptionOf(work.signal) ?? error) };
+    }
+  }
+  return request.start ? startMachine(work, id) : { done: `${machine.name} is made` };
+}
+
+export async function startMachine(work: Work, id: MachineId): Promise<Outcome> {
+  try {
+    await bootMachine(work, id);
+    return { done: 'attested, and its disk unlocked' };
+  } catch (error) {
+    return await endStart(work, id, error);
+  }
+}
+
+export async function stopMachine(work: Work, id: MachineId, graceMs: number): Promise<Outcome> {
+  const machine = await changeMachine(work.store, id, (seen) => ({
+    spec: { ...seen.spec, running: false },
+    status: { ...seen.status, phase: 'stopping' },
+  }));
+  try {
+    await endMachine(work, machine, graceMs);
+  } catch (error) {
+    if (interruptionOf(work.signal)?.reason === 'shutdown') return { leave: true };
+    const failed = interruptionOf(work.signal) === undefined ? asRingwallError(error) : cancelled(machine);
+    await changeMachine(work.store, id, (seen) => ({
+      status: { ...seen.status, phase: 'failed', trust: 'unknown', reasons: [`it was not stopped: ${failed.message}`] },
+    }));
+    return { failed, untidy: true };
+  }
+  await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'stopped' } }), {
+    kind: 'machine.stopped',
+    machine: id,
+    message: `${machine.name} was stopped`,
+  });
+  return { done: 'stopped' };
+}
+
+/** The key goes first: where the rest fails, what is left of the disk is noise. */
+export async function removeMachine(work: Work, id: MachineId): Promise<Outcome> {
+  const machine = await work.store.findMachine(id);
+  if (machine === undefined) return { done: 'removed' };
+  try {
+    if (machine.status.phase !== 'stopped') await endMachine(work, machine, 0);
+    work.progress.step('destroying the key of its disk');
+    await patiently(work, () => work.broker.call({ op: 'forget-machine', machine: id }, { signal: work.signal }));
+    work.progress.step('removing its disk and its TPM');
+    await patiently(work, () => removeAtWarden(work, id));
+  } catch (error) {
+    if (interruptionOf(work.signal)?.reason === 'shutdown') return { leave: true };
+    const failed = interruptionOf(work.signal) === undefined ? asRingwallError(error) : cancelled(machine);
+    await changeMachine(work.store, id, (seen) => ({
+      status: { ...seen.status, ...QUIET, phase: 'failed', reasons: [`it was not removed: ${failed.message}`] },
+    }));
+    return { failed };
+  }
+  await work.store.deleteMachine(id, {
+    kind: 'machine.removed',
+    machine: id,
+    message: `${machine.name} was removed, and its key destroyed`,
+  });
+  return { done: 'removed' };
+}
+
+/** Sees to it that nothing runs of a machine that should not, however long the warden is away. */
+export async function tidyMachine(work: Work, id: MachineId): Promise<Outcome> {
+  for (;;) {
+    try {
+      const machine = await work.store.findMachine(id);
+      if (machine !== undefined) await endMachine(work, machine, 0);
+      return {};
+    } catch (error) {
+      if (interruptionOf(work.signal) !== undefined) return { leave: true };
+      work.note(`${id} is not ended yet: ${asRingwallError(error).message}`);
+      if (!(error instanceof RingwallError) || error.code !== 'warden-unavailable') return {};
+    }
+  }
+}
+
+export async function buildImage(work: Work, image: string, rebuild: boolean): Promise<void> {
+  work.progress.step(`building image ${image}`);
+  await patiently(work, () =>
+    work.warden.call(
+      { op: 'build-image', image, ...(rebuild ? { rebuild } : {}) },
+      {
+        timeoutMs: CALL_TIMEOUT_MS['build-image'],
+        signal: work.signal,
+        onProgress: ({ step, fraction }) => work.progress.step(`building image ${image}: ${step}`, fraction),
+      },
+    ),
+  );
+}
+
+export function finishHandle(handle: OperationHandle, outcome: Outcome): Promise<void> {
+  if (outcome.leave === true) return Promise.resolve();
+  return outcome.failed === undefined ? handle.done(outcome.done ?? 'done') : handle.fail(outcome.failed);
+}
+
+async function requireMachine(work: Work, id: MachineId): Promise<Machine> {
+  const machine = await work.store.findMachine(id);
+  if (machine === undefined) throw new RingwallError('not-found', `no machine ${id}`);
+  return machine;
+}
+
+async function makeMachine(work: Work, machine: Machine): Promise<void> {
+  const { id, name, spec } = machine;
+  const { images } = await patiently(work, () => work.warden.call({ op: 'list-images' }, { signal: work.signal }));
+  if (images.find((image) => image.name === spec.image)?.built !== true) await buildImage(work, spec.image, false);
+  work.progress.step('making its disk and its TPM');
+  const { image, cpus, memoryMiB, diskMiB } = spec;
+  const identity = await patiently(work, () =>
+    work.warden.call(
+      { op: 'create-machine', machine: id, spec: { image, cpus, memoryMiB, diskMiB } },
+      { timeoutMs: CALL_TIMEOUT_MS['create-machine'], signal: work.signal },
+    ),
+  );
+  work.progress.step('making its key, bound to its TPM');
+  await patiently(work, () =>
+    work.broker.call({ op: 'register-machine', machine: id, name, ...identity }, { signal: work.signal }),
+  );
+  await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'stopped' } }), {
+    kind: 'machine.made',
+    machine: id,
+    message: `${name} has its disk, its TPM and its key`,
+  });
+}
+
+/** Nothing is left behind of a machine that could not be made. Where that fails, its record stays, to be removed. */
+async function undoCreation(work: Work, machine: Machine, error: unknown): Promise<RingwallError> {
+  const { id, name } = machine;
+  const failed = interruptionOf(work.signal) === undefined ? asRingwallError(error) : cancelled(machine);
+  try {
+    await work.broker.call({ op: 'forget-machine', machine: id });
+    await removeAtWarden({ ...work, signal: new AbortController().signal }, id);
+    await work.store.deleteMachine(id, {
+      kind: 'machine.not-made',
+      machine: id,
+      message: `${name} could not be made: ${failed.message}`,
+    });
+  } catch (undoError) {
+    work.note(`${id} is not undone: ${asRingwallError(undoError).message}`);
+    await changeMachine(work.store, id, () => ({
+      status: { ...QUIET, phase: 'failed', reasons: [`it could not be made: ${failed.message}`] },
+    }));
+  }
+  return failed;
+}
+
+async function endStart(work: Work, id: MachineId, error: unknown): Promise<Outcome> {
+  const interruption = interruptionOf(work.signal);
+  if (interruption?.reason === 'shutdown') return { leave: true };
+  const machine = await requireMachine(work, id);
+  // Whoever has cancelled it goes on with the machine: it is that work which ends the VMM and writes the state.
+  if (interruption !== undefined) return { failed: cancelled(machine) };
+  if (error instanceof AttestationRefused) {
+    await changeMachine(
+      work.store,
+      id,
+      ({ status }) => ({ status: { ...status, phase: 'refused', trust: 'refused', reasons: [...error.reasons] } }),
+      { kind: 'machine.refused', machine: id, message: error.message },
+    );
+    return { failed: error };
+  }
+  const failed = asRingwallError(error);
+  if (failed.code === 'internal') work.note(`${id}: ${describe(failed)}`);
+  const { lastWords, ended } = await endFailedBoot(work, machine);
+  const reasons = [failed.message, ...(lastWords === undefined ? [] : [`its console said last: ${lastWords}`])];
+  await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'failed', reasons } }), {
+    kind: 'machine.failed',
+    machine: id,
+    message: failed.message,
+  });
+  return { failed, ...(ended ? {} : { untidy: true }) };
+}
+
+async function endMachine(work: Work, machine: Machine, graceMs: number): Promise<void> {
+  work.progress.step(graceMs > 0 ? 'asking the guest to power down' : 'ending the virtual machine');
+  await patiently(work, () =>
+    work.warden.call(
+      { op: 'stop-machine', machine: machine.id, graceMs },
+      { timeoutMs: graceMs + CALL_TIMEOUT_MS['stop-machine'], signal: work.signal },
+    ),
+  ).catch((error: unknown) => {
+    // A machine that was never made, or was removed by a work that died before it could say so.
+    if (!(error instanceof RingwallError) || error.code !== 'not-found') throw error;
+  });
+  work.observer.unwatch(machine.id);
+}
+
+async function removeAtWarden(work: Work, id: MachineId): Promise<void> {
+  await work.warden.call(
+    { op: 'remove-machine', machine: id },
+    { timeoutMs: CALL_TIMEOUT_MS['remove-machine'], signal: work.signal },
+  );
+}
+
+function cancelled(machine: Machine): RingwallError {
+  return new RingwallError('conflict', `cancelled: something else was asked of ${machine.name}`);
+}
+
+function describe(error: RingwallError): string {
+  return error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.message;
+}

@@ -1,0 +1,279 @@
+// The machines, as the API asks for them: what is read is answered at once, what changes is checked, accepted as an
+// operation, and done by the worker.
+import type { Duplex } from 'node:stream';
+import {
+  type CreateMachine,
+  type Machine,
+  type MachineDetail,
+  newMachineId,
+  type Operation,
+  RingwallError,
+} from '@ringwall/api';
+import { adoptMachines } from './adopt.ts';
+import { QUIET } from './boot.ts';
+import type { HostView } from './host-view.ts';
+import type { JobKind } from './jobs.ts';
+import { checkMachineReference } from './names.ts';
+import { notProtected } from './not-protected.ts';
+import { checkImage, planMachine } from './plan.ts';
+import type { WorkRequest } from './worker.ts';
+import { type Worker } from './worker.ts';
+
+/** All machines belong to one tenant until tenants come. */
+const TENANT = 'default';
+
+/** A default name can be taken by somebody else between looking and writing. */
+const NAME_ATTEMPTS = 5;
+
+export interface Precondition {
+  /** The version the caller has seen last. */
+  readonly version?: number;
+}
+
+export class Machines {
+  readonly #worker: Worker;
+  readonly #host: HostView;
+  readonly #adopted: Promise<void>;
+  #isAdopted = false;
+  #accepting: Promise<unknown> = Promise.resolve();
+
+  /** Begins to adopt what runs. */
+  constructor(worker: Worker, host: HostView, hostBootId: string) {
+    this.#worker = worker;
+    this.#host = host;
+    this.#adopted = this.#adopt(hostBootId);
+    this.#adopted.catch((error: unknown) => {
+      if (worker.closing.aborted) return;
+      worker.note(`the machines are not adopted: ${error instanceof Error ? (error.stack ?? error.message) : ''}`);
+    });
+  }
+
+  async list(filter: { readonly name?: string } = {}): Promise<Machine[]> {
+    return (await this.#worker.store.listMachines(filter)).map((machine) => this.#asSeen(machine));
+  }
+
+  async find(idOrName: string): Promise<Machine> {
+    checkMachineReference(idOrName);
+    const machine = await this.#worker.store.findMachine(idOrName);
+    if (machine !== undefined) return this.#asSeen(machine);
+    throw new RingwallError('not-found', `there is no machine ${idOrName}`, {
+      hint: 'see which there are: ringwall ls',
+    });
+  }
+
+  async detail(idOrName: string): Promise<MachineDetail> {
+    const machine = await this.find(idOrName);
+    const runs = RUNNING_PHASES.has(machine.status.phase);
+    const [protections, findings, boot] = await Promise.all([
+      runs
+        ? this.#worker.warden
+            .call({ op: 'read-protections', machine: machine.id })
+            .then((answer) => answer.protections)
+            .catch(() => undefined)
+        : [],
+      this.#host.findings().catch(() => undefined),
+      this.#worker.store.findBoot(machine.id),
+    ]);
+    return {
+      machine,
+      protections: protections ?? [],
+      proven: [...(boot?.proven ?? [])],
+      notProtected: notProtected({ machine, findings, protections }),
+    };
+  }
+
+  async create(request: CreateMachine): Promise<{ machine: Machine; operation: Operation }> {
+    await this.#ready();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#insert(request);
+      } catch (error) {
+        const overtaken = error instanceof RingwallError && error.code === 'name-taken' && request.name === undefined;
+        if (!overtaken || attempt === NAME_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  start(idOrName: string, precondition: Precondition = {}): Promise<Operation> {
+    return this.#accept(idOrName, precondition, { kind: 'machine.start' }, (machine) => {
+      if (machine.status.phase === 'running') return { already: 'it runs already' };
+      if (machine.status.phase !== 'refused') return { step: 'starting' };
+      throw new RingwallError('conflict', `${machine.name} stands refused in its initrd`, {
+        hint: `see why: ringwall show ${machine.name}; then stop it, and start it again`,
+      });
+    });
+  }
+
+  stop(idOrName: string, precondition: Precondition & { readonly graceMs?: number } = {}): Promise<Operation> {
+    const { graceMs = this.#worker.timing.graceMs } = precondition;
+    return this.#accept(idOrName, precondition, { kind: 'machine.stop', graceMs }, ({ status }) =>
+      status.phase === 'stopped' ? { already: 'it is stopped already' } : { step: 'stopping' },
+    );
+  }
+
+  remove(idOrName: string, precondition: Precondition & { readonly force?: boolean } = {}): Promise<Operation> {
+    return this.#accept(idOrName, precondition, { kind: 'machine.remove' }, (machine) => {
+      const { phase } = machine.status;
+      if (phase === 'stopped' || phase === 'failed' || precondition.force === true) return { step: 'removing' };
+      throw new RingwallError('conflict', `${machine.name} is ${phase}: only a stopped machine can be removed`, {
+        hint: `stop it first: ringwall stop ${machine.name}; or end and remove it: ringwall rm --force ${machine.name}`,
+      });
+    });
+  }
+
+  async logs(idOrName: string, bytes: number): Promise<{ text: string }> {
+    const machine = await this.find(idOrName);
+    return this.#worker.warden.call({ op: 'read-console', machine: machine.id, bytes });
+  }
+
+  async proof(idOrName: string): Promise<Record<string, unknown>> {
+    const machine = await this.find(idOrName);
+    const { proof } = await this.#worker.broker.call({ op: 'read-proof', machine: machine.id });
+    if (typeof proof !== 'object' || proof === null || Array.isArray(proof)) {
+      throw new RingwallError('internal', 'the broker answered with something that is no proof bundle');
+    }
+    return { ...proof };
+  }
+
+  /** The serial console: raw bytes of the guest. The caller destroys the stream. */
+  async openConsole(idOrName: string): Promise<Duplex> {
+    const machine = await this.find(idOrName);
+    if (!RUNNING_PHASES.has(machine.status.phase)) {
+      throw new RingwallError('conflict', `${machine.name} is ${machine.status.phase}: it has no console`, {
+        hint: `start it: ringwall start ${machine.name}; what it said last: ringwall logs ${machine.name}`,
+      });
+    }
+    return (await this.#worker.warden.openStream({ op: 'open-console', machine: machine.id })).stream;
+  }
+
+  async buildImage(image: string, rebuild: boolean): Promise<Operation> {
+    const { images } = await this.#worker.warden.call({ op: 'list-images' });
+    checkImage(image, images);
+    return this.#worker.build(image, rebuild);
+  }
+
+  async #adopt(hostBootId: string): Promise<void> {
+    await adoptMachines(this.#worker, hostBootId);
+    this.#isAdopted = true;
+  }
+
+  async #insert(request: CreateMachine): Promise<{ machine: Machine; operation: Operation }> {
+    const { store, warden, operations } = this.#worker;
+    const [{ images }, capacity, machines] = await Promise.all([
+      warden.call({ op: 'list-images' }),
+      warden.call({ op: 'host-capacity' }),
+      store.listMachines(),
+    ]);
+    const takenNames = new Set(machines.map((machine) => machine.name));
+    const { name, spec } = planMachine(request, { images, capacity, takenNames });
+    const machine: Machine = {
+      id: newMachineId(),
+      tenant: TENANT,
+      name,
+      version: 1,
+      createdAt: new Date().toISOString(),
+      spec: { ...spec, running: request.start === true },
+      status: { ...QUIET, phase: 'creating' },
+    };
+    const work: WorkRequest = { kind: 'machine.create', start: request.start === true };
+    const operation = operations.describe({ kind: 'machine.create', machine: machine.id }, 'making the machine');
+    await store.insertMachine(machine, operation, work, {
+      kind: 'machine.created',
+      machine: machine.id,
+      message: `${name} was asked for: image ${spec.image}, ${String(spec.cpus)} cpus, ${String(spec.memoryMiB)} MiB`,
+    });
+    this.#worker.run(machine.id, operations.take(operation), work);
+    return { machine, operation };
+  }
+
+  /** One at a time: what is checked still holds when the work is queued. */
+  #accept(
+    idOrName: string,
+    { version }: Precondition,
+    request: WorkRequest,
+    check: (machine: Machine) => { already: string } | { step: string },
+  ): Promise<Operation> {
+    const accepted = this.#accepting.then(async () => {
+      await this.#ready();
+      const machine = await this.find(idOrName);
+      if (version !== undefined && version !== machine.version) {
+        throw new RingwallError(
+          'conflict',
+          `${machine.name} is at version ${String(machine.version)}, not ${String(version)}`,
+          {
+            hint: 'look at it again, and repeat the request if it is still wanted',
+          },
+        );
+      }
+      const job = this.#worker.current(machine.id);
+      if (job?.handle !== undefined) {
+        if (job.handle.operation.kind === request.kind) return job.handle.operation;
+        if (!MAY_CANCEL[request.kind].has(job.kind)) throw busy(machine, job.kind);
+      }
+      const answer = check(machine);
+      const subject = { kind: request.kind, machine: machine.id } as const;
+      if ('already' in answer && job === undefined) {
+        const handle = await this.#worker.operations.begin(subject, answer.already, request);
+        await handle.done(answer.already);
+        return handle.operation;
+      }
+      const step = 'step' in answer ? answer.step : answer.already;
+      return this.#worker.run(machine.id, await this.#worker.operations.begin(subject, step, request), request);
+    });
+    this.#accepting = accepted.catch(() => {});
+    return accepted;
+  }
+
+  /** Nothing is changed before what runs is adopted: else two lives of the daemon would work on one machine. */
+  async #ready(): Promise<void> {
+    if (this.#isAdopted) return;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () =>
+        reject(
+          new RingwallError('warden-unavailable', 'the machines are not adopted yet: the warden does not answer', {
+            hint: 'start it: ringwall up, or systemctl start ringwall-warden; machines go on meanwhile',
+          }),
+        ),
+      this.#worker.timing.patienceMs,
+    );
+    try {
+      await Promise.race([this.#adopted, promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** A machine that nobody has looked at for a while is unknown, never healthy. */
+  #asSeen(machine: Machine): Machine {
+    if (machine.status.phase !== 'running' || machine.status.trust !== 'attested') return machine;
+    const unseenMs = this.#worker.observer.unseenMs(machine.id);
+    if (unseenMs !== undefined && unseenMs <= this.#worker.timing.staleMs) return machine;
+    const reason =
+      unseenMs === undefined
+        ? 'ringwalld was just started, and has not seen it yet'
+        : `the warden has not answered for ${String(Math.round(unseenMs / 1000))} s: nobody can say how it is`;
+    return { ...machine, status: { ...machine.status, trust: 'unknown', reasons: [reason] } };
+  }
+}
+
+const RUNNING_PHASES: ReadonlySet<Machine['status']['phase']> = new Set([
+  'starting',
+  'attesting',
+  'running',
+  'refused',
+  'stopping',
+]);
+
+/** What somebody may ask for while something else is being done, which is then cancelled. */
+const MAY_CANCEL: Record<WorkRequest['kind'], ReadonlySet<JobKind>> = {
+  'machine.create': new Set(),
+  'machine.start': new Set(),
+  'machine.stop': new Set<JobKind>(['start']),
+  'machine.remove': new Set<JobKind>(['create', 'start', 'stop']),
+};
+
+function busy(machine: Machine, kind: JobKind): RingwallError {
+  const doing = { create: 'made', start: 'started', stop: 'stopped', remove: 'removed', tidy: 'ended' }[kind];
+  return new RingwallError('conflict', `${machine.name} is being ${doing}`, { hint: 'wait until that has ended' });
+}

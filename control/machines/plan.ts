@@ -1,0 +1,82 @@
+// From what somebody asked for to the machine that will be made, or the reason why not: pure, before anything is touched.
+import {
+  type CreateMachine,
+  type Image,
+  IMAGE_NAME,
+  MACHINE_DEFAULTS,
+  MACHINE_LIMITS,
+  type MachineSpec,
+  RingwallError,
+} from '@ringwall/api';
+import type { WardenResponse } from '@ringwall/api/warden';
+import { checkMachineName, freeName } from './names.ts';
+
+export interface PlanFacts {
+  readonly images: readonly Pick<Image, 'name' | 'built'>[];
+  readonly capacity: WardenResponse<'host-capacity'>;
+  readonly takenNames: ReadonlySet<string>;
+}
+
+export interface MachinePlan {
+  readonly name: string;
+  readonly spec: MachineSpec;
+}
+
+export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePlan {
+  checkImage(request.image, facts.images);
+  const name = request.name ?? freeName(request.image, facts.takenNames);
+  checkMachineName(name);
+  if (facts.takenNames.has(name)) {
+    throw new RingwallError('name-taken', `there is a machine named ${name} already`, {
+      hint: `choose another name, or remove that machine first: ringwall rm ${name}`,
+    });
+  }
+  const sizes = {
+    cpus: request.cpus ?? MACHINE_DEFAULTS.cpus,
+    memoryMiB: request.memoryMiB ?? MACHINE_DEFAULTS.memoryMiB,
+    diskMiB: request.diskMiB ?? MACHINE_DEFAULTS.diskMiB,
+  };
+  for (const dimension of DIMENSIONS) checkSize(dimension, sizes[dimension.key], facts.capacity[dimension.key]);
+  return { name, spec: { image: request.image, ...sizes, isolation: 'vm', running: false } };
+}
+
+export function checkImage(image: string, images: PlanFacts['images']): void {
+  if (images.some((known) => known.name === image)) return;
+  const named = IMAGE_NAME.test(image) ? image : 'of this name';
+  throw new RingwallError('image-unknown', `there is no image ${named}`, {
+    hint: `the images are: ${images.map((known) => known.name).join(', ') || 'none'}`,
+  });
+}
+
+interface Dimension {
+  readonly key: keyof typeof MACHINE_LIMITS;
+  readonly title: string;
+  readonly unit: string;
+  readonly option: string;
+}
+
+const DIMENSIONS: readonly Dimension[] = [
+  { key: 'cpus', title: 'cpus', unit: '', option: '--cpus' },
+  { key: 'memoryMiB', title: 'memory', unit: ' MiB', option: '--memory' },
+  { key: 'diskMiB', title: 'disk', unit: ' MiB', option: '--disk' },
+];
+
+function checkSize({ key, title, unit, option }: Dimension, size: number, capacity: number): void {
+  const { min, max } = MACHINE_LIMITS[key];
+  if (!Number.isSafeInteger(size) || size < min || size > max) {
+    throw new RingwallError(
+      'spec-invalid',
+      `${title} ${String(size)}${unit}, expected a whole number of ${String(min)}..${String(max)}${unit}`,
+      { hint: `say how much by ${option}` },
+    );
+  }
+  if (size > capacity) {
+    throw new RingwallError(
+      'host-full',
+      `${title} ${String(size)}${unit}, this host has ${String(capacity)}${unit} to give`,
+      {
+        hint: `ask for less by ${option}, or stop or remove other machines`,
+      },
+    );
+  }
+}

@@ -1,0 +1,101 @@
+// Joins a guest's attestation port to a session at the broker. The bytes are the guest's and the broker's: they are
+// counted and passed on, never read. Where either end is restarted, both are joined anew, and the guest says hello again.
+import { type Duplex, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Timing } from './timing.ts';
+
+/** From a guest, in one session: twice what the protocol allows it, so that it is the broker who refuses. */
+export const RELAY_LIMIT_BYTES: number = 512 * 1024;
+
+/** After one end has closed, what is on its way gets this long to arrive at the other. */
+const DRAIN_MS = 1_000;
+
+/** The answer to the last session gets this long to reach the guest once nobody waits for it here. */
+const LINGER_MS = 3_000;
+
+export interface RelayEnds {
+  openBroker(): Promise<Duplex>;
+  openPort(): Promise<Duplex>;
+}
+
+export interface RelayWatcher {
+  /** The guest has sent its first byte. */
+  onSpoken(): void;
+  /** Why the ends are not joined now, or undefined once they are. */
+  onTrouble(error: unknown): void;
+}
+
+export class Relay {
+  readonly #ends: RelayEnds;
+  readonly #watcher: RelayWatcher;
+  readonly #rejoinMs: Timing['rejoinMs'];
+  readonly #finished = new AbortController();
+  readonly #broken = new AbortController();
+  readonly #ended: Promise<void>;
+
+  constructor(ends: RelayEnds, watcher: RelayWatcher, rejoinMs: Timing['rejoinMs']) {
+    this.#ends = ends;
+    this.#watcher = watcher;
+    this.#rejoinMs = rejoinMs;
+    this.#ended = this.#run();
+  }
+
+  /** Joins no further session; the one that is open may end by itself, for a short while. */
+  finish(): void {
+    this.#finished.abort();
+    setTimeout(() => this.#broken.abort(), LINGER_MS).unref();
+  }
+
+  /** Breaks the session that is open, and waits until nothing is left of it. */
+  async break(): Promise<void> {
+    this.#finished.abort();
+    this.#broken.abort();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    let waitMs = this.#rejoinMs.first;
+    while (!this.#finished.signal.aborted) {
+      try {
+        const bytes = await this.#joinOnce();
+        waitMs = bytes > 0 ? this.#rejoinMs.first : Math.min(waitMs * 2, this.#rejoinMs.most);
+      } catch (error) {
+        this.#watcher.onTrouble(error);
+        waitMs = Math.min(waitMs * 2, this.#rejoinMs.most);
+      }
+      await sleep(waitMs, undefined, { signal: this.#finished.signal }).catch(() => {});
+    }
+  }
+
+  /** Answers how many bytes the guest has sent once either end has closed. */
+  async #joinOnce(): Promise<number> {
+    const broker = await this.#ends.openBroker();
+    using _broker = closing(broker);
+    const port = await this.#ends.openPort();
+    using _port = closing(port);
+    if (this.#finished.signal.aborted) return 0;
+    this.#watcher.onTrouble(undefined);
+    let bytes = 0;
+    const guard = new Transform({
+      transform: (chunk: Buffer, _encoding, done): void => {
+        if (bytes === 0) this.#watcher.onSpoken();
+        bytes += chunk.length;
+        if (bytes > RELAY_LIMIT_BYTES) done(new Error(`the guest sent more than ${String(RELAY_LIMIT_BYTES)} bytes`));
+        else done(null, chunk);
+      },
+    });
+    const { signal } = this.#broken;
+    const fromGuest = pipeline(port, guard, broker, { signal }).catch(() => {});
+    const toGuest = pipeline(broker, port, { signal }).catch(() => {});
+    await Promise.race([fromGuest, toGuest]);
+    await Promise.race([fromGuest, sleep(DRAIN_MS, undefined, { signal, ref: false }).catch(() => {})]);
+    await Promise.race([toGuest, sleep(DRAIN_MS, undefined, { signal, ref: false }).catch(() => {})]);
+    return bytes;
+  }
+}
+
+function closing(stream: Duplex): Disposable {
+  stream.on('error', () => {});
+  return { [Symbol.dispose]: () => void stream.destroy() };
+}

@@ -1,0 +1,217 @@
+// Runs the work on machines as jobs, one at a time for each machine, and acts on what the observer sees between them.
+import type { Machine, MachineId, Operation, RingwallError } from '@ringwall/api';
+import type { Store } from '../store/index.ts';
+import { diedError } from './attest.ts';
+import { QUIET } from './boot.ts';
+import type { BrokerClient, WardenClient } from './clients.ts';
+import { type Job, type JobKind, Jobs } from './jobs.ts';
+import {
+  buildImage,
+  createMachine,
+  finishHandle,
+  type Outcome,
+  removeMachine,
+  startMachine,
+  stopMachine,
+  tidyMachine,
+} from './lifecycle.ts';
+import { interruptionOf } from './interrupted.ts';
+import { type LiveBoot, Observer } from './observer.ts';
+import { type OperationHandle, Operations } from './operations.ts';
+import { type Timing, TIMING } from './timing.ts';
+import { asRingwallError, changeMachine, type Work } from './work.ts';
+
+export interface WorkerOptions {
+  readonly store: Store;
+  readonly warden: WardenClient;
+  readonly broker: BrokerClient;
+  /** One line to the daemon's log. */
+  readonly note: (line: string) => void;
+  /** Shorter ones for tests. */
+  readonly timing?: Timing;
+}
+
+/** What an operation was asked for; stored, so that another life of the daemon can go on with it. */
+export type WorkRequest =
+  | { readonly kind: 'machine.create'; readonly start: boolean }
+  | { readonly kind: 'machine.start' }
+  | { readonly kind: 'machine.stop'; readonly graceMs: number }
+  | { readonly kind: 'machine.remove' };
+
+const JOB_OF: Record<WorkRequest['kind'], JobKind> = {
+  'machine.create': 'create',
+  'machine.start': 'start',
+  'machine.stop': 'stop',
+  'machine.remove': 'remove',
+};
+
+export class Worker {
+  readonly store: Store;
+  readonly warden: WardenClient;
+  readonly broker: BrokerClient;
+  readonly timing: Timing;
+  readonly note: (line: string) => void;
+  readonly operations: Operations;
+  readonly observer: Observer;
+  readonly #jobs: Jobs;
+  readonly #builds: Map<string, Promise<OperationHandle>> = new Map();
+  readonly #building: Set<Promise<void>> = new Set();
+
+  constructor(options: WorkerOptions) {
+    this.store = options.store;
+    this.warden = options.warden;
+    this.broker = options.broker;
+    this.note = options.note;
+    this.timing = options.timing ?? TIMING;
+    this.operations = new Operations(options.store, options.note);
+    this.observer = new Observer(options.warden, this.timing, (live) => this.#react(live));
+    this.#jobs = new Jobs((machine) => {
+      const live = this.observer.find(machine);
+      if (live !== undefined && live.state !== 'alive') this.#react(live);
+    });
+  }
+
+  current(machine: MachineId): Job | undefined {
+    return this.#jobs.current(machine);
+  }
+
+  /** Aborted once the daemon ends. */
+  get closing(): AbortSignal {
+    return this.#jobs.closing;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#jobs.close(), this.observer.close()]);
+    await Promise.allSettled(this.#building);
+  }
+
+  /** Does the work of this operation after what is being done to the machine now, which is cancelled. */
+  run(machine: MachineId, handle: OperationHandle, request: WorkRequest): Operation {
+    this.#jobs.replace(machine, JOB_OF[request.kind], handle, (signal) =>
+      this.#finish(machine, handle, signal, (work) => perform(work, machine, request)),
+    );
+    return handle.operation;
+  }
+
+  /** Ends what runs of a machine that should not, unless somebody asks for something else meanwhile. */
+  tidy(machine: MachineId, before: (work: Work) => Promise<void> = () => Promise.resolve()): void {
+    this.#jobs.replace(machine, 'tidy', undefined, (signal) =>
+      this.#finish(machine, undefined, signal, async (work) => {
+        await before(work);
+        return tidyMachine(work, machine);
+      }),
+    );
+  }
+
+  /** The one operation that builds this image; a second request joins it. */
+  async build(image: string, rebuild: boolean, resumed?: Operation): Promise<Operation> {
+    const current = this.#builds.get(image);
+    if (current !== undefined) return (await current).operation;
+    const begun =
+      resumed === undefined
+        ? this.operations.begin({ kind: 'image.build' }, `building image ${image}`, { image, rebuild })
+        : Promise.resolve(this.operations.take(resumed));
+    this.#builds.set(image, begun);
+    const settled = begun
+      .then((handle) => this.#build(image, rebuild, handle))
+      .catch(() => {}) // `begun` tells whoever asked
+      .finally(() => {
+        this.#builds.delete(image);
+        this.#building.delete(settled);
+      });
+    this.#building.add(settled);
+    return (await begun).operation;
+  }
+
+  /** A machine that runs no more, and was not asked to end. */
+  tellEnded(machine: Machine, live: Pick<LiveBoot, 'state' | 'poweredOff'>): void {
+    const { id, name } = machine;
+    const died = diedError(machine, live);
+    this.tidy(id, async (work) => {
+      await changeMachine(
+        work.store,
+        id,
+        ({ spec }) => ({
+          ...(live.poweredOff ? { spec: { ...spec, running: false } } : {}),
+          status: { ...QUIET, phase: live.poweredOff ? 'stopped' : 'failed', reasons: [died.message] },
+        }),
+        { kind: live.poweredOff ? 'machine.powered-off' : 'machine.failed', machine: id, message: died.message },
+      );
+      work.note(`${id} (${name}): ${died.message}`);
+    });
+  }
+
+  async #build(image: string, rebuild: boolean, handle: OperationHandle): Promise<void> {
+    const signal = this.closing;
+    try {
+      await buildImage(this.#work(handle, signal), image, rebuild);
+      await this.store.appendEvent({ kind: 'image.built', message: `image ${image} is there` });
+      await handle.done(`image ${image} is there`);
+    } catch (error) {
+      if (interruptionOf(signal) === undefined) await handle.fail(asRingwallError(error));
+    }
+  }
+
+  /** The end of every job: its operation, its leavings; nothing is thrown. */
+  async #finish(
+    machine: MachineId,
+    handle: OperationHandle | undefined,
+    signal: AbortSignal,
+    body: (work: Work) => Promise<Outcome>,
+  ): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await body(this.#work(handle, signal));
+    } catch (error) {
+      outcome =
+        interruptionOf(signal)?.reason === 'shutdown' ? { leave: true } : { failed: this.#explain(machine, error) };
+    }
+    if (handle !== undefined) await finishHandle(handle, outcome);
+    if (outcome.untidy === true && !signal.aborted) this.tidy(machine);
+  }
+
+  #work(handle: OperationHandle | undefined, signal: AbortSignal): Work {
+    const { store, warden, broker, observer, timing, note } = this;
+    return { store, warden, broker, observer, timing, note, progress: handle ?? { step: () => {} }, signal };
+  }
+
+  #explain(machine: MachineId, error: unknown): RingwallError {
+    this.note(`${machine}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return asRingwallError(error);
+  }
+
+  #react(live: LiveBoot): void {
+    // A job on the machine sees for itself; what it leaves is looked at when it has ended.
+    if (this.#jobs.current(live.machine) !== undefined) return;
+    this.#actOn(live).catch((error: unknown) => this.#explain(live.machine, error));
+  }
+
+  async #actOn(live: LiveBoot): Promise<void> {
+    const machine = await this.store.findMachine(live.machine);
+    if (machine === undefined) {
+      this.observer.unwatch(live.machine);
+      return;
+    }
+    if (this.#jobs.current(live.machine) !== undefined || this.observer.find(live.machine) !== live) return;
+    if (live.state === 'ended') this.tellEnded(machine, live);
+    if (live.state === 'tpm-dead' && machine.status.phase === 'running') await this.#tellTpmDead(machine);
+  }
+
+  /** The guest goes on, with its disk unlocked; but nobody can ask it for evidence any more. */
+  async #tellTpmDead(machine: Machine): Promise<void> {
+    const message = `the virtual TPM of ${machine.name} ended by itself: it cannot prove itself until it is stopped and started`;
+    await changeMachine(
+      this.store,
+      machine.id,
+      ({ status }) => ({ status: { ...status, trust: 'unknown', reasons: [message] } }),
+      { kind: 'machine.tpm-dead', machine: machine.id, message },
+    );
+  }
+}
+
+async function perform(work: Work, machine: MachineId, request: WorkRequest): Promise<Outcome> {
+  if (request.kind === 'machine.create') return createMachine(work, machine, request);
+  if (request.kind === 'machine.start') return startMachine(work, machine);
+  if (request.kind === 'machine.stop') return stopMachine(work, machine, request.graceMs);
+  return removeMachine(work, machine);
+}
