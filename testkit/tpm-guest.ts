@@ -110,45 +110,57 @@ export function parseChallengeLine(line: string): Challenge {
   return { nonce: fromHex(nonce), machine, boot };
 }
 
-/** Opens the credential in the TPM; the line that proves it, and the first half of the disk key. */
-export async function activate(
-  tpm: PlainTpm,
-  keys: GuestKeys,
-  qualifying: Uint8Array,
-  line: string,
-): Promise<{ readonly reply: string; readonly first: Uint8Array }> {
-  const [word, idObject = '', encryptedSecret = ''] = line.split(' ');
-  if (word !== 'credential') throw new Error(`expected a credential, got: ${line.slice(0, 80)}`);
-  const { sessionHandle: session } = parseFields('startAuthSession', await tpm.guest('startPolicy'));
-  bodyOf(await tpm.guest('policySecret', { session }));
-  const answer = await tpm.guest('activateCredential', {
-    ak: keys.ak,
-    session,
-    id_object: fromHex(idObject),
-    encrypted_secret: fromHex(encryptedSecret),
-  });
-  const first = parseFields('activateCredential', answer).certInfo;
-  return { first, reply: `activated ${toHex(await activationDigest(qualifying, first))}\n` };
+export interface OpenedRelease {
+  readonly mode: string;
+  /** What no file of the host holds. */
+  readonly diskKey: Uint8Array;
+  /** Goes back with `unlocked`: only the TPM of the EK certificate can make it. */
+  readonly activation: Uint8Array;
 }
 
-/** Opens the second half with the boot key and puts the disk key together. */
+/** Puts the disk key together: one half by the endorsement key, the other by the boot key. */
 export async function openRelease(
   tpm: PlainTpm,
   keys: GuestKeys,
-  first: Uint8Array,
+  challenge: Challenge,
   line: string,
-): Promise<Uint8Array> {
-  const [word, , ephemeralHex = '', masked = ''] = line.split(' ');
+): Promise<OpenedRelease> {
+  const [word, mode = '', idObject = '', encryptedSecret = '', ephemeral = '', masked = ''] = line.split(' ');
   if (word !== 'release') throw new Error(`expected a release, got: ${line.slice(0, 80)}`);
-  const ephemeral = fromHex(ephemeralHex);
+  const first = await activateCredential(tpm, keys, fromHex(idObject), fromHex(encryptedSecret));
+  const second = await openHalf(tpm, keys, fromHex(ephemeral), fromHex(masked));
+  return {
+    mode,
+    diskKey: second.map((byte, index) => byte ^ (first[index] ?? 0)),
+    activation: await activationDigest(await qualifyingData(challenge, keys.bootName), first),
+  };
+}
+
+async function activateCredential(
+  tpm: PlainTpm,
+  keys: GuestKeys,
+  idObject: Uint8Array,
+  encryptedSecret: Uint8Array,
+): Promise<Uint8Array> {
+  const { sessionHandle: session } = parseFields('startAuthSession', await tpm.guest('startPolicy'));
+  bodyOf(await tpm.guest('policySecret', { session }));
+  const values = { ak: keys.ak, session, id_object: idObject, encrypted_secret: encryptedSecret };
+  return parseFields('activateCredential', await tpm.guest('activateCredential', values)).certInfo;
+}
+
+async function openHalf(
+  tpm: PlainTpm,
+  keys: GuestKeys,
+  ephemeral: Uint8Array,
+  masked: Uint8Array,
+): Promise<Uint8Array> {
   const key = parsePublic(keys.bootPublic);
   if (key.type !== TPM_ALG.ECC) throw new Error('the boot key is not an ECC key');
   const { sessionHandle: session } = parseFields('startAuthSession', await tpm.guest('startPolicy'));
   bodyOf(await tpm.guest('policyPcr', { session }));
   const point = { point_x: ephemeral.slice(0, 32), point_y: ephemeral.slice(32) };
   const { x: z } = parseFields('ecdhZGen', await tpm.guest('ecdhZGen', { boot_key: keys.bootKey, session, ...point }));
-  const second = await maskWithPoint({ masked: fromHex(masked), z, ephemeralX: ephemeral.slice(0, 32), key });
-  return second.map((byte, index) => byte ^ (first[index] ?? 0));
+  return maskWithPoint({ masked, z, ephemeralX: ephemeral.slice(0, 32), key });
 }
 
 /** What the initrd does after unlocking: from here on the boot key is of no use. */

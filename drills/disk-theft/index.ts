@@ -12,7 +12,8 @@ export const diskTheft: Drill = {
   name: 'disk-theft',
   title: 'A stolen disk is read on another machine',
   adversaries: ['A4'],
-  story: 'A guest writes a file. Somebody copies the disk image from the host, a backup or a broken drive and searches it.',
+  story:
+    'A guest writes a file. Somebody copies the disk image from the host, a backup or a broken drive and searches it.',
   mustBeTrue: 'The thief has the whole image file, and nothing else of the host.',
   stoppedBy: 'LUKS2 inside the guest, with a key that no file of the host holds in clear.',
 

@@ -1,0 +1,84 @@
+// A session with the broker as whoever sits on the relay can have it: every line can be read, changed, kept and sent again.
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
+import { brokerResponseSchemas, BROKER_LINE_LIMIT_BYTES, type BrokerRequest } from '@ringwall/api/broker';
+import { LineClient } from '@ringwall/control/rpc';
+import type { Challenge, VtpmEvidence } from '@ringwall/evidence';
+import { evidenceLines, parseChallengeLine, type Instance } from '@ringwall/testkit';
+
+/** Judging takes milliseconds; a broker that says nothing at all has refused too. */
+const ANSWER_TIMEOUT_MS = 20_000;
+
+export type BrokerClient = LineClient<BrokerRequest, typeof brokerResponseSchemas>;
+
+export function brokerClient(ringwall: Instance): BrokerClient {
+  return new LineClient({
+    path: join(ringwall.runDir, 'broker', 'broker.sock'),
+    responseSchemas: brokerResponseSchemas,
+    lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
+    peer: 'the broker',
+    unavailable: 'broker-unavailable',
+    hint: 'it is started with the drills',
+  });
+}
+
+export class BrokerSession implements Disposable {
+  readonly #stream: Duplex;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(stream: Duplex) {
+    this.#stream = stream;
+    stream.on('error', () => {});
+    this.#lines = createInterface({ input: stream })[Symbol.asyncIterator]();
+  }
+
+  static async open(client: BrokerClient, machine: `mch_${string}`, boot: string): Promise<BrokerSession> {
+    const { stream } = await client.openStream({ op: 'open-session', machine, boot });
+    return new BrokerSession(stream);
+  }
+
+  async hello(): Promise<Challenge> {
+    this.send('hello 1\n');
+    return parseChallengeLine(await this.line());
+  }
+
+  /** Sends evidence and returns the broker's answer up to its `end`. */
+  async present(evidence: VtpmEvidence): Promise<BrokerAnswer> {
+    this.send(evidenceLines(evidence));
+    const lines: string[] = [];
+    for (;;) {
+      const line = await this.line();
+      if (line === 'end') break;
+      lines.push(line);
+      if (line === '') break;
+    }
+    const release = lines.find((line) => line.startsWith('release '));
+    const reasons = lines.filter((line) => line.startsWith('reason ')).map((line) => line.slice('reason '.length));
+    return { release, reasons };
+  }
+
+  send(text: string): void {
+    this.#stream.write(text);
+  }
+
+  /** The next line, or an empty one where the broker closed the session or says nothing. */
+  async line(): Promise<string> {
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<string>((done) => {
+      timer = setTimeout(() => done(''), ANSWER_TIMEOUT_MS);
+    });
+    const next = this.#lines.next().then((result) => (result.done === true ? '' : result.value));
+    return Promise.race([next, silence]).finally(() => clearTimeout(timer));
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream.destroy();
+  }
+}
+
+export interface BrokerAnswer {
+  /** The line that carries the wrapped key, where the broker gave one. */
+  readonly release: string | undefined;
+  readonly reasons: readonly string[];
+}

@@ -1,0 +1,72 @@
+// Drill: good evidence of an earlier boot is shown again. Proof bundles are public, so anybody has some.
+import { toHex } from '@ringwall/bytes';
+import { parseAttest } from '@ringwall/tpm';
+import { BrokerSession, brokerClient } from '../attacker/broker-session.ts';
+import type { Attempt, Drill } from '../drill.ts';
+import { plainVerify } from '../plain/verifier.ts';
+import { oldEvidence } from '../victim.ts';
+
+/** How often the attacker asks for a nonce that he has seen before. */
+const HELLOS = 20;
+
+export const replayedEvidence: Drill = {
+  name: 'replayed-evidence',
+  title: 'Evidence of an earlier, healthy boot is shown again',
+  adversaries: ['A3', 'A6'],
+  story:
+    'A machine proved itself once. Later it boots something else; the attacker on the relay answers with the recorded evidence of the good boot.',
+  mustBeTrue: 'The attacker has a complete, genuine answer of the same machine, and sits on the relay.',
+  stoppedBy:
+    'A nonce of 32 bytes, used once, for 60 seconds, for this machine, boot and connection, inside the signed quote.',
+
+  async without({ directory, ringwall, victim, step }) {
+    const evidence = await oldEvidence(ringwall, victim);
+    step('tpm2_checkquote judges the old quote');
+    const nonce = toHex(parseAttest(evidence.quote).extraData);
+    const alone = await plainVerify(directory, evidence);
+    await plainVerify(directory, evidence, nonce);
+    const again = await plainVerify(directory, evidence, nonce);
+    return [
+      { what: 'show an old quote to a verifier that asks for no nonce', succeeded: alone.accepted, seen: alone.seen },
+      {
+        what: 'show it twice to one that compares the nonce but keeps no record',
+        succeeded: again.accepted,
+        seen: again.seen,
+      },
+    ];
+  },
+
+  async with({ ringwall, victim, step }) {
+    const evidence = await oldEvidence(ringwall, victim);
+    const { machine } = await ringwall.show(victim);
+    const client = brokerClient(ringwall);
+    const boot = machine.status.bootId ?? '';
+    const attempts: Attempt[] = [];
+
+    step('the broker gets the old evidence for a fresh nonce');
+    using fresh = await BrokerSession.open(client, machine.id, boot);
+    await fresh.hello();
+    const answer = await fresh.present(evidence);
+    attempts.push({
+      what: 'answer a fresh nonce with the old evidence',
+      succeeded: answer.release !== undefined,
+      seen: answer.release === undefined ? (answer.reasons[0] ?? 'the session was closed') : 'a released key',
+    });
+
+    step('the attacker asks until a known nonce comes back');
+    const seen = new Set<string>();
+    let repeated = false;
+    for (let count = 0; count < HELLOS; count += 1) {
+      using session = await BrokerSession.open(client, machine.id, boot);
+      const nonce = toHex((await session.hello()).nonce);
+      repeated ||= seen.has(nonce);
+      seen.add(nonce);
+    }
+    attempts.push({
+      what: `ask ${HELLOS} times for a nonce that was used before`,
+      succeeded: repeated,
+      seen: repeated ? 'a nonce came twice' : `${seen.size} different nonces`,
+    });
+    return attempts;
+  },
+};
