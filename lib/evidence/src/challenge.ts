@@ -82,6 +82,11 @@ export function activationDigest(qualifying: Uint8Array, secret: Uint8Array): Pr
   return sha256Text(`ringwall-activated 1\n${toHex(qualifying)}\n${toHex(secret)}\n`);
 }
 
+/** What the guest extends into PCR 15 once its disk is open, so that nothing later in this boot can ask again. */
+export function unlockedText(boot: string): string {
+  return `ringwall unlocked ${boot}\n`;
+}
+
 async function sha256Text(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8(text)));
 }

@@ -8,15 +8,18 @@ export {
   qualifyingText,
   releaseDigest,
   releaseText,
+  unlockedText,
   type Challenge,
   type Release,
 } from './challenge.ts';
 export { EvidenceError, type EvidenceErrorCode } from './errors.ts';
 export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
 export { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
-export { judgeVtpm, type VtpmJudgement } from './judge.ts';
+export { judgeVtpm, releaseTargets, type Judgement, type ReleaseTargets, type VtpmJudgement } from './judge.ts';
+export { CHECK_TITLES, type CheckId } from './checks.ts';
 export { defaultPolicy, parsePolicy, type Policy } from './policy.ts';
-export { commandLineEvent, predictBoot, type BootSet } from './predict.ts';
+export { commandLineEvent, predictBoot, predictFromDigests, type BootSet, type BootSetDigests } from './predict.ts';
+export { patchKernelAsQemu, type QemuBoot } from './qemu-kernel.ts';
 export {
   encodeProof,
   MAX_PROOF_BYTES,
@@ -30,4 +33,5 @@ export {
   type UnsignedProof,
 } from './proof.ts';
 export { MAX_EXPECTED_EVENTS, parseReference, type ExpectedEvent, type ReferenceValues } from './reference.ts';
-export type { Check, EventStatus, JudgedEvent, Verdict, Verified } from './verdict.ts';
+export type { Check, EventStatus, JudgedEvent, Verdict } from './verdict.ts';
+export { isVerified, type Verified } from './verified.ts';

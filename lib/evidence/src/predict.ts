@@ -32,13 +32,29 @@ const GLOBAL_VARIABLE = fromHex('61dfe48bca93d211aa0d00e098032b8c');
 /** EFI_IMAGE_SECURITY_DATABASE_GUID, UEFI 2.10 section 32.6.1. */
 const IMAGE_SECURITY_DATABASE = fromHex('cbb219d73a3d9645a3bcdad00e67656f');
 
+/** The same for a caller that has the two digests already. */
+export interface BootSetDigests extends Pick<BootSet, 'firmware' | 'commandLine' | 'image'> {
+  /** Authenticode SHA-256 of the kernel as QEMU changes it for this initrd and memory. */
+  readonly kernelDigest: Uint8Array;
+  /** SHA-256 of the initrd. */
+  readonly initrdDigest: Uint8Array;
+}
+
 /** The measurements that this boot set will make. Throws EvidenceError. */
 export async function predictBoot(boot: BootSet): Promise<ReferenceValues> {
-  const firmware = parseFirmwareManifest(boot.firmware);
-  const kernel = patchKernelAsQemu(boot.kernel, {
-    initrdBytes: boot.initrd.length,
-    memoryBytes: boot.memoryBytes,
+  const kernel = patchKernelAsQemu(boot.kernel, { initrdBytes: boot.initrd.length, memoryBytes: boot.memoryBytes });
+  return predictFromDigests({
+    firmware: boot.firmware,
+    commandLine: boot.commandLine,
+    image: boot.image,
+    kernelDigest: await authenticodeDigest(kernel),
+    initrdDigest: fromHex(await hashed(boot.initrd)),
   });
+}
+
+/** What `predictBoot` does once kernel and initrd are digested. Throws EvidenceError. */
+export async function predictFromDigests(boot: BootSetDigests): Promise<ReferenceValues> {
+  const firmware = parseFirmwareManifest(boot.firmware);
   const separator = await hashed(EVENT_SEPARATOR);
   const events: ExpectedEvent[] = [
     // PFP 3.3.4.1: PCR 0 holds the version of the CRTM, then the firmware's code.
@@ -60,7 +76,7 @@ export async function predictBoot(boot: BootSet): Promise<ReferenceValues> {
     {
       pcr: 4,
       type: 'EV_EFI_BOOT_SERVICES_APPLICATION',
-      digest: toHex(await authenticodeDigest(kernel)),
+      digest: toHex(boot.kernelDigest),
       what: 'kernel',
     },
     ...(await bootVariableEvents(firmware)),
@@ -74,8 +90,8 @@ export async function predictBoot(boot: BootSet): Promise<ReferenceValues> {
     // PFP 3.3.4: a separator in each of PCR 0 to 6 marks the end of the firmware's own time (PCR 7 has had its own).
     ...[0, 1, 2, 3, 4, 5, 6].map((pcr) => ({ pcr, type: 'EV_SEPARATOR', digest: separator, what: 'separator' })),
     // Linux: LoadOptions as the stub was given them, then the initrd as it was loaded.
-    { pcr: 9, type: 'EV_EVENT_TAG', digest: await hashed(loadOptions(boot.commandLine)), what: 'command line' },
-    { pcr: 9, type: 'EV_EVENT_TAG', digest: await hashed(boot.initrd), what: 'initrd' },
+    await commandLineEvent(boot.commandLine),
+    { pcr: 9, type: 'EV_EVENT_TAG', digest: toHex(boot.initrdDigest), what: 'initrd' },
     // PFP 3.3.4.6 and 10.4.3: leaving boot services.
     {
       pcr: 5,

@@ -40,8 +40,3 @@ export interface Verdict {
   /** Sentences that say why it was refused; empty unless refused. */
   readonly reasons: readonly string[];
 }
-
-declare const verified: unique symbol;
-
-/** Only judgeVtpm makes one. A function that needs proof asks for it in its parameter. */
-export type Verified<T> = T & { readonly [verified]: true };
