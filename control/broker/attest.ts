@@ -1,0 +1,347 @@
+// One attestation over one stream: bytes to the session's state machine, evidence to the judge, and what came of it to
+// the store before it goes to the guest. Whatever the guest does, this ends, and leaves a verdict or an audit entry.
+import type { Duplex } from 'node:stream';
+import type { BootId, MachineId } from '@ringwall/api';
+import { RingwallError } from '@ringwall/api';
+import { equalBytes } from '@ringwall/bytes';
+import {
+  defaultPolicy,
+  encodeProof,
+  judgeVtpm,
+  parseReference,
+  signProof,
+  type Challenge,
+  type ProofVerdict,
+  type UnsignedProof,
+  type Verified,
+  type VtpmEvidence,
+} from '@ringwall/evidence';
+import { parseAttest } from '@ringwall/tpm';
+import { unwrapKey, type Secret } from '../keys/index.ts';
+import type { AuditLog } from './audit-log.ts';
+import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
+import { releaseKey, type KeyRelease } from './release.ts';
+import type { SigningKey } from './signing-key.ts';
+import type { BootRecord, BrokerStore, MachineRecord, ProofKind, TpmClock } from './store.ts';
+import { refuseClock } from './tpm-clock.ts';
+
+/** How long a relay may leave our answer unread; its pipe holds far more than all we ever send. */
+const SEND_TIMEOUT_MS = 10_000;
+
+export interface AttestDependencies {
+  readonly store: BrokerStore;
+  readonly root: Secret;
+  readonly signer: SigningKey;
+  readonly audit: AuditLog;
+  /** The time of day, for certificates and proofs. */
+  readonly now: () => Date;
+  /** Milliseconds that never go back, for time-outs. */
+  readonly monotonicMs: () => number;
+}
+
+/** A release that was sent and not answered. */
+interface Pending {
+  readonly release: KeyRelease;
+  readonly proof: UnsignedProof;
+  readonly clock: TpmClock;
+  readonly mode: MachineRecord['disk'];
+}
+
+export function diskKeyIdentity(machine: MachineId, version: number): { kind: string; id: string; version: number } {
+  return { kind: 'disk-key', id: machine, version };
+}
+
+/** Resolves when the session is over; never rejects. */
+export async function runAttestation(
+  stream: Duplex,
+  ids: { readonly machine: MachineId; readonly boot: BootId },
+  dependencies: AttestDependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const attestation = new Attestation(stream, ids, dependencies);
+  const cut = (): void => void stream.destroy();
+  signal.addEventListener('abort', cut, { once: true });
+  if (signal.aborted) cut();
+  try {
+    await attestation.run();
+  } finally {
+    signal.removeEventListener('abort', cut);
+  }
+}
+
+class Attestation {
+  readonly #stream: Duplex;
+  readonly #machine: MachineId;
+  readonly #boot: BootId;
+  readonly #use: AttestDependencies;
+  readonly #session: GuestSession;
+  #pending: Pending | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: Duplex, ids: { readonly machine: MachineId; readonly boot: BootId }, use: AttestDependencies) {
+    this.#stream = stream;
+    this.#machine = ids.machine;
+    this.#boot = ids.boot;
+    this.#use = use;
+    this.#session = new GuestSession({ ...ids, now: use.monotonicMs });
+  }
+
+  async run(): Promise<void> {
+    this.#stream.on('error', () => this.#stream.destroy());
+    try {
+      this.#arm();
+      // Leaving the loop must not destroy the stream: our last lines are still to be read.
+      for await (const chunk of this.#stream.iterator({ destroyOnReturn: false })) {
+        if (!(chunk instanceof Uint8Array)) throw new TypeError('a stream of bytes was expected');
+        await this.#take(chunk);
+        if (this.#session.state === 'over') break;
+      }
+      this.#audit('session', 'closed');
+    } catch (error) {
+      // A stream that breaks is the relay's or the guest's end, and was counted on.
+      if (!this.#stream.destroyed || error instanceof RingwallError) this.#use.audit.defect(error, 'session');
+      else this.#audit('session', 'broken');
+    } finally {
+      clearTimeout(this.#timer);
+      this.#session.end();
+      this.#stream.end();
+      this.#stream.resume();
+      // The relay passes our last lines on and closes; one that does not is not waited for.
+      setTimeout(() => this.#stream.destroy(), SEND_TIMEOUT_MS).unref();
+    }
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      this.#session.push(chunk);
+      for (let step = this.#session.next(); step !== undefined; step = this.#session.next()) await this.#do(step);
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error;
+      await this.#violated(error);
+    }
+    this.#arm();
+  }
+
+  async #do(step: SessionStep): Promise<void> {
+    switch (step.kind) {
+      case 'send':
+        return this.#send(step.text);
+      case 'judge':
+        return this.#judge(step.challenge, step.evidence);
+      case 'unlocked':
+        return this.#unlocked(step.how, step.activation);
+      case 'failed':
+        return this.#failed(step.sentence);
+    }
+  }
+
+  async #judge(challenge: Challenge, evidence: VtpmEvidence): Promise<void> {
+    this.#pending = undefined;
+    const machine = this.#use.store.readMachine(this.#machine);
+    const record = this.#use.store.readBoot(this.#machine, this.#boot);
+    if (machine === undefined || record === undefined || machine.currentBoot !== this.#boot) {
+      await this.#refuse(['the broker expects no such boot of this machine']);
+      return;
+    }
+    const at = this.#use.now();
+    const reference = parseReference(JSON.parse(record.reference));
+    const { verdict, verified } = await judgeVtpm({
+      evidence,
+      challenge,
+      policy: defaultPolicy,
+      reference,
+      trustedRoots: machine.vtpmCa,
+      expectedEkCertificate: machine.ekCertificate,
+      now: at,
+    });
+    const clock = verified === undefined ? undefined : clockOf(verified, this.#boot);
+    const rolledBack = clock === undefined ? undefined : refuseClock(machine.clock, this.#boot, clock);
+    const decided: ProofVerdict =
+      rolledBack === undefined ? verdict : { outcome: 'refused', proven: [], reasons: [rolledBack] };
+    const unsigned: UnsignedProof = {
+      machine: { id: machine.id, name: machine.name },
+      challenge,
+      evidence,
+      reference,
+      policy: defaultPolicy,
+      verdict: { outcome: decided.outcome, proven: decided.proven, reasons: decided.reasons },
+      activation: 'unconfirmed',
+      vtpmCa: machine.vtpmCa,
+      at,
+    };
+    if (decided.outcome === 'accepted' && verified !== undefined && clock !== undefined) {
+      await this.#release(verified, machine, unsigned, clock);
+      return;
+    }
+    const proof = { kind: 'refused', text: await this.#encode(unsigned) } as const;
+    this.#record(record, { state: 'refused', reasons: decided.reasons, at, proof });
+    await this.#refuse(decided.reasons);
+  }
+
+  async #release(
+    verified: Verified<VtpmEvidence>,
+    machine: MachineRecord,
+    proof: UnsignedProof,
+    clock: TpmClock,
+  ): Promise<void> {
+    using diskKey = unwrapKey(this.#use.root, diskKeyIdentity(machine.id, machine.keyVersion), machine.wrappedKey);
+    const release = await releaseKey(verified, {
+      challenge: proof.challenge,
+      diskKey,
+      mode: machine.disk,
+      signer: this.#use.signer,
+    });
+    // Written down before the key leaves: whatever happens to this process next, there is a proof for every release.
+    const { proven } = proof.verdict;
+    const recorded = this.#use.store.recordOutcome(this.#machine, this.#boot, {
+      state: 'accepted',
+      reasons: [],
+      proven,
+      at: proof.at,
+      proof: { kind: 'unconfirmed', text: await this.#encode(proof) },
+    });
+    if (!recorded) {
+      await this.#refuse(['the machine was removed']);
+      return;
+    }
+    this.#audit('release', 'ok');
+    this.#pending = { release, proof, clock, mode: machine.disk };
+    this.#session.released();
+    await this.#send(`${release.line}name ${machine.name}\n${sentenceLines('proven', proven)}end\n`);
+  }
+
+  async #unlocked(how: 'opened' | 'formatted', activation: Uint8Array): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    const record = this.#use.store.readBoot(this.#machine, this.#boot);
+    if (pending === undefined || record === undefined) {
+      await this.#refuse(['the machine was removed']);
+      return;
+    }
+    const at = this.#use.now();
+    const lie = unlockedLie(how, activation, pending);
+    if (lie !== undefined) {
+      this.#record(record, { state: 'failed', reasons: [lie], at });
+      await this.#refuse([lie]);
+      return;
+    }
+    const { proof, clock } = pending;
+    this.#use.store.recordOutcome(this.#machine, this.#boot, {
+      state: 'unlocked',
+      reasons: [],
+      proven: proof.verdict.proven,
+      at,
+      proof: { kind: 'confirmed', text: await this.#encode({ ...proof, activation: 'confirmed' }) },
+      clock,
+    });
+    this.#audit('unlocked', 'ok', [how]);
+    await this.#send('done\n');
+  }
+
+  async #failed(sentence: string): Promise<void> {
+    const record = this.#use.store.readBoot(this.#machine, this.#boot);
+    const reasons = [`the guest says: ${sentence}`];
+    if (record !== undefined) this.#record(record, { state: 'failed', reasons, at: this.#use.now() });
+    this.#audit('failed', 'failed', reasons);
+    await this.#send('done\n');
+  }
+
+  async #violated(error: SessionError): Promise<void> {
+    const record = this.#use.store.readBoot(this.#machine, this.#boot);
+    // Rubbish does not take back a release; silence after one is a failure.
+    if (record !== undefined && (record.state !== 'accepted' || error.code === 'too-late')) {
+      this.#record(record, { state: 'failed', reasons: [error.message], at: this.#use.now() });
+    }
+    await this.#refuse([error.message], error.code);
+  }
+
+  async #refuse(reasons: readonly string[], code = 'refused'): Promise<void> {
+    this.#session.end();
+    this.#audit('refuse', code, reasons);
+    await this.#send(refusalText(reasons));
+  }
+
+  /**
+   * A boot whose disk is unlocked stays so: what comes later is kept as a proof and in the audit log. And a failure,
+   * which is only the guest's word, does not hide why its evidence was refused.
+   */
+  #record(
+    record: BootRecord,
+    outcome: {
+      state: 'refused' | 'failed';
+      reasons: readonly string[];
+      at: Date;
+      proof?: { readonly kind: ProofKind; readonly text: string };
+    },
+  ): void {
+    const stays = record.state === 'unlocked' || (record.state === 'refused' && outcome.state === 'failed');
+    if (!stays) {
+      this.#use.store.recordOutcome(this.#machine, this.#boot, { ...outcome, proven: [] });
+      return;
+    }
+    const { proof } = outcome;
+    if (proof !== undefined) this.#use.store.recordProof(this.#machine, this.#boot, proof.kind, proof.text);
+  }
+
+  async #encode(proof: UnsignedProof): Promise<string> {
+    return encodeProof(await signProof(proof, this.#use.signer));
+  }
+
+  async #send(text: string): Promise<void> {
+    const stream = this.#stream;
+    if (stream.destroyed || !stream.writable) return;
+    if (stream.write(text)) return;
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        stream.off('drain', settle);
+        stream.off('close', settle);
+        resolve();
+      };
+      const timer = setTimeout(() => stream.destroy(), SEND_TIMEOUT_MS);
+      stream.once('drain', settle);
+      stream.once('close', settle);
+    });
+  }
+
+  /** Time runs while the guest is awaited, not while it waits for us. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const { remainingMs } = this.#session;
+    if (remainingMs === undefined) return;
+    this.#timer = setTimeout(() => void this.#giveUp(), remainingMs);
+  }
+
+  async #giveUp(): Promise<void> {
+    try {
+      await this.#violated(this.#session.tooLate());
+    } catch (error) {
+      this.#use.audit.defect(error, 'session');
+    }
+    this.#stream.end();
+    this.#stream.destroy();
+  }
+
+  #audit(what: string, outcome: string, reasons?: readonly string[]): void {
+    const ids = { machine: this.#machine, boot: this.#boot };
+    this.#use.audit.write({ what, ...ids, outcome, ...(reasons === undefined ? {} : { reasons }) });
+  }
+}
+
+/** What the guest's report cannot be, if it is true. */
+function unlockedLie(how: 'opened' | 'formatted', activation: Uint8Array, pending: Pending): string | undefined {
+  if (!equalBytes(activation, pending.release.activation)) {
+    return 'the guest could not show that its TPM opened the credential: its attestation key is not in the TPM of the EK';
+  }
+  if (how === 'formatted' && pending.mode === 'open') {
+    return 'the guest says that it formatted a disk that it was told to open';
+  }
+  return undefined;
+}
+
+/** Of evidence that was verified: its signature holds, so the clock is the TPM's word. */
+function clockOf(evidence: Verified<VtpmEvidence>, boot: BootId): TpmClock & { readonly safe: boolean } {
+  const { clock, resetCount, restartCount, safe } = parseAttest(evidence.quote).clockInfo;
+  return { boot, resetCount, restartCount, clock, safe };
+}

@@ -1,0 +1,250 @@
+// The broker's answers to ringwalld: it registers machines, is told what each boot must measure, hands over the guest's
+// stream to an attestation, and says what came of it. It never hands a key to ringwalld: keys go to TPMs only.
+import { join } from 'node:path';
+import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
+import { MACHINE_NAME, RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import { equalBytes, toHex } from '@ringwall/bytes';
+import { EvidenceError, parseReference } from '@ringwall/evidence';
+import { makePrivateDirectory } from '../files/index.ts';
+import { openRootKey, Secret, wrapKey } from '../keys/index.ts';
+import type { CallContext } from '../rpc/index.ts';
+import { diskKeyIdentity, runAttestation } from './attest.ts';
+import { AuditLog } from './audit-log.ts';
+import { checkRegistration } from './ek-certificate.ts';
+import { openSigningKey, type SigningKey } from './signing-key.ts';
+import { BrokerStore, type MachineRecord } from './store.ts';
+
+/** K of a machine: the keyfile of its LUKS2 disk. */
+const DISK_KEY_BYTES = 32;
+const FIRST_KEY_VERSION = 1;
+
+export interface BrokerOptions {
+  readonly now?: () => Date;
+  readonly monotonicMs?: () => number;
+}
+
+export class Broker implements Disposable {
+  readonly #store: BrokerStore;
+  readonly #root: Secret;
+  readonly #signer: SigningKey;
+  readonly #audit: AuditLog;
+  readonly #now: () => Date;
+  readonly #monotonicMs: () => number;
+  /** One attestation a machine: a newer one cuts off the older. */
+  readonly #sessions = new Map<MachineId, AbortController>();
+
+  private constructor(
+    parts: { store: BrokerStore; root: Secret; signer: SigningKey; audit: AuditLog },
+    options: BrokerOptions,
+  ) {
+    this.#store = parts.store;
+    this.#root = parts.root;
+    this.#signer = parts.signer;
+    this.#audit = parts.audit;
+    this.#now = options.now ?? ((): Date => new Date());
+    this.#monotonicMs = options.monotonicMs ?? ((): number => performance.now());
+  }
+
+  /** Opens the broker whose state is in `directory` (0700, this user's own), or makes it. */
+  static async open(directory: string, options: BrokerOptions = {}): Promise<Broker> {
+    await makePrivateDirectory(directory);
+    // The store first: its lock keeps a second broker from making a second root key.
+    const store = BrokerStore.open(join(directory, 'broker.db'));
+    try {
+      const isEmpty = store.countMachines() === 0;
+      const root = await openRootKey(join(directory, 'root.key'), () => isEmpty);
+      const signer = await openSigningKey(join(directory, 'signing.key'), root, isEmpty);
+      const audit = new AuditLog(join(directory, 'audit.log'));
+      return new Broker({ store, root, signer, audit }, options);
+    } catch (error) {
+      store[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** X and Y, 128 hex digits: what a machine's command line must name. */
+  get publicKey(): string {
+    return toHex(this.#signer.publicKey);
+  }
+
+  async handle(request: BrokerRequest, call: CallContext): Promise<unknown> {
+    try {
+      const result = await this.#dispatch(request, call);
+      if (isWorthAnEntry(request.op)) this.#audit.write({ what: request.op, ...idsOf(request), outcome: 'ok' });
+      return result;
+    } catch (error) {
+      if (error instanceof RingwallError) {
+        this.#audit.write({ what: request.op, ...idsOf(request), outcome: error.code, reasons: [error.message] });
+      }
+      throw error;
+    }
+  }
+
+  /** For errors that are defects: the peer learns nothing of them, the audit log all. */
+  defect(error: unknown, where: string): void {
+    this.#audit.defect(error, where);
+  }
+
+  [Symbol.dispose](): void {
+    for (const session of this.#sessions.values()) session.abort();
+    this.#store[Symbol.dispose]();
+    this.#root[Symbol.dispose]();
+    this.#audit[Symbol.dispose]();
+  }
+
+  async #dispatch(request: BrokerRequest, call: CallContext): Promise<unknown> {
+    switch (request.op) {
+      case 'status':
+        return this.#status();
+      case 'register-machine':
+        return this.#register(request);
+      case 'expect-boot':
+        return this.#expectBoot(request.machine, request.boot, request.reference);
+      case 'open-session':
+        return this.#openSession(request.machine, request.boot, call);
+      case 'read-verdict':
+        return this.#readVerdict(request.machine, request.boot);
+      case 'read-proof':
+        return this.#readProof(request.machine);
+      case 'forget-machine':
+      default:
+        return this.#forget(request.machine);
+    }
+  }
+
+  #status(): BrokerResponse<'status'> {
+    return { pid: process.pid, key: this.publicKey, machines: this.#store.countMachines() };
+  }
+
+  #register(request: BrokerRequest & { readonly op: 'register-machine' }): BrokerResponse<'register-machine'> {
+    const { machine: id, name } = request;
+    if (!MACHINE_NAME.test(name)) throw new RingwallError('name-invalid', 'a machine name that is no DNS label');
+    const ekCertificate = fromBase64(request.ekCertificate);
+    const vtpmCa = request.vtpmCa.map((certificate) => fromBase64(certificate));
+    const now = this.#now();
+    const known = this.#store.readMachine(id);
+    if (known !== undefined) {
+      if (!equalBytes(known.ekCertificate, ekCertificate) || !sameList(known.vtpmCa, vtpmCa)) {
+        throw new RingwallError('conflict', `${id} is bound to another TPM for good`, {
+          hint: 'a machine whose TPM was lost cannot have its key again: remove it and make it anew',
+        });
+      }
+      if (known.name !== name) this.#store.renameMachine(id, name);
+      return {};
+    }
+    checkRegistration({ machine: id, ekCertificate, vtpmCa, now });
+    using key = Secret.random(DISK_KEY_BYTES);
+    const wrappedKey = wrapKey(this.#root, diskKeyIdentity(id, FIRST_KEY_VERSION), key);
+    const disk = 'format';
+    this.#store.addMachine({ id, name, ekCertificate, vtpmCa, keyVersion: FIRST_KEY_VERSION, wrappedKey, disk }, now);
+    return {};
+  }
+
+  #expectBoot(id: MachineId, boot: BootId, value: unknown): BrokerResponse<'expect-boot'> {
+    this.#machine(id);
+    const reference = JSON.stringify(checkedReference(value));
+    const known = this.#store.readBoot(id, boot);
+    if (known === undefined) {
+      this.#store.expectBoot(id, boot, reference);
+      // Whoever still talks for the boot before is late.
+      this.#sessions.get(id)?.abort();
+    } else if (known.reference !== reference) {
+      throw new RingwallError('conflict', 'this boot is expected to measure something else', {
+        hint: 'expectations do not change within a boot: start the machine anew',
+      });
+    }
+    return {};
+  }
+
+  #openSession(id: MachineId, boot: BootId, call: CallContext): BrokerResponse<'open-session'> {
+    const machine = this.#machine(id);
+    if (machine.currentBoot !== boot) {
+      throw new RingwallError('conflict', `${id} is not expected to be in this boot`, {
+        hint: 'tell the broker of the boot first (expect-boot); an earlier boot cannot attest any more',
+      });
+    }
+    call.upgrade(async (stream) => {
+      this.#sessions.get(id)?.abort();
+      const session = new AbortController();
+      this.#sessions.set(id, session);
+      const dependencies = {
+        store: this.#store,
+        root: this.#root,
+        signer: this.#signer,
+        audit: this.#audit,
+        now: this.#now,
+        monotonicMs: this.#monotonicMs,
+      };
+      try {
+        await runAttestation(stream, { machine: id, boot }, dependencies, session.signal);
+      } finally {
+        if (this.#sessions.get(id) === session) this.#sessions.delete(id);
+      }
+    });
+    return {};
+  }
+
+  #readVerdict(id: MachineId, boot: BootId): BrokerResponse<'read-verdict'> {
+    this.#machine(id);
+    const record = this.#store.readBoot(id, boot);
+    if (record === undefined) throw new RingwallError('not-found', `the broker knows no boot ${boot} of ${id}`);
+    const { state, reasons, proven, at } = record;
+    return { state, reasons: [...reasons], proven: [...proven], ...(at === undefined ? {} : { at }) };
+  }
+
+  #readProof(id: MachineId): BrokerResponse<'read-proof'> {
+    this.#machine(id);
+    for (const kind of ['confirmed', 'unconfirmed', 'refused'] as const) {
+      const text = this.#store.readProof(id, kind);
+      if (text === undefined) continue;
+      const proof: unknown = JSON.parse(text);
+      return { proof };
+    }
+    throw new RingwallError('not-found', `${id} has not been attested yet`, {
+      hint: 'start it, and ask again when its disk is unlocked',
+    });
+  }
+
+  #forget(id: MachineId): BrokerResponse<'forget-machine'> {
+    this.#sessions.get(id)?.abort();
+    this.#store.removeMachine(id);
+    return {};
+  }
+
+  #machine(id: MachineId): MachineRecord {
+    const machine = this.#store.readMachine(id);
+    if (machine === undefined) throw new RingwallError('not-found', `the broker knows no machine ${id}`);
+    return machine;
+  }
+}
+
+function checkedReference(value: unknown): unknown {
+  try {
+    return parseReference(value);
+  } catch (error) {
+    if (error instanceof EvidenceError) throw new RingwallError('bad-request', error.message, { cause: error });
+    throw error;
+  }
+}
+
+function idsOf(request: BrokerRequest): { machine?: string; boot?: string } {
+  return {
+    ...('machine' in request ? { machine: request.machine } : {}),
+    ...('boot' in request ? { boot: request.boot } : {}),
+  };
+}
+
+/** A daemon polls these: an entry each would push out what matters. */
+function isWorthAnEntry(op: BrokerRequest['op']): boolean {
+  return op !== 'status' && op !== 'read-verdict';
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}
+
+function sameList(left: readonly Uint8Array[], right: readonly Uint8Array[]): boolean {
+  return (
+    left.length === right.length && left.every((bytes, index) => equalBytes(bytes, right[index] ?? new Uint8Array()))
+  );
+}

@@ -1,0 +1,63 @@
+// The release of a disk key, in two halves that are both worthless alone: one goes through TPM2_MakeCredential and comes
+// out only in the TPM that holds EK and AK, one is masked for the boot key and comes out only in this boot and in this
+// PCR state. Signed, so that nobody on the way can put another key in its place.
+import { toHex, utf8 } from '@ringwall/bytes';
+import {
+  activationDigest,
+  qualifyingData,
+  releaseText,
+  type Challenge,
+  type Release,
+  type Verified,
+  type VtpmEvidence,
+} from '@ringwall/evidence';
+import { CREDENTIAL_BYTES, makeCredential, nameOf, parsePublic, wrapToEccKey } from '@ringwall/tpm';
+import { Secret } from '../keys/index.ts';
+import { ekPublicOf } from './ek-certificate.ts';
+import type { SigningKey } from './signing-key.ts';
+import type { DiskState } from './store.ts';
+
+export interface KeyRelease {
+  /** The `release` line, with its line feed. */
+  readonly line: string;
+  /** What the guest must answer to show that its TPM opened the credential. */
+  readonly activation: Uint8Array;
+}
+
+/** Takes only evidence that judgeVtpm has accepted: there is no other way to make a Verified. */
+export async function releaseKey(
+  evidence: Verified<VtpmEvidence>,
+  input: {
+    readonly challenge: Challenge;
+    readonly diskKey: Secret;
+    readonly mode: DiskState;
+    readonly signer: SigningKey;
+  },
+): Promise<KeyRelease> {
+  using first = Secret.random(CREDENTIAL_BYTES.secret);
+  using second = input.diskKey.xor(first);
+  const { idObject, encryptedSecret } = await makeCredential({
+    ekPublic: ekPublicOf(evidence.ekCertificate),
+    akName: await nameOf(evidence.akPublic),
+    secret: first.expose(),
+  });
+  const { ephemeral, masked } = await wrapToEccKey({
+    public: parsePublic(evidence.bootPublic),
+    secret32: second.expose(),
+  });
+  const qualifying = await qualifyingData(input.challenge, await nameOf(evidence.bootPublic));
+  const release: Release = {
+    qualifyingData: qualifying,
+    mode: input.mode,
+    idObject,
+    encryptedSecret,
+    ephemeral,
+    masked,
+  };
+  const signature = await input.signer.sign(utf8(releaseText(release)));
+  const values = [idObject, encryptedSecret, ephemeral, masked, signature.subarray(0, 32), signature.subarray(32)];
+  return {
+    line: `release ${input.mode} ${values.map((value) => toHex(value)).join(' ')}\n`,
+    activation: await activationDigest(qualifying, first.expose()),
+  };
+}

@@ -1,0 +1,65 @@
+// The broker behind its socket: opens the state, listens, and closes both in the right order.
+import {
+  BROKER_LINE_LIMIT_BYTES,
+  brokerRequestSchema,
+  brokerResponseSchemas,
+  type BrokerRequest,
+} from '@ringwall/api/broker';
+import { LineClient, serveLines } from '../rpc/index.ts';
+import { Broker, type BrokerOptions } from './broker.ts';
+
+/** Owner and group may connect: the group is ringwalld's, and its directory (0750) keeps all others out before. */
+const SOCKET_MODE = 0o660;
+
+/** The client of the broker: `call`, and `openStream` for a guest's attestation. */
+export type BrokerClient = LineClient<BrokerRequest, typeof brokerResponseSchemas>;
+
+export interface RunningBroker {
+  readonly socketPath: string;
+  close(): Promise<void>;
+}
+
+/** Once this resolves, the broker answers. */
+export async function serveBroker(
+  options: BrokerOptions & {
+    /** The broker's own directory, not the instance's. */
+    readonly stateDirectory: string;
+    readonly socketPath: string;
+    readonly gid?: number;
+  },
+): Promise<RunningBroker> {
+  const broker = await Broker.open(options.stateDirectory, options);
+  try {
+    const server = await serveLines<BrokerRequest>({
+      path: options.socketPath,
+      mode: SOCKET_MODE,
+      ...(options.gid === undefined ? {} : { gid: options.gid }),
+      requestSchema: brokerRequestSchema,
+      responseSchemas: brokerResponseSchemas,
+      lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
+      handle: (request, call) => broker.handle(request, call),
+      onDefect: (error, op) => broker.defect(error, op),
+    });
+    return {
+      socketPath: options.socketPath,
+      close: async () => {
+        await server.close();
+        broker[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    broker[Symbol.dispose]();
+    throw error;
+  }
+}
+
+export function connectBroker(socketPath: string): BrokerClient {
+  return new LineClient<BrokerRequest, typeof brokerResponseSchemas>({
+    path: socketPath,
+    responseSchemas: brokerResponseSchemas,
+    lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
+    peer: 'the broker',
+    unavailable: 'broker-unavailable',
+    hint: 'start it with ringwall up; machines that run go on meanwhile',
+  });
+}

@@ -1,0 +1,347 @@
+// The broker's own store: machines and their wrapped keys, what each boot must measure, verdicts and proofs. One SQLite
+// file (https://www.sqlite.org/wal.html), opened by one process alone; a change is committed as a whole before anything
+// that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
+
+/** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
+const BOOTS_KEPT = 8;
+
+/** SQLITE_BUSY, https://www.sqlite.org/rescode.html; an extended code has the primary one in its low byte. */
+const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
+
+/** Each entry brings the store from its index to the next version (PRAGMA user_version). None is ever edited. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE machine (
+     id TEXT PRIMARY KEY,
+     name TEXT NOT NULL,
+     ek_certificate BLOB NOT NULL,
+     vtpm_ca TEXT NOT NULL,
+     key_version INTEGER NOT NULL,
+     wrapped_key BLOB NOT NULL,
+     disk TEXT NOT NULL CHECK (disk IN ('format', 'open')),
+     current_boot TEXT,
+     clock TEXT,
+     registered_at TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE boot (
+     seq INTEGER PRIMARY KEY AUTOINCREMENT,
+     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
+     boot TEXT NOT NULL,
+     reference TEXT NOT NULL,
+     state TEXT NOT NULL CHECK (state IN ('pending', 'accepted', 'unlocked', 'refused', 'failed')),
+     reasons TEXT NOT NULL,
+     proven TEXT NOT NULL,
+     at TEXT,
+     UNIQUE (machine, boot)
+   ) STRICT;
+   CREATE TABLE proof (
+     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
+     kind TEXT NOT NULL CHECK (kind IN ('confirmed', 'unconfirmed', 'refused')),
+     boot TEXT NOT NULL,
+     proof TEXT NOT NULL,
+     PRIMARY KEY (machine, kind)
+   ) STRICT, WITHOUT ROWID;`,
+];
+
+/** Whether the disk was ever unlocked: until then a guest may format a blank one. */
+export type DiskState = 'format' | 'open';
+
+export interface MachineRecord {
+  readonly id: MachineId;
+  readonly name: string;
+  readonly ekCertificate: Uint8Array;
+  readonly vtpmCa: readonly Uint8Array[];
+  readonly keyVersion: number;
+  readonly wrappedKey: Uint8Array;
+  readonly disk: DiskState;
+  /** The boot that may attest; earlier ones may not. */
+  readonly currentBoot: BootId | undefined;
+  readonly clock: TpmClock | undefined;
+}
+
+/** What the machine's TPM said of its clock (TPMS_CLOCK_INFO) when its disk was last unlocked. */
+export interface TpmClock {
+  readonly boot: BootId;
+  readonly resetCount: number;
+  readonly restartCount: number;
+  readonly clock: bigint;
+}
+
+export type BootState = 'pending' | 'accepted' | 'unlocked' | 'refused' | 'failed';
+
+export interface BootRecord {
+  readonly boot: BootId;
+  /** JSON of ReferenceValues. */
+  readonly reference: string;
+  readonly state: BootState;
+  readonly reasons: readonly string[];
+  readonly proven: readonly string[];
+  readonly at: string | undefined;
+}
+
+/** `confirmed`: the guest showed that it opened the release. `unconfirmed`: it was sent one. */
+export type ProofKind = 'confirmed' | 'unconfirmed' | 'refused';
+
+export interface Outcome {
+  readonly state: BootState;
+  readonly reasons: readonly string[];
+  readonly proven: readonly string[];
+  readonly at: Date;
+  readonly proof?: { readonly kind: ProofKind; readonly text: string };
+  /** Recorded with `unlocked`, in the same commit. */
+  readonly clock?: TpmClock;
+}
+
+export class BrokerStore implements Disposable {
+  readonly #db: DatabaseSync;
+
+  private constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  static open(path: string): BrokerStore {
+    let db: DatabaseSync | undefined;
+    try {
+      db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 0 });
+      // Exclusive before WAL: a second broker is refused at once, and a killed one leaves no lock behind.
+      db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+      // A forgotten key is overwritten in the file, not only unlinked from its tree.
+      db.exec('PRAGMA secure_delete = ON');
+      migrate(db, path);
+      return new BrokerStore(db);
+    } catch (error) {
+      db?.close();
+      throw explained(error, path);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  countMachines(): number {
+    return Number(this.#db.prepare('SELECT count(*) AS n FROM machine').get()?.['n'] ?? 0);
+  }
+
+  readMachine(id: MachineId): MachineRecord | undefined {
+    const row = this.#db.prepare('SELECT * FROM machine WHERE id = ?').get(id);
+    return row === undefined ? undefined : asMachine(id, row);
+  }
+
+  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'clock'>, at: Date): void {
+    this.#transact(() => {
+      this.#db
+        .prepare(
+          `INSERT INTO machine (id, name, ek_certificate, vtpm_ca, key_version, wrapped_key, disk, registered_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(
+          machine.id,
+          machine.name,
+          machine.ekCertificate,
+          JSON.stringify(machine.vtpmCa.map((der) => Buffer.from(der).toString('base64'))),
+          machine.keyVersion,
+          machine.wrappedKey,
+          machine.disk,
+          at.toISOString(),
+        );
+    });
+  }
+
+  renameMachine(id: MachineId, name: string): void {
+    this.#db.prepare('UPDATE machine SET name = ? WHERE id = ?').run(name, id);
+  }
+
+  /** True where there was one. Its key is gone from the file and from the write-ahead log once this returns. */
+  removeMachine(id: MachineId): boolean {
+    const { changes } = this.#db.prepare('DELETE FROM machine WHERE id = ?').run(id);
+    // The log still holds the page with the key as it was.
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    return Number(changes) > 0;
+  }
+
+  readBoot(machine: MachineId, boot: BootId): BootRecord | undefined {
+    const row = this.#db.prepare('SELECT * FROM boot WHERE machine = ? AND boot = ?').get(machine, boot);
+    return row === undefined ? undefined : asBoot(row);
+  }
+
+  /** Makes `boot` the one that may attest. */
+  expectBoot(machine: MachineId, boot: BootId, reference: string): void {
+    this.#transact(() => {
+      this.#db
+        .prepare(
+          `INSERT INTO boot (machine, boot, reference, state, reasons, proven) VALUES (?, ?, ?, 'pending', '[]', '[]')`,
+        )
+        .run(machine, boot, reference);
+      this.#db.prepare('UPDATE machine SET current_boot = ? WHERE id = ?').run(boot, machine);
+      this.#db
+        .prepare(
+          `DELETE FROM boot WHERE machine = ?1 AND seq NOT IN
+             (SELECT seq FROM boot WHERE machine = ?1 ORDER BY seq DESC LIMIT ${String(BOOTS_KEPT)})`,
+        )
+        .run(machine);
+    });
+  }
+
+  /** Verdict, proof, disk state and clock in one commit. False where the machine was forgotten meanwhile. */
+  recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
+    return this.#transact(() => {
+      const { state, reasons, proven, at, proof, clock } = outcome;
+      const { changes } = this.#db
+        .prepare('UPDATE boot SET state = ?, reasons = ?, proven = ?, at = ? WHERE machine = ? AND boot = ?')
+        .run(state, JSON.stringify(reasons), JSON.stringify(proven), at.toISOString(), machine, boot);
+      if (Number(changes) === 0) return false;
+      if (proof !== undefined) this.#writeProof(machine, boot, proof.kind, proof.text);
+      if (state === 'unlocked') this.#db.prepare(`UPDATE machine SET disk = 'open' WHERE id = ?`).run(machine);
+      if (clock !== undefined) {
+        this.#db.prepare('UPDATE machine SET clock = ? WHERE id = ?').run(clockText(clock), machine);
+      }
+      return true;
+    });
+  }
+
+  /** A refusal that must not change the verdict of a boot that is unlocked already: only its proof is kept. */
+  recordProof(machine: MachineId, boot: BootId, kind: ProofKind, text: string): void {
+    this.#transact(() => this.#writeProof(machine, boot, kind, text));
+  }
+
+  readProof(machine: MachineId, kind: ProofKind): string | undefined {
+    const row = this.#db.prepare('SELECT proof FROM proof WHERE machine = ? AND kind = ?').get(machine, kind);
+    return row === undefined ? undefined : textOf(row, 'proof');
+  }
+
+  #writeProof(machine: MachineId, boot: BootId, kind: ProofKind, proof: string): void {
+    this.#db
+      .prepare(
+        `INSERT INTO proof (machine, kind, boot, proof) VALUES (?, ?, ?, ?)
+         ON CONFLICT (machine, kind) DO UPDATE SET boot = excluded.boot, proof = excluded.proof`,
+      )
+      .run(machine, kind, boot, proof);
+  }
+
+  #transact<T>(change: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = change();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // A full disk may have rolled back already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw explained(error, 'the store');
+    }
+  }
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  if (version > MIGRATIONS.length) {
+    throw new RingwallError('conflict', `${path} is of version ${String(version)}, newer than this broker`, {
+      hint: 'run the newer ringwall, or restore the backup from before it',
+    });
+  }
+  db.exec('BEGIN IMMEDIATE');
+  for (const step of MIGRATIONS.slice(version)) db.exec(step);
+  db.exec(`PRAGMA user_version = ${String(MIGRATIONS.length)}`);
+  db.exec('COMMIT');
+}
+
+type Row = Record<string, SQLOutputValue>;
+
+function asMachine(id: MachineId, row: Row): MachineRecord {
+  const disk = textOf(row, 'disk');
+  const currentBoot = row['current_boot'];
+  const clock = row['clock'];
+  return {
+    id,
+    name: textOf(row, 'name'),
+    ekCertificate: blob(row, 'ek_certificate'),
+    vtpmCa: texts(row, 'vtpm_ca').map((base64) => new Uint8Array(Buffer.from(base64, 'base64'))),
+    keyVersion: Number(row['key_version']),
+    wrappedKey: blob(row, 'wrapped_key'),
+    disk: disk === 'open' ? 'open' : 'format',
+    currentBoot: typeof currentBoot === 'string' ? currentBoot : undefined,
+    clock: typeof clock === 'string' ? asClock(clock) : undefined,
+  };
+}
+
+function asBoot(row: Row): BootRecord {
+  const at = row['at'];
+  return {
+    boot: textOf(row, 'boot'),
+    reference: textOf(row, 'reference'),
+    state: asBootState(textOf(row, 'state')),
+    reasons: texts(row, 'reasons'),
+    proven: texts(row, 'proven'),
+    at: typeof at === 'string' ? at : undefined,
+  };
+}
+
+function asBootState(value: string): BootState {
+  const state = (['pending', 'accepted', 'unlocked', 'refused', 'failed'] as const).find((known) => known === value);
+  if (state === undefined) throw damaged('boot.state');
+  return state;
+}
+
+function clockText({ boot, resetCount, restartCount, clock }: TpmClock): string {
+  return JSON.stringify({ boot, resetCount, restartCount, clock: clock.toString() });
+}
+
+function asClock(json: string): TpmClock {
+  const value: unknown = JSON.parse(json);
+  if (typeof value !== 'object' || value === null) throw damaged('machine.clock');
+  const { boot, resetCount, restartCount, clock }: { [field: string]: unknown } = { ...value };
+  if (typeof boot !== 'string' || typeof clock !== 'string') throw damaged('machine.clock');
+  if (typeof resetCount !== 'number' || typeof restartCount !== 'number') throw damaged('machine.clock');
+  return { boot, resetCount, restartCount, clock: BigInt(clock) };
+}
+
+function textOf(row: Row, column: string): string {
+  const value = row[column];
+  if (typeof value !== 'string') throw damaged(column);
+  return value;
+}
+
+function blob(row: Row, column: string): Uint8Array {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw damaged(column);
+  return value;
+}
+
+function texts(row: Row, column: string): string[] {
+  const value: unknown = JSON.parse(textOf(row, column));
+  if (!Array.isArray(value)) throw damaged(column);
+  return value.map((item: unknown) => {
+    if (typeof item !== 'string') throw damaged(column);
+    return item;
+  });
+}
+
+function damaged(column: string): RingwallError {
+  return new RingwallError('internal', `the broker's store is damaged: ${column} is not what the broker writes`, {
+    hint: 'restore the state directory from a backup',
+  });
+}
+
+function explained(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error;
+  switch (error.errcode & 0xff) {
+    case SQLITE_BUSY:
+      return new RingwallError('conflict', `another broker uses ${path}`, {
+        hint: 'one broker a state directory: stop the other first',
+        cause: error,
+      });
+    case SQLITE_FULL:
+      return new RingwallError('host-full', 'no room to write the store of the broker', {
+        hint: 'make room on its file system; nothing was lost',
+        cause: error,
+      });
+    default:
+      return new RingwallError('internal', `the store of the broker cannot be used: ${error.message}`, {
+        hint: 'see that its directory belongs to the user of the broker; else restore it from a backup',
+        cause: error,
+      });
+  }
+}

@@ -1,0 +1,29 @@
+// Whether a TPM's clock went on since the machine's disk was last unlocked (TPMS_CLOCK_INFO, TPM 2.0 Part 2 section
+// 10.11.1). Two claims rest on it: a boot gets its key once, and the state of a vTPM that was put back to an earlier copy
+// is noticed. The second holds against whoever restores a copy (A4), not against root on the host (A6), who can start
+// the copy as often as the counter needs.
+import type { TPMS_CLOCK_INFO } from '@ringwall/tpm';
+import type { TpmClock } from './store.ts';
+
+/**
+ * A sentence that says why the key must not go out, or undefined. resetCount grows at each TPM Reset and restartCount at
+ * each TPM Restart, and the TPM writes both down at once, so that the pair grows strictly from one start to the next.
+ */
+export function refuseClock(known: TpmClock | undefined, boot: string, seen: TPMS_CLOCK_INFO): string | undefined {
+  if (known === undefined) return undefined;
+  const was = `${String(known.resetCount)}.${String(known.restartCount)}`;
+  const is = `${String(seen.resetCount)}.${String(seen.restartCount)}`;
+  const resets = seen.resetCount - known.resetCount;
+  const restarts = seen.restartCount - known.restartCount;
+  if (resets === 0 && restarts === 0 && known.boot === boot) {
+    return `the disk was unlocked already since this TPM started (start ${is}): a key is released once a start`;
+  }
+  if (resets < 0 || (resets === 0 && restarts <= 0)) {
+    return `the TPM was rolled back: it says start ${is}, but the disk was unlocked at start ${was} before`;
+  }
+  // Where it was not shut down in order, the clock may lag behind what it had said (`safe` is false); no word then.
+  if (seen.safe && seen.clock < known.clock) {
+    return `the TPM was rolled back: its clock says ${String(seen.clock)} ms, and said ${String(known.clock)} ms before`;
+  }
+  return undefined;
+}
