@@ -35,9 +35,6 @@ import {
   type TPMT_PUBLIC_ECC,
 } from './index.ts';
 
-/** TPMT_SIGNATURE with sigAlg, hash and two TPM2Bs of 32 bytes. */
-const ECDSA_P256_SIGNATURE_BYTES = 72;
-
 describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () => {
   let tpm: SwtpmForTests;
   const certificate = crypto.getRandomValues(new Uint8Array(700));
@@ -146,7 +143,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
     });
     expect(await verifySignature(parsePublic(ak.public), signature, answer.quoted)).toBe(true);
     kept['quote'] = answer.quoted;
-    kept['quoteSignature'] = answer.signatureAndAuthorization.subarray(0, ECDSA_P256_SIGNATURE_BYTES);
+    kept['quoteSignature'] = signatureOf(answer.signatureAndAuthorization);
     const changed = new Uint8Array(answer.quoted);
     changed[20] = (changed[20] ?? 0) ^ 1;
     expect(await verifySignature(parsePublic(ak.public), signature, changed)).toBe(false);
@@ -163,7 +160,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
     expect(equalBytes(await nameOf(boot.public), boot.name)).toBe(true);
     expect(await verifySignature(parsePublic(ak.public), signature, answer.certifyInfo)).toBe(true);
     kept['certify'] = answer.certifyInfo;
-    kept['certifySignature'] = answer.signatureAndAuthorization.subarray(0, ECDSA_P256_SIGNATURE_BYTES);
+    kept['certifySignature'] = signatureOf(answer.signatureAndAuthorization);
   });
 
   test('ActivateCredential gives back what makeCredential hid', async () => {
@@ -267,6 +264,13 @@ async function flushFailed(tpm: SwtpmForTests, session: Uint8Array, answer: Uint
   const flushed = await tpm.guest('flushContext', { handle: session });
   const failed = new Cursor(answer.slice(6)).u32be('responseCode') !== 0;
   expect(new Cursor(flushed.slice(6)).u32be('responseCode') === 0).toBe(failed);
+}
+
+/** The TPMT_SIGNATURE before the session area. */
+function signatureOf(signatureAndAuthorization: Uint8Array): Uint8Array {
+  const cursor = new Cursor(signatureAndAuthorization);
+  readSignature(cursor);
+  return signatureAndAuthorization.subarray(0, cursor.offset);
 }
 
 function refusal(answer: Uint8Array): TpmError {
