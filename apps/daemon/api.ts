@@ -1,0 +1,119 @@
+// The routes of the contract joined to what does them. Every handler is one line of the service behind it: no decision
+// is made here.
+import {
+  HTTP_ROUTES,
+  type HttpRouteName,
+  LOGS_DEFAULT_BYTES,
+  LOGS_LIMIT_BYTES,
+  OPENAPI_PATH,
+  RingwallError,
+} from '@ringwall/api';
+import type { WardenClient, HostView, Machines, Operations } from '@ringwall/control/machines';
+import type { Store } from '@ringwall/control/store';
+import { Hono } from 'hono';
+import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
+import { streamAudit, streamOperation } from './event-stream.ts';
+import { readInput, type RouteInput } from './input.ts';
+
+export interface ApiParts {
+  readonly machines: Machines;
+  readonly operations: Operations;
+  readonly host: HostView;
+  readonly store: Store;
+  readonly warden: Pick<WardenClient, 'call'>;
+  readonly version: string;
+  readonly note: Note;
+}
+
+export function makeApi(parts: ApiParts): Hono {
+  const app = new Hono();
+  const handlers = handlersOf(parts);
+  for (const name of ROUTE_NAMES) mount(app, name, handlers);
+  app.get(OPENAPI_PATH, async () => {
+    // Its libraries are loaded by the first who asks, not by every daemon.
+    const { renderOpenApi } = await import('./openapi.ts');
+    return answerJson(200, renderOpenApi(parts.version));
+  });
+  app.notFound(({ req }) =>
+    answerError(
+      new RingwallError('not-found', `no route ${req.method} ${shorten(req.path)}`, { hint: `see ${OPENAPI_PATH}` }),
+    ),
+  );
+  app.onError((error) => answerError(explain(error, parts.note)));
+  return app;
+}
+
+type Handlers = {
+  readonly [Name in HttpRouteName]: (input: RouteInput<(typeof HTTP_ROUTES)[Name]>) => Promise<Response> | Response;
+};
+
+const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
+
+function handlersOf({ machines, operations, host, store, warden, version }: ApiParts): Handlers {
+  return {
+    health: async () => answerJson(200, { version, processes: await host.processes() }),
+    host: async () => answerJson(200, await host.report()),
+    listImages: async () => answerJson(200, await warden.call({ op: 'list-images' })),
+    buildImage: async ({ params, body }) =>
+      answerJson(202, { operation: await machines.buildImage(params.image, body.rebuild === true) }),
+    listMachines: async ({ query }) =>
+      answerJson(200, { machines: await machines.list(query.name === undefined ? {} : { name: query.name }) }),
+    createMachine: async ({ body }) => answerJson(202, await machines.create(withoutUndefined(body))),
+    showMachine: async ({ params }) => answerJson(200, await machines.detail(params.machine)),
+    startMachine: async ({ params, headers }) =>
+      answerJson(202, { operation: await machines.start(params.machine, versionOf(headers)) }),
+    stopMachine: async ({ params, headers, body }) =>
+      answerJson(202, {
+        operation: await machines.stop(params.machine, { ...versionOf(headers), ...withoutUndefined(body) }),
+      }),
+    removeMachine: async ({ params, headers, query }) =>
+      answerJson(202, {
+        operation: await machines.remove(params.machine, { ...versionOf(headers), force: query.force === 'true' }),
+      }),
+    machineLogs: async ({ params, query }) =>
+      answerJson(200, await machines.logs(params.machine, bytesOf(query.bytes))),
+    machineProof: async ({ params }) => answerJson(200, await machines.proof(params.machine)),
+    machineConsole: () => {
+      throw new RingwallError('bad-request', 'the console is a stream', {
+        hint: 'ask with the headers Connection: Upgrade and Upgrade: ringwall-console',
+      });
+    },
+    showOperation: async ({ params }) => {
+      const operation = await operations.find(params.operation);
+      if (operation === undefined) throw new RingwallError('not-found', `there is no operation ${params.operation}`);
+      return answerJson(200, operation);
+    },
+    operationEvents: async ({ params }) => answerEvents(await streamOperation(operations, params.operation)),
+    events: ({ query, headers }) =>
+      answerEvents(streamAudit(store, Number(headers['last-event-id'] ?? query.since ?? 0))),
+  };
+}
+
+// The name ties the route's input to its handler's.
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
+function mount<Name extends HttpRouteName>(app: Hono, name: Name, handlers: Handlers): void {
+  const route: (typeof HTTP_ROUTES)[Name] = HTTP_ROUTES[name];
+  const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1');
+  app.on(route.method.toUpperCase(), path, async (context) => handlers[name](await readInput(route, context)));
+}
+
+function versionOf(headers: { 'if-match'?: string | undefined }): { version?: number } {
+  const version = headers['if-match']?.replaceAll('"', '');
+  return version === undefined ? {} : { version: Number(version) };
+}
+
+function bytesOf(bytes: string | undefined): number {
+  const count = bytes === undefined ? LOGS_DEFAULT_BYTES : Number(bytes);
+  if (count >= 1 && count <= LOGS_LIMIT_BYTES) return count;
+  throw new RingwallError('bad-request', `bytes ${String(count)}, expected 1..${String(LOGS_LIMIT_BYTES)}`);
+}
+
+/** zod leaves an optional field that was absent out of its output, and says `| undefined` in its type. */
+function withoutUndefined<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- JSON has no undefined: only the type says so
+  return value as { [Key in keyof T]: Exclude<T[Key], undefined> };
+}
+
+function shorten(path: string): string {
+  return path.length > 80 ? `${path.slice(0, 80)}…` : path;
+}

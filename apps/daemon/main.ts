@@ -1,0 +1,72 @@
+// ringwalld: wires the store, the worker, the two clients and the API together, and ends cleanly.
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { RingwallError } from '@ringwall/api';
+import { connectBroker, connectWarden, HostView, Machines, Worker } from '@ringwall/control/machines';
+import { Store } from '@ringwall/control/store';
+import { makeApi } from './api.ts';
+import manifest from './package.json' with { type: 'json' };
+import { readProcess } from './process-info.ts';
+import { listenOn } from './server.ts';
+
+/** Files of the store are the daemon's own; the socket has a mode of its own. */
+const UMASK = 0o077;
+
+/** Set by tests that have no other user: the daemon needs no privilege, and should not have any. */
+const ROOT_ALLOWED = 'RINGWALL_DAEMON_AS_ROOT';
+
+try {
+  await main();
+} catch (error) {
+  const { message, hint } = error instanceof RingwallError ? error : { message: String(error), hint: undefined };
+  note(`${message}${hint === undefined ? '' : `: ${hint}`}`);
+  process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  if (process.getuid?.() === 0 && process.env[ROOT_ALLOWED] !== '1') {
+    throw new RingwallError('unauthorized', 'ringwalld does not run as root', {
+      hint: 'start it by ringwall up, or as the user ringwall',
+    });
+  }
+  process.umask(UMASK);
+  const state = directoryOf('RINGWALL_STATE', '/var/lib/ringwall');
+  const run = directoryOf('RINGWALL_RUN', '/run/ringwall');
+  const ended = endOfService();
+
+  const store = await Store.open(join(state, 'daemon/ringwall.db'));
+  const warden = connectWarden(join(run, 'warden/warden.sock'));
+  const broker = connectBroker(join(run, 'broker/broker.sock'));
+  const worker = new Worker({ store, warden, broker, note });
+  const host = new HostView({ warden, broker, readProcess });
+  const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  try {
+    const machines = new Machines(worker, host, hostBootId);
+    const { version } = manifest;
+    const app = makeApi({ machines, operations: worker.operations, host, store, warden, version, note });
+    await using server = await listenOn(join(run, 'api.sock'), app, machines, note);
+    await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
+    note(`ringwalld ${version} listens on ${server.path}`);
+    await ended;
+  } finally {
+    await worker.close();
+    await store.close();
+  }
+  note('ringwalld has ended; machines go on');
+}
+
+function directoryOf(variable: string, otherwise: string): string {
+  const path = process.env[variable] ?? otherwise;
+  if (isAbsolute(path)) return path;
+  throw new RingwallError('bad-request', `${variable} is ${JSON.stringify(path)}, which is no absolute path`);
+}
+
+function endOfService(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+}
+
+function note(line: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${line.replaceAll('\n', '\n  ')}\n`);
+}
