@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '@ringwall/host/exec';
-import { writeCpio, type CpioEntry } from '@ringwall/host/guestimage';
+import { writeCpio } from '@ringwall/host/guestimage';
 
 /** Under emulation on a busy machine a boot takes 5 to 15 s. */
 const BOOT_TIMEOUT_MS = 120_000;
@@ -15,7 +15,8 @@ export interface PlainVm {
   readonly kernel: string;
   /** Runs as the guest's init after /proc, /sys and /dev are mounted; what it prints comes back. */
   readonly script: string;
-  readonly files?: readonly CpioEntry[];
+  /** In place of the initrd that is made from `script`. */
+  readonly initrd?: Uint8Array;
   readonly commandLine?: string;
   /** A raw disk, seen as /dev/nvme0n1: the cloud kernel has NVMe built in. */
   readonly disk?: string;
@@ -24,7 +25,7 @@ export interface PlainVm {
 }
 
 /** The initrd of a plain VM: busybox and one script. */
-export function plainInitrd(script: string, files: readonly CpioEntry[] = []): Uint8Array {
+export function plainInitrd(script: string): Uint8Array {
   const init = [
     '#!/bin/busybox sh',
     '/bin/busybox mkdir -p /proc /sys /dev /mnt /tmp',
@@ -38,14 +39,13 @@ export function plainInitrd(script: string, files: readonly CpioEntry[] = []): U
   return writeCpio([
     { kind: 'file', path: 'bin/busybox', mode: 0o755, content: readFileSync('/bin/busybox') },
     { kind: 'file', path: 'init', mode: 0o755, content: Buffer.from(init) },
-    ...files,
   ]);
 }
 
 /** Boots it to its power-off and returns what it printed on its serial console. */
 export async function bootPlainVm(vm: PlainVm): Promise<string> {
   const initrd = join(vm.directory, 'plain-initrd');
-  writeFileSync(initrd, plainInitrd(vm.script, vm.files));
+  writeFileSync(initrd, vm.initrd ?? plainInitrd(vm.script));
   const disk = vm.disk === undefined ? [] : plainDisk(vm.disk);
   const result = await run(
     [

@@ -1,0 +1,20 @@
+// The public names of the drills: every attack that anyone can run, in the order in which they are told.
+import { bootTamper } from './boot-tamper/index.ts';
+import { diskTheft } from './disk-theft/index.ts';
+import type { Drill } from './drill.ts';
+import { foreignTpm } from './foreign-tpm/index.ts';
+import { neighbourFiles } from './neighbour-files/index.ts';
+import { replayedEvidence } from './replayed-evidence/index.ts';
+import { stolenMachine } from './stolen-machine/index.ts';
+
+export { ADVERSARIES, type Adversary, type Attempt, type Drill, type DrillResult, type Outcome } from './drill.ts';
+export { runDrills, type RunDrillsOptions } from './runner.ts';
+
+export const drills: readonly Drill[] = [
+  diskTheft,
+  bootTamper,
+  replayedEvidence,
+  foreignTpm,
+  stolenMachine,
+  neighbourFiles,
+];
