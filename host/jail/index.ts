@@ -15,3 +15,4 @@ export { readClosure } from './closure.ts';
 export { makePassable, readRunFile } from './rundir.ts';
 export { compileJail, type JailFile, type JailLimits, type JailSpec } from './compile.ts';
 export { seccompFilter, seccompRules, type SeccompProfile } from './profiles.ts';
+export { protectionIds, readProtections, type ProtectedProcess } from './protections.ts';

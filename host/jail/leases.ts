@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { RingwallError } from '@ringwall/api';
-import { isAlive, readStat, refOf, type ProcessRef } from '../exec/index.ts';
+import { isAlive, refOf, type ProcessRef } from '../exec/index.ts';
 
 /** Above systemd's container range (up to 1,879,048,191), below 2^31, where some programs read uids as negative. */
 export const LEASE_RANGE = { first: 2_000_000_000, last: 2_099_999_999 } as const;
@@ -138,15 +138,15 @@ export function processesOf(uid: number): ProcessRef[] {
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => uidsOf(pid).includes(uid))
-    .flatMap((pid) => {
-      const stat = readStat(pid);
-      return stat === undefined || stat.state === 'Z' ? [] : [{ pid, startTime: stat.startTime }];
-    });
+    .flatMap((pid) => refOf(pid) ?? []);
 }
 
 function uidsOf(pid: number): number[] {
   try {
-    const line = /^Uid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    // A zombie runs nothing and holds no file; its uid is free.
+    if (/^State:\s*[ZX]/m.test(status)) return [];
+    const line = /^Uid:\s*(.*)$/m.exec(status)?.[1] ?? '';
     return line.split(/\s+/).map(Number);
   } catch {
     return [];

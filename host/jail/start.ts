@@ -25,6 +25,8 @@ import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
 
 /** Namespaces, binds and the start of the program take some 50 ms; a host that swaps takes longer. */
 const START_TIMEOUT_MS = 15_000;
+/** How long bwrap may take to notice the end of its program; it waits for nothing else. */
+const REAP_TIMEOUT_MS = 1_000;
 /** What an error repeats of a program's own last words. */
 const LOG_TAIL_BYTES = 2_000;
 /** stdout and stderr of the program. */
@@ -146,27 +148,34 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
 }
 
 /** Ends the jail and removes everything that was made for it. Idempotent, also after a restart of ours. */
-export async function endJail(jail: Jail, leases: UidLeases): Promise<void> {
+export async function endJail(jail: Pick<Jail, 'uid'>, leases: UidLeases): Promise<void> {
   const lease = leases.list().find((other) => other.uid === jail.uid);
-  await killProcess(jail.process);
-  await killProcess(jail.supervisor);
   if (lease !== undefined) await endLease(leases, lease);
 }
 
 /** Ends whatever runs under this lease, and the lease. */
 export async function endLease(leases: UidLeases, lease: Lease): Promise<void> {
-  // Under this uid runs nothing but what the lease is for.
+  await endProcesses(lease);
+  if (lease.cgroup !== undefined) await removeCgroup(await readCgroupLayout(), lease.cgroup);
+  if (lease.runDir !== undefined) await closeRunDir(lease.runDir);
+  if (lease.ownedDir !== undefined) await giveDir(lease.ownedDir, 0);
+  if (lease.deviceNode !== undefined) await closeDeviceNode(lease.deviceNode);
+  leases.release(lease.uid);
+}
+
+/** Under the uid of a lease runs nothing but what the lease is for, so that all of it can go. */
+async function endProcesses(lease: Lease): Promise<void> {
+  if (lease.process !== undefined) await killProcess(lease.process);
+  // bwrap reaps the program and ends by itself; killed before that, it would leave a zombie to whoever is init.
+  const deadline = performance.now() + REAP_TIMEOUT_MS;
+  while (processesOf(lease.uid).length > 0 && performance.now() < deadline) await sleep(5);
+
   for (let left = processesOf(lease.uid); left.length > 0; left = processesOf(lease.uid)) {
     const gone = await Promise.all(left.map((ref) => killProcess(ref)));
     if (gone.includes(false)) {
       throw new RingwallError('internal', `a process of uid ${lease.uid} (${lease.purpose}) does not end`);
     }
   }
-  if (lease.cgroup !== undefined) await removeCgroup(await readCgroupLayout(), lease.cgroup);
-  if (lease.runDir !== undefined) await closeRunDir(lease.runDir);
-  if (lease.ownedDir !== undefined) await giveDir(lease.ownedDir, 0);
-  if (lease.deviceNode !== undefined) await closeDeviceNode(lease.deviceNode);
-  leases.release(lease.uid);
 }
 
 /** Ends every lease whose process is gone. Answers what they were for. */

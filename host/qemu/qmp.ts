@@ -94,8 +94,8 @@ export class QmpClient implements AsyncDisposable {
   }
 
   /** Runs a command whose reply must have a shape: `parse` answers undefined for any other. */
-  async query<T>(command: string, parse: (reply: unknown) => T | undefined): Promise<T> {
-    const reply = parse(await this.execute(command));
+  async query<T>(command: string, parse: (reply: unknown) => T | undefined, timeoutMs?: number): Promise<T> {
+    const reply = parse(await this.execute(command, {}, timeoutMs));
     if (reply === undefined) {
       throw new RingwallError('vmm-failed', `QEMU's reply to ${command} has another shape than expected`);
     }

@@ -31,6 +31,8 @@ const CPUS_BESIDE_GUEST = 1;
 const OPEN_FILES_LIMIT = 512;
 /** Console log, QEMU's log, a copy of the firmware's variables. */
 export const VMM_RUN_DIR_BYTES: number = 8 * 1024 * 1024;
+/** A monitor answers in milliseconds; QEMU holds its lock for longer only while a disk does not answer. */
+const MONITOR_TIMEOUT_MS = 3_000;
 const MIB = 1024 * 1024;
 
 /** What QEMU loads by itself from its directory of ROMs for `-kernel` on q35; the first two also without firmware. */
@@ -55,6 +57,9 @@ export interface VmmOptions {
   readonly runDir: string;
   readonly leases: UidLeases;
 }
+
+/** What is needed to find a VMM again. */
+export type VmmRef = Pick<Jail, 'process' | 'runDir'>;
 
 /** Host paths of a running VMM's sockets. What lies there is the VMM's to choose: connect, never open. */
 export interface VmmSockets {
@@ -144,12 +149,14 @@ export async function vmmProgramFiles(accelerator: Accelerator, roms: readonly s
   ];
 }
 
-/** Asks the guest to power down as by its power button; false where it is still there when the time is over. */
-export async function powerDown(vmm: Jail, graceMs: number): Promise<boolean> {
+/**
+ * Asks the guest to power down as by its power button; false where it is still there when the time is over. QEMU's
+ * monitor serves one connection at a time: whoever holds one passes it as `qmp`.
+ */
+export async function powerDown(vmm: VmmRef, graceMs: number, qmp?: QmpClient): Promise<boolean> {
   if (!isAlive(vmm.process)) return true;
   try {
-    await using qmp = await QmpClient.connect(vmmSockets(vmm.runDir).qmp);
-    await qmp.execute('system_powerdown');
+    await withMonitor(vmm, qmp, (monitor) => monitor.execute('system_powerdown', {}, MONITOR_TIMEOUT_MS));
   } catch {
     // A monitor that does not answer is ended by the caller, as a guest that does not.
     return !isAlive(vmm.process);
@@ -159,18 +166,38 @@ export async function powerDown(vmm: Jail, graceMs: number): Promise<boolean> {
 
 export type MachineState = 'running' | 'paused' | 'tpm-dead' | 'vmm-dead';
 
-/** What runs of a machine now: seen from /proc, and from QEMU's monitor where it answers. */
-export async function readMachineState(parts: {
-  vmm: Pick<Jail, 'process' | 'runDir'>;
-  tpm: { process: ProcessRef };
-}): Promise<MachineState> {
+/**
+ * What runs of a machine now: seen from /proc, and from QEMU's monitor. One whose monitor does not answer counts as
+ * paused: it does not do what it should.
+ */
+export async function readMachineState(
+  parts: { readonly vmm: VmmRef; readonly tpm: { readonly process: ProcessRef } },
+  qmp?: QmpClient,
+): Promise<MachineState> {
   if (!isAlive(parts.vmm.process)) return 'vmm-dead';
   if (!isAlive(parts.tpm.process)) return 'tpm-dead';
-  await using qmp = await QmpClient.connect(vmmSockets(parts.vmm.runDir).qmp);
-  const running = await qmp.query('query-status', (reply) =>
-    isRecord(reply) && typeof reply['running'] === 'boolean' ? reply['running'] : undefined,
-  );
-  return running ? 'running' : 'paused';
+  try {
+    const running = await withMonitor(parts.vmm, qmp, (monitor) =>
+      monitor.query('query-status', parseRunning, MONITOR_TIMEOUT_MS),
+    );
+    return running ? 'running' : 'paused';
+  } catch {
+    return isAlive(parts.vmm.process) ? 'paused' : 'vmm-dead';
+  }
+}
+
+function parseRunning(reply: unknown): boolean | undefined {
+  return isRecord(reply) && typeof reply['running'] === 'boolean' ? reply['running'] : undefined;
+}
+
+async function withMonitor<T>(
+  vmm: VmmRef,
+  qmp: QmpClient | undefined,
+  use: (monitor: QmpClient) => Promise<T>,
+): Promise<T> {
+  if (qmp !== undefined) return use(qmp);
+  await using own = await QmpClient.connect(vmmSockets(vmm.runDir).qmp, MONITOR_TIMEOUT_MS);
+  return await use(own);
 }
 
 async function waitUntilReady(jail: StartedJail): Promise<void> {
