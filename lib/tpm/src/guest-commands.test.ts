@@ -48,14 +48,8 @@ describe('guestCommands', () => {
       flushContext: '80010000000e00000165 {handle:4}',
       extendUnlocked: '80020000004100000182 0000000f 00000009400000090000000000 00000001000b {digest:32}',
     };
-    for (const [name, template] of Object.entries(guestCommands)) {
-      expect(render(template), name).toBe(
-        Object.entries(golden)
-          .find(([key]) => key === name)?.[1]
-          .replaceAll(' ', ''),
-      );
-    }
-    expect(Object.keys(guestCommands)).toEqual(Object.keys(golden));
+    const rendered = Object.entries(guestCommands).map(([name, template]) => [name, render(template)]);
+    expect(rendered).toEqual(Object.entries(golden).map(([name, text]) => [name, text.replaceAll(' ', '')]));
   });
 });
 
