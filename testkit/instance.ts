@@ -102,6 +102,11 @@ export class Instance implements AsyncDisposable {
     return machineDetailSchema.parse(JSON.parse(await this.ok('show', name, '--json')));
   }
 
+  /** As `show`, past the command line. */
+  async detail(name: string): Promise<MachineDetail> {
+    return machineDetailSchema.parse(await this.api('GET', `/v1/machines/${name}`));
+  }
+
   async host(): Promise<HostReport> {
     return hostReportSchema.parse(await this.api('GET', '/v1/host'));
   }

@@ -1,0 +1,19 @@
+// `npm run bench [NAME…]`: runs the benchmarks and prints their figures as lines for RESULTS.md.
+import { benchBoot } from './boot.ts';
+import { benchCli } from './cli.ts';
+import { benchIdle } from './idle.ts';
+import { describeMachine, type Figure } from './measure.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { cli: benchCli, boot: benchBoot, idle: benchIdle };
+
+const asked = process.argv.slice(2);
+const names = asked.length > 0 ? asked : Object.keys(BENCHES);
+const date = new Date().toISOString().slice(0, 10);
+for (const name of names) {
+  const bench = BENCHES[name];
+  if (bench === undefined) throw new Error(`no benchmark ${name}; there are ${Object.keys(BENCHES).join(', ')}`);
+  for (const figure of await bench()) {
+    const goal = figure.goal === undefined ? '' : ` | ${figure.goal.text} | ${figure.goal.met ? 'met' : 'MISSED'}`;
+    process.stdout.write(`| ${date} | ${describeMachine()} | ${figure.name} | ${figure.value}${goal}\n`);
+  }
+}

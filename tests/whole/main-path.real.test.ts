@@ -1,0 +1,170 @@
+// The main job from outside: what the README promises, on one machine that all tests here share.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newBootId } from '@ringwall/api';
+import { toHex } from '@ringwall/bytes';
+import { run } from '@ringwall/host/exec';
+import { encodeProof, parseProof, verifyProof, type Proof } from '@ringwall/evidence';
+import { Instance } from '@ringwall/testkit';
+import {
+  eventTypeName,
+  EV_NO_ACTION,
+  parseAttest,
+  parseEventLog,
+  parsePublic,
+  publicKeyOf,
+  replayEventLog,
+} from '@ringwall/tpm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const NAME = 'proves-itself';
+const LINE = `kept-${newBootId()}`;
+
+describe('ringwall run hello', () => {
+  let ringwall: Instance;
+  let directory: string;
+  let printed: string;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'ringwall-test-'));
+    ringwall = await Instance.start();
+    printed = await ringwall.ok('run', 'hello', '--name', NAME);
+  });
+
+  afterAll(async () => {
+    await ringwall[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const readProof = async (): Promise<{ proof: Proof; path: string }> => {
+    const path = join(directory, 'proof.json');
+    await ringwall.ok('prove', NAME, '-o', path);
+    return { proof: parseProof(readFileSync(path)), path };
+  };
+
+  test('prints what was proven, what is not protected and why, and where the proof is', () => {
+    expect(printed).toMatch(/proven/i);
+    expect(printed).toMatch(/not protected/i);
+    expect(printed).toMatch(/prove/);
+  });
+
+  test('leaves the machine attested, unlocked and running', async () => {
+    const { machine } = await ringwall.show(NAME);
+    expect(machine.status).toMatchObject({ phase: 'running', trust: 'attested', diskUnlocked: true });
+  });
+
+  test('every protection of VMM and TPM holds, as read back from /proc', async () => {
+    const { protections } = await ringwall.show(NAME);
+    expect(protections.length).toBeGreaterThan(20);
+    expect(protections.filter(({ state }) => state !== 'holds')).toEqual([]);
+  });
+
+  test('an emulated machine is labelled as no isolation boundary', async () => {
+    const { machine } = await ringwall.show(NAME);
+    const label = machine.status.accelerator === 'tcg' ? 'emulated: no isolation boundary' : undefined;
+    expect(machine.status.label).toBe(label);
+  });
+
+  test('the prediction and the real event log agree, event by event', async () => {
+    const { proof } = await readProof();
+    const measured = parseEventLog(proof.evidence.eventLog).events.filter(({ type }) => type !== EV_NO_ACTION);
+    const asExpected = measured.map(({ pcr, type, digests }) => ({
+      pcr,
+      type: eventTypeName(type),
+      digest: toHex(digests.get('sha256') ?? new Uint8Array()),
+    }));
+    const byPcr = <T extends { pcr: number }>(events: readonly T[]): T[] => events.toSorted((a, b) => a.pcr - b.pcr);
+    const predicted = proof.reference.events.map(({ pcr, type, digest }) => ({ pcr, type, digest }));
+    expect(byPcr(asExpected)).toEqual(byPcr(predicted));
+    expect(predicted.length).toBeGreaterThan(20);
+  });
+
+  test('the proof verifies offline, and not once one byte of its log is changed', async () => {
+    const { proof, path } = await readProof();
+    const said = await ringwall.ok('verify', path);
+    expect(said).toMatch(/kernel/i);
+    expect((await verifyProof(proof, { now: new Date() })).outcome).toBe('accepted');
+    const eventLog = new Uint8Array(proof.evidence.eventLog);
+    eventLog[eventLog.length - 1] = (eventLog.at(-1) ?? 0) ^ 1;
+    const other = join(directory, 'altered.json');
+    writeFileSync(other, encodeProof({ ...proof, evidence: { ...proof.evidence, eventLog } }));
+    expect((await ringwall.cli('verify', other)).code).toBe(4);
+  });
+
+  test('tpm2_checkquote accepts the quote in the bundle', async () => {
+    const { evidence } = (await readProof()).proof;
+    const file = (name: string, content: Uint8Array | string): string => {
+      writeFileSync(join(directory, name), content);
+      return join(directory, name);
+    };
+    const spki = await crypto.subtle.exportKey('spki', await publicKeyOf(parsePublic(evidence.akPublic)));
+    const pem = `-----BEGIN PUBLIC KEY-----\n${Buffer.from(spki).toString('base64')}\n-----END PUBLIC KEY-----\n`;
+    const result = await run([
+      ...['/usr/bin/tpm2_checkquote', '-u', file('ak.pem', pem), '-m', file('quote', evidence.quote)],
+      ...['-s', file('signature', evidence.quoteSignature), '-q', toHex(parseAttest(evidence.quote).extraData)],
+    ]);
+    expect(result.stderr.toString()).toBe('');
+    expect(result.code).toBe(0);
+  });
+
+  test('tpm2_eventlog replays the log to the same PCRs', async () => {
+    const { evidence } = (await readProof()).proof;
+    const path = join(directory, 'log');
+    writeFileSync(path, evidence.eventLog);
+    const { stdout } = await run(['/usr/bin/tpm2_eventlog', path]);
+    const theirs = new Map(
+      [...stdout.toString().matchAll(/^ {4}(\d+) +: 0x([0-9a-f]{64})$/gm)].map(([, pcr, value]) => [
+        Number(pcr),
+        value,
+      ]),
+    );
+    const ours = await replayEventLog(parseEventLog(evidence.eventLog), 'sha256');
+    expect(theirs.size).toBeGreaterThan(7);
+    for (const [pcr, value] of theirs) expect(toHex(ours.get(pcr) ?? new Uint8Array()), `PCR ${pcr}`).toBe(value);
+  });
+
+  test('the disk is LUKS2 with aes-xts-plain64 in the eyes of cryptsetup', async () => {
+    const { machine } = await ringwall.show(NAME);
+    const disk = join(ringwall.stateDir, 'machines', machine.id, 'disk.img');
+    const { stdout, code } = await run(['/usr/sbin/cryptsetup', 'luksDump', disk]);
+    expect(code).toBe(0);
+    expect(stdout.toString()).toMatch(/Version:\s+2/);
+    expect(stdout.toString()).toMatch(/cipher: aes-xts-plain64/);
+  });
+
+  test('no file of the host holds the disk key in clear: the store has it wrapped', async () => {
+    using console = await ringwall.openConsole(NAME);
+    await console.run(`echo ${LINE} > /data/line && sync`);
+    const found = await run(['/usr/bin/grep', '-rlaF', LINE, ringwall.directory], { timeoutMs: 120_000 });
+    // The console's own log has seen the line being typed; nothing else may have it.
+    const files = found.stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .filter((file) => file !== '' && !file.includes('console'));
+    expect(files).toEqual([]);
+  });
+
+  test('the disk survives a restart, and the second boot proves itself anew', async () => {
+    const before = await ringwall.show(NAME);
+    await ringwall.ok('stop', NAME);
+    expect((await ringwall.show(NAME)).machine.status.phase).toBe('stopped');
+    await ringwall.ok('start', NAME);
+    const after = await ringwall.show(NAME);
+    expect(after.machine.status).toMatchObject({ trust: 'attested', diskUnlocked: true });
+    expect(after.machine.status.bootId).not.toBe(before.machine.status.bootId);
+    using console = await ringwall.openConsole(NAME);
+    expect(await console.run('cat /data/line')).toContain(LINE);
+  });
+
+  test('after unlocking, PCR 15 is extended: the boot key cannot be used again', async () => {
+    const { evidence } = (await readProof()).proof;
+    const quoted = parseAttest(evidence.quote);
+    expect(quoted.type).toBe('quote');
+    using console = await ringwall.openConsole(NAME);
+    const pcr15 = await console.run('cat /sys/class/tpm/tpm0/pcr-sha256/15');
+    expect(pcr15.trim()).toMatch(/^[0-9A-F]{64}$/);
+    expect(pcr15.trim()).not.toBe('0'.repeat(64));
+  });
+});
