@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { authenticodeDigest } from './authenticode.ts';
 import { EvidenceError } from './errors.ts';
 import { patchKernelAsQemu } from './qemu-kernel.ts';
-import { makeKernel, makePe } from './testing/pe-image.ts';
+import { makeKernel, makePe } from '../testing/pe-image.ts';
 
 const boot = JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/ovmf-direct-boot/boot.json'), 'utf8'));
 /** Where the Debian kernel of the fixture can be had, name it here: the digests are checked against the real file. */

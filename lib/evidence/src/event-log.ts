@@ -1,9 +1,10 @@
 // The event log as a whole: its form, its banks, its replay against the quote, and data that contradicts its digest.
-import { concatBytes, Cursor, equalBytes, fromHex, ParseError, utf8 } from '@ringwall/bytes';
+import { concatBytes, equalBytes, fromHex, ParseError, utf8 } from '@ringwall/bytes';
 import {
   digest,
   EV_NO_ACTION,
   parseEventLog,
+  parseUefiVariable,
   pcrDigest,
   replayEventLog,
   UNLOCKED_PCR,
@@ -133,18 +134,10 @@ function measuredData(event: LogEvent): readonly Uint8Array[] | undefined {
   }
 }
 
-/** VariableData of a UEFI_VARIABLE_DATA (PFP 10.2.6); empty where the structure does not hold together. */
+/** VariableData of a UEFI_VARIABLE_DATA; empty where the structure does not hold together. */
 function variableContent(data: Uint8Array): Uint8Array {
   try {
-    const cursor = new Cursor(data);
-    cursor.skip(16, 'VariableName');
-    const nameCharacters = cursor.u64le('UnicodeNameLength');
-    const contentBytes = cursor.u64le('VariableDataLength');
-    if (nameCharacters > data.length || contentBytes > data.length) return new Uint8Array();
-    cursor.skip(Number(nameCharacters) * 2, 'UnicodeName');
-    const content = cursor.take(Number(contentBytes), 'VariableData');
-    cursor.end('UEFI_VARIABLE_DATA');
-    return content;
+    return parseUefiVariable(data).data;
   } catch (error) {
     if (error instanceof ParseError) return new Uint8Array();
     throw error;

@@ -32,6 +32,15 @@ export {
   type ProofVerdict,
   type UnsignedProof,
 } from './proof.ts';
+export {
+  explainProof,
+  verifyProof,
+  type Anchor,
+  type ProofOutcome,
+  type ProofReport,
+  type ProofTrust,
+  type Source,
+} from './proof-report.ts';
 export { MAX_EXPECTED_EVENTS, parseReference, type ExpectedEvent, type ReferenceValues } from './reference.ts';
 export type { Check, EventStatus, JudgedEvent, Verdict } from './verdict.ts';
 export { isVerified, type Verified } from './verified.ts';

@@ -40,7 +40,7 @@ function provenSentences(reference: ReferenceValues, challenge: Challenge, issue
     `nothing else was measured: all ${reference.events.length} measurements of the boot are expected ones`,
     `the key opens only in the TPM that was made for ${challenge.machine}, certified by ${issuer}`,
     'the key opens only in this boot and in this state of the machine, and only once',
-    'the evidence is fresh: it answers a nonce that was never used before',
+    'the evidence was made for this question: it answers the nonce of this boot and no other',
   ].map((sentence) => cut(sentence));
 }
 

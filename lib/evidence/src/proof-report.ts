@@ -1,0 +1,216 @@
+// What a proof bundle is worth: its evidence judged anew, and an account of whose word each part rests on.
+import { equalBytes } from '@ringwall/bytes';
+import { judgeVtpm } from './judge.ts';
+import { short } from './keys.ts';
+import type { Policy } from './policy.ts';
+import { verifyProofSignature, type Proof } from './proof.ts';
+import type { ReferenceValues } from './reference.ts';
+import type { Check, Verdict } from './verdict.ts';
+
+/** Clocks of broker and verifier differ; a bundle from further ahead was not made by an honest clock. */
+const CLOCK_SKEW_MS: number = 5 * 60 * 1000;
+
+/** Who says so: the caller of this function, the broker whose key the caller gave, or nobody but the bundle itself. */
+export type Source = 'caller' | 'broker' | 'bundle';
+
+/** One thing that a proof rests on and that its evidence cannot show. */
+export interface Anchor {
+  readonly id: 'broker-key' | 'vtpm-ca' | 'reference' | 'policy' | 'activation' | 'freshness';
+  readonly what: string;
+  readonly source: Source;
+}
+
+/**
+ * `proven`: judged anew, accepted, and nothing rests on the bundle's own word. `unanchored`: it holds together, but anyone
+ * could have made it, for lack of a key or CA that the caller trusts. `refused`: an authentic record of a refusal, or
+ * evidence that does not pass now. `invalid`: the bundle contradicts itself or its signature.
+ */
+export type ProofOutcome = 'proven' | 'unanchored' | 'refused' | 'invalid';
+
+export interface ProofReport {
+  readonly outcome: ProofOutcome;
+  readonly machine: { readonly id: string; readonly name: string };
+  readonly at: Date;
+  /** Of the bundle: signature, times, agreement of what it says with what was judged now. */
+  readonly checks: readonly Check[];
+  /** Of the evidence, judged now. */
+  readonly verdict: Verdict;
+  readonly anchors: readonly Anchor[];
+  /** Why it is not `proven`; empty if it is. */
+  readonly reasons: readonly string[];
+}
+
+/** What the caller trusts for reasons of their own. All of it is better than the bundle's word. */
+export interface ProofTrust {
+  /** The broker's P-256 key, X and Y. */
+  readonly brokerKey?: Uint8Array | undefined;
+  /** vTPM CAs, DER. */
+  readonly trustedRoots?: readonly Uint8Array[] | undefined;
+  readonly reference?: ReferenceValues | undefined;
+  readonly policy?: Policy | undefined;
+  readonly now: Date;
+}
+
+export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<ProofReport> {
+  const { verdict } = await judgeVtpm({
+    evidence: proof.evidence,
+    challenge: proof.challenge,
+    policy: trust.policy ?? proof.policy,
+    reference: trust.reference ?? proof.reference,
+    trustedRoots: trust.trustedRoots ?? proof.vtpmCa,
+    // Certificates are judged at the time of the boot; whether that time is believed is the broker's anchor.
+    now: proof.at,
+  });
+  const checks = [
+    await checkBrokerSignature(proof),
+    checkBrokerKey(proof, trust.brokerKey),
+    checkTime(proof, trust.now),
+    checkAgreement(proof, verdict, trust),
+  ];
+  const anchors = anchorsOf(proof, trust);
+  return {
+    outcome: outcomeOf(proof, checks, verdict, anchors),
+    machine: proof.machine,
+    at: proof.at,
+    checks,
+    verdict,
+    anchors,
+    reasons: reasonsOf(proof, checks, verdict, anchors),
+  };
+}
+
+async function checkBrokerSignature(proof: Proof): Promise<Check> {
+  const ok = await verifyProofSignature(proof);
+  return {
+    id: 'broker-signature',
+    title: 'the bundle is signed by the broker key that it names',
+    ok,
+    detail: ok ? 'ECDSA P-256 with SHA-256' : 'the bundle was altered after the broker signed it, or was never signed',
+  };
+}
+
+function checkBrokerKey(proof: Proof, trusted: Uint8Array | undefined): Check {
+  const title = 'the broker is the one that the caller trusts';
+  const { publicKey } = proof.broker;
+  if (trusted === undefined) return { id: 'broker-key', title, ok: true, detail: 'not asked: the caller named no key' };
+  const ok = equalBytes(publicKey, trusted);
+  const detail = ok
+    ? `key ${short(publicKey)}`
+    : `the bundle is of another broker: its key is ${short(publicKey)}, expected ${short(trusted)}`;
+  return { id: 'broker-key', title, ok, detail };
+}
+
+function checkTime(proof: Proof, now: Date): Check {
+  const ok = proof.at.getTime() <= now.getTime() + CLOCK_SKEW_MS;
+  return {
+    id: 'time',
+    title: 'the bundle is not from the future',
+    ok,
+    detail: ok ? proof.at.toISOString() : `the bundle says that it was made on ${proof.at.toISOString()}`,
+  };
+}
+
+/** A broker that says "accepted" of evidence that does not pass is wrong or lies; with other rules, it may just differ. */
+function checkAgreement(proof: Proof, verdict: Verdict, trust: ProofTrust): Check {
+  const title = 'the broker’s verdict is the one that its own bundle leads to';
+  const own = trust.reference === undefined && trust.policy === undefined && trust.trustedRoots === undefined;
+  // A broker knows more than its bundle can show (which nonces were used, what was registered): it may be stricter.
+  const ok = !own || proof.verdict.outcome === 'refused' || verdict.outcome === 'accepted';
+  const detail = ok
+    ? `the broker ${proof.verdict.outcome} it`
+    : 'the broker says that it accepted this evidence, which does not pass';
+  return { id: 'agreement', title, ok, detail };
+}
+
+function anchorsOf(proof: Proof, trust: ProofTrust): readonly Anchor[] {
+  const brokerPinned = trust.brokerKey !== undefined;
+  const source = (given: unknown): Source => {
+    if (given !== undefined) return 'caller';
+    return brokerPinned ? 'broker' : 'bundle';
+  };
+  const { reference, vtpmCa, activation } = proof;
+  return [
+    {
+      id: 'broker-key',
+      what: `broker key ${short(proof.broker.publicKey)}`,
+      source: brokerPinned ? 'caller' : 'bundle',
+    },
+    {
+      id: 'vtpm-ca',
+      what: `${(trust.trustedRoots ?? vtpmCa).length} vTPM CA(s) that may certify TPMs`,
+      source: source(trust.trustedRoots),
+    },
+    {
+      id: 'reference',
+      what: `what image ${(trust.reference ?? reference).image.name} and its firmware measure`,
+      source: source(trust.reference),
+    },
+    { id: 'policy', what: 'which PCRs count', source: source(trust.policy) },
+    {
+      id: 'activation',
+      what:
+        activation === 'confirmed'
+          ? 'that the attestation key is inside the TPM of the EK certificate (its TPM opened the credential)'
+          : 'nothing says that the attestation key is inside the TPM of the EK certificate',
+      source: source(undefined),
+    },
+    { id: 'freshness', what: `that the nonce was fresh on ${proof.at.toISOString()}`, source: source(undefined) },
+  ];
+}
+
+function outcomeOf(proof: Proof, checks: readonly Check[], verdict: Verdict, anchors: readonly Anchor[]): ProofOutcome {
+  if (checks.some(({ ok }) => !ok)) return 'invalid';
+  if (verdict.outcome === 'refused' || proof.verdict.outcome === 'refused') return 'refused';
+  if (proof.activation !== 'confirmed') return 'unanchored';
+  return anchors.some(({ source }) => source === 'bundle') ? 'unanchored' : 'proven';
+}
+
+function reasonsOf(
+  proof: Proof,
+  checks: readonly Check[],
+  verdict: Verdict,
+  anchors: readonly Anchor[],
+): readonly string[] {
+  const reasons = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
+  reasons.push(...verdict.reasons);
+  if (verdict.outcome === 'accepted' && proof.verdict.outcome === 'refused') {
+    reasons.push(...proof.verdict.reasons.map((reason) => `the broker refused it: ${reason}`));
+  }
+  if (proof.activation !== 'confirmed') {
+    reasons.push('the guest never showed that its attestation key is inside the TPM that was made for this machine');
+  }
+  reasons.push(
+    ...anchors.filter(({ source }) => source === 'bundle').map(({ what }) => `only the bundle itself says: ${what}`),
+  );
+  return reasons;
+}
+
+const HEADLINES: Readonly<Record<ProofOutcome, string>> = {
+  proven: 'PROVEN',
+  unanchored: 'CONSISTENT, NOT PROVEN',
+  refused: 'REFUSED',
+  invalid: 'INVALID',
+};
+
+const SOURCES: Readonly<Record<Source, string>> = {
+  caller: 'you gave it',
+  broker: 'the broker says so, whose key you gave',
+  bundle: 'only the bundle says so',
+};
+
+/** The report as lines of text for a person. Nothing in it is the bundle's own wording of the verdict. */
+export function explainProof(report: ProofReport): string[] {
+  const { machine, outcome, verdict, reasons, anchors } = report;
+  const lines = [`${HEADLINES[outcome]}: machine ${machine.name} (${machine.id}), ${report.at.toISOString()}`];
+  const claims = outcome === 'proven' ? verdict.proven : [];
+  if (claims.length > 0) lines.push('', 'Proven:', ...claims.map((sentence) => `  ${sentence}`));
+  if (reasons.length > 0) lines.push('', 'Not proven, because:', ...reasons.map((sentence) => `  ${sentence}`));
+  if (outcome === 'unanchored') {
+    lines.push('', 'If that is true, then:', ...verdict.proven.map((sentence) => `  ${sentence}`));
+  }
+  lines.push('', 'Rests on:', ...anchors.map(({ what, source }) => `  ${what}: ${SOURCES[source]}`));
+  const measured = verdict.events.filter(({ status }) => status !== 'not-measured');
+  const wrong = measured.filter(({ status }) => status !== 'expected');
+  lines.push('', `Measured: ${measured.length - wrong.length} of ${measured.length} events as expected`);
+  return lines;
+}
