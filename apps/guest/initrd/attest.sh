@@ -1,0 +1,226 @@
+# Asks the broker for the disk key and proves to it what has booted: the guest's side of the attestation protocol,
+# version 1. Lines of ASCII over a virtio-serial port that the host only relays. Whoever relays them can hold them
+# back, but can neither read the key (it comes in two halves, each for this TPM alone) nor put another in its place
+# (the release is signed, and the key to check it with was measured).
+
+LINE_LIMIT=4096       # characters of a line from the broker
+SENTENCES_LIMIT=64    # of reasons, and of what was proven
+HELLO_SECONDS=2       # between one hello and the next
+PATIENCE_SECONDS=60   # for a broker that does not answer
+JUDGEMENT_SECONDS=30  # for the broker to judge the evidence
+EVENT_LOG=/sys/kernel/security/tpm0/binary_bios_measurements
+SENTENCES=/run/ringwall/proven
+
+# TPM2_Quote and TPM2_Certify are signed by the attestation key, the same at each boot of this TPM. The boot key is
+# made in the null hierarchy, which dies with this boot, and decrypts only while the PCRs are as they are now.
+make_keys() {
+  local policy session
+  exec 3<>/dev/tpm0
+  tpm_nv_read_public
+  tpm_nv_read "$answer_data_size"
+  ek_certificate=$answer_data
+  tpm_create_ak
+  ak=$answer_object_handle ak_public=$answer_out_public
+  tpm_start_trial
+  session=$answer_session_handle
+  tpm_policy_pcr "$session"
+  tpm_policy_get_digest "$session"
+  policy=$answer_policy_digest
+  tpm_flush_context "$session"
+  tpm_create_boot_key "$policy" "$(random_hex 32)" "$(random_hex 32)"
+  boot_key=$answer_object_handle boot_public=$answer_out_public boot_name=$answer_name
+}
+
+random_hex() {
+  dd if=/dev/urandom bs="$1" count=1 2>/dev/null | xxd -p -c "$1"
+}
+
+# Sets release_mode and disk_key, machine, boot and machine_name; or ends in a refusal.
+attest() {
+  local deadline
+  wait_for port_by_name "$PORT_NAME" || fail "the machine has no port $PORT_NAME to a broker"
+  exec 4<>"$found"
+  port_open=1
+  deadline=$(($(uptime_seconds) + PATIENCE_SECONDS))
+  while [ "$(uptime_seconds)" -lt "$deadline" ]; do
+    # A broker that was restarted knows nothing of this session: then it begins anew, with another nonce.
+    if receive_challenge && send_evidence && receive_release; then
+      open_release
+      mark attested
+      return 0
+    fi
+  done
+  fail 'nobody answered'
+}
+
+port_open=''
+
+# send SECONDS: standard input to the broker; fails where nobody takes it in this time.
+send() {
+  timeout "$1" cat >&4 2>/dev/null
+}
+
+# receive SECONDS: the next line in $line; fails where there is none in this time.
+receive() {
+  line=''
+  IFS='' read -r -t "$1" -n "$((LINE_LIMIT + 1))"  line <&4 || {
+    line=''
+    return 1
+  }
+  [ "${#line}" -le "$LINE_LIMIT" ] || fail 'the broker sent a line that is too long'
+  is_printable "$line" || fail 'the broker sent bytes that are not text'
+}
+
+receive_challenge() {
+  local began
+  began=$(uptime_seconds)
+  if ! { printf 'hello 1\n' | send "$HELLO_SECONDS" && receive "$HELLO_SECONDS"; }; then
+    # Where nothing is connected on the other side, both fail at once.
+    [ "$(uptime_seconds)" -gt "$began" ] || sleep "$HELLO_SECONDS"
+    return 1
+  fi
+  [ "$line" != refused ] || refused_by_broker
+  challenge=$line
+  # shellcheck disable=SC2086 # split into words; patterns are off
+  set -- $line
+  [ $# -eq 4 ] && [ "$line" = "challenge $2 $3 $4" ] && is_hex 64 "$2" && is_label "$3" && is_hex 32 "$4" ||
+    fail 'the broker sent a challenge that is malformed'
+  nonce=$2 machine=$3 boot=$4
+}
+
+# What quote and certificate are over: this nonce, this machine, this boot and this boot key.
+send_evidence() {
+  local certified certify_signature quoted quote_signature
+  qualifying=$(sha256_text 'ringwall-attest 1\n%s\n%s\n%s\n%s\n' "$nonce" "$machine" "$boot" "$boot_name")
+  tpm_certify "$boot_key" "$ak" "$qualifying"
+  certified=$answer_certify_info
+  certify_signature=$(signature_of "$certified")
+  tpm_quote "$ak" "$qualifying"
+  quoted=$answer_quoted
+  quote_signature=$(signature_of "$quoted")
+  {
+    printf '%s\n' evidence "ek-certificate $ek_certificate" "ak-public $ak_public" "boot-public $boot_public" \
+      "certify $certified $certify_signature" "quote $quoted $quote_signature"
+    xxd -p -c 1024 "$EVENT_LOG" | sed 's/^/event-log /'
+    printf 'end\n'
+  } | send "$JUDGEMENT_SECONDS"
+}
+
+# The TPMT_SIGNATURE behind an attested structure: what is left of the parameters, before the authorizations.
+signature_of() {
+  local length
+  length=$((0x$answer_parameter_size * 2 - ${#1} - 4))
+  printf '%s' "${answer_signature_and_authorization:0:length}"
+}
+
+receive_release() {
+  # A broker that answered two hellos has sent the same challenge twice.
+  while receive "$JUDGEMENT_SECONDS"; do
+    [ "$line" = "$challenge" ] || break
+    line=''
+  done
+  [ -n "$line" ] || return 1
+  [ "$line" != refused ] || refused_by_broker
+  # shellcheck disable=SC2086 # split into words; patterns are off
+  set -- $line
+  [ $# -eq 8 ] && [ "$line" = "release $2 $3 $4 $5 $6 $7 $8" ] || fail 'the broker sent an answer that is malformed'
+  case $2 in open | format) ;; *) fail 'the broker sent a release that is neither to open nor to format' ;; esac
+  release_mode=$2 id_object=$3 encrypted_secret=$4 ephemeral=$5 masked=$6 sig_r=$7 sig_s=$8
+  is_hex 136 "$id_object" && is_hex 136 "$encrypted_secret" && is_hex 128 "$ephemeral" && is_hex 64 "$masked" &&
+    is_hex 64 "$sig_r" && is_hex 64 "$sig_s" || fail 'the broker sent a release that is malformed'
+  receive_sentences
+}
+
+# `name` and `proven` are for people to read. They are not signed: nothing is decided by them.
+receive_sentences() {
+  local count=0
+  machine_name=$machine
+  : >"$SENTENCES"
+  while receive "$JUDGEMENT_SECONDS"; do
+    case $line in
+      end) return 0 ;;
+      'name '*) is_label "${line#name }" && machine_name=${line#name } || fail 'the broker sent a name that is malformed' ;;
+      'proven '*) printf '%s\n' "${line#proven }" >>"$SENTENCES" ;;
+      *) fail 'the broker sent a line that is unknown' ;;
+    esac
+    count=$((count + 1))
+    [ "$count" -le "$SENTENCES_LIMIT" ] || fail 'the broker sent too many lines'
+  done
+  return 1
+}
+
+refused_by_broker() {
+  local count=0
+  while receive "$JUDGEMENT_SECONDS"; do
+    case $line in
+      'reason '*) printf '%s\n' "${line#reason }" >>"$REASONS" ;;
+      *) break ;;
+    esac
+    count=$((count + 1))
+    [ "$count" -lt "$SENTENCES_LIMIT" ] || break
+  done
+  [ -s "$REASONS" ] || printf 'the broker refused and gave no reason\n' >>"$REASONS"
+  broker_knows=1
+  exit 1
+}
+
+broker_knows=''
+
+# Checks the broker's signature, then puts the two halves of the key together: one that only this TPM can open because
+# it holds both endorsement and attestation key, one that only the boot key can, in this PCR state and in this boot.
+open_release() {
+  local broker_handle first session shared mask
+  tpm_load_broker_key "${broker_key:0:64}" "${broker_key:64:64}"
+  broker_handle=$answer_object_handle
+  tpm_refusal_means='the release is not signed with the broker key that the command line names'
+  tpm_verify_release "$broker_handle" "$(sha256_text 'ringwall-release 1\n%s\n%s\n%s\n%s\n%s\n%s\n' \
+    "$qualifying" "$release_mode" "$id_object" "$encrypted_secret" "$ephemeral" "$masked")" "$sig_r" "$sig_s"
+  tpm_flush_context "$broker_handle"
+
+  tpm_start_policy
+  session=$answer_session_handle
+  tpm_policy_secret "$session"
+  tpm_refusal_means='the release is not for this TPM'
+  tpm_activate_credential "$ak" "$session" "$id_object" "$encrypted_secret"
+  first=$answer_cert_info
+
+  tpm_start_policy
+  session=$answer_session_handle
+  tpm_policy_pcr "$session"
+  tpm_refusal_means='the boot key does not work in this state'
+  tpm_ecdh_zgen "$boot_key" "$session" "${ephemeral:0:64}" "${ephemeral:64:64}"
+  # KDFe of TPM 2.0 Part 1, section 11.4.10.3: counter, shared x, "RINGWALL" with its NUL, both parties' x.
+  shared=$answer_x
+  is_hex 64 "$shared" || fail 'the shared secret has the wrong length'
+  mask=$(sha256_hex "00000001${shared}52494e4757414c4c00${ephemeral:0:64}$(boot_key_x)")
+  disk_key=$(xor_hex "$first" "$(xor_hex "$masked" "$mask")")
+  answer_x='' answer_y='' answer_cert_info=''
+}
+
+# In TPMT_PUBLIC: type, nameAlg, attributes, a policy of 32 bytes, symmetric, scheme, curve, kdf; then x by its length.
+boot_key_x() {
+  [ "${boot_public:100:4}" = 0020 ] || fail 'the boot key has a coordinate of another length'
+  printf '%s' "${boot_public:104:64}"
+}
+
+# Extends PCR 15, so that the boot key's policy can never hold again in this boot, and drops the keys.
+forbid_another_release() {
+  tpm_extend_unlocked "$(sha256_text 'ringwall unlocked %s\n' "$boot")"
+  tpm_flush_context "$boot_key"
+  tpm_flush_context "$ak"
+}
+
+# Waits for the broker's word that it has written down that this disk is in use, but goes on without it: a broker that
+# was killed now must not keep the machine from starting.
+report_unlocked() {
+  mark unlocked
+  printf 'unlocked %s\n' "$unlock_result" | send "$HELLO_SECONDS" || return 0
+  receive "$HELLO_SECONDS" || return 0
+  [ "$line" = 'done' ] || fail 'the broker sent a line that is unknown'
+}
+
+# tell_broker_failed SENTENCE: as far as there is somebody to tell who did not say it himself.
+tell_broker_failed() {
+  [ -n "$port_open" ] && [ -z "$broker_knows" ] || return 0
+  printf 'failed %s\n' "$1" | send "$HELLO_SECONDS"
+}

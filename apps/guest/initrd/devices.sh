@@ -1,0 +1,79 @@
+# The command line, the drivers, and the devices by the names that the host gave them.
+
+PORT_NAME=org.ringwall.attest
+DEVICE_WAIT_SECONDS=10
+
+image='' verity_root='' hash_offset='' broker_key=''
+
+# Takes the four ringwall. words, each exactly once.
+read_command_line() {
+  local word
+  # shellcheck disable=SC2013 # words are what is wanted
+  for word in $(cat /proc/cmdline); do
+    case $word in
+      ringwall.image=*) set_once image "$image" && image=${word#*=} ;;
+      ringwall.verity=*) set_once verity "$verity_root" && verity_root=${word#*=} ;;
+      ringwall.hashoffset=*) set_once hashoffset "$hash_offset" && hash_offset=${word#*=} ;;
+      ringwall.broker=*) set_once broker "$broker_key" && broker_key=${word#*=} ;;
+    esac
+  done
+  is_label "$image" || fail 'the command line names no image'
+  is_hex 64 "$verity_root" || fail 'the command line has no root hash of the system image'
+  is_number "$hash_offset" && [ "$((hash_offset % 4096))" -eq 0 ] || fail 'the command line has no hash offset'
+  is_hex 128 "$broker_key" || fail 'the command line names no broker key'
+}
+
+set_once() {
+  [ -z "$2" ] || fail "the command line has ringwall.$1 twice"
+}
+
+# load_drivers early|late: in the order that the list has. A module that does not suit this CPU is left out; what is
+# really missed is missed by the step that needs it.
+load_drivers() {
+  local module
+  while read -r module; do
+    insmod "/lib/modules/$module" 2>>/run/ringwall/initrd/drivers.log || true
+  done <"/lib/ringwall/drivers-$1"
+}
+
+# wait_for FUNCTION ARGUMENT: until it prints something, which is then in $found.
+wait_for() {
+  local deadline
+  deadline=$(($(uptime_seconds) + DEVICE_WAIT_SECONDS))
+  while :; do
+    found=$("$1" "$2")
+    [ -z "$found" ] || return 0
+    [ "$(uptime_seconds)" -lt "$deadline" ] || return 1
+    usleep 20000
+  done
+}
+
+# The block device whose virtio serial is $1.
+disk_by_serial() {
+  local name
+  for name in $(ls /sys/block); do
+    case $name in vd?) ;; *) continue ;; esac
+    [ "$(cat "/sys/block/$name/serial" 2>/dev/null)" != "$1" ] || printf '/dev/%s' "$name"
+  done
+}
+
+# The device of the virtio-serial port whose name is $1.
+port_by_name() {
+  local name
+  for name in $(ls /sys/class/virtio-ports 2>/dev/null); do
+    [ "$(cat "/sys/class/virtio-ports/$name/name" 2>/dev/null)" != "$1" ] || printf '/dev/%s' "$name"
+  done
+}
+
+# Blocks until the power button is pressed; without a button, for ever.
+wait_for_power_button() {
+  local name
+  wait
+  for name in $(ls /sys/class/input 2>/dev/null); do
+    case $name in event*) ;; *) continue ;; esac
+    [ "$(cat "/sys/class/input/$name/device/name")" = 'Power Button' ] || continue
+    # The first event of 24 bytes is the press.
+    dd if="/dev/input/$name" bs=24 count=1 >/dev/null 2>&1 && return 0
+  done
+  while :; do sleep 3600; done
+}

@@ -1,0 +1,31 @@
+# What the guest says on its console. The lines that begin with `ringwall: ` are for programs that watch: attested,
+# unlocked, refused, ready.
+
+REASONS=/run/ringwall/initrd/reasons
+
+mark() {
+  printf 'ringwall: %s\n' "$1"
+}
+
+# Ends this process, or the subshell that it is called in, with a reason that the refusal will show.
+fail() {
+  printf '%s\n' "$1" >>"$REASONS"
+  exit 1
+}
+
+# Never returns. $1 is what to say where no reason was given.
+refuse() {
+  trap '' EXIT
+  set +e
+  disk_key=''
+  [ -s "$REASONS" ] || printf '%s\n' "$1" >>"$REASONS"
+  tell_broker_failed "$(head -n 1 "$REASONS")"
+  mark "refused: $(head -n 1 "$REASONS")"
+  printf '\n  This machine was not given its disk key and stays locked:\n'
+  sed 's/^/    - /' "$REASONS"
+  printf '  Nothing of its disk was opened for writing. There is no shell here; stop the machine from outside.\n\n'
+  close_disk
+  wait_for_power_button
+  poweroff -f
+  while :; do sleep 3600; done
+}

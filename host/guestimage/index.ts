@@ -1,0 +1,6 @@
+// The public names of @ringwall/host/guestimage: building images, reading them, predicting what they measure.
+export { buildImage, KNOWN_IMAGES, type BuildOptions, type BuildProgress } from './build.ts';
+export { commandLine, type CommandLineParts } from './command-line.ts';
+export { writeCpio, type CpioEntry } from './cpio.ts';
+export { checkImage, readImage, type Image } from './image.ts';
+export { imageDigest, parseManifest, type ImageFileName, type ImageManifest, type ImageSource } from './manifest.ts';
