@@ -5,15 +5,15 @@ import { toHex, utf8 } from '@ringwall/bytes';
 import {
   activationDigest,
   qualifyingData,
+  releaseTargets,
   releaseText,
   type Challenge,
   type Release,
   type Verified,
   type VtpmEvidence,
 } from '@ringwall/evidence';
-import { CREDENTIAL_BYTES, makeCredential, nameOf, parsePublic, wrapToEccKey } from '@ringwall/tpm';
+import { CREDENTIAL_BYTES, makeCredential, wrapToEccKey } from '@ringwall/tpm';
 import { Secret } from '../keys/index.ts';
-import { ekPublicOf } from './ek-certificate.ts';
 import type { SigningKey } from './signing-key.ts';
 import type { DiskState } from './store.ts';
 
@@ -24,7 +24,10 @@ export interface KeyRelease {
   readonly activation: Uint8Array;
 }
 
-/** Takes only evidence that judgeVtpm has accepted: there is no other way to make a Verified. */
+/**
+ * Takes only evidence that judgeVtpm has accepted: there is no other way to make a Verified, and `releaseTargets` asks
+ * again at run time.
+ */
 export async function releaseKey(
   evidence: Verified<VtpmEvidence>,
   input: {
@@ -34,18 +37,19 @@ export async function releaseKey(
     readonly signer: SigningKey;
   },
 ): Promise<KeyRelease> {
+  const { ekPublic, akName, bootPublic, bootKeyName } = await releaseTargets(evidence);
   using first = Secret.random(CREDENTIAL_BYTES.secret);
   using second = input.diskKey.xor(first);
   const { idObject, encryptedSecret } = await makeCredential({
-    ekPublic: ekPublicOf(evidence.ekCertificate),
-    akName: await nameOf(evidence.akPublic),
+    ekPublic,
+    akName,
     secret: first.expose(),
   });
   const { ephemeral, masked } = await wrapToEccKey({
-    public: parsePublic(evidence.bootPublic),
+    public: bootPublic,
     secret32: second.expose(),
   });
-  const qualifying = await qualifyingData(input.challenge, await nameOf(evidence.bootPublic));
+  const qualifying = await qualifyingData(input.challenge, bootKeyName);
   const release: Release = {
     qualifyingData: qualifying,
     mode: input.mode,

@@ -16,6 +16,7 @@ export type BrokerClient = LineClient<BrokerRequest, typeof brokerResponseSchema
 
 export interface RunningBroker {
   readonly socketPath: string;
+  /** Idempotent. */
   close(): Promise<void>;
 }
 
@@ -43,6 +44,7 @@ export async function serveBroker(
     return {
       socketPath: options.socketPath,
       close: async () => {
+        // First those who ask, then what they asked about.
         await server.close();
         broker[Symbol.dispose]();
       },

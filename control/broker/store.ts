@@ -1,6 +1,7 @@
 // The broker's own store: machines and their wrapped keys, what each boot must measure, verdicts and proofs. One SQLite
 // file (https://www.sqlite.org/wal.html), opened by one process alone; a change is committed as a whole before anything
 // that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
 
@@ -104,6 +105,8 @@ export class BrokerStore implements Disposable {
   static open(path: string): BrokerStore {
     let db: DatabaseSync | undefined;
     try {
+      // SQLite would make it readable by all that the umask lets; its journal and log take the mode of this file.
+      closeSync(openSync(path, 'a', 0o600));
       db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 0 });
       // Exclusive before WAL: a second broker is refused at once, and a killed one leaves no lock behind.
       db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
@@ -118,7 +121,7 @@ export class BrokerStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#db.close();
+    if (this.#db.isOpen) this.#db.close();
   }
 
   countMachines(): number {

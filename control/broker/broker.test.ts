@@ -1,0 +1,412 @@
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { newBootId, newMachineId, RingwallError } from '@ringwall/api';
+import { toHex, utf8 } from '@ringwall/bytes';
+import { parseProof } from '@ringwall/evidence';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openVtpmCa } from '../ca/index.ts';
+import { Secret } from '../keys/index.ts';
+import { serveBroker } from './index.ts';
+import { bootEvents, referenceFor } from './testing/boot-log.ts';
+import { SoftwareTpm } from './testing/guest-tpm.ts';
+import { BrokerInstance } from './testing/instance.ts';
+
+let broker: BrokerInstance;
+/** The broker's monotonic clock, which a test may turn on. */
+let monotonicMs = 0;
+
+beforeEach(async () => {
+  monotonicMs = 0;
+  broker = await BrokerInstance.start({ monotonicMs: () => monotonicMs });
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => 'no error',
+    (reason: unknown) => reason,
+  );
+  return error instanceof RingwallError ? error.code : String(error);
+}
+
+function proofOf(value: unknown): ReturnType<typeof parseProof> {
+  return parseProof(JSON.stringify(value));
+}
+
+describe('an attestation', () => {
+  test('releases the key at first to format and then to open, the same key, and says what was proven', async () => {
+    const machine = await broker.addMachine();
+    const brokerKey = await broker.brokerKey();
+    const first = await broker.boot(machine);
+    expect(await broker.verdict(machine, first.boot)).toEqual({ state: 'pending', reasons: [], proven: [] });
+    const formatted = await first.guest.unlock(brokerKey);
+    expect(formatted.mode).toBe('format');
+    expect(formatted.key).toHaveLength(32);
+    expect(formatted.answer.lines).toEqual(['done']);
+    const verdict = await broker.verdict(machine, first.boot);
+    expect(verdict).toMatchObject({ state: 'unlocked', reasons: [] });
+    expect(verdict.proven.length).toBeGreaterThan(0);
+
+    const second = await broker.boot(machine);
+    const opened = await second.guest.unlock(brokerKey);
+    expect(opened.mode).toBe('open');
+    expect(toHex(opened.key)).toBe(toHex(formatted.key));
+    expect(toHex(opened.challenged.nonce)).not.toBe(toHex(formatted.challenged.nonce));
+  });
+
+  test('leaves a proof that names machine, boot and nonce, and is confirmed only by the unlocking', async () => {
+    const machine = await broker.addMachine();
+    expect(await codeOf(broker.client.call({ op: 'read-proof', machine: machine.id }))).toBe('not-found');
+    const { boot, guest } = await broker.boot(machine);
+    const challenged = await guest.hello();
+    const answer = await guest.send(await guest.evidence(challenged));
+    const sent = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
+    expect(sent).toMatchObject({ activation: 'unconfirmed', verdict: { outcome: 'accepted' } });
+    expect((await broker.verdict(machine, boot)).state).toBe('accepted');
+
+    await guest.open(answer, await broker.brokerKey());
+    await guest.reportUnlocked('formatted', boot);
+    const proof = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
+    expect(proof).toMatchObject({
+      activation: 'confirmed',
+      machine: { id: machine.id, name: 'hello' },
+      challenge: { machine: machine.id, boot, nonce: challenged.nonce },
+    });
+    expect(toHex(proof.broker.publicKey)).toBe(await broker.brokerKey());
+  });
+
+  test('refuses a boot that measured another kernel, names the event, and keeps a proof of it', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine, { measured: bootEvents('an evil kernel') });
+    const answer = await guest.send(await guest.evidence(await guest.hello()));
+    expect(answer.lines[0]).toBe('refused');
+    expect(answer.reasons.join('\n')).toContain('kernel');
+    const verdict = await broker.verdict(machine, boot);
+    expect(verdict.state).toBe('refused');
+    expect(verdict.reasons.join('\n')).toContain('kernel');
+    const proof = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
+    expect(proof.verdict.outcome).toBe('refused');
+  });
+
+  test('refuses evidence that answered an earlier nonce', async () => {
+    const machine = await broker.addMachine();
+    const { guest } = await broker.boot(machine);
+    const old = await guest.evidence(await guest.hello());
+    const released = await guest.send(old);
+    expect(released.lines[0]).toMatch(/^release /);
+    await guest.hello();
+    const replayed = await guest.send(old);
+    expect(replayed.lines[0]).toBe('refused');
+    expect(replayed.reasons.join('\n')).toMatch(/nonce|another question/);
+  });
+
+  test('refuses the nonce of another session, of another machine and of an earlier boot', async () => {
+    const machine = await broker.addMachine();
+    const other = await broker.addMachine();
+    const early = await broker.boot(machine);
+    const stale = await early.guest.hello();
+    const elsewhere = await broker.boot(other);
+    const foreign = await elsewhere.guest.hello();
+    const { boot, guest } = await broker.boot(machine);
+    const own = await guest.hello();
+    for (const forged of [
+      { ...own, nonce: stale.nonce },
+      { ...own, nonce: foreign.nonce },
+      { ...own, machine: other.id },
+      { ...own, boot: stale.boot },
+    ]) {
+      const again = await broker.connect(machine, boot);
+      await again.boot(bootEvents());
+      await again.hello();
+      const answer = await again.send(await again.evidence(forged));
+      expect(answer.lines[0]).toBe('refused');
+      expect(answer.lines).not.toContain('release');
+    }
+  });
+
+  test('refuses evidence that comes later than its nonce lives', async () => {
+    const machine = await broker.addMachine();
+    const { guest } = await broker.boot(machine);
+    const evidence = await guest.evidence(await guest.hello());
+    monotonicMs += 60_001;
+    const answer = await guest.send(evidence);
+    expect(answer.reasons).toEqual(['the evidence came later than 60 s after its challenge']);
+  });
+
+  test('refuses the TPM of another machine, and one of another CA', async () => {
+    const machine = await broker.addMachine();
+    const other = await broker.addMachine();
+    const { boot, guest } = await broker.boot({ ...machine, tpm: other.tpm, ekCertificate: other.ekCertificate });
+    const answer = await guest.send(await guest.evidence(await guest.hello()));
+    expect(answer.reasons.join('\n')).toContain('not the one that this machine was registered with');
+
+    using hostKey = Secret.random(32);
+    const stranger = await openVtpmCa(join(broker.directory, 'stranger.json'), hostKey);
+    const tpm = await SoftwareTpm.make();
+    const ekCertificate = await stranger.issueEkCertificate(tpm.ekPublic, machine.id);
+    const foreign = await broker.connect({ ...machine, ekCertificate }, boot, tpm);
+    await foreign.boot(bootEvents());
+    const refused = await foreign.send(await foreign.evidence(await foreign.hello()));
+    expect(refused.reasons.join('\n')).toContain('not signed by a vTPM CA that is trusted');
+  });
+
+  test('gives a software key that poses as attestation key no key, no confirmed proof and no open disk', async () => {
+    const machine = await broker.addMachine();
+    // The attacker knows the certificate and what a good boot measures: all of that is public.
+    const forger = await SoftwareTpm.make();
+    const { boot, guest } = await broker.boot(machine, { tpm: forger });
+    const answer = await guest.send(await guest.evidence(await guest.hello()));
+    await expect(guest.open(answer, await broker.brokerKey())).rejects.toThrow('TPM_RC_INTEGRITY');
+    const lie = await guest.reportUnlocked('formatted', boot);
+    expect(lie.lines[0]).toBe('refused');
+    const verdict = await broker.verdict(machine, boot);
+    expect(verdict.state).toBe('failed');
+    expect(verdict.reasons.join('\n')).toContain('could not show that its TPM opened the credential');
+    const proof = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
+    expect(proof.activation).toBe('unconfirmed');
+    const honest = await broker.boot(machine);
+    expect((await honest.guest.unlock(await broker.brokerKey())).mode).toBe('format');
+  });
+
+  test('gives the second half of the key to nobody once the disk is unlocked', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    const brokerKey = await broker.brokerKey();
+    await guest.unlock(brokerKey);
+    const later = await broker.connect(machine, boot);
+    await expect(later.boot(bootEvents())).resolves.toBeUndefined();
+    // The same start of the TPM, PCR 15 as it was before: what an attacker with a second TPM driver would want.
+    machine.tpm.clockInfo = { ...machine.tpm.clockInfo, resetCount: machine.tpm.clockInfo.resetCount - 1 };
+    const answer = await later.send(await later.evidence(await later.hello()));
+    expect(answer.reasons.join('\n')).toContain('a key is released once a start');
+    expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
+  });
+
+  test('refuses a TPM whose state was rolled back', async () => {
+    const machine = await broker.addMachine();
+    const brokerKey = await broker.brokerKey();
+    const copy = { ...machine.tpm.clockInfo };
+    await (await broker.boot(machine)).guest.unlock(brokerKey);
+    machine.tpm.clockInfo = copy;
+    const { boot, guest } = await broker.boot(machine);
+    const answer = await guest.send(await guest.evidence(await guest.hello()));
+    expect(answer.reasons.join('\n')).toContain('the TPM was rolled back');
+    expect(await broker.verdict(machine, boot)).toMatchObject({ state: 'refused' });
+  });
+
+  test('lets a machine attest again that was reset within its boot', async () => {
+    const machine = await broker.addMachine();
+    const brokerKey = await broker.brokerKey();
+    const { boot, guest } = await broker.boot(machine);
+    await guest.unlock(brokerKey);
+    const again = await broker.connect(machine, boot);
+    await again.boot(bootEvents());
+    expect((await again.unlock(brokerKey)).mode).toBe('open');
+  });
+
+  test('releases again where the guest did not get the answer', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    await guest.send(await guest.evidence(await guest.hello()));
+    guest.lines.close();
+    await broker.restart();
+    const again = await broker.connect(machine, boot);
+    await again.boot(bootEvents());
+    expect((await again.unlock(await broker.brokerKey())).mode).toBe('format');
+    expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
+  });
+
+  test('writes down what the guest says of its failure, and not over a refusal or an unlocking', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    guest.lines.send('failed the disk has another header\n');
+    expect((await guest.lines.answer()).lines).toEqual(['done']);
+    expect(await broker.verdict(machine, boot)).toMatchObject({
+      state: 'failed',
+      reasons: ['the guest says: the disk has another header'],
+    });
+    const again = await broker.connect(machine, boot);
+    await again.boot(bootEvents());
+    await again.unlock(await broker.brokerKey());
+    const last = await broker.connect(machine, boot);
+    last.lines.send('failed everything\n');
+    await last.lines.answer();
+    expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
+  });
+
+  test('refuses a guest that formatted a disk that it was told to open', async () => {
+    const machine = await broker.addMachine();
+    const brokerKey = await broker.brokerKey();
+    await (await broker.boot(machine)).guest.unlock(brokerKey);
+    const { boot, guest } = await broker.boot(machine);
+    await guest.open(await guest.send(await guest.evidence(await guest.hello())), brokerKey);
+    expect((await guest.reportUnlocked('formatted', boot)).lines[0]).toBe('refused');
+    expect((await broker.verdict(machine, boot)).state).toBe('failed');
+  });
+});
+
+describe('a session', () => {
+  const rubbish: [string, Uint8Array][] = [
+    ['bytes that are no text', Uint8Array.of(0xff, 0xfe, 0x00, 0x0a)],
+    ['an escape sequence', utf8('\u001b[2J\n')],
+    ['a line that is too long', utf8('a'.repeat(5000))],
+    ['evidence before hello', utf8('evidence\n')],
+    ['another version', utf8('hello 2\n')],
+    ['an endless stream', new Uint8Array(300 * 1024).fill(0x61)],
+  ];
+  test.each(rubbish)('refuses %s, says why, and ends', async (_name, bytes) => {
+    const machine = await broker.addMachine();
+    const { boot } = await broker.boot(machine);
+    const { stream } = await broker.client.openStream({ op: 'open-session', machine: machine.id, boot });
+    let text = '';
+    stream.on('error', () => undefined);
+    stream.write(bytes);
+    for await (const chunk of stream) text += String(chunk);
+    expect(text).toMatch(/^refused\nreason [\x20-\x7e]+\nend\n$/);
+    expect(await broker.verdict(machine, boot)).toMatchObject({ state: 'failed' });
+  });
+
+  test('is cut off by a newer one of the same machine, and by the next boot', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    await guest.hello();
+    const newer = await broker.connect(machine, boot);
+    expect(await guest.lines.next()).toBeUndefined();
+    await newer.hello();
+    const next = await broker.boot(machine);
+    expect(await newer.lines.next()).toBeUndefined();
+    await next.guest.unlock(await broker.brokerKey());
+  });
+
+  test('is opened only for the boot that is expected', async () => {
+    const machine = await broker.addMachine();
+    const first = await broker.boot(machine);
+    await broker.boot(machine);
+    expect(await codeOf(broker.connect(machine, first.boot))).toBe('conflict');
+    expect(await codeOf(broker.connect(machine, newBootId()))).toBe('conflict');
+    expect(await codeOf(broker.connect({ ...machine, id: newMachineId() }, first.boot))).toBe('not-found');
+  });
+
+  test('gets no key once its machine was forgotten', async () => {
+    const machine = await broker.addMachine();
+    const { guest } = await broker.boot(machine);
+    const evidence = await guest.evidence(await guest.hello());
+    await broker.client.call({ op: 'forget-machine', machine: machine.id });
+    expect((await guest.send(evidence)).lines).toEqual([]);
+  });
+});
+
+describe('a request', () => {
+  test('register-machine binds a machine to its EK for good', async () => {
+    const machine = await broker.addMachine();
+    await broker.register(machine.id, machine.ekCertificate);
+    const tpm = await SoftwareTpm.make();
+    const other = await broker.ca.issueEkCertificate(tpm.ekPublic, machine.id);
+    expect(await codeOf(broker.register(machine.id, other))).toBe('conflict');
+    expect((await broker.client.call({ op: 'status' })).machines).toBe(1);
+  });
+
+  test('register-machine refuses a certificate that could never be judged well', async () => {
+    const id = newMachineId();
+    const tpm = await SoftwareTpm.make();
+    const good = await broker.ca.issueEkCertificate(tpm.ekPublic, id);
+    using hostKey = Secret.random(32);
+    const stranger = await openVtpmCa(join(broker.directory, 'stranger.json'), hostKey);
+    const root = broker.ca.certificates[0] ?? new Uint8Array();
+    expect(await codeOf(broker.register(newMachineId(), good))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, good, stranger.certificates))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, good, []))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, root))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, new Uint8Array(Buffer.concat([good, Buffer.of(0)]))))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, new Uint8Array(5000)))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, good))).toBe('no error');
+  });
+
+  test('expect-boot is idempotent, and refuses another expectation or none', async () => {
+    const machine = await broker.addMachine();
+    const boot = newBootId();
+    const expectBoot = (reference: unknown): Promise<unknown> =>
+      broker.client.call({ op: 'expect-boot', machine: machine.id, boot, reference });
+    await expectBoot(referenceFor(bootEvents()));
+    await expectBoot(referenceFor(bootEvents()));
+    expect(await codeOf(expectBoot(referenceFor(bootEvents('another'))))).toBe('conflict');
+    expect(await codeOf(expectBoot({ version: 1 }))).toBe('bad-request');
+    expect(await codeOf(expectBoot({ ...referenceFor(bootEvents()), events: [] }))).toBe('bad-request');
+  });
+
+  test('forget-machine destroys the key in the file too, and is idempotent', async () => {
+    const machine = await broker.addMachine();
+    const wrapped = wrappedKeysIn(broker.stateDirectory);
+    expect(wrapped).toBeGreaterThan(0);
+    await broker.client.call({ op: 'forget-machine', machine: machine.id });
+    await broker.client.call({ op: 'forget-machine', machine: machine.id });
+    expect(wrappedKeysIn(broker.stateDirectory)).toBe(0);
+    expect(await codeOf(broker.boot(machine))).toBe('not-found');
+  });
+
+  test('read-verdict knows no boot that was not expected', async () => {
+    const machine = await broker.addMachine();
+    expect(await codeOf(broker.verdict(machine, newBootId()))).toBe('not-found');
+  });
+});
+
+describe('the state', () => {
+  test('is for its user alone, and holds neither a key nor a private key in clear', async () => {
+    const machine = await broker.addMachine();
+    const { guest } = await broker.boot(machine);
+    const { key } = await guest.unlock(await broker.brokerKey());
+    await broker.restart();
+    for (const name of readdirSync(broker.stateDirectory)) {
+      const path = join(broker.stateDirectory, name);
+      expect(statSync(path).mode & 0o077, name).toBe(0);
+      expect(readFileSync(path).includes(Buffer.from(key)), name).toBe(false);
+    }
+    const log = readFileSync(join(broker.stateDirectory, 'audit.log'), 'utf8');
+    expect(log).toContain('"what":"release"');
+    expect(log).not.toContain(toHex(key));
+  });
+
+  test('comes back whole after a restart: keys, verdicts, proofs', async () => {
+    const machine = await broker.addMachine();
+    const brokerKey = await broker.brokerKey();
+    const { boot, guest } = await broker.boot(machine);
+    const { key } = await guest.unlock(brokerKey);
+    const before = await broker.verdict(machine, boot);
+    await broker.restart();
+    expect(await broker.brokerKey()).toBe(brokerKey);
+    expect(await broker.verdict(machine, boot)).toEqual(before);
+    const again = await broker.boot(machine);
+    expect(toHex((await again.guest.unlock(brokerKey)).key)).toBe(toHex(key));
+  });
+
+  test('is not opened by a second broker', async () => {
+    const second = serveBroker({
+      stateDirectory: broker.stateDirectory,
+      socketPath: join(broker.directory, 'second.sock'),
+    });
+    await expect(second).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  test('is refused where its root key is gone or another, and left as it is', async () => {
+    const path = join(broker.stateDirectory, 'root.key');
+    await broker.addMachine();
+    const kept = readFileSync(path);
+    rmSync(path);
+    await expect(broker.restart()).rejects.toMatchObject({ code: 'conflict' });
+    writeFileSync(path, Buffer.alloc(32), { mode: 0o600 });
+    const socketPath = join(broker.directory, 'broker.sock');
+    const reopen = serveBroker({ stateDirectory: broker.stateDirectory, socketPath });
+    await expect(reopen).rejects.toThrow('another root key');
+    writeFileSync(path, kept, { mode: 0o600 });
+    await broker.restart();
+    expect((await broker.client.call({ op: 'status' })).machines).toBe(1);
+  });
+});
+
+/** How often the mark of a wrapped key stands in the store's files. */
+function wrappedKeysIn(directory: string): number {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith('broker.db'))
+    .map((name) => readFileSync(join(directory, name)).toString('latin1').split('RWK\u0001').length - 1)
+    .reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,93 @@
+// A small measured boot for tests: its event log in the crypto-agile format (PC Client Platform Firmware Profile section
+// 10.4.5) with the SHA-256 bank alone, the PCRs that it leads to, and the reference values that expect it.
+import { createHash } from 'node:crypto';
+import { concatBytes, toHex, utf8, Writer } from '@ringwall/bytes';
+import type { ReferenceValues } from '@ringwall/evidence';
+import { PCR_COUNT, TPM_ALG } from '@ringwall/tpm';
+
+export interface BootEvent {
+  readonly pcr: number;
+  readonly type: string;
+  readonly data: Uint8Array;
+  readonly measured: Uint8Array;
+  readonly what: string;
+}
+
+const TYPES: Readonly<Record<string, number>> = {
+  EV_NO_ACTION: 3,
+  EV_SEPARATOR: 4,
+  EV_EFI_BOOT_SERVICES_APPLICATION: 0x8000_0003,
+};
+
+/** What is measured when `kernel` is booted: a separator in each PCR of the firmware, and the kernel in PCR 4. */
+export function bootEvents(kernel = 'a kernel'): BootEvent[] {
+  const separators = [0, 1, 2, 3, 4, 5, 6, 7].map((pcr) => ({
+    pcr,
+    type: 'EV_SEPARATOR',
+    data: new Uint8Array(4),
+    measured: new Uint8Array(4),
+    what: 'separator',
+  }));
+  const image = {
+    pcr: 4,
+    type: 'EV_EFI_BOOT_SERVICES_APPLICATION',
+    data: utf8('where it was loaded'),
+    measured: utf8(kernel),
+    what: 'kernel',
+  };
+  return [...separators, image];
+}
+
+export function referenceFor(events: readonly BootEvent[]): ReferenceValues {
+  return {
+    version: 1,
+    image: { name: 'hello', digest: '11'.repeat(32) },
+    firmware: { name: 'OVMF', digest: '22'.repeat(32) },
+    events: events.map(({ pcr, type, measured, what }) => ({ pcr, type, digest: toHex(sha256(measured)), what })),
+  };
+}
+
+export function encodeLog(events: readonly BootEvent[]): Uint8Array<ArrayBuffer> {
+  const specification = new Writer()
+    .bytes(utf8('Spec ID Event03\0'))
+    .u32le(0)
+    .u8(0)
+    .u8(2)
+    .u8(0)
+    .u8(2)
+    .u32le(1)
+    .u16le(TPM_ALG.SHA256)
+    .u16le(32)
+    .u8(0)
+    .finish();
+  const log = new Writer()
+    .u32le(0)
+    .u32le(TYPES['EV_NO_ACTION'] ?? 0)
+    .bytes(new Uint8Array(20))
+    .u32le(specification.length)
+    .bytes(specification);
+  for (const { pcr, type, data, measured } of events) {
+    log
+      .u32le(pcr)
+      .u32le(TYPES[type] ?? 0)
+      .u32le(1)
+      .u16le(TPM_ALG.SHA256)
+      .bytes(sha256(measured))
+      .u32le(data.length)
+      .bytes(data);
+  }
+  return log.finish();
+}
+
+export function replay(events: readonly BootEvent[]): Map<number, Uint8Array> {
+  const pcrs = new Map<number, Uint8Array>();
+  for (let pcr = 0; pcr < PCR_COUNT; pcr += 1) pcrs.set(pcr, new Uint8Array(32));
+  for (const { pcr, measured } of events) {
+    pcrs.set(pcr, sha256(concatBytes(pcrs.get(pcr) ?? new Uint8Array(32), sha256(measured))));
+  }
+  return pcrs;
+}
+
+export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(createHash('sha256').update(bytes).digest());
+}

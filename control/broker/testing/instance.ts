@@ -1,0 +1,117 @@
+// A broker on its own socket in a temporary directory, with a vTPM CA and machines registered by it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newBootId, newMachineId, type BootId, type MachineId } from '@ringwall/api';
+import type { BrokerResponse } from '@ringwall/api/broker';
+import { openVtpmCa, type VtpmCa } from '../../ca/index.ts';
+import { Secret } from '../../keys/index.ts';
+import type { BrokerOptions } from '../broker.ts';
+import { connectBroker, serveBroker, type BrokerClient, type RunningBroker } from '../index.ts';
+import { bootEvents, referenceFor, type BootEvent } from './boot-log.ts';
+import { Guest } from './guest.ts';
+import { SoftwareTpm, type GuestTpm } from './guest-tpm.ts';
+
+export interface TestMachine<Tpm extends GuestTpm = SoftwareTpm> {
+  readonly id: MachineId;
+  readonly tpm: Tpm;
+  readonly ekCertificate: Uint8Array;
+}
+
+export class BrokerInstance implements AsyncDisposable {
+  readonly directory: string;
+  readonly client: BrokerClient;
+  readonly ca: VtpmCa;
+  readonly #options: BrokerOptions;
+  #broker: RunningBroker;
+
+  private constructor(directory: string, ca: VtpmCa, broker: RunningBroker, options: BrokerOptions) {
+    this.directory = directory;
+    this.ca = ca;
+    this.#broker = broker;
+    this.#options = options;
+    this.client = connectBroker(broker.socketPath);
+  }
+
+  static async start(options: BrokerOptions = {}): Promise<BrokerInstance> {
+    const directory = mkdtempSync(join(tmpdir(), 'broker-'));
+    using hostKey = Secret.random(32);
+    const ca = await openVtpmCa(join(directory, 'vtpm-ca.json'), hostKey);
+    return new BrokerInstance(directory, ca, await serveAt(directory, options), options);
+  }
+
+  /** As `kill -9` and a new start would leave it, but for what the kernel cleans up by itself. */
+  async restart(): Promise<void> {
+    await this.#broker.close();
+    this.#broker = await serveAt(this.directory, this.#options);
+  }
+
+  get stateDirectory(): string {
+    return join(this.directory, 'broker');
+  }
+
+  async brokerKey(): Promise<string> {
+    return (await this.client.call({ op: 'status' })).key;
+  }
+
+  async addMachine(): Promise<TestMachine> {
+    return this.adopt(await SoftwareTpm.make());
+  }
+
+  /** Registers a machine with this TPM. */
+  async adopt<Tpm extends GuestTpm>(tpm: Tpm): Promise<TestMachine<Tpm>> {
+    const id = newMachineId();
+    const ekCertificate = await this.ca.issueEkCertificate(tpm.ekPublic, id);
+    await this.register(id, ekCertificate);
+    return { id, tpm, ekCertificate };
+  }
+
+  async register(id: MachineId, ekCertificate: Uint8Array, vtpmCa = this.ca.certificates): Promise<void> {
+    await this.client.call({
+      op: 'register-machine',
+      machine: id,
+      name: 'hello',
+      ekCertificate: base64(ekCertificate),
+      vtpmCa: vtpmCa.map(base64),
+    });
+  }
+
+  /** Expects a boot, and powers the machine up with a session of its own. */
+  async boot(
+    machine: TestMachine<GuestTpm>,
+    options: { measured?: readonly BootEvent[]; expected?: readonly BootEvent[]; tpm?: GuestTpm } = {},
+  ): Promise<{ boot: BootId; guest: Guest }> {
+    const boot = newBootId();
+    const reference = referenceFor(options.expected ?? bootEvents());
+    await this.client.call({ op: 'expect-boot', machine: machine.id, boot, reference });
+    const guest = await this.connect(machine, boot, options.tpm);
+    await guest.boot(options.measured ?? bootEvents());
+    return { boot, guest };
+  }
+
+  async connect(machine: TestMachine<GuestTpm>, boot: BootId, tpm: GuestTpm = machine.tpm): Promise<Guest> {
+    const { stream } = await this.client.openStream({ op: 'open-session', machine: machine.id, boot });
+    return new Guest(stream, tpm, machine.ekCertificate);
+  }
+
+  async verdict(machine: TestMachine<GuestTpm>, boot: BootId): Promise<BrokerResponse<'read-verdict'>> {
+    return this.client.call({ op: 'read-verdict', machine: machine.id, boot });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#broker.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function serveAt(directory: string, options: BrokerOptions): Promise<RunningBroker> {
+  return serveBroker({
+    ...options,
+    stateDirectory: join(directory, 'broker'),
+    socketPath: join(directory, 'broker.sock'),
+  });
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
