@@ -1,0 +1,175 @@
+// The API of ringwalld as typed calls. The types hold every method and path to the contract in @ringwall/api, which
+// itself stays out of the bundle: its schemas would cost more to load than a command takes.
+import type { HTTP_ROUTES, HttpRouteName, Operation } from '@ringwall/api';
+import { RingwallError, type ErrorCode } from '@ringwall/api/errors';
+import type { Socket } from 'node:net';
+import { HttpExchange, requestText } from './http.ts';
+
+type Routes = typeof HTTP_ROUTES;
+
+/** The routes that the command line uses, checked against the contract by the compiler and by api-client.test.ts. */
+export const ROUTES = {
+  health: { method: 'get', path: '/v1/health' },
+  host: { method: 'get', path: '/v1/host' },
+  listImages: { method: 'get', path: '/v1/images' },
+  listMachines: { method: 'get', path: '/v1/machines' },
+  createMachine: { method: 'post', path: '/v1/machines' },
+  showMachine: { method: 'get', path: '/v1/machines/{machine}' },
+  startMachine: { method: 'post', path: '/v1/machines/{machine}/start' },
+  stopMachine: { method: 'post', path: '/v1/machines/{machine}/stop' },
+  removeMachine: { method: 'delete', path: '/v1/machines/{machine}' },
+  machineLogs: { method: 'get', path: '/v1/machines/{machine}/logs' },
+  machineProof: { method: 'get', path: '/v1/machines/{machine}/proof' },
+  machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
+  operationEvents: { method: 'get', path: '/v1/operations/{operation}/events' },
+} as const satisfies { [Name in HttpRouteName]?: Pick<Routes[Name], 'method' | 'path'> };
+
+export type RouteName = keyof typeof ROUTES;
+
+/** What a route answers, read from its schema's type: nothing of zod is imported. */
+export type AnswerOf<Name extends RouteName> = Routes[Name] extends { response: { _output: infer Output } }
+  ? Output
+  : never;
+
+export interface CallOptions {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+/** An operation's stream speaks each second: longer silence means that the daemon is gone. */
+const EVENT_SILENCE_MS = 20_000;
+const EVENT_LIMIT_CHARACTERS = 256 * 1024;
+
+const CONSOLE_PROTOCOL = 'ringwall-console';
+
+export class ApiClient {
+  readonly socketPath: string;
+
+  constructor(socketPath: string) {
+    this.socketPath = socketPath;
+  }
+
+  async call<Name extends RouteName>(name: Name, options: CallOptions = {}): Promise<AnswerOf<Name>> {
+    const { method, path } = ROUTES[name];
+    const { status, text } = await requestText({
+      socketPath: this.socketPath,
+      method: method.toUpperCase(),
+      path: `${fillPath(path, options.params)}${renderQuery(options.query)}`,
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    });
+    if (status >= 400) throw errorOf(status, text);
+    return parseJson(text);
+  }
+
+  /** The operation now and at each change, until it has ended or the connection has. */
+  async *operationEvents(operation: string): AsyncGenerator<Operation> {
+    using exchange = await HttpExchange.open({
+      socketPath: this.socketPath,
+      method: 'GET',
+      path: fillPath(ROUTES.operationEvents.path, { operation }),
+      headers: { accept: 'text/event-stream' },
+      timeoutMs: EVENT_SILENCE_MS,
+    });
+    if (exchange.status >= 400) throw errorOf(exchange.status, await textOf(exchange));
+    for await (const data of readEvents(exchange.body())) yield parseJson(data);
+  }
+
+  /** The serial console as a raw connection, and the bytes that came with the answer. */
+  async openConsole(machine: string): Promise<{ readonly socket: Socket; readonly head: Uint8Array }> {
+    const exchange = await HttpExchange.open({
+      socketPath: this.socketPath,
+      method: 'GET',
+      path: fillPath(ROUTES.machineConsole.path, { machine }),
+      headers: { connection: 'Upgrade', upgrade: CONSOLE_PROTOCOL },
+    });
+    if (exchange.status === 101) return exchange.takeConnection();
+    using refused = exchange;
+    throw errorOf(refused.status, await textOf(refused));
+  }
+}
+
+/** An error body as it came over the wire, where an absent hint may be spelled `undefined` by its schema's type. */
+export function errorFrom({ code, message, hint }: ReceivedError): RingwallError {
+  return new RingwallError(code, message, hint === undefined ? {} : { hint });
+}
+
+/** The `data` of each server-sent event (WHATWG HTML, section 9.2), several lines joined. */
+export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let data: string[] = [];
+  for await (const chunk of bytes) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r\n|\n|\r(?!$)/);
+    rest = lines.pop() ?? '';
+    if (rest.length > EVENT_LIMIT_CHARACTERS)
+      throw new RingwallError('internal', 'ringwalld sent an event without end');
+    for (const line of lines) {
+      if (line === '' && data.length > 0) {
+        yield data.join('\n');
+        data = [];
+      } else if (line.startsWith('data:')) {
+        data.push(line.slice(line.startsWith('data: ') ? 6 : 5));
+      }
+    }
+  }
+}
+
+/** Each parameter stays one segment, whatever it holds. */
+function fillPath(path: string, params: Readonly<Record<string, string>> = {}): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = encodeURIComponent(params[name] ?? '');
+    // `.` and `..` need no escaping in a URL, and a server would resolve them.
+    return /^\.{1,2}$/.test(value) ? value.replaceAll('.', '%2E') : value;
+  });
+}
+
+function renderQuery(query: Readonly<Record<string, string>> = {}): string {
+  const pairs = Object.entries(query).map(
+    ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+  );
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
+}
+
+async function textOf(exchange: HttpExchange): Promise<string> {
+  let text = '';
+  for await (const chunk of exchange.body()) {
+    text += Buffer.from(chunk).toString('utf8');
+    if (text.length > EVENT_LIMIT_CHARACTERS) break;
+  }
+  return text;
+}
+
+/** The type is taken on trust: the daemon checks its answers against the very schema before it sends them. */
+function parseJson(text: string): ReturnType<typeof JSON.parse> {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new RingwallError('internal', 'ringwalld answered with something that is not JSON', { cause });
+  }
+}
+
+function errorOf(status: number, text: string): RingwallError {
+  const value: unknown = parseJson(text);
+  if (typeof value === 'object' && value !== null && 'error' in value && isErrorBody(value.error)) {
+    return errorFrom(value.error);
+  }
+  return new RingwallError('internal', `ringwalld answered ${String(status)} without saying why`);
+}
+
+interface ReceivedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+function isErrorBody(value: unknown): value is ReceivedError {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'code' in value &&
+    typeof value.code === 'string' &&
+    'message' in value &&
+    typeof value.message === 'string'
+  );
+}

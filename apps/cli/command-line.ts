@@ -1,0 +1,122 @@
+// One command line from argv to exit code: parses, runs one command, prints an error so that a person can use it.
+import { RingwallError } from '@ringwall/api/errors';
+import { ApiClient } from './api-client.ts';
+import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
+import type { Installation } from './installation.ts';
+import type { Invocation } from './invocation.ts';
+import { parseCommandLine, type Parsed } from './parse.ts';
+import { Progress } from './progress.ts';
+import { pathsOf } from './services/paths.ts';
+import { plainText, Terminal, wrapText, type Stream } from './terminal.ts';
+
+export interface World {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Stream;
+  readonly stderr: Stream;
+  readonly installation: Installation;
+  readonly now?: () => number;
+  /** Without it, a daemon that does not run is an error. */
+  readonly startServices?: (invocation: Invocation, error: RingwallError) => Promise<void>;
+}
+
+/** Runs one command line to its exit code. Throws nothing. */
+export async function runCommandLine(world: World): Promise<number> {
+  const { argv, environment } = world;
+  const out = new Terminal(world.stdout, environment);
+  const err = new Terminal(world.stderr, environment);
+  const self = environment['RINGWALL_COMMAND'] || 'ringwall';
+  try {
+    const parsed = parseCommandLine(argv, self);
+    if (parsed.kind === 'help') {
+      const { printHelp } = await import('./commands/help.ts');
+      printHelp(out, self, parsed.json, parsed.command);
+      return EXIT_CODES.ok.code;
+    }
+    const invocation = makeInvocation(world, parsed, { out, err, self });
+    const { run } = await parsed.command.load();
+    return (await run(invocation)) ?? EXIT_CODES.ok.code;
+  } catch (error) {
+    if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') return error.exitCode;
+    return printError(error, { out, err, json: argv.includes('--json'), debug: environment['RINGWALL_DEBUG'] === '1' });
+  }
+}
+
+function makeInvocation(
+  world: World,
+  parsed: Extract<Parsed, { kind: 'run' }>,
+  { out, err, self }: { out: Terminal; err: Terminal; self: string },
+): Invocation {
+  const { environment } = world;
+  const paths = pathsOf(environment);
+  const invocation: Invocation = {
+    flags: parsed.flags,
+    values: parsed.values,
+    arguments: parsed.arguments,
+    json: parsed.json,
+    self,
+    environment,
+    installation: world.installation,
+    paths,
+    out,
+    err,
+    now: world.now ?? Date.now,
+    progress: () => new Progress(err, { silent: parsed.json && !err.live }),
+    withApi: async (use) => {
+      const api = new ApiClient(paths.apiSocket);
+      try {
+        return await use(api);
+      } catch (error) {
+        if (world.startServices === undefined || !(error instanceof RingwallError) || !meansServicesAreDown(error))
+          throw error;
+        await world.startServices(invocation, error);
+        return use(api);
+      }
+    },
+  };
+  return invocation;
+}
+
+function meansServicesAreDown({ code, cause }: RingwallError): boolean {
+  // Without a cause, a refused connection would be the daemon's own word, and starting it again no help.
+  if (code === 'daemon-unavailable' || code === 'unauthorized') return cause !== undefined;
+  return code === 'warden-unavailable' || code === 'broker-unavailable';
+}
+
+function printError(
+  error: unknown,
+  { out, err, json, debug }: { out: Terminal; err: Terminal; json: boolean; debug: boolean },
+): number {
+  const known = error instanceof RingwallError ? error : fromSystem(error);
+  const exit = exitCodeOf(known);
+  if (json) {
+    out.line(JSON.stringify({ error: { ...known.toBody(), exitCode: exit } }, undefined, 2));
+  } else {
+    const [first = '', ...rest] = plainText(known.message).split('\n');
+    err.line(`${err.paint('red', 'error:')} ${first}`);
+    for (const line of rest) err.line(line);
+    if (known.hint !== undefined)
+      for (const line of wrapText(plainText(known.hint), err.textColumns, 2)) err.line(line);
+  }
+  if (debug && error instanceof Error) err.line(error.stack ?? '');
+  return exit;
+}
+
+/** What the operating system refuses has a name that people know; anything else is a defect of ours. */
+function fromSystem(error: unknown): RingwallError {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new RingwallError('host-full', 'the disk is full', { hint: message, cause: error });
+  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new RingwallError('host-lacks', `not permitted: ${message}`, { hint: 'run it as root', cause: error });
+  }
+  if (code === 'ENOENT' || code === 'EISDIR' || code === 'ENOTDIR') {
+    return new RingwallError('not-found', message, { cause: error });
+  }
+  return new RingwallError('internal', message, {
+    hint: 'this is a defect of Ringwall: RINGWALL_DEBUG=1 shows where; please report it',
+    cause: error,
+  });
+}

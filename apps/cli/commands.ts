@@ -1,0 +1,327 @@
+// Every command as data: parsing, help and shell completion are made from this table, and from nothing else.
+import type { ExitName } from './exit-codes.ts';
+import type { Invocation } from './invocation.ts';
+
+/** What a shell may offer for a value. */
+export type Completion = 'machine' | 'image' | 'drill' | 'file' | 'none' | readonly string[];
+
+export interface Argument {
+  readonly name: string;
+  readonly optional?: true;
+  /** Takes all that are left. */
+  readonly many?: true;
+  readonly complete: Completion;
+}
+
+export interface Option {
+  readonly name: string;
+  readonly short?: string;
+  /** What its value is called in help; a flag has none. */
+  readonly value?: string;
+  readonly complete?: Completion;
+  readonly summary: string;
+}
+
+export interface Example {
+  /** Without the program's name. */
+  readonly line: string;
+  readonly says: string;
+}
+
+export interface CommandModule {
+  /** Does it; a number is the exit code, nothing means that all went well. Failures are thrown. */
+  readonly run: (invocation: Invocation) => Promise<number | void>;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly group: 'Machines' | 'Evidence' | 'This host' | 'More';
+  readonly summary: string;
+  /** What a user must know beyond the summary. */
+  readonly description?: string;
+  readonly arguments?: readonly Argument[];
+  readonly options?: readonly Option[];
+  readonly examples: readonly Example[];
+  /** Exit codes beyond `ok`, `failed`, `usage`, in the order of their table. */
+  readonly exits?: readonly ExitName[];
+  readonly hidden?: true;
+  readonly load: () => Promise<CommandModule>;
+}
+
+export const JSON_OPTION: Option = { name: 'json', summary: 'print one JSON document for programs' };
+export const HELP_OPTION: Option = { name: 'help', short: 'h', summary: 'show this help' };
+
+const MACHINE: Argument = { name: 'NAME', complete: 'machine' };
+const MACHINES: Argument = { name: 'NAME', complete: 'machine', many: true };
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'run',
+    group: 'Machines',
+    summary: 'make a machine, start it, and see it prove itself',
+    description:
+      'Builds the image if it is missing, makes an encrypted disk and a TPM, boots, checks by remote attestation what ' +
+      'booted, and releases the key of the disk only then. Ends with a report of what was proven, and of what is not ' +
+      'protected on this host.',
+    arguments: [{ name: 'IMAGE', optional: true, complete: 'image' }],
+    options: [
+      { name: 'image', value: 'IMAGE', complete: 'image', summary: 'the same as IMAGE; "hello" where none is named' },
+      { name: 'name', value: 'NAME', complete: 'none', summary: 'what the machine is called; else after its image' },
+      { name: 'cpus', value: 'N', complete: 'none', summary: 'virtual processors' },
+      { name: 'memory', value: 'SIZE', complete: 'none', summary: 'memory, as in 512M or 2G' },
+      { name: 'disk', value: 'SIZE', complete: 'none', summary: 'encrypted disk, as in 256M or 20G' },
+    ],
+    examples: [
+      { line: 'run hello', says: 'the smallest machine there is' },
+      { line: 'run debian --name web --cpus 2 --memory 2G --disk 20G', says: 'a whole Debian' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'ls',
+    group: 'Machines',
+    summary: 'list machines',
+    examples: [
+      { line: 'ls', says: 'all machines, and whether each is attested' },
+      { line: 'ls --json', says: 'the same for a program' },
+    ],
+    exits: ['hostLacks', 'unavailable'],
+    load: () => import('./commands/ls.ts'),
+  },
+  {
+    name: 'show',
+    group: 'Machines',
+    summary: 'show one machine: its protections, read back from /proc, and what it proved',
+    arguments: [MACHINE],
+    examples: [{ line: 'show hello', says: 'what holds, what does not, and what that means' }],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('./commands/show.ts'),
+  },
+  {
+    name: 'console',
+    group: 'Machines',
+    summary: 'attach to the serial console (ctrl-] leaves it)',
+    description:
+      'Connects your terminal with the machine. Sequences by which a guest could make your terminal act or answer ' +
+      'outside of its screen are taken out.',
+    arguments: [MACHINE],
+    examples: [{ line: 'console hello', says: 'press Enter for a prompt, ctrl-] to leave' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('./commands/console.ts'),
+  },
+  {
+    name: 'logs',
+    group: 'Machines',
+    summary: 'print what the serial console said',
+    arguments: [MACHINE],
+    options: [
+      { name: 'follow', short: 'f', summary: 'go on as more comes' },
+      { name: 'bytes', value: 'N', complete: 'none', summary: 'how much of the end, at most 524288' },
+      { name: 'raw', summary: 'every byte as the guest wrote it, escape sequences too' },
+    ],
+    examples: [
+      { line: 'logs hello', says: 'the end of the log, as plain text' },
+      { line: 'logs -f hello', says: 'and what comes' },
+    ],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('./commands/logs.ts'),
+  },
+  {
+    name: 'start',
+    group: 'Machines',
+    summary: 'start machines that were stopped',
+    arguments: [MACHINES],
+    examples: [{ line: 'start hello', says: 'it proves itself again before its disk opens' }],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('./commands/start.ts'),
+  },
+  {
+    name: 'stop',
+    group: 'Machines',
+    summary: 'stop machines; their disks stay',
+    arguments: [MACHINES],
+    options: [
+      {
+        name: 'grace',
+        value: 'SECONDS',
+        complete: 'none',
+        summary: 'time to power down before it is cut, at most 120',
+      },
+    ],
+    examples: [
+      { line: 'stop hello', says: 'asks the guest to power down first' },
+      { line: 'stop hello --grace 0', says: 'pulls the plug' },
+    ],
+    exits: ['notFound', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('./commands/stop.ts'),
+  },
+  {
+    name: 'rm',
+    group: 'Machines',
+    summary: 'remove machines, their disks, their TPMs and their keys',
+    arguments: [MACHINES],
+    options: [{ name: 'force', short: 'f', summary: 'stop it first if it runs' }],
+    examples: [{ line: 'rm --force hello', says: 'its key is destroyed: no copy of its disk can be read again' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('./commands/rm.ts'),
+  },
+  {
+    name: 'prove',
+    group: 'Evidence',
+    summary: 'write the proof of what a machine booted',
+    description:
+      'The proof bundle holds the evidence of the last judged boot, the policy and the expected measurements it was ' +
+      'judged by, the verdict, and the signature of the broker. Anyone can check it with `verify`, offline.',
+    arguments: [MACHINE],
+    options: [
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'where to; else NAME.proof.json, and - is standard output',
+      },
+    ],
+    examples: [{ line: 'prove hello -o proof.json', says: 'then give proof.json to whoever doubts' }],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('./commands/prove.ts'),
+  },
+  {
+    name: 'verify',
+    group: 'Evidence',
+    summary: 'check a proof offline, and explain it',
+    description:
+      'Needs no services, no network and no root. Without --ca the proof is checked against the certificate authority ' +
+      'that it brings itself: compare its fingerprint with the one the operator published, or name the file.',
+    arguments: [{ name: 'FILE', complete: 'file' }],
+    options: [
+      {
+        name: 'ca',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'the certificate (PEM or DER) of the vTPM authority that you trust',
+      },
+    ],
+    examples: [
+      { line: 'verify proof.json', says: 'exit code 4 where it does not hold' },
+      { line: 'verify proof.json --ca vtpm-ca.pem', says: 'and only from this host' },
+    ],
+    exits: ['notFound', 'refused'],
+    load: () => import('./commands/verify.ts'),
+  },
+  {
+    name: 'drill',
+    group: 'Evidence',
+    summary: 'run the attacks that Ringwall claims to stop, without it and with it',
+    arguments: [{ name: 'NAME', optional: true, many: true, complete: 'drill' }],
+    options: [
+      { name: 'list', summary: 'say which drills there are' },
+      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'write the results as JSON, too' },
+    ],
+    examples: [
+      { line: 'drill', says: 'all of them; they are harmless and clean up' },
+      { line: 'drill disk-theft', says: 'one of them' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks'],
+    load: () => import('./commands/drill.ts'),
+  },
+  {
+    name: 'doctor',
+    group: 'This host',
+    summary: 'list every protection of this host: present or missing, and what that means',
+    options: [{ name: 'all', short: 'a', summary: 'explain what is present, too' }],
+    examples: [{ line: 'doctor', says: 'what is missing comes with how to get it' }],
+    exits: ['hostLacks'],
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'up',
+    group: 'This host',
+    summary: 'run the three services in the foreground, until ctrl-C',
+    examples: [{ line: 'up', says: 'their logs, each line with its service' }],
+    exits: ['hostLacks', 'conflict'],
+    load: () => import('./commands/up.ts'),
+  },
+  {
+    name: 'down',
+    group: 'This host',
+    summary: 'stop the three services; machines go on, and are adopted again',
+    examples: [{ line: 'down', says: 'the next command that needs them starts them' }],
+    exits: ['unavailable'],
+    load: () => import('./commands/down.ts'),
+  },
+  {
+    name: 'install',
+    group: 'This host',
+    summary: 'have systemd run the services from boot on',
+    options: [{ name: 'dry-run', short: 'n', summary: 'print the units, and change nothing' }],
+    examples: [
+      { line: 'install --dry-run', says: 'read them first' },
+      { line: 'install', says: 'writes, enables and starts them' },
+    ],
+    exits: ['hostLacks'],
+    load: () => import('./commands/install.ts'),
+  },
+  {
+    name: 'setup',
+    group: 'This host',
+    summary: 'install what this machine lacks; `run` does it by itself',
+    examples: [{ line: 'setup', says: 'names what is missing, then installs it' }],
+    exits: ['hostLacks'],
+    load: () => import('./commands/setup.ts'),
+  },
+  {
+    name: 'completion',
+    group: 'More',
+    summary: 'print a completion script for your shell',
+    arguments: [{ name: 'SHELL', complete: ['bash', 'zsh', 'fish'] }],
+    examples: [
+      { line: 'completion bash > /etc/bash_completion.d/ringwall', says: 'for every user' },
+      { line: 'completion fish > ~/.config/fish/completions/ringwall.fish', says: 'for you' },
+    ],
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: 'version',
+    group: 'More',
+    summary: 'say which Ringwall this is',
+    examples: [{ line: 'version', says: '' }],
+    load: () => import('./commands/version.ts'),
+  },
+  {
+    name: 'help',
+    group: 'More',
+    summary: 'explain a command, or list them all',
+    arguments: [{ name: 'COMMAND', optional: true, complete: 'none' }],
+    examples: [{ line: 'help run', says: 'the same as `run --help`' }],
+    load: () => import('./commands/help.ts'),
+  },
+  {
+    name: '__complete',
+    group: 'More',
+    hidden: true,
+    summary: 'print what a shell may offer for a value, one a line',
+    arguments: [{ name: 'KIND', complete: ['machine', 'image', 'drill'] }],
+    examples: [{ line: '__complete machine', says: '' }],
+    load: () => import('./commands/complete.ts'),
+  },
+];
+
+export function findCommand(name: string): Command | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}
+
+/** What a command takes besides its arguments. */
+export function optionsOf(command: Command): readonly Option[] {
+  return [...(command.options ?? []), JSON_OPTION, HELP_OPTION];
+}
+
+/** `run [IMAGE]`, `stop NAME...` */
+export function usageOf(command: Command): string {
+  const words = (command.arguments ?? []).map(({ name, optional, many }) => {
+    const word = many === true ? `${name}...` : name;
+    return optional === true ? `[${word}]` : word;
+  });
+  return [command.name, ...words].join(' ');
+}

@@ -1,0 +1,154 @@
+// `ringwall doctor`: every protection of this host, present or missing, what that means, and how to get it. Where the
+// services cannot be started it still says what it can see itself: their packages, users and processes.
+import { existsSync, readFileSync } from 'node:fs';
+import type { Finding, HostReport } from '@ringwall/api';
+import { RingwallError } from '@ringwall/api/errors';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { packagesFile } from '../installation.ts';
+import { printJson, type Invocation } from '../invocation.ts';
+import { formatBytes } from '../quantities.ts';
+import { readAccounts } from '../services/accounts.ts';
+import { SERVICE_USERS } from '../services/table.ts';
+import { renderTable, type Cell } from '../table.ts';
+import { plainText, wrapText, type Style, type Terminal } from '../terminal.ts';
+
+interface Report extends HostReport {
+  /** Why the services say nothing. */
+  readonly trouble?: { readonly message: string; readonly hint?: string };
+}
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { out, flags, json } = invocation;
+  const own = ownFindings(invocation);
+  const report = await fullReport(invocation, own);
+  if (json) printJson(invocation, report);
+  else for (const line of renderReport(report, out, flags.has('all'))) out.line(line);
+  return report.trouble === undefined ? EXIT_CODES.ok.code : EXIT_CODES.hostLacks.code;
+}
+
+async function fullReport(invocation: Invocation, own: readonly Finding[]): Promise<Report> {
+  const lacking = own.filter(({ state }) => state === 'missing');
+  try {
+    const report = await invocation.withApi((api) => {
+      using progress = invocation.progress();
+      progress.step('looking at this host');
+      return api.call('host').finally(() => progress.clear());
+    });
+    const told = new Set(report.findings.map(({ id }) => id));
+    return { ...report, findings: [...report.findings, ...lacking.filter(({ id }) => !told.has(id))] };
+  } catch (error) {
+    if (!(error instanceof RingwallError)) throw error;
+    return { findings: [...own], processes: [], trouble: error.toBody() };
+  }
+}
+
+/** What can be seen without asking anybody: packages by a file of theirs, and users. */
+function ownFindings(invocation: Invocation): Finding[] {
+  const hint = `${invocation.self} setup`;
+  const packages = parsePackages(readFileSync(packagesFile(invocation.installation), 'utf8')).map(
+    ({ name, witness, reason }): Finding => {
+      const there = existsSync(witness);
+      return {
+        id: `package.${name}`,
+        title: `package ${name}`,
+        state: there ? 'present' : 'missing',
+        seen: there ? witness : `no ${witness}`,
+        meaning: reason,
+        ...(there ? {} : { hint }),
+      };
+    },
+  );
+  const accounts = readAccounts(invocation.self);
+  const users = SERVICE_USERS.map((name): Finding => {
+    const uid = uidOrUndefined(() => accounts.uidOf(name));
+    return {
+      id: `user.${name}`,
+      title: `system user ${name}`,
+      state: uid === undefined ? 'missing' : 'present',
+      seen: uid === undefined ? 'not in /etc/passwd' : `uid ${String(uid)}`,
+      meaning: 'a service of ours runs as this user, and as nobody else',
+      ...(uid === undefined ? { hint } : {}),
+    };
+  });
+  return [...packages, ...users];
+}
+
+/** Lines of tools/setup/packages.txt: package, witness, reason. */
+export function parsePackages(text: string): { name: string; witness: string; reason: string }[] {
+  return text.split('\n').flatMap((line) => {
+    const match = /^([^#\s]\S*)\s+(\/\S+)\s+(.+)$/.exec(line);
+    return match === null ? [] : [{ name: match[1] ?? '', witness: match[2] ?? '', reason: match[3] ?? '' }];
+  });
+}
+
+const STATE_STYLES: Readonly<Record<Finding['state'], Style>> = { present: 'green', missing: 'red', unknown: 'yellow' };
+
+export function renderReport(report: Report, terminal: Terminal, explainAll: boolean): string[] {
+  const { findings, processes, trouble } = report;
+  const sorted = findings.toSorted((a, b) => rank(a) - rank(b));
+  const lines: string[] = [];
+  if (trouble !== undefined) {
+    lines.push(`${terminal.cross} The services say nothing: ${plainText(trouble.message)}`);
+    lines.push(...wrapText(plainText(trouble.hint ?? ''), terminal.textColumns, 2), '');
+  }
+  for (const finding of sorted) lines.push(...renderFinding(finding, terminal, explainAll));
+  if (processes.length > 0) {
+    lines.push('', ...renderTable(terminal, PROCESS_COLUMNS, processes.map(processRow)));
+  }
+  const count = (state: Finding['state']): number => findings.filter((finding) => finding.state === state).length;
+  lines.push(
+    '',
+    `${String(count('present'))} present, ${String(count('missing'))} missing, ${String(count('unknown'))} unknown`,
+  );
+  return lines;
+}
+
+const PROCESS_COLUMNS = [
+  { title: 'SERVICE' },
+  { title: 'STATE' },
+  { title: 'PID', align: 'right' } as const,
+  { title: 'UID', align: 'right' } as const,
+  { title: 'MEMORY', align: 'right' } as const,
+];
+
+function renderFinding(
+  { title, state, seen, meaning, hint }: Finding,
+  terminal: Terminal,
+  explainAll: boolean,
+): string[] {
+  const sign = state === 'present' ? terminal.tick : state === 'missing' ? terminal.cross : terminal.bang;
+  const painted = state === 'present' ? plainText(title) : terminal.paint('bold', plainText(title));
+  const shown = `  ${sign} ${painted}${seen === '' ? '' : terminal.paint('dim', `  ${plainText(seen)}`)}`;
+  if (state === 'present' && !explainAll) return [shown];
+  return [
+    shown,
+    ...wrapText(plainText(meaning), terminal.textColumns, 6),
+    ...(hint === undefined ? [] : wrapText(`to get it: ${plainText(hint)}`, terminal.textColumns, 6)).map((line) =>
+      terminal.paint('cyan', line),
+    ),
+  ];
+}
+
+function processRow({ name, state, pid, uid, rssBytes }: HostReport['processes'][number]): Cell[] {
+  const style = STATE_STYLES[state === 'up' ? 'present' : 'missing'];
+  return [
+    { text: name },
+    { text: state, style },
+    { text: pid === undefined ? '' : String(pid) },
+    { text: uid === undefined ? '' : String(uid) },
+    { text: rssBytes === undefined ? '' : formatBytes(rssBytes) },
+  ];
+}
+
+/** What is missing comes last, where the eye is when the output ends. */
+function rank({ state }: Finding): number {
+  return state === 'present' ? 0 : state === 'unknown' ? 1 : 2;
+}
+
+function uidOrUndefined(find: () => number): number | undefined {
+  try {
+    return find();
+  } catch {
+    return undefined;
+  }
+}

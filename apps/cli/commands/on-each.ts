@@ -1,0 +1,51 @@
+// What `start`, `stop` and `rm` have in common: one operation for each named machine, one after the other. A machine
+// that fails does not keep the others from being tried; the first failure decides the exit code.
+import type { Operation } from '@ringwall/api';
+import { RingwallError, type ErrorBody } from '@ringwall/api/errors';
+import type { ApiClient } from '../api-client.ts';
+import { exitCodeOf } from '../exit-codes.ts';
+import { printJson, type Invocation } from '../invocation.ts';
+import { followOperation, whileWatching } from '../operations.ts';
+import { plainText, wrapText } from '../terminal.ts';
+
+export interface EachOptions {
+  readonly request: (api: ApiClient, machine: string) => Promise<{ readonly operation: Operation }>;
+  /** As in `hello is stopped.` */
+  readonly done: string;
+  readonly farewell: (machine: string) => string;
+  /** What to do next, after all went well. */
+  readonly next?: (machines: readonly string[]) => string;
+}
+
+interface Outcome {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly error?: ErrorBody;
+}
+
+export async function onEach(invocation: Invocation, options: EachOptions): Promise<number> {
+  const { out, err, json } = invocation;
+  const outcomes: Outcome[] = [];
+  let exit = 0;
+  for (const name of new Set(invocation.arguments)) {
+    using progress = invocation.progress();
+    try {
+      const { operation } = await invocation.withApi((api) => options.request(api, name));
+      await whileWatching(invocation, options.farewell(name), () => followOperation(invocation, operation, progress));
+      outcomes.push({ name, ok: true });
+      if (!json) out.line(`${name} ${options.done}`);
+    } catch (error) {
+      if (!(error instanceof RingwallError)) throw error;
+      progress.fail();
+      if (exit === 0) exit = exitCodeOf(error);
+      outcomes.push({ name, ok: false, error: error.toBody() });
+      if (!json) {
+        err.line(`${err.paint('red', 'error:')} ${plainText(error.message)}`);
+        for (const line of wrapText(plainText(error.hint ?? ''), err.textColumns, 2)) err.line(line);
+      }
+    }
+  }
+  if (json) printJson(invocation, { machines: outcomes });
+  else if (exit === 0 && options.next !== undefined) out.line(options.next(outcomes.map(({ name }) => name)));
+  return exit;
+}

@@ -1,0 +1,65 @@
+// `ringwall run`: the main job. Makes a machine, follows it until it is attested and unlocked, and reports.
+import { RingwallError } from '@ringwall/api/errors';
+import { exitCodeOf } from '../exit-codes.ts';
+import { printJson, type Invocation } from '../invocation.ts';
+import { followOperation, whileWatching } from '../operations.ts';
+import { parseCount, parseMiB } from '../quantities.ts';
+import { renderRunReport } from '../report.ts';
+
+const DEFAULT_IMAGE = 'hello';
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { out, self, now, json } = invocation;
+  const body = { ...wantedMachine(invocation), start: true };
+  using progress = invocation.progress();
+  const { machine, operation } = await invocation.withApi((api) => {
+    progress.step('asking for the machine');
+    return api.call('createMachine', { body });
+  });
+  const name = machine.name;
+  const farewell = `${name} goes on starting. See it: ${self} show ${name}   End it: ${self} rm --force ${name}`;
+  try {
+    await whileWatching(invocation, farewell, () => followOperation(invocation, operation, progress));
+  } catch (error) {
+    progress.fail();
+    throw await explained(invocation, name, error);
+  }
+  const detail = await invocation.withApi((api) => api.call('showMachine', { params: { machine: machine.id } }));
+  if (json) printJson(invocation, detail);
+  else for (const line of renderRunReport(detail, { terminal: out, self, nowMs: now() })) out.line(line);
+  const refused = detail.machine.status.trust !== 'attested';
+  return refused ? exitCodeOf(new RingwallError('attestation-refused', '')) : 0;
+}
+
+function wantedMachine({ values, arguments: words }: Invocation): Record<string, string | number> {
+  const [word] = words;
+  const option = values.get('image');
+  if (word !== undefined && option !== undefined && word !== option) {
+    throw new RingwallError('bad-request', `two images are named: ${word} and --image ${option}`, { hint: 'name one' });
+  }
+  const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
+  return {
+    image: word ?? option ?? DEFAULT_IMAGE,
+    ...(name === undefined ? {} : { name }),
+    ...(cpus === undefined ? {} : { cpus: parseCount(cpus, '--cpus') }),
+    ...(memory === undefined ? {} : { memoryMiB: parseMiB(memory, '--memory') }),
+    ...(disk === undefined ? {} : { diskMiB: parseMiB(disk, '--disk') }),
+  };
+}
+
+/** A machine that was made and then failed stands there: says where to look, and adds the reasons it was refused for. */
+async function explained(invocation: Invocation, name: string, error: unknown): Promise<unknown> {
+  const { self } = invocation;
+  if (!(error instanceof RingwallError)) return error;
+  const detail = await invocation
+    .withApi((api) => api.call('showMachine', { params: { machine: name } }))
+    .catch(() => undefined);
+  if (detail === undefined) return error;
+  const reasons = detail.machine.status.reasons.filter((reason) => !error.message.includes(reason));
+  const message = [error.message, ...reasons.map((reason) => `  ${reason}`)].join('\n');
+  const look = `look: ${self} logs ${name}; remove it: ${self} rm --force ${name}`;
+  return new RingwallError(error.code, message, {
+    hint: error.hint === undefined ? look : `${error.hint}; ${look}`,
+    cause: error,
+  });
+}

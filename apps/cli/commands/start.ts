@@ -1,0 +1,12 @@
+// `ringwall start`: starts stopped machines; each proves itself again before its disk opens.
+import type { Invocation } from '../invocation.ts';
+import { onEach } from './on-each.ts';
+
+export function run(invocation: Invocation): Promise<number> {
+  const { self } = invocation;
+  return onEach(invocation, {
+    request: (api, machine) => api.call('startMachine', { params: { machine } }),
+    done: 'runs: attested, and its disk is unlocked.',
+    farewell: (machine) => `${machine} goes on starting. See it: ${self} show ${machine}`,
+  });
+}
