@@ -14,6 +14,8 @@ export interface ProcStatus {
 }
 
 export interface Mount {
+  /** major:minor. */
+  readonly device: string;
   readonly root: string;
   readonly point: string;
   readonly options: readonly string[];
@@ -63,10 +65,17 @@ export function parseLimits(text: string): Map<string, { soft: number; hard: num
 export function parseMountinfo(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ', 2);
-    const [, , , root, point, options] = before.split(' ');
+    const [, , device, root, point, options] = before.split(' ');
     const [type] = after.split(' ');
-    if (root === undefined || point === undefined || options === undefined || type === undefined) return [];
-    return [{ root: unescapeMount(root), point: unescapeMount(point), options: options.split(','), type }];
+    if (
+      device === undefined ||
+      root === undefined ||
+      point === undefined ||
+      options === undefined ||
+      type === undefined
+    )
+      return [];
+    return [{ device, root: unescapeMount(root), point: unescapeMount(point), options: options.split(','), type }];
   });
 }
 
