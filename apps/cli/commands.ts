@@ -192,22 +192,18 @@ export const COMMANDS: readonly Command[] = [
     group: 'Evidence',
     summary: 'check a proof offline, and explain it',
     description:
-      'Needs no services, no network and no root. Without --ca the proof is checked against the certificate authority ' +
-      'that it brings itself: compare its fingerprint with the one the operator published, or name the file.',
+      'Needs no services, no network and no root. A proof counts only by the key of a broker that you trust: that of ' +
+      'this host, where `prove` was run on it, or the one that you name. Without, it can only be said to agree with itself.',
     arguments: [{ name: 'FILE', complete: 'file' }],
     options: [
-      {
-        name: 'ca',
-        value: 'FILE',
-        complete: 'file',
-        summary: 'the certificate (PEM or DER) of the vTPM authority that you trust',
-      },
+      { name: 'broker-key', value: 'KEY', complete: 'file', summary: 'key of the broker you trust, or a file with it' },
+      { name: 'ca', value: 'FILE', complete: 'file', summary: 'the vTPM authority you trust, as PEM or DER' },
     ],
     examples: [
-      { line: 'verify proof.json', says: 'exit code 4 where it does not hold' },
-      { line: 'verify proof.json --ca vtpm-ca.pem', says: 'and only from this host' },
+      { line: 'verify proof.json', says: 'exit code 0 only where it is proven' },
+      { line: 'verify proof.json --broker-key broker.key', says: 'on any other machine' },
     ],
-    exits: ['notFound', 'refused'],
+    exits: ['notFound', 'refused', 'unanchored'],
     load: () => import('./commands/verify.ts'),
   },
   {

@@ -17,6 +17,11 @@ export const EXIT_CODES = {
   unavailable: { code: 6, name: 'unavailable', meaning: 'a service does not answer, or does not answer you' },
   conflict: { code: 7, name: 'conflict', meaning: 'the name is taken, or the state it is in forbids it' },
   timeout: { code: 8, name: 'timeout', meaning: 'the time that it may take is over' },
+  unanchored: {
+    code: 9,
+    name: 'unanchored',
+    meaning: 'a proof holds together, but for its broker there is only its own word',
+  },
   interrupted: { code: 130, name: 'interrupted', meaning: 'you pressed ctrl-C' },
 } as const satisfies Record<string, ExitCode>;
 

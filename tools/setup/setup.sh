@@ -61,23 +61,15 @@ main() {
 # ── Debian packages ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 install_packages() {
-  missing=''
-  if ! command -v npm >/dev/null 2>&1 && { [ ! -x "$node" ] || ! npm_packages_are_there; }; then
-    missing="npm"
-    reasons="    npm                     brings Node $node_version and the npm packages
+  missing='' reasons=''
+  while read -r part name witness reason; do
+    case $part in '' | '#'*) continue ;; esac
+    [ "$part" = tools ] || [ "$want" = host ] || continue
+    if is_there "$witness"; then continue; fi
+    missing="$missing $name"
+    reasons="$reasons$(printf '    %-23s %s' "$name" "$reason")
 "
-  else
-    reasons=''
-  fi
-  if [ "$want" = host ]; then
-    while read -r name witness reason; do
-      case $name in '' | '#'*) continue ;; esac
-      [ -e "$witness" ] && continue
-      missing="$missing $name"
-      reasons="$reasons$(printf '    %-23s %s' "$name" "$reason")
-"
-    done <"$packages"
-  fi
+  done <"$packages"
   [ -n "$missing" ] || return 0
 
   begin
@@ -96,10 +88,19 @@ install_packages() {
       "see which one it is with: apt-get install --no-install-recommends $(echo $missing)"
 }
 
+is_there() {
+  case $1 in
+    /*) [ -e "$1" ] ;;
+    # npm is only the way to get Node and the packages: not needed once they are here.
+    npm) command -v npm >/dev/null 2>&1 || { node_is_there && npm_packages_are_there; } ;;
+    *) command -v "$1" >/dev/null 2>&1 ;;
+  esac
+}
+
 # ── Node and npm ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 install_node() {
-  [ "$(cat "$own/node/version" 2>/dev/null)" = "$node_version" ] && [ -x "$node" ] && return 0
+  if node_is_there; then return 0; fi
   begin
   need_space "$root" "$checkout_need_mib"
   rm -rf "$own/node.new"
@@ -107,12 +108,18 @@ install_node() {
   step "fetching Node $node_version through npm" fetch_node ||
     fail_step "Node $node_version could not be fetched" "see that npm reaches its registry: npm view $node_package version"
   step 'checking and unpacking it' unpack_node || {
+    status=$?
     rm -rf "$own/node.new"
-    fail_step "the Node that npm brought is not the one that is pinned" \
+    [ "$status" = 3 ] && fail_step "the Node that npm brought is not the one that is pinned" \
       'someone between you and the registry changed it: try another network, and tell us'
+    fail_step "Node $node_version does not run here" 'see its message above'
   }
   rm -rf "$own/node"
   mv "$own/node.new" "$own/node"
+}
+
+node_is_there() {
+  [ -x "$node" ] && [ "$(cat "$own/node/version" 2>/dev/null)" = "$node_version" ]
 }
 
 fetch_node() {
@@ -125,7 +132,7 @@ unpack_node() {
   seen=$(sha512sum "$archive" | cut -d' ' -f1)
   echo "sha512 wanted $wanted"
   echo "sha512 seen   $seen"
-  [ "$wanted" = "$seen" ] || return 1
+  [ "$wanted" = "$seen" ] || return 3
   tar -xzf "$archive" -C "$own/node.new" --no-same-owner --strip-components=1 package/bin/node package/LICENSE || return 1
   chmod 755 "$own/node.new/bin/node"
   "$own/node.new/bin/node" --version || return 1
@@ -152,7 +159,6 @@ npm_ci() {
   # Our lockfile names no binaries of optional packages for platforms that Ringwall does not run on, and npm 11 refuses
   # it for that, where npm 9 does not. The other way in takes the same versions and checks the same digests.
   tail -c "+$((log_start + 1))" "$log" | grep -q 'Missing: .* from lock file' || return 1
-  rm -rf node_modules
   npm install --no-save --no-progress
 }
 
@@ -263,7 +269,7 @@ step() {
       show_frame
       sleep 0.1
     else
-      [ $((now - told)) -lt 2 ] || { told=$now; note "$ellipsis $((now - began)) s  $(last_line 70)"; }
+      [ $((now - told)) -lt 2 ] || { told=$now; note "$ellipsis $((now - began)) s$(last_line 70 | sed 's/^/  /')"; }
       sleep 0.2
     fi
   done

@@ -73,10 +73,10 @@ function ownFindings(invocation: Invocation): Finding[] {
   return [...packages, ...users];
 }
 
-/** Lines of tools/setup/packages.txt: package, witness, reason. */
+/** Lines of tools/setup/packages.txt: part, package, witness, reason. A witness that is a command is not looked for. */
 export function parsePackages(text: string): { name: string; witness: string; reason: string }[] {
   return text.split('\n').flatMap((line) => {
-    const match = /^([^#\s]\S*)\s+(\/\S+)\s+(.+)$/.exec(line);
+    const match = /^(?:tools|host)\s+(\S+)\s+(\/\S+)\s+(.+)$/.exec(line);
     return match === null ? [] : [{ name: match[1] ?? '', witness: match[2] ?? '', reason: match[3] ?? '' }];
   });
 }

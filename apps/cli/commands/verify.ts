@@ -1,7 +1,146 @@
 // `ringwall verify`: checks a proof bundle offline, with the same judgement as the broker's, and explains it.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { RingwallError } from '@ringwall/api/errors';
-import type { Invocation } from '../invocation.ts';
+import {
+  EvidenceError,
+  explainProof,
+  MAX_PROOF_BYTES,
+  parseProof,
+  verifyProof,
+  type ProofReport,
+} from '@ringwall/evidence';
+import { EXIT_CODES, type ExitName } from '../exit-codes.ts';
+import { argumentOf, printJson, type Invocation } from '../invocation.ts';
+import { BROKER_KEY, readKnownBrokers } from '../known-brokers.ts';
+import { plainText, type Style } from '../terminal.ts';
 
-export function run(_invocation: Invocation): Promise<number> {
-  throw new RingwallError('internal', 'verify is being written');
+/** A CA certificate is below 4 KiB; a file may hold a few. */
+const CERTIFICATES_LIMIT_BYTES = 64 * 1024;
+
+const EXIT_OF_OUTCOME: Readonly<Record<ProofReport['outcome'], ExitName>> = {
+  proven: 'ok',
+  unanchored: 'unanchored',
+  refused: 'refused',
+  invalid: 'refused',
+};
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { values, out, json, now } = invocation;
+  const file = argumentOf(invocation, 0);
+  const proof = readProof(file);
+  const anchor = brokerAnchor(invocation, Buffer.from(proof.broker.publicKey).toString('hex'));
+  const ca = values.get('ca');
+  const report = await verifyProof(proof, {
+    ...(anchor === undefined ? {} : { brokerKey: Buffer.from(anchor.key, 'hex') }),
+    ...(ca === undefined ? {} : { trustedRoots: readCertificates(ca) }),
+    now: new Date(now()),
+  });
+  if (json) {
+    printJson(invocation, JSON.parse(JSON.stringify(report, hexBytes)));
+  } else {
+    for (const line of renderProofReport(invocation, report)) out.line(line);
+    out.line();
+    for (const line of advice(invocation, report, file, anchor?.from)) out.line(line);
+  }
+  return EXIT_CODES[EXIT_OF_OUTCOME[report.outcome]].code;
+}
+
+interface Anchor {
+  readonly key: string;
+  readonly from: string;
+}
+
+/** The key that the user names; else the bundle's own, where this host knows it. */
+function brokerAnchor({ values, paths, environment }: Invocation, claimed: string): Anchor | undefined {
+  const named = values.get('broker-key');
+  if (named !== undefined) {
+    const key = BROKER_KEY.test(named) ? named : readBounded(named, 4096).toString('latin1').trim().split(/\s/)[0];
+    if (key === undefined || !BROKER_KEY.test(key)) {
+      throw new RingwallError(
+        'bad-request',
+        '--broker-key is no key: 128 hexadecimal digits, or a file that begins so',
+        {
+          hint: '`ringwall prove` prints the key of its host; take it from somebody whom you trust',
+        },
+      );
+    }
+    return { key, from: '--broker-key' };
+  }
+  const known = readKnownBrokers(paths, environment).find(({ key }) => key === claimed);
+  return known === undefined ? undefined : { key: known.key, from: known.file };
+}
+
+function readProof(file: string): ReturnType<typeof parseProof> {
+  const bytes = readBounded(file, MAX_PROOF_BYTES);
+  try {
+    return parseProof(bytes);
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    throw new RingwallError('proof-invalid', `${file} is no proof: ${error.message}`, {
+      hint: 'a proof is what `ringwall prove` writes, unchanged',
+      cause: error,
+    });
+  }
+}
+
+/** PEM (RFC 7468), any number of them, or one DER. */
+export function readCertificates(file: string): Uint8Array[] {
+  const bytes = readBounded(file, CERTIFICATES_LIMIT_BYTES);
+  if (bytes[0] === 0x30) return [bytes];
+  const blocks = bytes
+    .toString('latin1')
+    .matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g);
+  const certificates = Array.from(blocks, ([, base64 = '']) => Buffer.from(base64, 'base64'));
+  if (certificates.length > 0) return certificates;
+  throw new RingwallError('bad-request', `${file} holds no certificate, neither PEM nor DER`);
+}
+
+/** Reads no more than the limit, whatever the file says that it is. */
+function readBounded(file: string, limitBytes: number): Buffer {
+  const fd = openSync(file, 'r');
+  try {
+    if (!fstatSync(fd).isFile()) throw new RingwallError('not-found', `${file} is no file`);
+    const buffer = Buffer.alloc(limitBytes + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(fd, buffer, length, buffer.length - length, null);
+    }
+    if (length > limitBytes) {
+      throw new RingwallError('proof-invalid', `${file} has more than ${String(limitBytes)} bytes`);
+    }
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const OUTCOME_STYLES: Readonly<Record<ProofReport['outcome'], Style>> = {
+  proven: 'green',
+  unanchored: 'yellow',
+  refused: 'red',
+  invalid: 'red',
+};
+
+function renderProofReport({ out }: Invocation, report: ProofReport): string[] {
+  return explainProof(report).map((line, index) => {
+    const text = plainText(line);
+    if (index === 0) {
+      const colon = text.indexOf(':');
+      return `${out.paint(OUTCOME_STYLES[report.outcome], text.slice(0, colon))}${text.slice(colon)}`;
+    }
+    return text.startsWith(' ') ? text : out.paint('bold', text);
+  });
+}
+
+function advice({ self }: Invocation, { outcome }: ProofReport, file: string, from: string | undefined): string[] {
+  if (outcome === 'proven') return [`The broker's key is trusted by ${from ?? '--broker-key'}.`];
+  if (outcome !== 'unanchored') return ['Give this machine no secret.'];
+  return [
+    'Anyone can make a proof that agrees with itself. Name the key of the broker that you trust, from a source other',
+    `than this file: ${self} verify ${file} --broker-key KEY`,
+  ];
+}
+
+function hexBytes(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
 }
