@@ -8,6 +8,7 @@ import {
   defaultPolicy,
   encodeProof,
   judgeVtpm,
+  parseProof,
   parseReference,
   signProof,
   type Challenge,
@@ -20,9 +21,9 @@ import { parseAttest } from '@ringwall/tpm';
 import { unwrapKey, type Secret } from '../keys/index.ts';
 import type { AuditLog } from './audit-log.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
-import { releaseKey, type KeyRelease } from './release.ts';
+import { releaseKey } from './release.ts';
 import type { SigningKey } from './signing-key.ts';
-import type { BootRecord, BrokerStore, MachineRecord, ProofKind, TpmClock } from './store.ts';
+import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease, TpmClock } from './store.ts';
 import { refuseClock } from './tpm-clock.ts';
 
 /** How long a relay may leave our answer unread; its pipe holds far more than all we ever send. */
@@ -37,14 +38,6 @@ export interface AttestDependencies {
   readonly now: () => Date;
   /** Milliseconds that never go back, for time-outs. */
   readonly monotonicMs: () => number;
-}
-
-/** A release that was sent and not answered. */
-interface Pending {
-  readonly release: KeyRelease;
-  readonly proof: UnsignedProof;
-  readonly clock: TpmClock;
-  readonly mode: MachineRecord['disk'];
 }
 
 export function diskKeyIdentity(machine: MachineId, version: number): { kind: string; id: string; version: number } {
@@ -75,7 +68,6 @@ class Attestation {
   readonly #boot: BootId;
   readonly #use: AttestDependencies;
   readonly #session: GuestSession;
-  #pending: Pending | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: Duplex, ids: { readonly machine: MachineId; readonly boot: BootId }, use: AttestDependencies) {
@@ -137,7 +129,6 @@ class Attestation {
   }
 
   async #judge(challenge: Challenge, evidence: VtpmEvidence): Promise<void> {
-    this.#pending = undefined;
     const machine = this.#use.store.readMachine(this.#machine);
     const record = this.#use.store.readBoot(this.#machine, this.#boot);
     if (machine === undefined || record === undefined || machine.currentBoot !== this.#boot) {
@@ -200,43 +191,52 @@ class Attestation {
       proven,
       at: proof.at,
       proof: { kind: 'unconfirmed', text: await this.#encode(proof) },
+      release: { activation: release.activation, mode: machine.disk, clock },
     });
     if (!recorded) {
       await this.#refuse(['the machine was removed']);
       return;
     }
     this.#audit('release', 'ok');
-    this.#pending = { release, proof, clock, mode: machine.disk };
     this.#session.released();
     await this.#send(`${release.line}name ${machine.name}\n${sentenceLines('proven', proven)}end\n`);
   }
 
+  /** What it is judged by lies in the store: the broker that released the key may have been another run of this one. */
   async #unlocked(how: 'opened' | 'formatted', activation: Uint8Array): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = undefined;
     const record = this.#use.store.readBoot(this.#machine, this.#boot);
-    if (pending === undefined || record === undefined) {
-      await this.#refuse(['the machine was removed']);
+    if (record?.release === undefined) {
+      await this.#refuse(['no key was released to this boot']);
       return;
     }
+    const { release } = record;
     const at = this.#use.now();
-    const lie = unlockedLie(how, activation, pending);
+    const lie = unlockedLie(how, activation, release);
     if (lie !== undefined) {
       this.#record(record, { state: 'failed', reasons: [lie], at });
       await this.#refuse([lie]);
       return;
     }
-    const { proof, clock } = pending;
+    // Said twice where the first `done` was lost.
+    if (record.state !== 'unlocked') await this.#recordUnlocked(record, release, at);
+    this.#audit('unlocked', 'ok', [how]);
+    await this.#send('done\n');
+  }
+
+  async #recordUnlocked(record: BootRecord, { clock }: SentRelease, at: Date): Promise<void> {
+    const sent = this.#use.store.readProof(this.#machine, 'unconfirmed');
+    if (sent === undefined) throw new RingwallError('internal', 'a release without a proof');
+    const text = await this.#encode({ ...parseProof(sent), activation: 'confirmed' });
+    const { proven } = record;
+    const proof = { kind: 'confirmed', text } as const;
     this.#use.store.recordOutcome(this.#machine, this.#boot, {
       state: 'unlocked',
       reasons: [],
-      proven: proof.verdict.proven,
+      proven,
       at,
-      proof: { kind: 'confirmed', text: await this.#encode({ ...proof, activation: 'confirmed' }) },
+      proof,
       clock,
     });
-    this.#audit('unlocked', 'ok', [how]);
-    await this.#send('done\n');
   }
 
   async #failed(sentence: string): Promise<void> {
@@ -330,11 +330,11 @@ class Attestation {
 }
 
 /** What the guest's report cannot be, if it is true. */
-function unlockedLie(how: 'opened' | 'formatted', activation: Uint8Array, pending: Pending): string | undefined {
-  if (!equalBytes(activation, pending.release.activation)) {
+function unlockedLie(how: 'opened' | 'formatted', activation: Uint8Array, release: SentRelease): string | undefined {
+  if (!equalBytes(activation, release.activation)) {
     return 'the guest could not show that its TPM opened the credential: its attestation key is not in the TPM of the EK';
   }
-  if (how === 'formatted' && pending.mode === 'open') {
+  if (how === 'formatted' && release.mode === 'open') {
     return 'the guest says that it formatted a disk that it was told to open';
   }
   return undefined;

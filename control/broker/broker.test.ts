@@ -216,6 +216,35 @@ describe('an attestation', () => {
     expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
   });
 
+  test('understands the report of a release that an earlier run of the broker made, twice if need be', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    await guest.open(await guest.send(await guest.evidence(await guest.hello())), await broker.brokerKey());
+    await broker.restart();
+    for (const _ of [1, 2]) {
+      const later = await broker.connect(machine, boot);
+      later.resume(guest);
+      expect((await later.reportUnlocked('formatted', boot)).lines).toEqual(['done']);
+      expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
+    }
+    const proof = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
+    expect(proof).toMatchObject({ activation: 'confirmed', challenge: { boot } });
+  });
+
+  test('skips what was meant for a session that was cut off, and begins with hello', async () => {
+    const machine = await broker.addMachine();
+    const { guest } = await broker.boot(machine);
+    guest.lines.send('0a1b2c\nevent-log 00ff\nog 12\nend\nevent-log 00hello 1\n');
+    expect((await guest.unlock(await broker.brokerKey())).mode).toBe('format');
+  });
+
+  test('takes no report of an unlocking where no key was released', async () => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    expect((await guest.reportUnlocked('opened', boot)).reasons).toEqual(['no key was released to this boot']);
+    expect((await broker.verdict(machine, boot)).state).toBe('pending');
+  });
+
   test('writes down what the guest says of its failure, and not over a refusal or an unlocking', async () => {
     const machine = await broker.addMachine();
     const { boot, guest } = await broker.boot(machine);
@@ -250,7 +279,7 @@ describe('a session', () => {
     ['bytes that are no text', Uint8Array.of(0xff, 0xfe, 0x00, 0x0a)],
     ['an escape sequence', utf8('\u001b[2J\n')],
     ['a line that is too long', utf8('a'.repeat(5000))],
-    ['evidence before hello', utf8('evidence\n')],
+    ['a sentence before hello', utf8('let me in, please\n')],
     ['another version', utf8('hello 2\n')],
     ['an endless stream', new Uint8Array(300 * 1024).fill(0x61)],
   ];
@@ -283,7 +312,7 @@ describe('a session', () => {
     const first = await broker.boot(machine);
     await broker.boot(machine);
     expect(await codeOf(broker.connect(machine, first.boot))).toBe('conflict');
-    expect(await codeOf(broker.connect(machine, newBootId()))).toBe('conflict');
+    expect(await codeOf(broker.connect(machine, newBootId()))).toBe('not-found');
     expect(await codeOf(broker.connect({ ...machine, id: newMachineId() }, first.boot))).toBe('not-found');
   });
 

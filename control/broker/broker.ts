@@ -158,9 +158,10 @@ export class Broker implements Disposable {
 
   #openSession(id: MachineId, boot: BootId, call: CallContext): BrokerResponse<'open-session'> {
     const machine = this.#machine(id);
+    if (this.#store.readBoot(id, boot) === undefined) throw unknownBoot(id, boot);
     if (machine.currentBoot !== boot) {
-      throw new RingwallError('conflict', `${id} is not expected to be in this boot`, {
-        hint: 'tell the broker of the boot first (expect-boot); an earlier boot cannot attest any more',
+      throw new RingwallError('conflict', `${id} has been started again since: an earlier boot attests no more`, {
+        hint: 'stop the machine that still runs in the earlier boot',
       });
     }
     call.upgrade(async (stream) => {
@@ -187,7 +188,7 @@ export class Broker implements Disposable {
   #readVerdict(id: MachineId, boot: BootId): BrokerResponse<'read-verdict'> {
     this.#machine(id);
     const record = this.#store.readBoot(id, boot);
-    if (record === undefined) throw new RingwallError('not-found', `the broker knows no boot ${boot} of ${id}`);
+    if (record === undefined) throw unknownBoot(id, boot);
     const { state, reasons, proven, at } = record;
     return { state, reasons: [...reasons], proven: [...proven], ...(at === undefined ? {} : { at }) };
   }
@@ -216,6 +217,12 @@ export class Broker implements Disposable {
     if (machine === undefined) throw new RingwallError('not-found', `the broker knows no machine ${id}`);
     return machine;
   }
+}
+
+function unknownBoot(id: MachineId, boot: BootId): RingwallError {
+  return new RingwallError('not-found', `the broker knows no boot ${boot} of ${id}`, {
+    hint: 'it must be told what the boot has to measure first',
+  });
 }
 
 function checkedReference(value: unknown): unknown {

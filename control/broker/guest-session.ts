@@ -66,6 +66,12 @@ export interface SessionOptions {
   readonly makeNonce?: () => Uint8Array;
 }
 
+/**
+ * What may come before the first hello: the rest of lines that were meant for a session which was cut off, the last of
+ * them perhaps torn and run into a hello. The guest notices that nobody answers, and says hello again.
+ */
+const LEFTOVER = /^[0-9a-z-]*(?: [0-9a-f]*){0,2}(?:hello 1)?$/;
+
 /** In this order, each once; event-log follows and repeats. */
 const FIELDS = ['ek-certificate', 'ak-public', 'boot-public', 'certify', 'quote'] as const;
 type Field = (typeof FIELDS)[number];
@@ -186,6 +192,10 @@ export class GuestSession {
       case 'released':
         return this.#takeUnlocked(line);
       case 'waiting':
+        // Also the word of what came of a release by a broker that was restarted since.
+        if (line.startsWith('unlocked ')) return this.#takeUnlocked(line);
+        if (LEFTOVER.test(line)) return undefined;
+        throw this.#unexpected('hello');
       case 'judging':
       case 'over':
       default:

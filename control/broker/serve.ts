@@ -5,14 +5,11 @@ import {
   brokerResponseSchemas,
   type BrokerRequest,
 } from '@ringwall/api/broker';
-import { LineClient, serveLines } from '../rpc/index.ts';
+import { serveLines } from '../rpc/index.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 
 /** Owner and group may connect: the group is ringwalld's, and its directory (0750) keeps all others out before. */
 const SOCKET_MODE = 0o660;
-
-/** The client of the broker: `call`, and `openStream` for a guest's attestation. */
-export type BrokerClient = LineClient<BrokerRequest, typeof brokerResponseSchemas>;
 
 export interface RunningBroker {
   readonly socketPath: string;
@@ -53,15 +50,4 @@ export async function serveBroker(
     broker[Symbol.dispose]();
     throw error;
   }
-}
-
-export function connectBroker(socketPath: string): BrokerClient {
-  return new LineClient<BrokerRequest, typeof brokerResponseSchemas>({
-    path: socketPath,
-    responseSchemas: brokerResponseSchemas,
-    lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
-    peer: 'the broker',
-    unavailable: 'broker-unavailable',
-    hint: 'start it with ringwall up; machines that run go on meanwhile',
-  });
 }

@@ -4,6 +4,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import { fromHex, toHex } from '@ringwall/bytes';
 
 /** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
 const BOOTS_KEPT = 8;
@@ -35,6 +36,7 @@ const MIGRATIONS: readonly string[] = [
      reasons TEXT NOT NULL,
      proven TEXT NOT NULL,
      at TEXT,
+     release TEXT,
      UNIQUE (machine, boot)
    ) STRICT;
    CREATE TABLE proof (
@@ -70,6 +72,14 @@ export interface TpmClock {
   readonly clock: bigint;
 }
 
+/** A release that was sent, as far as the guest's report of it is judged by it. No part of a key is in it. */
+export interface SentRelease {
+  /** What the guest must answer to show that its TPM opened the credential. */
+  readonly activation: Uint8Array;
+  readonly mode: DiskState;
+  readonly clock: TpmClock;
+}
+
 export type BootState = 'pending' | 'accepted' | 'unlocked' | 'refused' | 'failed';
 
 export interface BootRecord {
@@ -80,6 +90,8 @@ export interface BootRecord {
   readonly reasons: readonly string[];
   readonly proven: readonly string[];
   readonly at: string | undefined;
+  /** Kept in the store, so that a broker that was restarted still understands the guest's report. */
+  readonly release: SentRelease | undefined;
 }
 
 /** `confirmed`: the guest showed that it opened the release. `unconfirmed`: it was sent one. */
@@ -91,6 +103,8 @@ export interface Outcome {
   readonly proven: readonly string[];
   readonly at: Date;
   readonly proof?: { readonly kind: ProofKind; readonly text: string };
+  /** Recorded with `accepted`: before the release leaves. */
+  readonly release?: SentRelease;
   /** Recorded with `unlocked`, in the same commit. */
   readonly clock?: TpmClock;
 }
@@ -191,11 +205,16 @@ export class BrokerStore implements Disposable {
   /** Verdict, proof, disk state and clock in one commit. False where the machine was forgotten meanwhile. */
   recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
     return this.#transact(() => {
-      const { state, reasons, proven, at, proof, clock } = outcome;
+      const { state, reasons, proven, at, proof, release, clock } = outcome;
       const { changes } = this.#db
         .prepare('UPDATE boot SET state = ?, reasons = ?, proven = ?, at = ? WHERE machine = ? AND boot = ?')
         .run(state, JSON.stringify(reasons), JSON.stringify(proven), at.toISOString(), machine, boot);
       if (Number(changes) === 0) return false;
+      if (release !== undefined) {
+        this.#db
+          .prepare('UPDATE boot SET release = ? WHERE machine = ? AND boot = ?')
+          .run(releaseText(release), machine, boot);
+      }
       if (proof !== undefined) this.#writeProof(machine, boot, proof.kind, proof.text);
       if (state === 'unlocked') this.#db.prepare(`UPDATE machine SET disk = 'open' WHERE id = ?`).run(machine);
       if (clock !== undefined) {
@@ -272,6 +291,7 @@ function asMachine(id: MachineId, row: Row): MachineRecord {
 
 function asBoot(row: Row): BootRecord {
   const at = row['at'];
+  const release = row['release'];
   return {
     boot: textOf(row, 'boot'),
     reference: textOf(row, 'reference'),
@@ -279,6 +299,7 @@ function asBoot(row: Row): BootRecord {
     reasons: texts(row, 'reasons'),
     proven: texts(row, 'proven'),
     at: typeof at === 'string' ? at : undefined,
+    release: typeof release === 'string' ? asRelease(release) : undefined,
   };
 }
 
@@ -293,12 +314,27 @@ function clockText({ boot, resetCount, restartCount, clock }: TpmClock): string 
 }
 
 function asClock(json: string): TpmClock {
-  const value: unknown = JSON.parse(json);
-  if (typeof value !== 'object' || value === null) throw damaged('machine.clock');
-  const { boot, resetCount, restartCount, clock }: { [field: string]: unknown } = { ...value };
+  const { boot, resetCount, restartCount, clock } = asObject(json, 'machine.clock');
   if (typeof boot !== 'string' || typeof clock !== 'string') throw damaged('machine.clock');
   if (typeof resetCount !== 'number' || typeof restartCount !== 'number') throw damaged('machine.clock');
   return { boot, resetCount, restartCount, clock: BigInt(clock) };
+}
+
+function releaseText({ activation, mode, clock }: SentRelease): string {
+  return JSON.stringify({ activation: toHex(activation), mode, clock: clockText(clock) });
+}
+
+function asRelease(json: string): SentRelease {
+  const { activation, mode, clock } = asObject(json, 'boot.release');
+  if (typeof activation !== 'string' || typeof clock !== 'string') throw damaged('boot.release');
+  if (mode !== 'format' && mode !== 'open') throw damaged('boot.release');
+  return { activation: fromHex(activation), mode, clock: asClock(clock) };
+}
+
+function asObject(json: string, column: string): Readonly<Record<string, unknown>> {
+  const value: unknown = JSON.parse(json);
+  if (typeof value !== 'object' || value === null) throw damaged(column);
+  return { ...value };
 }
 
 function textOf(row: Row, column: string): string {

@@ -91,6 +91,14 @@ export class Guest {
     this.#keys = await this.#tpm.boot(events);
   }
 
+  /** The same guest on another connection. */
+  resume(earlier: Guest): void {
+    this.#keys = earlier.#keys;
+    this.#eventLog = earlier.#eventLog;
+    this.#qualifying = earlier.#qualifying;
+    this.#first = earlier.#first;
+  }
+
   async hello(): Promise<Challenged> {
     this.lines.send('hello 1\n');
     const { lines } = await this.lines.answer();
