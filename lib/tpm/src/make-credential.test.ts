@@ -1,7 +1,7 @@
 import { concatBytes, Cursor, equalBytes, fromHex, toHex, unshared, utf8 } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
 import { eccPublicOf, generateP256, readSwtpmEvidence } from '../testing/evidence.ts';
-import { TPM_ALG, TPM_ECC } from './constants.ts';
+import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from './constants.ts';
 import { CREDENTIAL_BYTES } from './credential-sizes.ts';
 import { hmac } from './hash.ts';
 import { kdfa, kdfe } from './key-derivation.ts';
@@ -100,6 +100,14 @@ describe('makeCredential()', () => {
     ['a key that decrypts for anyone', evidence.bootPublic],
   ])('refuses %s in place of the EK', async (_, bytes) => {
     const input = { ekPublic: parsePublic(bytes), akName: await nameOf(evidence.akPublic), secret };
+    await expect(makeCredential(input)).rejects.toThrow('endorsement key is no storage key');
+  });
+
+  test('refuses a key that would decrypt anything for anyone, even with AES-CFB', async () => {
+    const pair = await generateP256('ECDH');
+    const attributes = EK_ATTRIBUTES & ~TPMA_OBJECT.restricted;
+    const ekPublic = await eccPublicOf(pair.publicKey, { attributes, scheme: TPM_ALG.NULL, aes: true });
+    const input = { ekPublic, akName: await nameOf(evidence.akPublic), secret };
     await expect(makeCredential(input)).rejects.toThrow('endorsement key is no storage key');
   });
 

@@ -4,20 +4,14 @@ import { eccPublicOf, generateP256, readSwtpmEvidence } from '../testing/evidenc
 import { attempt, flipBit } from '../testing/attempt.ts';
 import { TPM_ALG } from './constants.ts';
 import { AK_ATTRIBUTES } from './key-templates.ts';
-import { parsePublic } from './public-area.ts';
-import { parseSignature, verifySignature, type TPMS_SIGNATURE_ECDSA } from './signature.ts';
+import { parsePublic, type TPMT_PUBLIC } from './public-area.ts';
+import { parseSignature, verifySignature, type TPMS_SIGNATURE_ECDSA, type TPMT_SIGNATURE } from './signature.ts';
 
 const evidence = readSwtpmEvidence();
 const ak = parsePublic(evidence.akPublic);
 const MESSAGE = utf8('message');
 
-/** An RSA 2048 key without a scheme of its own. */
-const RSA_KEY = parsePublic(
-  new Writer()
-    .bytes(fromHex('0001000b00000442000000100010080000000000'))
-    .sized16be((modulus) => modulus.bytes(new Uint8Array(256).fill(0xff)))
-    .finish(),
-);
+const RSA_KEY = rsaKey(new Uint8Array(256).fill(0xff));
 
 describe('parseSignature()', () => {
   test('refuses every truncation, and a byte more', () => {
@@ -94,6 +88,35 @@ describe('verifySignature()', () => {
     throw new Error('no signature began with a zero');
   });
 
+  test('a hash other than the key’s is refused, even where the signature is right', async () => {
+    const pair = await generateP256('ECDSA');
+    const key = await eccPublicOf(pair.publicKey, { attributes: AK_ATTRIBUTES, scheme: TPM_ALG.ECDSA });
+    const sign = async (name: string, hash: number): Promise<TPMS_SIGNATURE_ECDSA> => {
+      const raw = new Uint8Array(await crypto.subtle.sign({ name: 'ECDSA', hash: name }, pair.privateKey, MESSAGE));
+      return { sigAlg: TPM_ALG.ECDSA, hash, signatureR: raw.slice(0, 32), signatureS: raw.slice(32) };
+    };
+    expect(await verifySignature(key, await sign('SHA-256', TPM_ALG.SHA256), MESSAGE)).toBe(true);
+    expect(await verifySignature(key, await sign('SHA-384', TPM_ALG.SHA384), MESSAGE)).toBe(false);
+    const free = await eccPublicOf(pair.publicKey, { attributes: AK_ATTRIBUTES, scheme: TPM_ALG.NULL });
+    expect(await verifySignature(free, await sign('SHA-384', TPM_ALG.SHA384), MESSAGE)).toBe(true);
+  });
+
+  test('an RSA scheme other than the key’s is refused, even where the signature is right', async () => {
+    const algorithm = { modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1), hash: 'SHA-256' };
+    const pair = await crypto.subtle.generateKey({ name: 'RSA-PSS', ...algorithm }, true, ['sign', 'verify']);
+    const { n = '' } = await crypto.subtle.exportKey('jwk', pair.publicKey);
+    const modulus = Uint8Array.from(atob(n.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+    const sig = async (saltLength: number): Promise<TPMT_SIGNATURE> => {
+      const raw = await crypto.subtle.sign({ name: 'RSA-PSS', saltLength }, pair.privateKey, MESSAGE);
+      return { sigAlg: TPM_ALG.RSAPSS, hash: TPM_ALG.SHA256, sig: new Uint8Array(raw) };
+    };
+    // The salts of newer and of older TPMs, and one of neither.
+    expect(await verifySignature(rsaKey(modulus), await sig(32), MESSAGE)).toBe(true);
+    expect(await verifySignature(rsaKey(modulus), await sig(222), MESSAGE)).toBe(true);
+    expect(await verifySignature(rsaKey(modulus), await sig(0), MESSAGE)).toBe(false);
+    expect(await verifySignature(rsaKey(modulus, TPM_ALG.RSASSA), await sig(32), MESSAGE)).toBe(false);
+  });
+
   test('a signature of RSA does not fit an ECC key, nor the other way round', async () => {
     const rsa = { sigAlg: TPM_ALG.RSASSA, hash: TPM_ALG.SHA256, sig: new Uint8Array(256) } as const;
     expect(await verifySignature(parsePublic(evidence.bootPublic), rsa, MESSAGE)).toBe(false);
@@ -112,6 +135,13 @@ describe('verifySignature()', () => {
     await expect(attempted).rejects.toThrow('public key is refused');
   });
 });
+
+function rsaKey(modulus: Uint8Array, scheme: number = TPM_ALG.NULL): TPMT_PUBLIC {
+  const writer = new Writer().bytes(fromHex('0001000b0000044200000010')).u16be(scheme);
+  if (scheme !== TPM_ALG.NULL) writer.u16be(TPM_ALG.SHA256);
+  const parameters = writer.u16be(2048).u32be(0);
+  return parsePublic(parameters.sized16be((unique) => unique.bytes(modulus)).finish());
+}
 
 function ecdsa(bytes: Uint8Array): TPMS_SIGNATURE_ECDSA {
   const signature = parseSignature(bytes);
