@@ -50,7 +50,7 @@ export function qualifyingText(challenge: Challenge, bootKeyName: Uint8Array): s
 }
 
 /** The `extraData` that quote and certify must carry: nonce, machine, boot and boot key, in one digest. */
-export function qualifyingData(challenge: Challenge, bootKeyName: Uint8Array): Promise<Uint8Array> {
+export async function qualifyingData(challenge: Challenge, bootKeyName: Uint8Array): Promise<Uint8Array> {
   return sha256Text(qualifyingText(challenge, bootKeyName));
 }
 

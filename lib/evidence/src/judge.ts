@@ -128,10 +128,10 @@ function read<T>(findings: Findings, id: CheckId, parse: () => T): T | undefined
 }
 
 /** A copy, so that nobody changes what was judged; a field that is missing or too large becomes empty. */
-function takeEvidence(findings: Findings, given: VtpmEvidence): VtpmEvidence {
+function takeEvidence(findings: Findings, given: Partial<VtpmEvidence> | undefined): VtpmEvidence {
   const wrong: string[] = [];
   const field = (name: (typeof EVIDENCE_FIELDS)[number]): Uint8Array => {
-    const bytes: unknown = given[name];
+    const bytes: unknown = given?.[name];
     if (!(bytes instanceof Uint8Array) || bytes.length === 0) wrong.push(`${name} is missing`);
     else if (bytes.length > EVIDENCE_LIMITS_BYTES[name]) {
       wrong.push(`${name} has ${bytes.length} bytes, at most ${EVIDENCE_LIMITS_BYTES[name]}`);
@@ -149,7 +149,7 @@ function takeEvidence(findings: Findings, given: VtpmEvidence): VtpmEvidence {
     quoteSignature: field('quoteSignature'),
     eventLog: field('eventLog'),
   };
-  if (given.kind !== 'vtpm') wrong.push('its kind is not vtpm');
+  if (given?.kind !== 'vtpm') wrong.push('its kind is not vtpm');
   const bytes = EVIDENCE_FIELDS.reduce((total, name) => total + evidence[name].length, 0);
   findings.record(
     'evidence-size',

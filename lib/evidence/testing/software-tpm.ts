@@ -81,7 +81,7 @@ export async function attest(
   });
   const bootPublic = await publicArea(tpm.bootKey.publicKey, {
     attributes: lies.bootAttributes ?? BOOT_KEY_ATTRIBUTES,
-    policy: lies.bootPolicy ?? (await policyPcrDigest(DEMANDED, pcrDigest)),
+    policy: lies.bootPolicy ?? (await policyPcrDigest(pcrs, pcrDigest)),
     scheme: lies.bootScheme === undefined ? [TPM_ALG.NULL, 0] : [lies.bootScheme, TPM_ALG.SHA256],
     ...(lies.nameAlg === undefined ? {} : { nameAlg: lies.nameAlg }),
   });
