@@ -8,8 +8,7 @@ import {
 import { serveLines } from '../rpc/index.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 
-/** Owner and group may connect: the group is ringwalld's, and its directory (0750) keeps all others out before. */
-const SOCKET_MODE = 0o660;
+const OWNER_ONLY = 0o600;
 
 export interface RunningBroker {
   readonly socketPath: string;
@@ -23,15 +22,14 @@ export async function serveBroker(
     /** The broker's own directory, not the instance's. */
     readonly stateDirectory: string;
     readonly socketPath: string;
-    readonly gid?: number;
+    readonly socketMode?: number;
   },
 ): Promise<RunningBroker> {
   const broker = await Broker.open(options.stateDirectory, options);
   try {
     const server = await serveLines<BrokerRequest>({
       path: options.socketPath,
-      mode: SOCKET_MODE,
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
+      mode: options.socketMode ?? OWNER_ONLY,
       requestSchema: brokerRequestSchema,
       responseSchemas: brokerResponseSchemas,
       lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
