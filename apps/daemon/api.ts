@@ -8,7 +8,7 @@ import {
   OPENAPI_PATH,
   RingwallError,
 } from '@ringwall/api';
-import type { WardenClient, HostView, Machines, Operations } from '@ringwall/control/machines';
+import type { WardenClient, HostReports, Machines, Operations } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
 import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
@@ -18,7 +18,7 @@ import { readInput, type RouteInput } from './input.ts';
 export interface ApiParts {
   readonly machines: Machines;
   readonly operations: Operations;
-  readonly host: HostView;
+  readonly host: HostReports;
   readonly store: Store;
   readonly warden: Pick<WardenClient, 'call'>;
   readonly version: string;

@@ -2,11 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
-import { connectBroker, connectWarden, HostView, Machines, Worker } from '@ringwall/control/machines';
+import { connectBroker, connectWarden, HostReports, Machines, Worker } from '@ringwall/control/machines';
 import { Store } from '@ringwall/control/store';
+import { readProcessInfo, realHost } from '@ringwall/host/sys';
 import { makeApi } from './api.ts';
 import manifest from './package.json' with { type: 'json' };
-import { readProcess } from './process-info.ts';
 import { listenOn } from './server.ts';
 
 /** Files of the store are the daemon's own; the socket has a mode of its own. */
@@ -38,7 +38,8 @@ async function main(): Promise<void> {
   const warden = connectWarden(join(run, 'warden/warden.sock'));
   const broker = connectBroker(join(run, 'broker/broker.sock'));
   const worker = new Worker({ store, warden, broker, note });
-  const host = new HostView({ warden, broker, readProcess });
+  const proc = realHost(() => Promise.reject(new Error('ringwalld spawns nothing')));
+  const host = new HostReports({ warden, broker, readProcess: (pid) => readProcessInfo(proc, pid) });
   const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   try {
     const machines = new Machines(worker, host, hostBootId);

@@ -11,9 +11,6 @@ const OPERATIONS_KEPT_DAYS = 30;
 const DAY_MS = 86_400_000;
 const HOST_BOOT_FACT = 'host-boot';
 
-/** How often a warden that is not there yet is asked. */
-const RETRY_MS = 500;
-
 interface Unfinished {
   readonly operation: Operation;
   readonly request: unknown;
@@ -82,7 +79,7 @@ async function waitForList(worker: Worker): Promise<WardenResponse<'list-machine
       if (!told)
         worker.note(`waiting to adopt the machines: ${error instanceof Error ? error.message : String(error)}`);
     }
-    await sleep(RETRY_MS, undefined, { signal: worker.closing });
+    await sleep(worker.timing.patienceStepMs, undefined, { signal: worker.closing });
   }
 }
 

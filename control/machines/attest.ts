@@ -37,20 +37,33 @@ export class AttestationRefused extends RingwallError {
 
 type Verdict = BrokerResponse<'read-verdict'>;
 
-/** Answers what was proven, and how long the boot took. */
-export async function watchAttestation(
-  work: Work,
-  attestation: Attestation,
-): Promise<{ proven: string[]; tookMs: number }> {
+export interface Attested {
+  readonly proven: readonly string[];
+  readonly tookMs: number;
+  /** False where the key was released, and nobody heard any more what the guest did with it. */
+  readonly unlocked: boolean;
+}
+
+export async function watchAttestation(work: Work, attestation: Attestation): Promise<Attested> {
   const { machine, live, running } = attestation;
-  const seen: Seen = { spoken: false, relayTrouble: undefined, brokerTrouble: undefined };
+  const seen: Seen = {
+    spoken: false,
+    broken: attestation.resumed,
+    relayTrouble: undefined,
+    brokerTrouble: undefined,
+  };
   const relay = new Relay(
     { openBroker: () => openSession(work, attestation), openPort: () => openPort(work, attestation) },
     {
-      onSpoken: () => (seen.spoken = true),
+      onSpoken: () => {
+        seen.spoken = true;
+        seen.broken = false;
+      },
+      onSessionOver: () => (seen.broken = true),
       onTrouble: (error) => (seen.relayTrouble = error instanceof RingwallError ? error : undefined),
     },
     work.timing.rejoinMs,
+    attestation.resumed,
   );
   try {
     const expectedMs =
@@ -60,10 +73,14 @@ export async function watchAttestation(
     let deadlineMs = performance.now() + Math.max(leftMs, attestation.resumed ? work.timing.resumedAttestMs : 0);
     let accepted = false;
     for (;;) {
+      const { broken } = seen;
       const verdict = await readVerdict(work, attestation, seen);
-      if (verdict?.state === 'unlocked') {
+      const unlocked = verdict?.state === 'unlocked';
+      // A guest that was given its key tells once that it has used it. Where that was lost with its session, as when one
+      // of us was killed, it goes on all the same, and nobody will hear of it: it is not ended for that.
+      if (unlocked || (verdict?.state === 'accepted' && broken)) {
         relay.finish();
-        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs() };
+        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs(), unlocked };
       }
       if (verdict?.state === 'refused') {
         relay.finish();
@@ -102,6 +119,8 @@ export function diedError(machine: Pick<Machine, 'name'>, live: Pick<LiveBoot, '
 
 interface Seen {
   spoken: boolean;
+  /** The session in which the guest spoke last is over. */
+  broken: boolean;
   relayTrouble: RingwallError | undefined;
   brokerTrouble: RingwallError | undefined;
 }
@@ -170,6 +189,13 @@ function silenceError(machine: Machine, accepted: boolean, seen: Seen, limitMs: 
       'broker-unavailable',
       `nobody could judge ${machine.name} in time: ${seen.brokerTrouble.message}`,
       { hint: seen.brokerTrouble.hint ?? hint },
+    );
+  }
+  if (seen.relayTrouble !== undefined) {
+    return new RingwallError(
+      seen.relayTrouble.code,
+      `${machine.name} could not be joined to the broker: ${seen.relayTrouble.message}`,
+      { hint: seen.relayTrouble.hint ?? hint },
     );
   }
   const seconds = String(Math.round(limitMs / 1000));

@@ -46,7 +46,7 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
   };
   await patiently(work, expectBoot);
 
-  const { proven, tookMs } = await watchAttestation(work, {
+  const { proven, tookMs, unlocked } = await watchAttestation(work, {
     machine,
     live,
     running,
@@ -54,6 +54,9 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
     expectBoot,
   });
   await work.store.saveBoot(id, { boot, reference, proven });
+  const said = unlocked
+    ? 'was attested, and its disk unlocked'
+    : 'was attested and given its key; its word that the disk is unlocked was lost when ringwall was restarted';
   await changeMachine(
     work.store,
     id,
@@ -62,11 +65,12 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
         ...statusOf(running),
         phase: 'running',
         trust: 'attested',
+        reasons: unlocked ? [] : [`${machine.name} ${said}`],
         attestedAt: new Date().toISOString(),
-        diskUnlocked: true,
+        diskUnlocked: unlocked,
       },
     }),
-    { kind: 'machine.attested', machine: id, message: `${machine.name} was attested, and its disk unlocked` },
+    { kind: 'machine.attested', machine: id, message: `${machine.name} ${said}` },
   );
   if (resumed === undefined) await work.store.saveBootTime(machine.spec.image, running.accelerator, tookMs);
 }

@@ -1,6 +1,6 @@
 // The public names of control/machines.
 export { type BrokerClient, connectBroker, connectWarden, type WardenClient } from './clients.ts';
-export { HostView, type HostViewParts } from './host-view.ts';
+export { HostReports, type HostReportsParts } from './host-reports.ts';
 export { Machines, type Precondition } from './machines.ts';
 export { type Operations } from './operations.ts';
 export { type Timing, TIMING } from './timing.ts';

@@ -11,7 +11,7 @@ import {
 } from '@ringwall/api';
 import { adoptMachines } from './adopt.ts';
 import { QUIET } from './boot.ts';
-import type { HostView } from './host-view.ts';
+import type { HostReports } from './host-reports.ts';
 import type { JobKind } from './jobs.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
@@ -32,13 +32,13 @@ export interface Precondition {
 
 export class Machines {
   readonly #worker: Worker;
-  readonly #host: HostView;
+  readonly #host: HostReports;
   readonly #adopted: Promise<void>;
   #isAdopted = false;
   #accepting: Promise<unknown> = Promise.resolve();
 
   /** Begins to adopt what runs. */
-  constructor(worker: Worker, host: HostView, hostBootId: string) {
+  constructor(worker: Worker, host: HostReports, hostBootId: string) {
     this.#worker = worker;
     this.#host = host;
     this.#adopted = this.#adopt(hostBootId);

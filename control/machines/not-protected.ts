@@ -16,7 +16,7 @@ export function notProtected({ machine, findings, protections }: NotProtectedFac
   if (findings === undefined) sentences.push('the warden does not say what this host protects');
   if (protections === undefined) sentences.push('the warden does not say which walls of this machine hold');
   for (const finding of findings ?? []) {
-    if (finding.state !== 'present') sentences.push(sentenceOf(finding));
+    if (finding.state !== 'present' && concerns(finding.id, machine)) sentences.push(sentenceOf(finding));
   }
   if (machine.status.accelerator === 'tcg' && !sentences.some((sentence) => sentence.startsWith(EMULATED_LABEL))) {
     sentences.push(EMULATED_LABEL);
@@ -28,10 +28,30 @@ export function notProtected({ machine, findings, protections }: NotProtectedFac
   return [...new Set(sentences)];
 }
 
-/** The finding that says why there is no KVM. */
-const ACCELERATOR_FINDING = 'accelerator';
+/**
+ * The findings of the host that leave a machine open to somebody. The others are about the host's own programs, or
+ * about what a machine's walls do not lean on: `ringwall doctor` lists them all.
+ */
+const KVM = 'cpu.kvm';
+const CONCERNING: ReadonlySet<string> = new Set([
+  KVM,
+  'cpu.vulnerabilities',
+  'cpu.smt',
+  'cpu.memory-encryption',
+  'cpu.host-tpm',
+  'kernel.seccomp',
+  'kernel.cgroups',
+  'kernel.lockdown',
+  'kernel.core-pattern',
+  'memory.no-clear-swap',
+  'disk.encrypted-state',
+]);
 
-function sentenceOf({ id, state, meaning, seen }: Finding): string {
-  if (id === ACCELERATOR_FINDING) return `${EMULATED_LABEL} (${seen})`;
-  return state === 'unknown' ? `${meaning} (it could not be found out: ${seen})` : meaning;
+function concerns(id: string, machine: Machine): boolean {
+  return CONCERNING.has(id) && !(id === KVM && machine.status.accelerator === 'kvm');
+}
+
+function sentenceOf({ id, title, state, meaning, seen }: Finding): string {
+  if (state === 'unknown') return `nobody can say whether this host has it: ${title} (${seen})`;
+  return id === KVM ? `${EMULATED_LABEL} (${seen})` : `${meaning} (${seen})`;
 }

@@ -1,5 +1,6 @@
 // Joins a guest's attestation port to a session at the broker. The bytes are the guest's and the broker's: they are
-// counted and passed on, never read. Where either end is restarted, both are joined anew, and the guest says hello again.
+// counted and passed on, never read. Where either end is restarted, both are joined anew: what the guest was still
+// saying into the session before is dropped, and it says hello again.
 import { type Duplex, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +9,10 @@ import type { Timing } from './timing.ts';
 /** From a guest, in one session: twice what the protocol allows it, so that it is the broker who refuses. */
 export const RELAY_LIMIT_BYTES: number = 512 * 1024;
 
-/** After one end has closed, what is on its way gets this long to arrive at the other. */
+/** A guest that is never quiet is passed on as it is, for the broker to refuse. */
+const QUIET_WAIT_MS = 5_000;
+
+/** What one end has said last gets this long to be taken by the other. */
 const DRAIN_MS = 1_000;
 
 /** The answer to the last session gets this long to reach the guest once nobody waits for it here. */
@@ -20,8 +24,10 @@ export interface RelayEnds {
 }
 
 export interface RelayWatcher {
-  /** The guest has sent its first byte. */
+  /** The guest has sent the first byte of a session. */
   onSpoken(): void;
+  /** A session in which the guest had spoken is over. */
+  onSessionOver(): void;
   /** Why the ends are not joined now, or undefined once they are. */
   onTrouble(error: unknown): void;
 }
@@ -33,11 +39,14 @@ export class Relay {
   readonly #finished = new AbortController();
   readonly #broken = new AbortController();
   readonly #ended: Promise<void>;
+  #mayBeMidway: boolean;
 
-  constructor(ends: RelayEnds, watcher: RelayWatcher, rejoinMs: Timing['rejoinMs']) {
+  /** `resumed`: an earlier relay may have been broken off in the middle of a session. */
+  constructor(ends: RelayEnds, watcher: RelayWatcher, rejoinMs: Timing['rejoinMs'], resumed: boolean = false) {
     this.#ends = ends;
     this.#watcher = watcher;
     this.#rejoinMs = rejoinMs;
+    this.#mayBeMidway = resumed;
     this.#ended = this.#run();
   }
 
@@ -70,16 +79,18 @@ export class Relay {
 
   /** Answers how many bytes the guest has sent once either end has closed. */
   async #joinOnce(): Promise<number> {
-    const broker = await this.#ends.openBroker();
-    using _broker = closing(broker);
     const port = await this.#ends.openPort();
     using _port = closing(port);
+    if (this.#mayBeMidway) await this.#dropUntilQuiet(port);
+    const broker = await this.#ends.openBroker();
+    using _broker = closing(broker);
     if (this.#finished.signal.aborted) return 0;
     this.#watcher.onTrouble(undefined);
     let bytes = 0;
     const guard = new Transform({
       transform: (chunk: Buffer, _encoding, done): void => {
         if (bytes === 0) this.#watcher.onSpoken();
+        this.#mayBeMidway = true;
         bytes += chunk.length;
         if (bytes > RELAY_LIMIT_BYTES) done(new Error(`the guest sent more than ${String(RELAY_LIMIT_BYTES)} bytes`));
         else done(null, chunk);
@@ -88,14 +99,39 @@ export class Relay {
     const { signal } = this.#broken;
     const fromGuest = pipeline(port, guard, broker, { signal }).catch(() => {});
     const toGuest = pipeline(broker, port, { signal }).catch(() => {});
-    await Promise.race([fromGuest, toGuest]);
-    await Promise.race([fromGuest, sleep(DRAIN_MS, undefined, { signal, ref: false }).catch(() => {})]);
-    await Promise.race([toGuest, sleep(DRAIN_MS, undefined, { signal, ref: false }).catch(() => {})]);
+    // Whichever side ends, the other has nobody left to talk to; its last bytes are passed on, if they are taken.
+    const drained = Promise.race([endOf(broker), endOf(port)]).then(() =>
+      sleep(DRAIN_MS, undefined, { signal, ref: false }).catch(() => {}),
+    );
+    await Promise.race([fromGuest, toGuest, drained]);
+    if (bytes > 0) this.#watcher.onSessionOver();
     return bytes;
+  }
+
+  /** The end of evidence that was meant for a session that is gone would be taken for a broken protocol. */
+  async #dropUntilQuiet(port: Duplex): Promise<void> {
+    const { signal } = this.#finished;
+    const deadlineMs = performance.now() + QUIET_WAIT_MS;
+    let heard = true;
+    const onData = (): void => void (heard = true);
+    port.on('data', onData);
+    while (heard && !signal.aborted && !port.destroyed && performance.now() < deadlineMs) {
+      heard = false;
+      await sleep(this.#rejoinMs.quiet, undefined, { signal }).catch(() => {});
+    }
+    port.off('data', onData);
+    port.pause();
   }
 }
 
 function closing(stream: Duplex): Disposable {
   stream.on('error', () => {});
   return { [Symbol.dispose]: () => void stream.destroy() };
+}
+
+function endOf(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('end', () => resolve());
+    stream.once('close', () => resolve());
+  });
 }

@@ -16,8 +16,13 @@ export interface Timing {
   /** How long a warden or broker that does not answer is waited for: both come back within seconds. */
   readonly patienceMs: number;
   readonly patienceStepMs: number;
-  /** Before the relay joins broker and guest again, growing from the first to the second. */
-  readonly rejoinMs: { readonly first: number; readonly most: number };
+  readonly rejoinMs: {
+    /** Before the relay joins broker and guest again, growing from the first to the second. */
+    readonly first: number;
+    readonly most: number;
+    /** A guest that has said nothing for so long waits for an answer; its next hello comes 2 s after the last. */
+    readonly quiet: number;
+  };
   /** What a guest gets to power down where nobody says otherwise. */
   readonly graceMs: number;
 }
@@ -31,7 +36,7 @@ export const TIMING: Timing = {
   unlockMs: 120_000,
   patienceMs: 15_000,
   patienceStepMs: 250,
-  rejoinMs: { first: 100, most: 2_000 },
+  rejoinMs: { first: 100, most: 2_000, quiet: 600 },
   graceMs: 10_000,
 };
 

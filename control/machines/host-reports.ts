@@ -11,18 +11,18 @@ const PING_TIMEOUT_MS = 2_000;
 /** Findings change when somebody installs something; a list of machines must not ask for them each time. */
 const FINDINGS_KEPT_MS = 15_000;
 
-export interface HostViewParts {
+export interface HostReportsParts {
   readonly warden: WardenClient;
   readonly broker: BrokerClient;
   /** Uid and memory of a process, from /proc; undefined where it is gone. */
   readonly readProcess: (pid: number) => Promise<Pick<ProcessInfo, 'uid' | 'rssBytes'> | undefined>;
 }
 
-export class HostView {
-  readonly #parts: HostViewParts;
+export class HostReports {
+  readonly #parts: HostReportsParts;
   #findings: { readonly atMs: number; readonly answer: Promise<Finding[]> } | undefined;
 
-  constructor(parts: HostViewParts) {
+  constructor(parts: HostReportsParts) {
     this.#parts = parts;
   }
 
