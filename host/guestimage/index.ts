@@ -3,4 +3,14 @@ export { buildImage, KNOWN_IMAGES, type BuildOptions, type BuildProgress } from 
 export { commandLine, type CommandLineParts } from './command-line.ts';
 export { writeCpio, type CpioEntry } from './cpio.ts';
 export { checkImage, readImage, type Image } from './image.ts';
-export { imageDigest, parseManifest, type ImageFileName, type ImageManifest, type ImageSource } from './manifest.ts';
+export {
+  IMAGE_FILES,
+  imageDigest,
+  MANIFEST_FILE,
+  parseManifest,
+  renderManifest,
+  type ImageFile,
+  type ImageFileName,
+  type ImageManifest,
+  type ImageSource,
+} from './manifest.ts';

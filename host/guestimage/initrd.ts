@@ -8,7 +8,7 @@ import { RingwallError } from '@ringwall/api';
 import { guestCommands } from '@ringwall/tpm';
 import type { CpioEntry } from './cpio.ts';
 import { moduleDependencies, neededLibraries } from './elf.ts';
-import { EARLY_MODULES, LATE_MODULES, loadOrder, moduleName, type ModuleSource } from './modules.ts';
+import { DRIVERS, loadOrder, moduleName, type ModuleSource } from './modules.ts';
 import { renderShellCommands } from './shell-commands.ts';
 
 /**
@@ -53,6 +53,7 @@ const APPLETS = [
   ...['sh', 'cat', 'chmod', 'cmp', 'dd', 'env', 'head', 'insmod', 'ls', 'mkdir', 'mount', 'poweroff', 'printf', 'rm'],
   ...['sed', 'sha256sum', 'sleep', 'switch_root', 'tail', 'timeout', 'tr', 'umount', 'usleep', 'wc', 'xxd'],
 ];
+const MOUNT_POINTS = ['data', 'dev', 'proc', 'run', 'sys', 'system', 'writable'];
 const EXECUTABLE = 0o755;
 const READABLE = 0o644;
 
@@ -61,6 +62,7 @@ export async function initrdEntries(sources: InitrdSources): Promise<CpioEntry[]
     ...(await scripts(sources.guestDir)),
     ...(await programs(sources.tree)),
     ...(await drivers(sources)),
+    ...MOUNT_POINTS.map((path): CpioEntry => ({ kind: 'directory', path, mode: 0o755 })),
     ...APPLETS.map((applet): CpioEntry => ({ kind: 'link', path: `bin/${applet}`, target: 'busybox' })),
   ];
 }
@@ -125,21 +127,22 @@ async function drivers({ kernelTree, kernelVersion }: InitrdSources): Promise<Cp
     paths: new Map(files.filter((file) => file.endsWith('.ko')).map((file) => [moduleName(file), join(root, file)])),
     dependenciesOf: async (path) => moduleDependencies(await readFile(path)),
   };
-  const early = await loadOrder(EARLY_MODULES, source);
-  const late = (await loadOrder([...EARLY_MODULES, ...LATE_MODULES], source)).filter((path) => !early.includes(path));
-  const list = (paths: readonly string[]): string => paths.map((path) => `${basename(path)}\n`).join('');
-  return [
-    text('lib/ringwall/drivers-early', list(early)),
-    text('lib/ringwall/drivers-late', list(late)),
-    ...(await Promise.all(
-      [...early, ...late].map(async (path): Promise<CpioEntry> => ({
+  const entries: CpioEntry[] = [];
+  const listed = new Set<string>();
+  for (const [list, wanted] of Object.entries(DRIVERS)) {
+    const paths = (await loadOrder(wanted, source)).filter((path) => !listed.has(path));
+    entries.push(text(`lib/ringwall/drivers-${list}`, paths.map((path) => `${basename(path)}\n`).join('')));
+    for (const path of paths) {
+      listed.add(path);
+      entries.push({
         kind: 'file',
         path: `lib/modules/${basename(path)}`,
         mode: READABLE,
         content: await readFile(path),
-      })),
-    )),
-  ];
+      });
+    }
+  }
+  return entries;
 }
 
 async function copied(tree: string, path: string, mode: number): Promise<CpioEntry> {

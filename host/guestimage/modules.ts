@@ -3,24 +3,30 @@
 import { basename } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 
-/** Loaded before the attestation: the port to the broker and the disks, the TPM driver being built in. */
-export const EARLY_MODULES: readonly string[] = ['virtio_pci', 'virtio_console', 'virtio_blk'];
-
-/** Loaded while the attestation waits for answers. */
-export const LATE_MODULES: readonly string[] = [
-  'virtio_rng',
-  'sha256_ssse3', // dm-verity by vector instructions
-  'dm_verity',
-  'squashfs',
-  'ecb', // xts asks for it by name only
-  'xts',
-  'aesni_intel', // AES in hardware where the CPU has it
-  'algif_skcipher', // how cryptsetup decrypts a keyslot
-  'dm_crypt',
-  'overlay', // a system that wants a writable root
-  'button', // the power button, so that a guest can be asked to stop
-  'evdev',
-];
+/** The lists in the order in which the guest loads them; see load_all_drivers in apps/guest/initrd/devices.sh. */
+export const DRIVERS = {
+  /** The port to the broker, and disks. The TPM's driver is built in. */
+  port: ['virtio_pci', 'virtio_console', 'virtio_blk'],
+  /** The encrypted disk. */
+  disk: [
+    'virtio_rng',
+    'dm_crypt',
+    'aesni_intel', // AES in hardware where the CPU has it
+    'ecb', // xts asks for it by name only
+    'xts',
+    'algif_skcipher', // how cryptsetup decrypts a keyslot
+  ],
+  /** The read-only system image. */
+  system: [
+    'sha256_ssse3', // dm-verity by vector instructions
+    'dm_verity',
+    'squashfs',
+  ],
+  /** The power button, so that a guest can be asked to stop. */
+  button: ['button', 'evdev'],
+  /** Only for a system that wants a writable root. */
+  overlay: ['overlay'],
+} as const satisfies Record<string, readonly string[]>;
 
 export interface ModuleSource {
   /** Where each module lies, by its name; see `moduleName`. */
@@ -46,7 +52,7 @@ export async function loadOrder(wanted: readonly string[], source: ModuleSource)
     const path = source.paths.get(name);
     if (path === undefined) {
       throw new RingwallError('image-failed', `the kernel package has no module ${[...trail, name].join(' → ')}`, {
-        hint: 'the package is not the cloud kernel that Ringwall knows; see LATE_MODULES in host/guestimage/modules.ts',
+        hint: 'the package is not the cloud kernel that Ringwall knows; see DRIVERS in host/guestimage/modules.ts',
       });
     }
     for (const needed of await source.dependenciesOf(path)) await visit(needed.replaceAll('-', '_'), [...trail, name]);

@@ -38,6 +38,7 @@ random_hex() {
 # Sets release_mode and disk_key, machine, boot and machine_name; or ends in a refusal.
 attest() {
   local deadline
+  wait_for_drivers port
   wait_for port_by_name "$PORT_NAME" || fail "the machine has no port $PORT_NAME to a broker"
   exec 4<>"$found"
   port_open=1

@@ -1,7 +1,7 @@
 # The command line, the drivers, and the devices by the names that the host gave them.
 
 PORT_NAME=org.ringwall.attest
-DEVICE_WAIT_SECONDS=10
+DEVICE_WAIT_SECONDS=30
 
 image='' verity_root='' hash_offset='' broker_key=''
 
@@ -27,13 +27,30 @@ set_once() {
   [ -z "$2" ] || fail "the command line has ringwall.$1 twice"
 }
 
-# load_drivers early|late: in the order that the list has. A module that does not suit this CPU is left out; what is
-# really missed is missed by the step that needs it.
+# Drivers come in lists, in the order in which they are needed.
+load_all_drivers() {
+  local list
+  for list in port disk system button; do
+    load_drivers "$list"
+    : >"/run/ringwall/initrd/drivers-$list"
+  done
+}
+
+# A module that does not suit this CPU is left out; what is really missed is missed by the step that needs it.
 load_drivers() {
   local module
   while read -r module; do
     insmod "/lib/modules/$module" 2>>/run/ringwall/initrd/drivers.log || true
   done <"/lib/ringwall/drivers-$1"
+}
+
+# wait_for_drivers LIST: until load_all_drivers is done with it.
+wait_for_drivers() {
+  wait_for list_loaded "$1" || fail "the drivers of the list $1 did not load"
+}
+
+list_loaded() {
+  [ ! -e "/run/ringwall/initrd/drivers-$1" ] || printf 'yes'
 }
 
 # wait_for FUNCTION ARGUMENT: until it prints something, which is then in $found.
@@ -44,7 +61,7 @@ wait_for() {
     found=$("$1" "$2")
     [ -z "$found" ] || return 0
     [ "$(uptime_seconds)" -lt "$deadline" ] || return 1
-    usleep 20000
+    usleep 30000
   done
 }
 
@@ -68,7 +85,7 @@ port_by_name() {
 # Blocks until the power button is pressed; without a button, for ever.
 wait_for_power_button() {
   local name
-  wait
+  wait_for list_loaded button
   for name in $(ls /sys/class/input 2>/dev/null); do
     case $name in event*) ;; *) continue ;; esac
     [ "$(cat "/sys/class/input/$name/device/name")" = 'Power Button' ] || continue

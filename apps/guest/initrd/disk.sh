@@ -33,6 +33,7 @@ EXPECTED_METADATA='
 # Copies the header and says what it is: blank, ours, or foreign and why.
 inspect_disk() {
   local metadata
+  wait_for_drivers port
   wait_for disk_by_serial data || fail 'the machine has no disk with the serial "data"'
   printf '%s' "$found" >/run/ringwall/initrd/disk
   dd if="$found" of="$HEADER" bs="$HEADER_BYTES" count=1 2>/dev/null
@@ -56,6 +57,7 @@ blot() {
 # unlock_disk open|format KEY: mounts the disk at /data; sets unlock_result.
 unlock_disk() {
   local disk state
+  wait_for_drivers disk
   disk=$(cat /run/ringwall/initrd/disk)
   state=$(cat "$DISK_STATE")
   case $1/$state in

@@ -3,6 +3,7 @@
 # Nothing of the image is believed before it was checked: no superblock is read, all of dm-verity's parameters come from
 # the command line or stand here.
 open_system() {
+  wait_for_drivers system
   wait_for disk_by_serial system || fail 'the machine has no disk with the serial "system"'
   /sbin/veritysetup open --no-superblock --hash=sha256 --salt=- --data-block-size=4096 --hash-block-size=4096 \
     --data-blocks="$((hash_offset / 4096))" --hash-offset="$hash_offset" "$found" system "$found" "$verity_root" \
@@ -17,11 +18,13 @@ start_system() {
   trap 'refuse "the system could not be started"' EXIT
   if [ -e /system/lib/ringwall/writable ]; then
     # Changes to the system lie on the encrypted disk.
-    (umask 022; mkdir -p /data/.system/upper /data/.system/work /root)
-    mount -t overlay -o lowerdir=/system,upperdir=/data/.system/upper,workdir=/data/.system/work overlay /root
-    root=/root
+    load_drivers overlay
+    (umask 022; mkdir -p /data/.system/upper /data/.system/work /writable)
+    mount -t overlay -o lowerdir=/system,upperdir=/data/.system/upper,workdir=/data/.system/work overlay /writable
+    root=/writable
   fi
   describe_machine
+  wait_for_drivers button
   exec 3>&- 4>&-
   rm -r /run/ringwall/initrd
   umask 022

@@ -8,8 +8,11 @@ tpm_refusal_means=''
 
 # tpm_transact HEX: sends one command; fails where the TPM says anything but success (response code 0).
 tpm_transact() {
-  printf '%s' "$1" | xxd -r -p >&3
-  tpm_rest=$(dd bs=4096 count=1 <&3 2>/dev/null | xxd -p -c 4096)
+  # One write is one command, and what it answers is read until the device has no more.
+  xxd -r -p >&3 <<EOT
+$1
+EOT
+  tpm_rest=$(xxd -p -c 4096 <&3)
   take_bytes 6
   take_bytes 4
   [ "$taken" = 00000000 ] || fail "${tpm_refusal_means:-the TPM refused command 0x${1:12:8} with code 0x$taken}"
