@@ -3,7 +3,7 @@
 // is the jailed process's to choose: on our side no symbolic link in it is followed (nosymfollow), and only
 // `readRunFile` opens a file of it.
 import { constants } from 'node:fs';
-import { chmod, mkdir, open, readFile, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rmdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { run, runChecked } from '../exec/index.ts';
@@ -38,19 +38,40 @@ export async function closeRunDir(dir: string): Promise<void> {
 
 /** The last bytes of a file that the jailed process wrote; undefined where there is no such regular file. */
 export async function readRunFile(dir: string, name: string, maxBytes: number): Promise<Buffer | undefined> {
+  await using handle = await openRunFile(dir, name, constants.O_RDONLY);
+  return handle === undefined ? undefined : await readTail(handle, maxBytes);
+}
+
+/**
+ * Cuts a log that has outgrown `maxBytes` down to its last `keepBytes`, so that the newest lines find room. The process
+ * writes it in append mode; what it writes between the two steps comes before the kept part, which is no harm to a log.
+ */
+export async function boundRunFile(
+  dir: string,
+  name: string,
+  limits: { readonly maxBytes: number; readonly keepBytes: number },
+): Promise<void> {
+  await using handle = await openRunFile(dir, name, constants.O_RDWR | constants.O_APPEND);
+  if (handle === undefined || (await handle.stat()).size <= limits.maxBytes) return;
+  const kept = await readTail(handle, limits.keepBytes);
+  await handle.truncate(0);
+  await handle.write(kept);
+}
+
+async function openRunFile(dir: string, name: string, mode: number): Promise<FileHandle | undefined> {
   // O_NONBLOCK: a pipe in its place must not hold us up.
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const flags = mode | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(join(dir, name), flags).catch(() => undefined);
-  if (handle === undefined) return undefined;
-  try {
-    const info = await handle.stat();
-    if (!info.isFile()) return undefined;
-    const length = Math.min(info.size, maxBytes);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, info.size - length);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
+  if (handle === undefined || (await handle.stat()).isFile()) return handle;
+  await handle.close();
+  return undefined;
+}
+
+async function readTail(handle: FileHandle, maxBytes: number): Promise<Buffer> {
+  const { size } = await handle.stat();
+  const length = Math.min(size, maxBytes);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
+  return buffer.subarray(0, bytesRead);
 }
 
 async function closeMounts(dir: string): Promise<void> {

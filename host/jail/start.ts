@@ -29,6 +29,9 @@ const START_TIMEOUT_MS = 15_000;
 const REAP_TIMEOUT_MS = 1_000;
 /** What an error repeats of a program's own last words. */
 const LOG_TAIL_BYTES = 2_000;
+const LOG_TAIL_LINES = 5;
+/** The signal of a call that a filter forbids, signal(7). */
+const SIGSYS = 31;
 /** stdout and stderr of the program. */
 const LOG_NAME = 'log';
 const STATUS_NAME = 'jail';
@@ -185,15 +188,31 @@ export async function reclaimLeases(leases: UidLeases): Promise<string[]> {
   return stale.map((lease) => lease.purpose);
 }
 
-/** The program's last words, as one line, for an error. */
-export async function readLogTail(runDir: string): Promise<string> {
-  const text = (await readRunFile(runDir, LOG_NAME, LOG_TAIL_BYTES))?.toString('utf8') ?? '';
-  return text
+/** How a program ended and its last words, as one line, for an error. */
+export async function readEnd(runDir: string): Promise<string> {
+  const status = (await readRunFile(runDir, STATUS_NAME, STATUS_LIMIT_BYTES))?.toString('utf8') ?? '';
+  const words = (await readRunFile(runDir, LOG_NAME, LOG_TAIL_BYTES))?.toString('utf8') ?? '';
+  return describeEnd(parseExitCode(status), words);
+}
+
+/** Pure. */
+export function describeEnd(exitCode: number | undefined, words: string): string {
+  const said = words
     .replaceAll(/[^\x20-\x7e\n]/g, '?')
     .split('\n')
     .filter((line) => line.trim() !== '')
-    .slice(-5)
+    .slice(-LOG_TAIL_LINES)
     .join(' | ');
+  const signal = exitCode !== undefined && exitCode > 128 && exitCode <= 128 + 64 ? exitCode - 128 : undefined;
+  const end =
+    exitCode === undefined
+      ? ''
+      : signal === SIGSYS
+        ? 'killed by its system call filter'
+        : signal === undefined
+          ? `status ${exitCode}`
+          : `signal ${signal}`;
+  return [end, said].filter(Boolean).join(': ') || 'it said nothing';
 }
 
 async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Promise<ProcessRef> {
@@ -206,10 +225,7 @@ async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Pro
     const program = stat === undefined || stat.command === 'bwrap' ? undefined : refOf(stat.pid);
     if (program !== undefined && isAlive(program)) return program;
     if (!isAlive(supervisor)) {
-      throw new RingwallError(
-        options.failure,
-        `${options.purpose} did not start: ${await readLogTail(options.runDir)}`,
-      );
+      throw new RingwallError(options.failure, `${options.purpose} did not start: ${await readEnd(options.runDir)}`);
     }
     if (performance.now() > deadline) {
       throw new RingwallError(options.failure, `${options.purpose} did not start within ${START_TIMEOUT_MS / 1000} s`);
@@ -222,4 +238,10 @@ async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Pro
 export function parseChildPid(status: string): number | undefined {
   const pid = /"child-pid"\s*:\s*([1-9]\d*)/.exec(status)?.[1];
   return pid === undefined ? undefined : Number(pid);
+}
+
+/** Pure: its last document, written when the program has ended. */
+export function parseExitCode(status: string): number | undefined {
+  const code = /"exit-code"\s*:\s*(\d+)/.exec(status)?.[1];
+  return code === undefined ? undefined : Number(code);
 }

@@ -147,14 +147,22 @@ export class QmpClient implements AsyncDisposable {
       for (const listener of this.#listeners) listener(message.event);
       return;
     }
-    const waiter = message.kind === 'reply' ? this.#waiters.get(message.id) : undefined;
-    if (message.kind !== 'reply' || waiter === undefined) {
+    if (message.kind !== 'reply' || !this.#wasAsked(message.id)) {
       this.#end(new RingwallError('vmm-failed', 'QEMU answered what nobody asked'));
-    } else if (message.error !== undefined) {
+      return;
+    }
+    const waiter = this.#waiters.get(message.id);
+    // Its time was over before this came.
+    if (waiter === undefined) return;
+    if (message.error !== undefined) {
       waiter.reject(new RingwallError('vmm-failed', `QEMU refused ${waiter.command}: ${message.error}`));
     } else {
       waiter.resolve(message.value);
     }
+  }
+
+  #wasAsked(id: number): boolean {
+    return Number.isInteger(id) && id >= 1 && id < this.#nextId;
   }
 
   #end(error: RingwallError): void {

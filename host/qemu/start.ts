@@ -9,7 +9,7 @@ import { isAlive, run, waitForExit, type ProcessRef } from '../exec/index.ts';
 import {
   endJail,
   readClosure,
-  readLogTail,
+  readEnd,
   startJail,
   type Jail,
   type JailFile,
@@ -208,7 +208,7 @@ async function waitUntilReady(jail: StartedJail): Promise<void> {
       return;
     } catch (cause) {
       if (!isAlive(jail.process)) {
-        throw new RingwallError('vmm-failed', `QEMU ended at its start: ${await readLogTail(jail.runDir)}`, { cause });
+        throw new RingwallError('vmm-failed', `QEMU ended at its start: ${await readEnd(jail.runDir)}`, { cause });
       }
       if (performance.now() > deadline) {
         throw new RingwallError('vmm-failed', `QEMU did not answer within ${READY_TIMEOUT_MS / 1000} s`, { cause });

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import {
+  AUDIT_ARCH_X86_64,
+  BPF,
+  compileBpf,
+  encodeBpf,
+  ERRNO,
+  SECCOMP_RET,
+  X32_SYSCALL_BIT,
+  type BpfInstruction,
+  type SyscallRule,
+} from './bpf.ts';
+import { interpret } from './bpf-interpreter.ts';
+import { compileSeccomp, seccompRules, type SeccompProfile } from './profiles.ts';
+import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
+
+const PROFILES: readonly SeccompProfile[] = ['vmm-kvm', 'vmm-tcg', 'tpm'];
+const errno = (name: keyof typeof ERRNO): number => SECCOMP_RET.errno | ERRNO[name];
+const KILL = SECCOMP_RET.killProcess;
+const ALLOW = SECCOMP_RET.allow;
+
+function judge(profile: SeccompProfile, name: SyscallName, ...args: number[]): number {
+  return interpret(compileSeccomp(profile), { number: SYSCALL_NUMBERS[name], arch: AUDIT_ARCH_X86_64, args });
+}
+
+describe('compileBpf()', () => {
+  const rules: SyscallRule[] = [
+    { name: 'read', number: 0, action: 'allow' },
+    { name: 'socket', number: 41, action: 'allow', when: { argument: 0, equals: [1, 16] }, otherwise: 'EAFNOSUPPORT' },
+    {
+      name: 'clone',
+      number: 56,
+      action: 'allow',
+      when: { argument: 0, mask: 0xff00, equals: [0x100] },
+      otherwise: 'kill',
+    },
+  ];
+
+  test('compiles to the program that a reviewer would write', () => {
+    expect(disassemble(compileBpf(rules, 'ENOSYS'))).toMatchSnapshot();
+  });
+
+  test('kills another architecture and the x32 door', () => {
+    const program = compileBpf(rules, 'ENOSYS');
+    expect(interpret(program, { number: 0, arch: 0x40000003, args: [] })).toBe(KILL);
+    expect(interpret(program, { number: X32_SYSCALL_BIT, arch: AUDIT_ARCH_X86_64, args: [] })).toBe(KILL);
+    expect(interpret(program, { number: 0xffffffff, arch: AUDIT_ARCH_X86_64, args: [] })).toBe(KILL);
+  });
+
+  test.each([
+    ['an allowed call', 0, [], ALLOW],
+    ['an unknown call', 999, [], errno('ENOSYS')],
+    ['a socket of the first family', 41, [1], ALLOW],
+    ['a socket of the second family', 41, [16], ALLOW],
+    ['a socket of another family', 41, [2], errno('EAFNOSUPPORT')],
+    ['a masked argument with other bits outside', 56, [0xab01cd], ALLOW],
+    ['a masked argument with the one bit', 56, [0x01ff], ALLOW],
+    ['a masked argument with a bit more', 56, [0x0300], KILL],
+  ])('%s', (_, number, args, action) => {
+    expect(interpret(compileBpf(rules, 'ENOSYS'), { number, arch: AUDIT_ARCH_X86_64, args })).toBe(action);
+  });
+
+  test('refuses a program that the kernel would refuse for its length', () => {
+    const many = Array.from({ length: 3000 }, (_, number): SyscallRule => ({ name: 'x', number, action: 'allow' }));
+    expect(() => compileBpf(many, 'kill')).toThrow(RangeError);
+  });
+
+  test('encodes struct sock_filter in little endian', () => {
+    expect([...encodeBpf([{ code: 0x15, jt: 1, jf: 2, k: 0xc000003e }])]).toEqual([0x15, 0, 1, 2, 0x3e, 0, 0, 0xc0]);
+  });
+});
+
+describe.each(PROFILES)('the profile %s', (profile) => {
+  test('names no call twice, so that no rule hides another', () => {
+    const numbers = seccompRules(profile).map((rule) => rule.number);
+    expect(numbers.length).toBe(new Set(numbers).size);
+  });
+
+  test.each([
+    ...(['ptrace', 'bpf', 'mount', 'unshare', 'setns', 'keyctl', 'userfaultfd', 'pivot_root', 'chroot'] as const),
+    ...(['process_vm_readv', 'open_by_handle_at', 'mknodat', 'kexec_load', 'init_module', 'io_uring_enter'] as const),
+    ...(['execveat', 'fork', 'vfork', 'setuid', 'setresuid', 'perf_event_open', 'personality'] as const),
+  ])('kills at %s', (name) => {
+    expect(judge(profile, name)).toBe(KILL);
+  });
+
+  test('lets threads be made, but neither processes nor namespaces', () => {
+    const thread = 0x3d0f00; // what glibc's pthread_create asks for
+    expect(judge(profile, 'clone', thread)).toBe(ALLOW);
+    expect(judge(profile, 'clone', 0x11)).toBe(errno('EPERM'));
+    for (const namespace of [0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000]) {
+      expect(judge(profile, 'clone', thread | namespace), namespace.toString(16)).toBe(errno('EPERM'));
+    }
+    expect(judge(profile, 'clone3')).toBe(errno('ENOSYS'));
+  });
+
+  test('lets Unix sockets be made and no others', () => {
+    expect(judge(profile, 'socket', 1)).toBe(ALLOW);
+    for (const family of [2, 10, 16, 17, 38, 40]) expect(judge(profile, 'socket', family)).toBe(errno('EAFNOSUPPORT'));
+  });
+
+  test('keeps from typing into a terminal, and from being dumpable again', () => {
+    expect(judge(profile, 'ioctl', 0, 0x5412)).toBe(errno('EPERM'));
+    expect(judge(profile, 'ioctl', 0, 0xae80)).toBe(ALLOW);
+    expect(judge(profile, 'prctl', 4)).toBe(errno('EPERM'));
+    expect(judge(profile, 'prctl', 15)).toBe(ALLOW);
+  });
+
+  test('lets memory be writable and executable at once for TCG alone', () => {
+    for (const name of ['mmap', 'mprotect'] as const) {
+      expect(judge(profile, name, 0, 4096, 0x7)).toBe(profile === 'vmm-tcg' ? ALLOW : errno('EPERM'));
+      expect(judge(profile, name, 0, 4096, 0x5)).toBe(ALLOW);
+      expect(judge(profile, name, 0, 4096, 0x3)).toBe(ALLOW);
+    }
+  });
+});
+
+/** One line an instruction, for people. */
+function disassemble(program: readonly BpfInstruction[]): string {
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  return program
+    .map(({ code, jt, jf, k }, index) => {
+      const to = (offset: number): number => index + 1 + offset;
+      const text: Record<number, string> = {
+        [BPF.loadAbsolute]: `A = data[${k}]`,
+        [BPF.and]: `A &= ${hex(k)}`,
+        [BPF.jumpEqual]: `if A == ${hex(k)} goto ${to(jt)} else ${to(jf)}`,
+        [BPF.jumpGreaterOrEqual]: `if A >= ${hex(k)} goto ${to(jt)} else ${to(jf)}`,
+        [BPF.return]: `return ${hex(k)}`,
+      };
+      return `${index}: ${text[code] ?? '?'}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,71 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { option, qemuArgv, type VmmArguments } from './argv.ts';
+import { probeArgv } from './probe.ts';
+
+const VM: VmmArguments = {
+  machine: 'mch_aaaaaaaaaaaaaaaaaaaa',
+  accelerator: 'tcg',
+  cpus: 2,
+  memoryMiB: 512,
+  commandLine: 'console=ttyS0 quiet ringwall.image=hello,-serial ringwall.verity=00',
+  systemFd: 5,
+  dataFd: 6,
+  tpmFd: 7,
+};
+
+/** One option a line. */
+function lines(argv: readonly string[]): string {
+  return argv.join('\n').replaceAll(/\n(?!-)/g, ' ');
+}
+
+describe('qemuArgv()', () => {
+  test('builds a machine under TCG', () => expect(lines(qemuArgv(VM))).toMatchSnapshot());
+  test('builds a machine under KVM', () => expect(lines(qemuArgv({ ...VM, accelerator: 'kvm' }))).toMatchSnapshot());
+  test('builds a probe guest', () => expect(lines(probeArgv('kvm'))).toMatchSnapshot());
+
+  test('hands the kernel command line over as one argument, whatever is in it', () => {
+    fc.assert(
+      fc.property(fc.string(), (commandLine) => {
+        const argv = qemuArgv({ ...VM, commandLine });
+        expect(argv[argv.indexOf('-append') + 1]).toBe(commandLine);
+        expect(argv).toHaveLength(qemuArgv(VM).length);
+      }),
+    );
+  });
+
+  test('gives no network, no shared folder, no USB, no display', () => {
+    expect(qemuArgv(VM).join(' ')).not.toMatch(/netdev|-nic|virtio-net|9p|virtiofs|usb-|vnc|spice|,path=\/(?!run\/)/);
+  });
+});
+
+describe('option()', () => {
+  test('doubles commas, so that a value never becomes an option', () => {
+    expect(option('socket', { id: 'x', path: '/a,server=off' })).toBe('socket,id=x,path=/a,,server=off');
+  });
+
+  test('round-trips through QEMU’s reading of it', () => {
+    const key = fc.stringMatching(/^[a-z][a-z-]{0,8}$/).filter((name) => name !== '__proto__');
+    const value = fc.string().filter((text) => !/[\0\n]/.test(text));
+    fc.assert(
+      fc.property(fc.dictionary(key, value), (values) => {
+        expect(readAsQemu(option('head', values))).toEqual({ ...values });
+      }),
+    );
+  });
+
+  test.each(['a\nb', 'a\0b'])('refuses %j', (text) => {
+    expect(() => option('', { path: text })).toThrow(RangeError);
+  });
+});
+
+/** util/qemu-option.c, get_opt_value(): a value ends at a comma that no other comma follows. */
+function readAsQemu(text: string): Record<string, string> {
+  const values: Record<string, string> = {};
+  const [, ...pairs] = text.replaceAll(',,', '\u0001').split(',');
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    values[pair.slice(0, at)] = pair.slice(at + 1).replaceAll('\u0001', ',');
+  }
+  return values;
+}
