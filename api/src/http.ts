@@ -299,8 +299,3 @@ export type HttpRouteName = keyof typeof HTTP_ROUTES;
 
 /** Where the generated OpenAPI document is served. */
 export const OPENAPI_PATH = '/openapi.json';
-
-/** A route's path with its parameters filled in. Each stays one segment, whatever it holds. */
-export function pathOf(path: string, params: Readonly<Record<string, string>> = {}): string {
-  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-}

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Machine, RingwallError } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
-import { QUICK_TIMING } from './testing/index.ts';
+import { QUICK_TIMING } from './testing/fakes.ts';
 import { World } from './testing/world.ts';
 
 async function errorOf(promise: Promise<unknown>): Promise<RingwallError> {

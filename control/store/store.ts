@@ -311,6 +311,7 @@ function parseOperation(row: Selectable<Tables['operations']>): Operation {
     ...(row.machine === null ? {} : { machine: row.machine }),
     state: row.state,
     step: row.step,
+    ...(row.state === 'done' ? { fraction: 1 } : {}),
     ...(row.error === null ? {} : { error: JSON.parse(row.error) as unknown }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -7,7 +7,7 @@ import { Store } from '../../store/index.ts';
 import { HostReports } from '../host-reports.ts';
 import { Machines } from '../machines.ts';
 import { Worker } from '../worker.ts';
-import { FakeBroker, FakeWarden, QUICK_TIMING } from './index.ts';
+import { FakeBroker, FakeWarden, QUICK_TIMING } from './fakes.ts';
 
 const WAIT_MS = 5_000;
 

@@ -1,0 +1,266 @@
+// A warden, a broker and the guests between them, in memory: they answer as the real ones do, and can be told to be
+// away, to fail, to fall silent or to refuse.
+/* oxlint-disable typescript/no-unsafe-type-assertion -- an answer's type hangs on its request's op, which a switch does
+   not tell the compiler; the rpc's own tests hold the real answers to their schemas */
+import { type Duplex, duplexPair } from 'node:stream';
+import { type MachineId, RingwallError } from '@ringwall/api';
+import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
+import type { RunningMachine, WardenRequest, WardenResponse } from '@ringwall/api/warden';
+import type { BrokerClient, WardenClient } from '../clients.ts';
+import type { Timing } from '../timing.ts';
+
+/** Short enough for tests, and in the same order as the real ones. */
+export const QUICK_TIMING: Timing = {
+  observeMs: 20,
+  staleMs: 150,
+  verdictMs: 5,
+  attestMs: { kvm: 400, tcg: 400 },
+  resumedAttestMs: 400,
+  unlockMs: 300,
+  patienceMs: 150,
+  patienceStepMs: 5,
+  rejoinMs: { first: 5, most: 20, quiet: 10 },
+  graceMs: 50,
+};
+
+/** Longer than a guest must be quiet to count as waiting. */
+const HELLO_MS = 25;
+
+const AWAY_HINT = 'start it';
+
+export class FakeWarden implements WardenClient {
+  readonly machines: Map<MachineId, { running: RunningMachine | undefined }> = new Map();
+  readonly requests: WardenRequest[] = [];
+  /** Requests are refused as by a socket that nobody listens on. */
+  away = false;
+  /** Throws for an op where a test wants it to fail. */
+  onRequest: (request: WardenRequest) => void | Promise<void> = () => {};
+  images = [
+    { name: 'hello', title: 'busybox', built: true },
+    { name: 'debian', title: 'Debian', built: false },
+  ];
+  capacity = { cpus: 4, memoryMiB: 8192, diskMiB: 100_000 };
+  accelerator: 'kvm' | 'tcg' = 'tcg';
+  console = 'booting\n';
+  /** What a guest sends once its port is opened. */
+  guestWords = 'hello 1\n';
+  /** The guests' ends of consoles and attestation ports that are open. */
+  readonly guests: Duplex[] = [];
+
+  readonly call: WardenClient['call'] = async (request, options) => {
+    const answer = await this.#answer(request, options?.onProgress);
+    options?.signal?.throwIfAborted();
+    return answer as never;
+  };
+
+  readonly openStream: WardenClient['openStream'] = async (request) => {
+    await this.#receive(request);
+    if (!('machine' in request) || this.machines.get(request.machine)?.running === undefined) {
+      throw new RingwallError('conflict', 'the machine does not run');
+    }
+    const [ours, theirs] = duplexPair();
+    this.guests.push(theirs);
+    theirs.on('error', () => {});
+    theirs.on('end', () => theirs.end());
+    if (request.op === 'open-console') theirs.pipe(theirs);
+    else theirs.resume();
+    if (request.op === 'open-attest-port') this.#speak(theirs);
+    return { result: {} as never, stream: ours };
+  };
+
+  /** The ops that were asked for, in order, without those that only look. */
+  get deeds(): string[] {
+    return this.requests.map((request) => request.op).filter((op) => !/^(list|read|host|open)-/.test(op));
+  }
+
+  count(op: WardenRequest['op']): number {
+    return this.requests.filter((request) => request.op === op).length;
+  }
+
+  /** As when somebody kills QEMU or swtpm, or the guest powers down. */
+  die(machine: MachineId, state: 'vmm-dead' | 'tpm-dead', poweredOff = false): void {
+    const record = this.machines.get(machine);
+    if (record?.running === undefined) throw new Error(`${machine} does not run`);
+    record.running = { ...record.running, state, ...(poweredOff ? { poweredOff } : {}) };
+  }
+
+  isRunning(machine: MachineId): boolean {
+    const state = this.machines.get(machine)?.running?.state;
+    return state !== undefined && state !== 'vmm-dead';
+  }
+
+  /** As the real guest does, again and again until it is heard. */
+  #speak(guest: Duplex): void {
+    const timer = setInterval(() => {
+      if (!guest.writable) clearInterval(timer);
+      else if (this.guestWords !== '') guest.write(this.guestWords);
+    }, HELLO_MS);
+    guest.once('close', () => clearInterval(timer));
+  }
+
+  async #receive(request: WardenRequest): Promise<void> {
+    if (this.away) throw new RingwallError('warden-unavailable', 'the warden does not run', { hint: AWAY_HINT });
+    this.requests.push(request);
+    await this.onRequest(request);
+  }
+
+  async #answer(
+    request: WardenRequest,
+    onProgress: ((progress: { step: string; fraction?: number }) => void) | undefined,
+  ): Promise<WardenResponse<WardenRequest['op']>> {
+    await this.#receive(request);
+    switch (request.op) {
+      case 'host-report':
+        return { findings: [], accelerator: this.accelerator };
+      case 'host-capacity':
+        return this.capacity;
+      case 'list-images':
+        return { images: this.images };
+      case 'build-image': {
+        onProgress?.({ step: 'unpacking the kernel', fraction: 0.5 });
+        const image = this.images.find(({ name }) => name === request.image);
+        if (image === undefined) throw new RingwallError('image-unknown', `no image ${request.image}`);
+        image.built = true;
+        return { image };
+      }
+      case 'create-machine':
+        if (!this.machines.has(request.machine)) this.machines.set(request.machine, { running: undefined });
+        return { ekCertificate: 'AAAA', vtpmCa: ['AAAA'] };
+      case 'start-machine':
+        return this.#start(request);
+      case 'stop-machine':
+        this.#require(request.machine).running = undefined;
+        return { graceful: request.graceMs > 0 };
+      case 'remove-machine':
+        this.machines.delete(request.machine);
+        return {};
+      case 'list-machines':
+        return {
+          pid: process.pid,
+          machines: [...this.machines.values()].flatMap(({ running }) => running ?? []),
+          existing: [...this.machines.keys()],
+        };
+      case 'read-protections':
+        return {
+          protections: [
+            { id: 'vmm.no-new-privs', title: 'no new privileges', state: 'holds', seen: 'NoNewPrivs: 1', stops: 'A2' },
+          ],
+        };
+      case 'read-console':
+        return { text: Buffer.from(this.console).toString('base64') };
+      case 'open-console':
+      case 'open-attest-port':
+        return {};
+    }
+    throw new Error('no such op');
+  }
+
+  #start(request: Extract<WardenRequest, { op: 'start-machine' }>): WardenResponse<'start-machine'> {
+    const record = this.#require(request.machine);
+    const { running } = record;
+    const reference = { boot: request.boot };
+    if (running !== undefined && running.state === 'running') {
+      if (running.boot === request.boot) return { running, reference };
+      throw new RingwallError('conflict', 'the machine runs already');
+    }
+    record.running = {
+      machine: request.machine,
+      boot: request.boot,
+      state: 'running',
+      accelerator: this.accelerator,
+      startedAt: new Date().toISOString(),
+      vmmPid: 1,
+      tpmPid: 1,
+    };
+    return { running: record.running, reference };
+  }
+
+  #require(machine: MachineId): { running: RunningMachine | undefined } {
+    const record = this.machines.get(machine);
+    if (record === undefined) throw new RingwallError('not-found', `no machine ${machine} on this host`);
+    return record;
+  }
+}
+
+type VerdictState = BrokerResponse<'read-verdict'>['state'];
+
+export class FakeBroker implements BrokerClient {
+  readonly registered: Set<MachineId> = new Set();
+  readonly expected: Map<string, unknown> = new Map();
+  readonly verdicts: Map<string, VerdictState> = new Map();
+  readonly requests: BrokerRequest[] = [];
+  away = false;
+  /** What comes of it when a guest speaks. */
+  outcome: VerdictState = 'unlocked';
+  reasons: string[] = ['PCR 4, event 17 (kernel): expected aa, measured bb'];
+  sessions: Duplex[] = [];
+
+  readonly call: BrokerClient['call'] = (request) => {
+    try {
+      return Promise.resolve(this.#answer(request) as never);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+
+  readonly openStream: BrokerClient['openStream'] = async (request) => {
+    this.#receive(request);
+    if (request.op !== 'open-session') throw new Error('not a stream');
+    if (!this.expected.has(request.boot)) throw new RingwallError('not-found', 'no such boot is expected');
+    const [ours, theirs] = duplexPair();
+    this.sessions.push(theirs);
+    theirs.on('error', () => {});
+    theirs.on('end', () => theirs.end());
+    theirs.on('data', () => this.verdicts.set(request.boot, this.outcome));
+    return { result: {} as never, stream: ours };
+  };
+
+  /** Killed and started again: sessions break, and what was not written is forgotten. */
+  restart(): void {
+    this.away = false;
+    this.expected.clear();
+    for (const session of this.sessions.splice(0)) session.end();
+  }
+
+  count(op: BrokerRequest['op']): number {
+    return this.requests.filter((request) => request.op === op).length;
+  }
+
+  #receive(request: BrokerRequest): void {
+    if (this.away) throw new RingwallError('broker-unavailable', 'the broker does not run', { hint: AWAY_HINT });
+    this.requests.push(request);
+  }
+
+  #answer(request: BrokerRequest): BrokerResponse<BrokerRequest['op']> {
+    this.#receive(request);
+    switch (request.op) {
+      case 'status':
+        return { pid: process.pid, key: 'ab'.repeat(64), machines: this.registered.size };
+      case 'register-machine':
+        this.registered.add(request.machine);
+        return {};
+      case 'expect-boot':
+        this.expected.set(request.boot, request.reference);
+        return {};
+      case 'open-session':
+        return {};
+      case 'read-verdict': {
+        if (!this.expected.has(request.boot)) throw new RingwallError('not-found', 'no such boot is expected');
+        const state = this.verdicts.get(request.boot) ?? 'pending';
+        const judged = state === 'refused' || state === 'failed';
+        return {
+          state,
+          reasons: judged ? this.reasons : [],
+          proven: state === 'unlocked' || state === 'accepted' ? ['its kernel is the one of hello'] : [],
+        };
+      }
+      case 'read-proof':
+        if (this.verdicts.size === 0) throw new RingwallError('not-found', 'no proof of this machine yet');
+        return { proof: { format: 'ringwall-proof/1' } };
+      case 'forget-machine':
+        this.registered.delete(request.machine);
+        return {};
+    }
+    throw new Error('no such op');
+  }
+}
