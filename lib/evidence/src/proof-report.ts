@@ -198,7 +198,10 @@ const SOURCES: Readonly<Record<Source, string>> = {
   bundle: 'only the bundle says so',
 };
 
-/** The report as lines of text for a person. Nothing in it is the bundle's own wording of the verdict. */
+/**
+ * The report as lines of text for a person. The sentences are this judgement's own; of the bundle's it quotes a broker's
+ * reasons to refuse, and nothing that would speak for it.
+ */
 export function explainProof(report: ProofReport): string[] {
   const { machine, outcome, verdict, reasons, anchors } = report;
   const lines = [`${HEADLINES[outcome]}: machine ${machine.name} (${machine.id}), ${report.at.toISOString()}`];
