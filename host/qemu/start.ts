@@ -219,9 +219,12 @@ async function waitUntilReady(jail: StartedJail): Promise<void> {
 }
 
 async function openDisk(path: string, mode: number): Promise<FileHandle> {
-  try {
-    return await open(path, mode | constants.O_NOFOLLOW);
-  } catch (cause) {
-    throw new RingwallError('vmm-failed', `the disk ${path} could not be opened`, { cause });
-  }
+  const failed = (cause?: unknown): RingwallError =>
+    new RingwallError('vmm-failed', `the disk ${path} could not be opened as a file`, { cause });
+  const handle = await open(path, mode | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((cause: unknown) => {
+    throw failed(cause);
+  });
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw failed();
 }

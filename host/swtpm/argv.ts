@@ -25,7 +25,7 @@ export function swtpmArgv({ keyFd, channel }: SwtpmArguments): string[] {
     ...(channel.kind === 'control'
       ? ['--ctrl', `type=unixio,clientfd=${channel.fd}`]
       : ['--fd', String(channel.fd), '--flags', 'not-need-init']),
-    // When QEMU goes, its TPM goes.
+    // When QEMU, once connected, goes, its TPM goes.
     '--terminate',
     '--seccomp',
     'action=kill',

@@ -37,7 +37,10 @@ export interface StartedTpm extends StartedJail {
   readonly channel: Socket;
 }
 
-/** The TPM of a boot: QEMU initializes it and it ends with QEMU. */
+/**
+ * The TPM of a boot: QEMU initializes it, and from then on it ends with QEMU. Before, it waits for ever (swtpm 0.7.1
+ * looks at its data channel alone, which QEMU opens): where QEMU does not start, the caller ends the TPM.
+ */
 export async function startTpm(options: TpmOptions): Promise<StartedTpm> {
   const [ours, theirs] = await socketPair(options.privateDir);
   try {

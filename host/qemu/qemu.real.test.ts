@@ -1,0 +1,181 @@
+// Boots a real machine in its jail as far as its firmware, and ends its parts the hard way.
+import { existsSync } from 'node:fs';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { isAlive, killProcess, waitForExit } from '../exec/index.ts';
+import { endJail, readProtections, type StartedJail } from '../jail/index.ts';
+import { lacksForJails, openBench, type Bench } from '../jail/real-host.ts';
+import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
+import { QEMU } from './argv.ts';
+import { powerDown, QmpClient, readMachineState, startVmm, vmmSockets, type VmmOptions } from './index.ts';
+
+const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' };
+const needed = [QEMU, FIRMWARE.code, '/usr/bin/swtpm'].filter((path) => !existsSync(path));
+const lacks = lacksForJails() ?? (needed.length === 0 ? undefined : `skipped: needs ${needed.join(' and ')}`);
+const MIB = 1024 * 1024;
+
+describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined ? '' : ` (${lacks})`}`, () => {
+  let bench: Bench;
+  let tpmOptions: TpmOptions;
+  let tpm: StartedTpm | undefined;
+  let vmm: StartedJail | undefined;
+
+  beforeAll(async () => {
+    bench = await openBench('qemu');
+    bench.leases.release(bench.leases.acquire({ purpose: 'warm-up' }).uid);
+    tpmOptions = {
+      machine: 'qemu-test',
+      stateDir: join(bench.dir, 'tpm-state'),
+      runDir: join(bench.dir, 'tpm'),
+      privateDir: join(bench.dir, 'leases'),
+      stateKey: new Uint8Array(32).fill(7),
+      leases: bench.leases,
+    };
+    await manufactureTpm({ ...tpmOptions, issueEkCertificate: async () => new Uint8Array(600) });
+    await writeFile(join(bench.dir, 'kernel'), emptyKernel(), { mode: 0o644 });
+    await writeFile(join(bench.dir, 'initrd'), 'none', { mode: 0o644 });
+    for (const name of ['system.img', 'data.img']) {
+      await writeFile(join(bench.dir, name), '', { mode: 0o600 });
+      await truncate(join(bench.dir, name), 16 * MIB);
+    }
+  });
+  afterEach(async () => {
+    if (vmm !== undefined) await endJail(vmm, bench.leases);
+    if (tpm !== undefined) await endJail(tpm, bench.leases);
+    vmm = undefined;
+    tpm = undefined;
+  });
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+  });
+
+  async function boot(changes: Partial<VmmOptions> = {}): Promise<{ tpm: StartedTpm; vmm: StartedJail }> {
+    tpm = await startTpm(tpmOptions);
+    vmm = await startVmm({
+      machine: 'qemu-test',
+      accelerator: 'tcg',
+      cpus: 2,
+      memoryMiB: 256,
+      firmwareCode: FIRMWARE.code,
+      firmwareVariables: FIRMWARE.variables,
+      kernel: join(bench.dir, 'kernel'),
+      initrd: join(bench.dir, 'initrd'),
+      commandLine: 'console=ttyS0, quiet',
+      systemImage: join(bench.dir, 'system.img'),
+      dataDisk: join(bench.dir, 'data.img'),
+      tpmChannel: tpm.channel,
+      runDir: join(bench.dir, 'vmm'),
+      leases: bench.leases,
+      ...changes,
+    });
+    return { tpm, vmm };
+  }
+
+  test('reaches its firmware, with disks, TPM and ports, and every protection holds', async () => {
+    const machine = await boot();
+    const spoken = await readUntil(vmmSockets(machine.vmm.runDir).console, /BdsDxe|UEFI/i, 60_000);
+    expect(spoken).toMatch(/BdsDxe|UEFI/i);
+
+    await using qmp = await QmpClient.connect(vmmSockets(machine.vmm.runDir).qmp);
+    expect(await readMachineState(machine, qmp)).toBe('running');
+    expect(await qmp.execute('query-tpm')).toMatchObject([{ id: 'tpm0', model: 'tpm-crb' }]);
+    const disks = JSON.stringify(await qmp.execute('query-block'));
+    expect(disks).toContain('/dev/fdset/2');
+    expect(disks).not.toContain(bench.dir);
+    await qmp.execute('stop');
+    expect(await readMachineState(machine, qmp)).toBe('paused');
+    await qmp.execute('cont');
+
+    const files = [join(bench.dir, 'system.img'), join(bench.dir, 'data.img')];
+    const seen = [
+      ...(await readProtections({
+        part: 'vmm',
+        process: machine.vmm.process,
+        files,
+        ownDirs: [machine.vmm.runDir],
+        memoryMiB: 256,
+      })),
+      ...(await readProtections({
+        part: 'tpm',
+        process: machine.tpm.process,
+        files: [],
+        ownDirs: [machine.tpm.runDir, tpmOptions.stateDir],
+      })),
+    ];
+    expect(seen.filter(({ state }) => state !== 'holds')).toEqual([]);
+    expect((await readFile(`/proc/${machine.vmm.process.pid}/environ`, 'utf8')).replaceAll('\0', '')).toBe('PWD=/');
+  });
+
+  test('whose TPM is killed while it boots is noticed', async () => {
+    const machine = await boot();
+    await sleep(500);
+    await killProcess(machine.tpm.process);
+    expect(await readMachineState(machine)).toBe('tpm-dead');
+    // Firmware without an answer from its TPM does not power down: the caller ends it.
+    expect(await powerDown(machine.vmm, 200)).toBe(false);
+    expect(isAlive(machine.vmm.process)).toBe(true);
+  });
+
+  test('whose VMM is killed is noticed, and its TPM ends with it', async () => {
+    const machine = await boot();
+    await killProcess(machine.vmm.process);
+    expect(await readMachineState(machine)).toBe('vmm-dead');
+    expect(await waitForExit(machine.tpm.process, 5_000)).toBe(true);
+    expect(await powerDown(machine.vmm, 200)).toBe(true);
+  });
+
+  test.each<[string, Partial<VmmOptions> | ((dir: string) => Partial<VmmOptions>), RegExp]>([
+    ['no kernel', (dir) => ({ kernel: join(dir, 'none') }), /qemu-test vmm did not start: .*none/],
+    [
+      'an initrd in place of a kernel',
+      (dir) => ({ kernel: join(dir, 'initrd') }),
+      /QEMU ended at its start: status 1: .*kernel/,
+    ],
+    [
+      'a disk that is not there',
+      (dir) => ({ dataDisk: join(dir, 'none.img') }),
+      /the disk .*none\.img could not be opened/,
+    ],
+    ['a disk that is a directory', (dir) => ({ dataDisk: dir }), /the disk .* could not be opened/],
+    ['firmware that is not there', { firmwareCode: '/no/such/firmware' }, /did not start: .*\/no\/such\/firmware/],
+  ])('that has %s says so, and leaves nothing', async (_, changes, message) => {
+    const failed = boot(typeof changes === 'function' ? changes(bench.dir) : changes);
+    await expect(failed).rejects.toMatchObject({ code: 'vmm-failed', message: expect.stringMatching(message) });
+    expect(bench.leases.list().map(({ purpose }) => purpose)).toEqual(['qemu-test tpm']);
+  });
+
+  test('leaves nothing behind', async () => {
+    expect(await bench.left()).toEqual([]);
+  });
+});
+
+/** Connects to a socket and reads until the text matches, or for so long. */
+async function readUntil(path: string, pattern: RegExp, timeoutMs: number): Promise<string> {
+  const socket = connect(path);
+  let text = '';
+  socket.setEncoding('latin1');
+  socket.on('data', (chunk) => {
+    text += String(chunk);
+  });
+  socket.on('error', () => undefined);
+  const deadline = performance.now() + timeoutMs;
+  while (!pattern.test(text) && performance.now() < deadline) await sleep(50);
+  socket.destroy();
+  return text;
+}
+
+/** A setup header of the Linux boot protocol 2.15 (Documentation/arch/x86/boot.rst) with nothing behind it. */
+function emptyKernel(): Uint8Array {
+  const kernel = new Uint8Array(64 * 1024);
+  const view = new DataView(kernel.buffer);
+  view.setUint8(0x1f1, 4); // setup_sects
+  view.setUint16(0x1fe, 0xaa55, true);
+  kernel.set(new TextEncoder().encode('HdrS'), 0x202);
+  view.setUint16(0x206, 0x020f, true);
+  view.setUint8(0x211, 1); // loadflags: loaded high
+  view.setUint32(0x22c, 0x7fffffff, true); // initrd_addr_max
+  return kernel;
+}
