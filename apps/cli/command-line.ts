@@ -7,7 +7,8 @@ import type { Invocation } from './invocation.ts';
 import { parseCommandLine, type Parsed } from './parse.ts';
 import { Progress } from './progress.ts';
 import { pathsOf } from './services/paths.ts';
-import { plainText, Terminal, wrapText, type Stream } from './terminal.ts';
+import { Terminal, type Stream } from './terminal.ts';
+import { printTrouble } from './trouble.ts';
 
 export interface World {
   readonly argv: readonly string[];
@@ -19,6 +20,12 @@ export interface World {
   /** Without it, a daemon that does not run is an error. */
   readonly startServices?: (invocation: Invocation, error: RingwallError) => Promise<void>;
 }
+
+const UNAVAILABLE = {
+  ringwalld: 'daemon-unavailable',
+  'ringwall-warden': 'warden-unavailable',
+  'ringwall-broker': 'broker-unavailable',
+} as const;
 
 /** Runs one command line to its exit code. Throws nothing. */
 export async function runCommandLine(world: World): Promise<number> {
@@ -62,6 +69,12 @@ function makeInvocation(
     err,
     now: world.now ?? Date.now,
     progress: () => new Progress(err, { silent: parsed.json && !err.live }),
+    needServices: async () => {
+      const { processes } = await invocation.withApi((api) => api.call('health'));
+      const down = processes.find(({ state }) => state === 'down');
+      if (down === undefined || world.startServices === undefined) return;
+      await world.startServices(invocation, new RingwallError(UNAVAILABLE[down.name], `${down.name} does not run`));
+    },
     withApi: async (use) => {
       const api = new ApiClient(paths.apiSocket);
       try {
@@ -92,11 +105,7 @@ function printError(
   if (json) {
     out.line(JSON.stringify({ error: { ...known.toBody(), exitCode: exit } }, undefined, 2));
   } else {
-    const [first = '', ...rest] = plainText(known.message).split('\n');
-    err.line(`${err.paint('red', 'error:')} ${first}`);
-    for (const line of rest) err.line(line);
-    if (known.hint !== undefined)
-      for (const line of wrapText(plainText(known.hint), err.textColumns, 2)) err.line(line);
+    printTrouble(err, known);
   }
   if (debug && error instanceof Error) err.line(error.stack ?? '');
   return exit;
@@ -110,11 +119,13 @@ function fromSystem(error: unknown): RingwallError {
     return new RingwallError('host-full', 'the disk is full', { hint: message, cause: error });
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new RingwallError('host-lacks', `not permitted: ${message}`, { hint: 'run it as root', cause: error });
+    return new RingwallError('host-lacks', `not permitted: ${message}`, { hint: 'try it as root', cause: error });
   }
-  if (code === 'ENOENT' || code === 'EISDIR' || code === 'ENOTDIR') {
-    return new RingwallError('not-found', message, { cause: error });
+  const path = error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined;
+  if (path !== undefined && (code === 'ENOENT' || code === 'ENOTDIR')) {
+    return new RingwallError('not-found', `there is no ${path}`, { cause: error });
   }
+  if (code === 'EISDIR') return new RingwallError('bad-request', `${path ?? 'that'} is a directory`, { cause: error });
   return new RingwallError('internal', message, {
     hint: 'this is a defect of Ringwall: RINGWALL_DEBUG=1 shows where; please report it',
     cause: error,

@@ -21,6 +21,8 @@ export interface Invocation {
   readonly err: Terminal;
   readonly now: () => number;
   readonly progress: () => Progress;
+  /** All three services answer, or are started: before work that one of them would only fail at later. */
+  readonly needServices: () => Promise<void>;
   /** Does something with the API; starts the services first where they do not run. */
   readonly withApi: <Result>(use: (api: ApiClient) => Promise<Result>) => Promise<Result>;
 }

@@ -53,7 +53,7 @@ function renderService(service: Service, paths: Paths, runtime: Runtime): Unit {
       'Service',
       [
         ['Type', 'exec'],
-        ...(isWarden ? directories(paths) : []),
+        ...directories(paths),
         ['ExecStart', programArgv(service, runtime).map(quoteWord).join(' ')],
         ['Environment', quoteWord(`RINGWALL_STATE=${paths.state}`)],
         ['Environment', quoteWord(`RINGWALL_RUN=${paths.run}`)],
@@ -68,11 +68,11 @@ function renderService(service: Service, paths: Paths, runtime: Runtime): Unit {
   ]);
 }
 
-/** Made by root before anything else starts; the unprivileged two could not. */
+/** Made by root (`+`) before each start: the unprivileged two could not, and a host's restart empties /run. */
 function directories(paths: Paths): Entry[] {
   return serviceDirectories(paths).map(({ path, mode, user, group }) => [
     'ExecStartPre',
-    ['/usr/bin/install', '-d', '-m', mode.toString(8), '-o', user, '-g', group, path].map(quoteWord).join(' '),
+    ['+/usr/bin/install', '-d', '-m', mode.toString(8), '-o', user, '-g', group, path].map(quoteWord).join(' '),
   ]);
 }
 

@@ -123,7 +123,7 @@ node_is_there() {
 }
 
 fetch_node() {
-  cd "$own/node.new" && npm pack --silent "$node_package@$node_version"
+  cd "$own/node.new" && npm pack --loglevel=http "$node_package@$node_version"
 }
 
 unpack_node() {
@@ -155,11 +155,11 @@ install_npm_packages() {
 
 npm_ci() {
   cd "$root" || return 1
-  npm ci --no-progress && return 0
+  npm ci --no-progress --loglevel=http && return 0
   # Our lockfile names no binaries of optional packages for platforms that Ringwall does not run on, and npm 11 refuses
   # it for that, where npm 9 does not. The other way in takes the same versions and checks the same digests.
   tail -c "+$((log_start + 1))" "$log" | grep -q 'Missing: .* from lock file' || return 1
-  npm install --no-save --no-progress
+  npm install --no-save --no-progress --loglevel=http
 }
 
 build_bundles() {
@@ -302,7 +302,7 @@ show_frame() {
 
 # The last line that the running step wrote, at most $1 bytes of it, without anything that a terminal would obey.
 last_line() {
-  tail -c "+$((log_start + 1))" "$log" | tail -c 400 | tr '\r' '\n' | grep -v '^ *$' | tail -n 1 | tr -cd '[:print:]' | cut -c "1-$(($1 + 1))" | cut -c "1-$(($1 > 0 ? $1 : 1))"
+  tail -c "+$((log_start + 1))" "$log" | tail -c 400 | tr '\r' '\n' | grep -v -e "^ *$" -e EBADENGINE | tail -n 1 | tr -cd '[:print:]' | cut -c "1-$(($1 + 1))" | cut -c "1-$(($1 > 0 ? $1 : 1))"
 }
 
 # fail_step WHAT HINT: as fail, with the end of the step's output, and the usual suspects named.

@@ -6,7 +6,7 @@ import type { ApiClient } from '../api-client.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
-import { plainText, wrapText } from '../terminal.ts';
+import { printTrouble } from '../trouble.ts';
 
 export interface EachOptions {
   readonly request: (api: ApiClient, machine: string) => Promise<{ readonly operation: Operation }>;
@@ -27,6 +27,7 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
   const { out, err, json } = invocation;
   const outcomes: Outcome[] = [];
   let exit = 0;
+  await invocation.needServices();
   for (const name of new Set(invocation.arguments)) {
     using progress = invocation.progress();
     try {
@@ -39,10 +40,7 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
       progress.fail();
       if (exit === 0) exit = exitCodeOf(error);
       outcomes.push({ name, ok: false, error: error.toBody() });
-      if (!json) {
-        err.line(`${err.paint('red', 'error:')} ${plainText(error.message)}`);
-        for (const line of wrapText(plainText(error.hint ?? ''), err.textColumns, 2)) err.line(line);
-      }
+      if (!json) printTrouble(err, error);
     }
   }
   if (json) printJson(invocation, { machines: outcomes });

@@ -11,6 +11,7 @@ const DEFAULT_IMAGE = 'hello';
 export async function run(invocation: Invocation): Promise<number> {
   const { out, self, now, json } = invocation;
   const body = { ...wantedMachine(invocation), start: true };
+  await invocation.needServices();
   using progress = invocation.progress();
   const { machine, operation } = await invocation.withApi((api) => {
     progress.step('asking for the machine');
@@ -55,11 +56,11 @@ async function explained(invocation: Invocation, name: string, error: unknown): 
     .withApi((api) => api.call('showMachine', { params: { machine: name } }))
     .catch(() => undefined);
   if (detail === undefined) return error;
-  const reasons = detail.machine.status.reasons.filter((reason) => !error.message.includes(reason));
+  const reasons = detail.machine.status.reasons.filter(
+    (reason) => !error.message.includes(reason) && !reason.includes(error.message),
+  );
   const message = [error.message, ...reasons.map((reason) => `  ${reason}`)].join('\n');
-  const look = `look: ${self} logs ${name}; remove it: ${self} rm --force ${name}`;
-  return new RingwallError(error.code, message, {
-    hint: error.hint === undefined ? look : `${error.hint}; ${look}`,
-    cause: error,
-  });
+  const look = `what it said: ${self} logs ${name}\nremove it: ${self} rm --force ${name}`;
+  const hint = error.hint === undefined ? look : `${error.hint}\n${look}`;
+  return new RingwallError(error.code, message, { hint, cause: error });
 }

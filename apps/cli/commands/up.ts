@@ -22,7 +22,6 @@ const COLOURS: readonly Style[] = ['yellow', 'green', 'cyan'];
 export async function run(invocation: Invocation): Promise<number> {
   const { paths, self, installation } = invocation;
   if (!isRoot()) goOnAsRoot(invocation, 'the services start as root and drop it');
-  prepareDirectories({ paths, self });
   const missing = await missingServices(paths);
   if (missing.length < SERVICES.length) {
     throw new RingwallError('conflict', 'services run already', { hint: `end them first: ${self} down` });
@@ -63,7 +62,8 @@ class Foreground {
   }
 
   async #start(service: Service): Promise<void> {
-    const { paths } = this.#invocation;
+    const { paths, self } = this.#invocation;
+    prepareDirectories({ paths, self });
     const child = startProcess({
       argv: serviceArgv(service, this.#runtime),
       environment: serviceEnvironment(paths),

@@ -152,6 +152,8 @@ export async function waitUntilReady(
 
 async function startInBackground(context: ServiceContext, service: Service, runtime: Runtime): Promise<void> {
   const { paths } = context;
+  // Again for each: a service may have set the modes that it knows of, as it started.
+  prepareDirectories(context);
   const log = openLog(paths, service);
   const began = statSync(log.file).size;
   const argv = serviceArgv(service, runtime);

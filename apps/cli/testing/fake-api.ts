@@ -1,0 +1,288 @@
+// A ringwalld for tests of the command line: the REST contract on a Unix socket, with machines that only exist here.
+// What it answers is checked against the schemas of @ringwall/api, so that it cannot drift from the real one.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import {
+  healthSchema,
+  hostReportSchema,
+  HTTP_STATUS_OF_ERROR,
+  machineDetailSchema,
+  machineListSchema,
+  operationSchema,
+  RingwallError,
+  type Health,
+  type HostReport,
+  type Machine,
+  type MachineDetail,
+  type Operation,
+} from '@ringwall/api';
+
+/** The time of every test, so that ages are always the same. */
+export const FAKE_NOW: number = Date.parse('2026-11-21T12:00:00Z');
+
+const BOOT = '0123456789abcdef0123456789abcdef';
+const EMULATED = 'emulated: no isolation boundary';
+
+export class FakeApi implements AsyncDisposable {
+  readonly directory: string;
+  readonly socketPath: string;
+  /** `METHOD path` of each request, in order. */
+  readonly requests: string[] = [];
+  /** The bodies of those that had one. */
+  readonly bodies: unknown[] = [];
+  readonly machines = new Map<string, Machine>();
+  processes: Health['processes'] = FAKE_HOST.processes.map((process) => ({ ...process, state: 'up' }));
+  readonly consoles: Duplex[] = [];
+  log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
+  proof: unknown = {};
+  /** The next long work ends with this instead. */
+  nextFailure: RingwallError | undefined;
+  /** Every request is answered with this. */
+  refuseAll: RingwallError | undefined;
+  /** How often an operation's stream breaks before it tells the end. */
+  brokenStreams = 0;
+  readonly #server: Server;
+  readonly #failures = new Map<string, RingwallError>();
+  #operations = 0;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.socketPath = join(directory, 'api.sock');
+    this.#server = createServer((request, response) => {
+      this.#handle(request, response).catch((error: unknown) => {
+        const known = error instanceof RingwallError ? error : new RingwallError('internal', String(error));
+        response.writeHead(HTTP_STATUS_OF_ERROR[known.code], { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ error: known.toBody() }));
+      });
+    });
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+      this.requests.push(`${request.method ?? ''} ${request.url ?? ''}`);
+      this.consoles.push(socket);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ringwall-console\r\n\r\n# ');
+    });
+  }
+
+  static async start(): Promise<FakeApi> {
+    const api = new FakeApi(mkdtempSync(join(tmpdir(), 'rw-cli-')));
+    await new Promise<void>((resolve) => {
+      api.#server.listen(api.socketPath, resolve);
+    });
+    return api;
+  }
+
+  add(name: string, changes: { spec?: Partial<Machine['spec']>; status?: Partial<Machine['status']> } = {}): Machine {
+    const machine = fakeMachine(name, this.machines.size, changes);
+    this.machines.set(name, machine);
+    return machine;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.consoles) socket.destroy();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+    });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '' } = request;
+    this.requests.push(`${method} ${url}`);
+    const body = await readJson(request);
+    if (body !== undefined) this.bodies.push(body);
+    if (this.refuseAll !== undefined) throw this.refuseAll;
+    const { pathname, searchParams } = new URL(url, 'http://ringwall');
+    const [, , kind = '', name = '', action = ''] = pathname.split('/').map(decodeURIComponent);
+    const answer = (document: unknown, status = 200): void => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(document));
+    };
+    switch (`${method} ${kind}${name === '' ? '' : '/*'}${action === '' ? '' : `/${action}`}`) {
+      case 'GET machines':
+        return answer(machineListSchema.parse({ machines: [...this.machines.values()] }));
+      case 'POST machines':
+        return answer(this.#create(body), 202);
+      case 'GET machines/*':
+        return answer(machineDetailSchema.parse(fakeDetail(this.#find(name))));
+      case 'DELETE machines/*':
+        return answer({ operation: this.#remove(name, searchParams.get('force') === 'true') }, 202);
+      case 'POST machines/*/start':
+        return answer({ operation: this.#operate('machine.start', this.#find(name)) }, 202);
+      case 'POST machines/*/stop':
+        return answer({ operation: this.#operate('machine.stop', this.#find(name)) }, 202);
+      case 'GET machines/*/logs':
+        this.#find(name);
+        return answer({ text: this.log.toString('base64') });
+      case 'GET machines/*/proof':
+        this.#find(name);
+        return answer(this.proof);
+      case 'GET operations/*/events':
+        return this.#stream(name, response);
+      case 'GET health':
+        return answer(healthSchema.parse({ version: '0.1.0', processes: this.processes }));
+      case 'GET host':
+        return answer(hostReportSchema.parse(FAKE_HOST));
+      case 'GET images':
+        return answer({ images: [{ name: 'hello', title: 'the smallest', built: true }] });
+      default:
+        throw new RingwallError('not-found', `no route ${method} ${url}`);
+    }
+  }
+
+  #create(body: unknown): { machine: Machine; operation: Operation } {
+    const wanted: { image?: string; name?: string; cpus?: number; memoryMiB?: number } = Object(body);
+    const { image = '', name = image, cpus = 1, memoryMiB = 512 } = wanted;
+    if (!['hello', 'debian'].includes(image)) {
+      throw new RingwallError('image-unknown', `there is no image ${image}`, { hint: 'there are: debian, hello' });
+    }
+    if (!/^[a-z][a-z0-9-]*$/.test(name)) {
+      throw new RingwallError('name-invalid', `${JSON.stringify(name)} is no name`, {
+        hint: 'a name has a-z, 0-9 and dashes',
+      });
+    }
+    if (this.machines.has(name)) {
+      throw new RingwallError('name-taken', `there is a machine ${name} already`, { hint: 'take another with --name' });
+    }
+    const machine = this.add(name, { spec: { image, cpus, memoryMiB } });
+    return { machine, operation: this.#operate('machine.create', machine) };
+  }
+
+  #remove(name: string, force: boolean): Operation {
+    const machine = this.#find(name);
+    if (machine.status.phase === 'running' && !force) {
+      throw new RingwallError('conflict', `${name} is running`, { hint: 'stop it first, or remove it with --force' });
+    }
+    this.machines.delete(name);
+    return this.#operate('machine.remove', machine);
+  }
+
+  #find(name: string): Machine {
+    const machine = [...this.machines.values()].find((each) => each.name === name || each.id === name);
+    if (machine === undefined) throw new RingwallError('not-found', `there is no machine ${name}`);
+    return machine;
+  }
+
+  #operate(kind: Operation['kind'], { id }: Machine): Operation {
+    this.#operations += 1;
+    const operation = fakeOperation(this.#operations, kind, id);
+    if (this.nextFailure !== undefined) this.#failures.set(operation.id, this.nextFailure);
+    this.nextFailure = undefined;
+    return operation;
+  }
+
+  #stream(id: string, response: ServerResponse): void {
+    const operation = fakeOperation(Number.parseInt(id.slice(-1), 36), 'machine.create', 'mch_aaaaaaaaaaaaaaaaaaaa');
+    const failure = this.#failures.get(id);
+    const send = (state: Partial<Operation>): void => {
+      const event = operationSchema.parse({ ...operation, id, ...state });
+      response.write(`event: operation\ndata: ${JSON.stringify(event)}\n\n`);
+    };
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    send({ step: 'making disk and TPM' });
+    if (this.brokenStreams > 0) {
+      this.brokenStreams -= 1;
+      response.destroy();
+      return;
+    }
+    send({ step: 'booting', fraction: 0.5 });
+    send({ step: 'waiting for evidence: event log', fraction: 0.8 });
+    send(
+      failure === undefined
+        ? { state: 'done', step: 'done' }
+        : { state: 'failed', step: 'failed', error: failure.toBody() },
+    );
+    response.end();
+  }
+}
+
+function fakeOperation(number: number, kind: Operation['kind'], machine: Machine['id']): Operation {
+  const at = new Date(FAKE_NOW).toISOString();
+  const id = `op_${'a'.repeat(19)}${'abcdefghijklmnopqrstuvwxyz'[number % 26] ?? 'a'}` as const;
+  return { id, kind, machine, state: 'running', step: 'waiting', createdAt: at, updatedAt: at };
+}
+
+export function fakeMachine(
+  name: string,
+  index: number,
+  { spec, status }: { spec?: Partial<Machine['spec']>; status?: Partial<Machine['status']> } = {},
+): Machine {
+  return {
+    id: `mch_${'a'.repeat(19)}${'abcdefghijklmnopqrstuvwxyz'[index % 26] ?? 'a'}`,
+    tenant: 'default',
+    name,
+    version: 1,
+    createdAt: new Date(FAKE_NOW - 3 * 3600_000).toISOString(),
+    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 1024, isolation: 'vm', running: true, ...spec },
+    status: {
+      phase: 'running',
+      trust: 'attested',
+      reasons: [],
+      accelerator: 'tcg',
+      label: EMULATED,
+      bootId: BOOT,
+      startedAt: new Date(FAKE_NOW - 90_000).toISOString(),
+      attestedAt: new Date(FAKE_NOW - 70_000).toISOString(),
+      diskUnlocked: true,
+      ...status,
+    },
+  };
+}
+
+export function fakeDetail(machine: Machine): MachineDetail {
+  return {
+    machine,
+    protections: [
+      { id: 'vmm.no-new-privs', title: 'no new privileges', state: 'holds', seen: 'NoNewPrivs: 1', stops: 'A2' },
+      {
+        id: 'vmm.cgroup-memory',
+        title: 'memory limit',
+        state: 'missing',
+        seen: 'memory.max: max',
+        stops: 'A1',
+        hint: 'mount the memory controller',
+      },
+    ],
+    proven:
+      machine.status.trust === 'attested'
+        ? [
+            'the firmware is OVMF, as in the manifest',
+            'the evidence is fresh: it answers a nonce that was never used before',
+          ]
+        : [],
+    notProtected: [`${EMULATED}: QEMU says itself that TCG is no security boundary; give this host KVM`],
+  };
+}
+
+export const FAKE_HOST: HostReport = {
+  findings: [
+    {
+      id: 'kvm',
+      title: 'hardware virtualisation',
+      state: 'missing',
+      seen: 'the probe guest never answered',
+      meaning: 'machines are emulated',
+      hint: 'enable VT-x in the firmware',
+    },
+    {
+      id: 'seccomp',
+      title: 'seccomp filters',
+      state: 'present',
+      seen: 'Seccomp_filters: 0',
+      meaning: 'a VMM may make only the calls it needs',
+    },
+  ],
+  processes: [
+    { name: 'ringwalld', state: 'up', pid: 30, uid: 999, rssBytes: 70 * 1024 * 1024 },
+    { name: 'ringwall-warden', state: 'up', pid: 10, uid: 0, rssBytes: 60 * 1024 * 1024 },
+    { name: 'ringwall-broker', state: 'down' },
+  ],
+};
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  return text === '' ? undefined : JSON.parse(text);
+}
