@@ -1,4 +1,4 @@
-import { concatBytes, fromHex, ParseError } from '@ringwall/bytes';
+import { concatBytes, fromHex, ParseError, toHex } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ecKeys, issueEk, makeCa, NOW, type TestCa } from '../testing/vtpm-ca.ts';
@@ -40,6 +40,21 @@ describe('parseCertificate()', () => {
       expect(() => parseCertificate(der.subarray(0, length)), `${length} bytes`).toThrow(ParseError);
     }
     expect(() => parseCertificate(concatBytes(der, Uint8Array.of(0)))).toThrow(ParseError);
+  });
+
+  it('refuses something after the signature, inside the certificate', () => {
+    const length = der.length - 4 + 2;
+    const longer = concatBytes(Uint8Array.of(0x30, 0x82, length >> 8, length & 0xff), der.subarray(4), fromHex('0500'));
+    expect(() => parseCertificate(longer)).toThrow('Certificate has 2 bytes after its end');
+  });
+
+  it('refuses an algorithm outside that is not the one inside', () => {
+    const sha256 = '2a8648ce3d040302';
+    const hex = toHex(der);
+    const outside = hex.lastIndexOf(sha256);
+    expect(hex.indexOf(sha256)).not.toBe(outside);
+    const changed = `${hex.slice(0, outside)}2a8648ce3d040303${hex.slice(outside + sha256.length)}`;
+    expect(() => parseCertificate(fromHex(changed))).toThrow('differs from signatureAlgorithm');
   });
 
   it('throws ParseError only, on any bytes', () => {

@@ -47,7 +47,7 @@ export function makePe(options: { trailingBytes?: number; certificateBytes?: num
   // The table names the second section first, and one that has no bytes in the file.
   for (const [bytes, start] of [
     [SECTION_BYTES, HEADERS_BYTES + SECTION_BYTES],
-    [0, 0],
+    [0, 0x7fff_ffff],
     [SECTION_BYTES, HEADERS_BYTES],
   ] as const) {
     headers.bytes(new Uint8Array(16)).u32le(bytes).u32le(start).bytes(new Uint8Array(16));
