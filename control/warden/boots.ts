@@ -5,8 +5,9 @@ import { isErrno } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
 import { fullOr, isThere, makeDirectory } from './files.ts';
-import { requireImage } from './images.ts';
+import { notBuilt } from './images.ts';
 import { imageDir, machineLayout, type MachineLayout } from './layout.ts';
+import type { ProgressListener } from './parts.ts';
 import { isRunningBoot, readBoot, readSpec, writeBoot, type BootRecord, type RunningBoot } from './records.ts';
 import { healthOf, MEMORY_RESERVE_MIB, toRunning } from './running.ts';
 
@@ -22,6 +23,7 @@ export interface StartOrder {
 export async function startMachine(
   context: WardenContext,
   order: StartOrder,
+  progress: ProgressListener,
 ): Promise<WardenResponse<'start-machine'>> {
   const machine = machineLayout(context.layout, order.machine);
   const spec = await requireSpec(machine);
@@ -33,14 +35,20 @@ export async function startMachine(
   await requireDisk(machine);
   await checkMemory(context, spec);
   const dir = imageDir(context.layout, spec.image);
-  await requireImage(context, spec.image);
-  // The expected values come from the manifest that was recorded when the image was built, and the files go to the VMM
-  // as they are on the disk, deliberately unchecked: what was tampered with since is measured by the firmware, differs
-  // from the expectation, and is refused by the broker with the event's name. A check here would only move the
-  // judgement from the verifier to the host that is not trusted with it.
-  const { commandLine, reference } = await context.parts.images.predict(dir, order.brokerKey);
+  // The expected values come from what was recorded when the image was put in place, and the files go to the VMM as they
+  // are on the disk, deliberately unchecked: what was tampered with since is measured by the firmware, differs from the
+  // expectation, and is refused by the broker with the event's name. A check here would only move the judgement from the
+  // verifier to the host that is not trusted with it.
+  const prediction = await context.parts.images.predict(spec.image, {
+    brokerKey: order.brokerKey,
+    memoryMiB: spec.memoryMiB,
+  });
+  if (prediction === undefined) throw notBuilt(spec.image);
+  const { commandLine, reference } = prediction;
+  progress({ step: 'finding out whether this host can accelerate machines' });
   const accelerator = await context.parts.host.accelerator();
 
+  progress({ step: 'starting the TPM and the VMM in their jails' });
   try {
     const running = await bringUp(context, machine, { order, spec, accelerator, commandLine, dir, reference });
     return { running: toRunning(running, 'running'), reference };
@@ -153,7 +161,7 @@ async function answerRunning(
 }
 
 async function checkMemory(context: WardenContext, spec: VmSpec): Promise<void> {
-  const { availableMiB } = await context.parts.host.memory();
+  const { memoryMiB: availableMiB } = await context.parts.host.capacity();
   if (spec.memoryMiB + MEMORY_RESERVE_MIB <= availableMiB) return;
   throw new RingwallError(
     'host-full',

@@ -4,9 +4,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
-import { keepLastConsole } from './console.ts';
+import { keepConsole } from './console.ts';
 import type { WardenContext } from './context.ts';
-import { isThere, namesIn } from './files.ts';
+import { namesIn } from './files.ts';
 import type { MachineLayout } from './layout.ts';
 import { readBoot, type BootRecord } from './records.ts';
 
@@ -18,19 +18,9 @@ export async function endBoot(context: WardenContext, machine: MachineLayout): P
   for (const process of [record?.vmm, record?.tpm]) {
     if (process !== undefined && record?.hostBoot === host.bootId) await host.kill(process);
   }
-  await keepConsole(context, machine);
+  await keepConsole(machine, context.note);
   await jail.endJails(machine);
   await removeRunDir(machine);
-}
-
-async function keepConsole(context: WardenContext, machine: MachineLayout): Promise<void> {
-  if (!(await isThere(machine.consoleLog)) || !(await isThere(machine.record))) return;
-  try {
-    await keepLastConsole(machine.consoleLog, machine.lastConsole);
-  } catch (error) {
-    // A log that was tampered with, or a full disk: the end of the boot must not hang on it.
-    context.note(`the console of ${machine.id} is not kept: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 async function removeRunDir(machine: MachineLayout): Promise<void> {

@@ -1,10 +1,9 @@
-// A full disk is explained, and files in a directory that somebody hostile may write to.
-import { linkSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// A full disk is explained, and a directory is root's or nothing.
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fullOr, openNoFollow } from './files.ts';
+import { fullOr, makeDirectory } from './files.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -24,25 +23,26 @@ describe('fullOr()', () => {
   });
 });
 
-describe('openNoFollow()', () => {
-  const secret = (): string => {
-    const path = join(dir, 'secret');
-    writeFileSync(path, 'of another machine');
-    return path;
-  };
-
-  it('refuses a symbolic link', async () => {
-    symlinkSync(secret(), join(dir, 'log'));
-    await expect(openNoFollow(join(dir, 'log'))).rejects.toThrow('ELOOP');
+describe('makeDirectory()', () => {
+  it('gives the mode that was asked for, whatever the umask', async () => {
+    const before = process.umask(0o077);
+    try {
+      await makeDirectory(join(dir, 'a'), 0o711);
+      await makeDirectory(join(dir, 'a'), 0o711);
+    } finally {
+      process.umask(before);
+    }
+    expect(statSync(join(dir, 'a')).mode & 0o777).toBe(0o711);
   });
 
-  it('refuses a second name of another file', async () => {
-    linkSync(secret(), join(dir, 'log'));
-    await expect(openNoFollow(join(dir, 'log'))).rejects.toMatchObject({ code: 'conflict' });
+  it('refuses a link in its place', async () => {
+    symlinkSync('/etc', join(dir, 'a'));
+    await expect(makeDirectory(join(dir, 'a'), 0o711)).rejects.toMatchObject({ code: 'conflict' });
   });
 
-  it('refuses a FIFO, and does not wait for its writer', async () => {
-    execFileSync('/usr/bin/mkfifo', [join(dir, 'log')]);
-    await expect(openNoFollow(join(dir, 'log'))).rejects.toMatchObject({ code: 'conflict' });
+  it.skipIf(process.getuid?.() !== 0)('refuses a directory of somebody else', async () => {
+    mkdirSync(join(dir, 'a'));
+    chownSync(join(dir, 'a'), 65534, 65534);
+    await expect(makeDirectory(join(dir, 'a'), 0o711)).rejects.toMatchObject({ code: 'conflict' });
   });
 });

@@ -1,35 +1,18 @@
-// Files and directories as root must handle them: in its own directories without surprises, in others' without trust.
-import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, type FileHandle } from 'node:fs/promises';
+// Small helps around files and directories of root.
+import { chmod, lstat, mkdir, open, readdir } from 'node:fs/promises';
 import { RingwallError } from '@ringwall/api';
 import { isErrno } from '../files/index.ts';
 
-/**
- * Opens a regular file for reading in a directory that somebody else may write to: an escaped VMM could put a symbolic
- * link, a second name of another file, or a FIFO where its log was.
- */
-export async function openNoFollow(path: string): Promise<FileHandle | undefined> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-  const seen = await file.stat();
-  if (seen.isFile() && seen.nlink === 1) return file;
-  await file.close();
-  throw new RingwallError('conflict', `${path} is not the plain file that it should be`, {
-    hint: 'somebody replaced it: treat this machine as broken into',
-  });
-}
-
+/** With this very mode, whatever the umask takes away, and of root: in `run` others may have taken the name before. */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
-  try {
-    await mkdir(path, { mode });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST') || !(await lstat(path)).isDirectory()) throw fullOr(error);
+  await mkdir(path, { mode }).catch((error: unknown) => {
+    if (!isErrno(error, 'EEXIST')) throw fullOr(error);
+  });
+  const seen = await lstat(path);
+  if (!seen.isDirectory() || seen.uid !== process.getuid?.()) {
+    throw new RingwallError('conflict', `${path} is not a directory of root`, { hint: 'move it away' });
   }
+  await chmod(path, mode);
 }
 
 export async function syncDirectory(path: string): Promise<void> {

@@ -77,10 +77,8 @@ export function requireKnownImage(context: WardenContext, name: string): void {
   });
 }
 
-export async function requireImage(context: WardenContext, name: string): Promise<void> {
-  requireKnownImage(context, name);
-  if ((await describeImage(context, name)).built) return;
-  throw new RingwallError('image-unknown', `the image ${name} is not built yet`, {
+export function notBuilt(name: string): RingwallError {
+  return new RingwallError('image-unknown', `the image ${name} is not built`, {
     hint: 'ringwall run builds what is missing',
   });
 }
@@ -95,6 +93,7 @@ export async function sweepImages(context: WardenContext): Promise<void> {
     if (await isThere(join(images, replaced))) await rm(join(images, name), { recursive: true, force: true });
     else await rename(join(images, name), join(images, replaced));
   }
+  for (const { name } of context.parts.images.known) await context.parts.images.settle(name);
 }
 
 async function describeImage(context: WardenContext, name: string): Promise<ListedImage> {
@@ -115,12 +114,13 @@ async function buildInPlace(context: WardenContext, name: string, progress: Prog
     if ((await parts.images.read(staging)) === undefined) {
       throw new RingwallError('image-failed', `the builder of ${name} left no image`);
     }
-    await parts.images.check(staging);
+    await parts.images.record(name, staging);
     await replace(context, name, staging);
   } catch (error) {
     throw fullOr(error);
   } finally {
     await rm(staging, { recursive: true, force: true });
+    await parts.images.settle(name);
   }
   return describeImage(context, name);
 }

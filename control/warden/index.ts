@@ -1,5 +1,7 @@
 // The public names of @ringwall/control/warden: the decisions of the one process that is root.
-export { imageDir, layoutOf, machineLayout, type Layout, type MachineLayout } from './layout.ts';
+export { predictBootOf, recordImage, settleImage, type ExpectedImage } from './expected-image.ts';
+export { isThere } from './files.ts';
+export { expectedDir, imageDir, layoutOf, machineLayout, type Layout, type MachineLayout } from './layout.ts';
 export { type JailedProcess, type RunningBoot } from './records.ts';
 export { RequestLog, type RequestLine } from './request-log.ts';
 export { SWEEP_INTERVAL_MS, Warden, type WardenCall, type WardenOptions } from './warden.ts';
@@ -7,10 +9,12 @@ export { openVmmSocket } from './vmm-socket.ts';
 export type {
   Accelerator,
   BootOrder,
+  BootToPredict,
   BuiltImage,
   HostPart,
   ImagePart,
   JailPart,
+  Prediction,
   ProgressListener,
   TpmPart,
   VmmPart,

@@ -9,16 +9,24 @@ export interface Layout {
   /** warden/: root's own. */
   readonly warden: string;
   readonly hostKey: string;
+  /** One file: the CA's certificate and its wrapped key. */
   readonly ca: string;
   readonly log: string;
   readonly images: string;
+  /** What each image is expected to measure (see expected-image.ts). */
+  readonly expected: string;
   readonly records: string;
   readonly machines: string;
   readonly runMachines: string;
   /** run/warden/: root:ringwall 0750, so that only ringwalld gets as far as the socket. */
   readonly socketDir: string;
   readonly socket: string;
-  readonly pidFile: string;
+  /** Sockets without a name are made here; only root may enter. */
+  readonly private: string;
+  /** The probe guest's, and what came of it. */
+  readonly probe: string;
+  /** The image builder's own: its packages, kept between builds. */
+  readonly builder: string;
 }
 
 /** Of one machine. `record*` is root's own and decides; `data*` holds what is large; `run*` lives as long as a boot. */
@@ -50,15 +58,18 @@ export function layoutOf(state: string, run: string): Layout {
     run,
     warden,
     hostKey: join(warden, 'host.key'),
-    ca: join(warden, 'ca'),
+    ca: join(warden, 'ca.json'),
     log: join(warden, 'log'),
     images: join(state, 'images'),
+    expected: join(warden, 'expected'),
     records: join(warden, 'machines'),
     machines: join(state, 'machines'),
     runMachines: join(run, 'machines'),
     socketDir,
     socket: join(socketDir, 'warden.sock'),
-    pidFile: join(socketDir, 'warden.pid'),
+    private: join(run, 'private'),
+    probe: join(run, 'probe'),
+    builder: join(state, 'builder'),
   };
 }
 
@@ -92,6 +103,12 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
 export function imageDir(layout: Layout, name: string): string {
   if (!IMAGE_NAME.test(name)) throw new RingwallError('bad-request', 'not an image name');
   return join(layout.images, name);
+}
+
+/** Where the warden keeps what an image is expected to be. */
+export function expectedDir(layout: Layout, name: string): string {
+  if (!IMAGE_NAME.test(name)) throw new RingwallError('bad-request', 'not an image name');
+  return join(layout.expected, name);
 }
 
 export function isMachineId(name: string): name is MachineId {

@@ -1,6 +1,6 @@
 // Makes and removes a machine. spec.json is written last and removed first: without it there is no machine, only what a
 // crash left, which the next create makes anew and the next sweep removes. Both run inside the machine's queue.
-import { chmod, open, rename, rm, rmdir } from 'node:fs/promises';
+import { open, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingwallError, type MachineId } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
@@ -72,25 +72,21 @@ export async function sweepUnfinished(context: WardenContext, machine: MachineLa
 
 /** Memory, disk and processors that a new machine could have. */
 export async function hostCapacity(context: WardenContext): Promise<WardenResponse<'host-capacity'>> {
-  const { host } = context.parts;
-  const { availableMiB } = await host.memory();
-  const freeMiB = Math.floor((await host.freeDiskBytes(context.layout.machines)) / MIB);
+  const { cpus, memoryMiB, diskMiB } = await context.parts.host.capacity();
   return {
-    cpus: host.cpus(),
-    memoryMiB: Math.max(0, availableMiB - MEMORY_RESERVE_MIB),
-    diskMiB: Math.max(0, freeMiB - DISK_RESERVE_MIB),
+    cpus,
+    memoryMiB: Math.max(0, memoryMiB - MEMORY_RESERVE_MIB),
+    diskMiB: Math.max(0, diskMiB - DISK_RESERVE_MIB),
   };
 }
 
 /** The disk is thin: it takes what the guest writes. What it asks for must be free now; later asks may overlap. */
 async function checkHost(context: WardenContext, spec: VmSpec): Promise<void> {
-  const { host } = context.parts;
-  const { totalMiB } = await host.memory();
-  const { diskMiB } = await hostCapacity(context);
+  const { cpus, totalMemoryMiB, diskMiB } = await context.parts.host.capacity();
   const asks = [
-    { what: 'processors', asked: spec.cpus, most: host.cpus(), unit: '' },
-    { what: 'memory', asked: spec.memoryMiB, most: totalMiB - MEMORY_RESERVE_MIB, unit: ' MiB' },
-    { what: 'disk', asked: spec.diskMiB, most: diskMiB, unit: ' MiB' },
+    { what: 'processors', asked: spec.cpus, most: cpus, unit: '' },
+    { what: 'memory', asked: spec.memoryMiB, most: totalMemoryMiB - MEMORY_RESERVE_MIB, unit: ' MiB' },
+    { what: 'disk', asked: spec.diskMiB, most: diskMiB - DISK_RESERVE_MIB, unit: ' MiB' },
   ];
   for (const { what, asked, most, unit } of asks) {
     if (asked <= most) continue;
@@ -108,7 +104,6 @@ async function build(context: WardenContext, machine: MachineLayout, spec: VmSpe
   await makeDirectory(machine.record, 0o700);
   await writeFileAtomic(creatingMark(machine), '');
   await makeDirectory(machine.data, 0o711);
-  await chmod(machine.data, 0o711);
   await makeDisk(machine, spec.diskMiB * MIB);
   const { ekCertificate } = await makeTpm(context, machine);
   await writeFileAtomic(machine.ekCertificate, ekCertificate);

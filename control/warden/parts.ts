@@ -19,12 +19,16 @@ export type Accelerator = 'kvm' | 'tcg';
 export interface HostPart {
   /** /proc/sys/kernel/random/boot_id. */
   readonly bootId: string;
-  findings(accelerator: Accelerator): Promise<Finding[]>;
+  findings(): Promise<Finding[]>;
   /** Decided by a probe guest, once for each boot of the host. */
   accelerator(): Promise<Accelerator>;
-  cpus(): number;
-  memory(): Promise<{ readonly totalMiB: number; readonly availableMiB: number }>;
-  freeDiskBytes(path: string): Promise<number>;
+  /** `memoryMiB` and `diskMiB` are what is free now. */
+  capacity(): Promise<{
+    readonly cpus: number;
+    readonly memoryMiB: number;
+    readonly totalMemoryMiB: number;
+    readonly diskMiB: number;
+  }>;
   isAlive(process: ProcessRef): boolean;
   /** Kills and waits; false where the process outlives the time. */
   kill(process: ProcessRef): Promise<boolean>;
@@ -37,7 +41,7 @@ export interface JailPart {
   machinesWithJails(): readonly string[];
   /** Ends whatever runs in the machine's jails, and removes all that was made for them. Idempotent. */
   endJails(machine: MachineLayout): Promise<void>;
-  readProtections(machine: MachineLayout, boot: RunningBoot): Promise<Protection[]>;
+  readProtections(machine: MachineLayout, spec: VmSpec, boot: RunningBoot): Promise<Protection[]>;
 }
 
 export interface TpmPart {
@@ -79,10 +83,24 @@ export interface ImagePart {
   readonly known: readonly { readonly name: string; readonly title: string }[];
   /** What its manifest says; undefined where it is not built. */
   read(dir: string): Promise<BuiltImage | undefined>;
-  /** Compares every file with the manifest: at the end of a build, never at a start (see startMachine). */
-  check(dir: string): Promise<void>;
+  /** Compares every file in `staged` with its manifest, and keeps what it is expected to measure. */
+  record(name: string, staged: string): Promise<void>;
+  /** Once `staged` has taken its place, or has not; also at the start of a warden. Idempotent. */
+  settle(name: string): Promise<void>;
   /** Runs the builder, as its own user, into `dir`. Throws image-failed. */
   build(name: string, dir: string, progress: ProgressListener): Promise<void>;
-  /** The exact command line of a boot and what it must measure. */
-  predict(dir: string, brokerKey: string): Promise<{ readonly commandLine: string; readonly reference: unknown }>;
+  /** The exact command line of a boot and what it must measure; undefined where the image is not built. */
+  predict(name: string, boot: BootToPredict): Promise<Prediction | undefined>;
+}
+
+export interface BootToPredict {
+  readonly brokerKey: string;
+  /** QEMU writes an address into the kernel that depends on it. */
+  readonly memoryMiB: number;
+}
+
+export interface Prediction {
+  readonly commandLine: string;
+  /** ReferenceValues of lib/evidence. */
+  readonly reference: unknown;
 }

@@ -5,7 +5,6 @@ import { readConsoleTail } from './console.ts';
 import type { WardenContext } from './context.ts';
 import { machineLayout } from './layout.ts';
 import { isRunningBoot, readBoot } from './records.ts';
-import { isThere } from './files.ts';
 import { requireSpec } from './boots.ts';
 import { connectToVmm, joinStreams } from './vmm-socket.ts';
 
@@ -44,10 +43,8 @@ export async function openStream(
   return {};
 }
 
-/** Of the boot that runs, else of the last one. */
 export async function readConsole(context: WardenContext, id: MachineId, bytes: number): Promise<{ text: string }> {
   const machine = machineLayout(context.layout, id);
   await requireSpec(machine);
-  const path = (await isThere(machine.consoleLog)) ? machine.consoleLog : machine.lastConsole;
-  return { text: Buffer.from(await readConsoleTail(path, bytes)).toString('base64') };
+  return { text: Buffer.from(await readConsoleTail(machine, bytes)).toString('base64') };
 }

@@ -2,7 +2,7 @@
 // Whatever bears a machine's id counts, from wherever it can be seen: run directories, jails on record, and unfinished
 // records. So a crash at any moment, in any order, is found by one of them.
 import { RingwallError } from '@ringwall/api';
-import { rotateConsoleLog } from './console.ts';
+import { boundConsole } from './console.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
 import { isThere, namesIn } from './files.ts';
@@ -73,7 +73,7 @@ async function sweepBoot(context: WardenContext, machine: MachineLayout): Promis
     await endBoot(context, machine);
     return;
   }
-  await rotateConsoleLog(machine.consoleLog);
+  await boundConsole(machine);
 }
 
 async function leftovers(context: WardenContext, machine: MachineLayout): Promise<boolean> {

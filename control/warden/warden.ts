@@ -1,11 +1,11 @@
 // The warden's decisions behind its socket: one function for each request of the closed set, and the sweep beside them.
-import { chmod, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { RingwallError, type MachineId } from '@ringwall/api';
 import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@ringwall/api/warden';
-import { startMachine, stopMachine } from './boots.ts';
+import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
-import { isThere, namesIn } from './files.ts';
+import { isThere, makeDirectory, namesIn } from './files.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
 import { createMachine, hostCapacity, removeMachine } from './machines.ts';
@@ -45,19 +45,7 @@ export class Warden {
 
   /** Makes the directories, adopts what runs, and cleans up what does not. */
   static async open(options: WardenOptions): Promise<Warden> {
-    const { layout } = options;
-    for (const [dir, mode] of [
-      [layout.state, 0o755],
-      [layout.warden, 0o700],
-      [layout.records, 0o700],
-      [layout.images, 0o755],
-      [layout.machines, 0o755],
-      [layout.run, 0o755],
-      [layout.runMachines, 0o711],
-    ] as const) {
-      await mkdir(dir, { recursive: true, mode });
-      await chmod(dir, mode);
-    }
+    await makeDirectories(options.layout);
     const warden = new Warden(options);
     await sweepImages(warden.#context);
     await warden.sweep(true);
@@ -98,7 +86,7 @@ export class Warden {
       case 'create-machine':
         return await this.#inTurn(request.machine, () => createMachine(context, request.machine, request.spec));
       case 'start-machine':
-        return await this.#inTurn(request.machine, () => startMachine(context, request));
+        return await this.#inTurn(request.machine, () => startMachine(context, request, call.progress));
       case 'stop-machine':
         return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
       case 'remove-machine':
@@ -124,10 +112,27 @@ export class Warden {
   }
 }
 
+async function makeDirectories(layout: Layout): Promise<void> {
+  // These two may be the installation's, with modes for others: they are made where they are missing, and left alone.
+  for (const dir of [layout.state, layout.run]) await mkdir(dir, { recursive: true, mode: 0o755 });
+  for (const [dir, mode] of [
+    [layout.warden, 0o700],
+    [layout.records, 0o700],
+    [layout.expected, 0o700],
+    [layout.images, 0o755],
+    [layout.machines, 0o711],
+    [layout.runMachines, 0o711],
+    [layout.private, 0o700],
+    [layout.probe, 0o711],
+  ] as const) {
+    await makeDirectory(dir, mode);
+  }
+}
+
 async function hostReport(context: WardenContext): Promise<WardenResponse<'host-report'>> {
   const { host } = context.parts;
   const accelerator = await host.accelerator();
-  return { findings: await host.findings(accelerator), accelerator };
+  return { findings: await host.findings(), accelerator };
 }
 
 /** Does not wait for a machine's queue: a stop may take minutes, and a list must not. */
@@ -162,11 +167,12 @@ async function listMachines(context: WardenContext): Promise<WardenResponse<'lis
 
 async function readProtections(context: WardenContext, id: MachineId): Promise<WardenResponse<'read-protections'>> {
   const machine = machineLayout(context.layout, id);
+  const spec = await requireSpec(machine);
   const record = await readBoot(machine);
   if (record === undefined || !isRunningBoot(record)) {
     throw new RingwallError('conflict', 'the machine does not run', {
       hint: 'protections are read from running processes: ringwall start NAME',
     });
   }
-  return { protections: await context.parts.jail.readProtections(machine, record) };
+  return { protections: await context.parts.jail.readProtections(machine, spec, record) };
 }

@@ -2,7 +2,7 @@
 // effect can be made to fail, to hang, or to be the warden's last.
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { layoutOf, type Layout, type MachineLayout } from '../layout.ts';
+import { imageDir, layoutOf, type Layout, type MachineLayout } from '../layout.ts';
 import type { WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
 
@@ -17,7 +17,7 @@ export class FakeHost {
   readonly parts: WardenParts;
   bootId = 'this-boot';
   availableMiB = 4096;
-  freeBytes = 64 * 1024 ** 3;
+  freeDiskMiB = 64 * 1024;
   /** Run at each effect, by its name: throws to make it fail, or stands still to make it hang. */
   before: (effect: string) => void | Promise<void> = () => undefined;
   /** What the guest does when its power button is pressed. */
@@ -60,9 +60,12 @@ export class FakeHost {
         },
         findings: async () => [],
         accelerator: async () => 'tcg',
-        cpus: () => 4,
-        memory: async () => ({ totalMiB: 8192, availableMiB: this.availableMiB }),
-        freeDiskBytes: async () => this.freeBytes,
+        capacity: async () => ({
+          cpus: 4,
+          memoryMiB: this.availableMiB,
+          totalMemoryMiB: 8192,
+          diskMiB: this.freeDiskMiB,
+        }),
         isAlive: ({ pid }) => this.#alive(pid),
         kill: async ({ pid }) => {
           await this.#effect('host.kill');
@@ -125,17 +128,18 @@ export class FakeHost {
           if (!existsSync(path)) return undefined;
           return { digest: readFileSync(path, 'utf8'), bytes: 1, builtAt: '2026-11-21T00:00:00.000Z' };
         },
-        check: async () => this.#effect('images.check'),
+        record: async () => this.#effect('images.record'),
+        settle: async () => this.#effect('images.settle'),
         build: async (name, dir, progress) => {
           progress({ step: 'building', fraction: 0.5 });
           await this.#effect(`images.build ${name}`);
           chmodSync(dir, 0o700);
           writeFileSync(join(dir, 'manifest.json'), 'a'.repeat(64));
         },
-        predict: async (_dir, brokerKey) => ({
-          commandLine: `ringwall.broker=${brokerKey}`,
-          reference: { version: 1 },
-        }),
+        predict: async (name, { brokerKey }) =>
+          existsSync(join(imageDir(this.layout, name), 'manifest.json'))
+            ? { commandLine: `ringwall.broker=${brokerKey}`, reference: { version: 1 } }
+            : undefined,
       },
     };
   }

@@ -1,0 +1,43 @@
+// Joins the warden to what host/sys and the probe guest say of this host.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { imageDir, isThere, type HostPart, type Layout } from '@ringwall/control/warden';
+import { isAlive, killProcess, run, waitForExit } from '@ringwall/host/exec';
+import { KNOWN_IMAGES } from '@ringwall/host/guestimage';
+import type { UidLeases } from '@ringwall/host/jail';
+import { probeAccelerator, type ProbeResult } from '@ringwall/host/qemu';
+import { hostFindings, readCapacity, realHost } from '@ringwall/host/sys';
+
+export async function makeHostPart(layout: Layout, leases: UidLeases): Promise<HostPart> {
+  const host = realHost(run);
+  const probe = onceAtATime(() => runProbe(layout, leases));
+  return {
+    bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    accelerator: async () => (await probe())?.accelerator ?? 'tcg',
+    findings: async () => await hostFindings({ host, probe: await probe(), stateDir: layout.state }),
+    capacity: async () => await readCapacity(host, layout.machines),
+    isAlive,
+    kill: (process) => killProcess(process),
+    waitForExit,
+  };
+}
+
+/** Undefined before the first image is built: there is no kernel to try. */
+async function runProbe(layout: Layout, leases: UidLeases): Promise<ProbeResult | undefined> {
+  for (const { name } of KNOWN_IMAGES) {
+    const kernel = join(imageDir(layout, name), 'kernel');
+    if (await isThere(kernel)) return await probeAccelerator({ kernel, runDir: layout.probe, leases });
+  }
+  return undefined;
+}
+
+/** Whoever asks while the answer is being found waits for the same one. */
+function onceAtATime<T>(find: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= find().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+}

@@ -1,0 +1,50 @@
+// Joins the warden to host/guestimage and to the builder's process.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readFileBounded } from '@ringwall/control/files';
+import {
+  expectedDir,
+  imageDir,
+  predictBootOf,
+  recordImage,
+  settleImage,
+  type ExpectedImage,
+  type ImagePart,
+  type Layout,
+} from '@ringwall/control/warden';
+import { run } from '@ringwall/host/exec';
+import { IMAGE_FILES, KNOWN_IMAGES, MANIFEST_FILE, parseManifest } from '@ringwall/host/guestimage';
+import { findUser } from './accounts.ts';
+import { runImageBuilder } from './image-builder.ts';
+
+const BUILDER_USER = 'ringwall-builder';
+const MANIFEST_LIMIT_BYTES = 1024 * 1024;
+
+export function makeImagePart(layout: Layout): ImagePart {
+  const expected = (name: string): ExpectedImage => ({
+    imageDir: imageDir(layout, name),
+    expectedDir: expectedDir(layout, name),
+  });
+  return {
+    known: KNOWN_IMAGES,
+    // By its manifest alone: a file that was tampered with is for attestation to find, not for a listing.
+    read: async (dir) => {
+      const path = join(dir, MANIFEST_FILE);
+      const bytes = await readFileBounded(path, MANIFEST_LIMIT_BYTES);
+      if (bytes === undefined) return undefined;
+      const { digest, files } = parseManifest(new TextDecoder().decode(bytes));
+      return {
+        digest,
+        bytes: IMAGE_FILES.reduce((total, name) => total + files[name].bytes, bytes.length),
+        builtAt: (await stat(path)).mtime.toISOString(),
+      };
+    },
+    record: (name, staged) => recordImage(staged, expectedDir(layout, name)),
+    settle: (name) => settleImage(expected(name)),
+    build: async (name, outDir, progress) => {
+      const user = await findUser(BUILDER_USER);
+      await runImageBuilder(run, { name, outDir, homeDir: layout.builder, user, progress });
+    },
+    predict: (name, boot) => predictBootOf(expected(name), boot),
+  };
+}

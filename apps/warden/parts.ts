@@ -1,0 +1,32 @@
+// Joins the warden's decisions to the real components of this host.
+import { openVtpmCa } from '@ringwall/control/ca';
+import { openRootKey } from '@ringwall/control/keys';
+import { isThere, type Layout, type WardenParts } from '@ringwall/control/warden';
+import { UidLeases } from '@ringwall/host/jail';
+import { makeHostPart } from './host.ts';
+import { makeImagePart } from './images.ts';
+import { endLeasesBelow, makeJailPart, makeMachineLabel } from './jails.ts';
+import { makeTpmPart, type TpmContext } from './tpms.ts';
+import { makeVmmPart } from './vmms.ts';
+
+export async function openParts(layout: Layout): Promise<WardenParts> {
+  // A new host key would open none of the keys that the old one wrapped: it is made only where there are none.
+  const hostKey = await openRootKey(layout.hostKey, async () => !(await isThere(layout.ca)));
+  const leases = new UidLeases();
+  // A probe guest of a warden that was killed.
+  await endLeasesBelow(leases, layout.probe);
+  const context: TpmContext = {
+    layout,
+    hostKey,
+    leases,
+    ca: await openVtpmCa(layout.ca, hostKey),
+    label: makeMachineLabel(layout),
+  };
+  return {
+    host: await makeHostPart(layout, leases),
+    jail: makeJailPart(layout, leases),
+    tpm: makeTpmPart(context),
+    vmm: makeVmmPart(context),
+    images: makeImagePart(layout),
+  };
+}

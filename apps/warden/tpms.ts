@@ -1,0 +1,59 @@
+// Joins the warden to host/swtpm: each TPM's state is encrypted under a key of its own, which lies wrapped by the host key
+// beside the machine's record, so that a stolen state directory without the host key holds no TPM (A4).
+import { RingwallError } from '@ringwall/api';
+import type { VtpmCa } from '@ringwall/control/ca';
+import { readFileBounded, writeFileAtomic } from '@ringwall/control/files';
+import { Secret, unwrapKey, WRAPPED_LIMIT_BYTES, wrapKey, type KeyIdentity } from '@ringwall/control/keys';
+import type { Layout, MachineLayout, TpmPart } from '@ringwall/control/warden';
+import type { UidLeases } from '@ringwall/host/jail';
+import { manufactureTpm, startTpm, TPM_STATE_KEY_BYTES, type StartedTpm } from '@ringwall/host/swtpm';
+import type { MachineLabel } from './jails.ts';
+
+export interface TpmContext {
+  readonly layout: Layout;
+  readonly hostKey: Secret;
+  readonly ca: VtpmCa;
+  readonly leases: UidLeases;
+  readonly label: MachineLabel;
+}
+
+export function makeTpmPart(context: TpmContext): TpmPart {
+  return {
+    certificates: async () => context.ca.certificates,
+    manufacture: async (machine) => {
+      using stateKey = Secret.random(TPM_STATE_KEY_BYTES);
+      await writeFileAtomic(machine.tpmKey, wrapKey(context.hostKey, keyIdentity(machine), stateKey));
+      return await manufactureTpm({
+        ...tpmOptions(context, machine, stateKey),
+        issueEkCertificate: (ekPublic) => context.ca.issueEkCertificate(ekPublic, machine.id),
+      });
+    },
+  };
+}
+
+/** The TPM of a boot. `channel` of the result is QEMU's line to it. */
+export async function startMachineTpm(context: TpmContext, machine: MachineLayout): Promise<StartedTpm> {
+  const wrapped = await readFileBounded(machine.tpmKey, WRAPPED_LIMIT_BYTES);
+  if (wrapped === undefined) {
+    throw new RingwallError('tpm-failed', `${machine.tpmKey} is gone: nothing else opens this machine's TPM`, {
+      hint: 'restore it from a backup',
+    });
+  }
+  using stateKey = unwrapKey(context.hostKey, keyIdentity(machine), wrapped);
+  return await startTpm(tpmOptions(context, machine, stateKey));
+}
+
+function tpmOptions({ layout, leases, label }: TpmContext, machine: MachineLayout, stateKey: Secret) {
+  return {
+    machine: label(machine),
+    stateDir: machine.tpmState,
+    runDir: machine.tpmDir,
+    privateDir: layout.private,
+    stateKey: stateKey.expose(),
+    leases,
+  };
+}
+
+function keyIdentity(machine: MachineLayout): KeyIdentity {
+  return { kind: 'tpm-state-key', id: machine.id, version: 1 };
+}

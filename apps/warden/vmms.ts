@@ -1,0 +1,67 @@
+// Joins the warden to host/qemu. The monitor's socket is used only as the VMM's own (see openVmmSocket), and briefly: an
+// escaped guest answers there as it likes, and must not keep the warden waiting.
+import { join } from 'node:path';
+import { openVmmSocket, type MachineLayout, type RunningBoot, type VmmPart } from '@ringwall/control/warden';
+import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
+import { QmpClient, startVmm } from '@ringwall/host/qemu';
+import type { StartedJail } from '@ringwall/host/jail';
+import { z } from 'zod';
+import { startMachineTpm, type TpmContext } from './tpms.ts';
+
+/** An honest monitor answers within milliseconds, also on a loaded host. */
+const QMP_TIMEOUT_MS = 2_000;
+
+const statusSchema = z.object({ running: z.boolean() });
+
+export function makeVmmPart(context: TpmContext): VmmPart {
+  return {
+    start: async ({ machine, spec, accelerator, commandLine, imageDir }) => {
+      const tpm = await startMachineTpm(context, machine);
+      const vmm = await startVmm({
+        machine: context.label(machine),
+        accelerator,
+        cpus: spec.cpus,
+        memoryMiB: spec.memoryMiB,
+        firmwareCode: FIRMWARE_CODE,
+        firmwareVariables: FIRMWARE_VARS,
+        kernel: join(imageDir, 'kernel'),
+        initrd: join(imageDir, 'initrd'),
+        commandLine,
+        systemImage: join(imageDir, 'system.img'),
+        dataDisk: machine.disk,
+        tpmChannel: tpm.channel,
+        runDir: machine.vmmDir,
+        leases: context.leases,
+      });
+      return { tpm: jailed(tpm), vmm: jailed(vmm) };
+    },
+    status: async (machine, boot) => {
+      try {
+        return await withMonitor(machine, boot, async (qmp) => {
+          const { running } = await qmp.query('query-status', (reply) => statusSchema.safeParse(reply).data);
+          return running ? 'running' : 'paused';
+        });
+      } catch {
+        return undefined; // gone in this moment, or silent: /proc says which
+      }
+    },
+    powerDown: (machine, boot) =>
+      withMonitor(machine, boot, async (qmp) => void (await qmp.execute('system_powerdown', {}, QMP_TIMEOUT_MS))),
+    quit: (machine, boot) =>
+      withMonitor(machine, boot, async (qmp) => void (await qmp.execute('quit', {}, QMP_TIMEOUT_MS))),
+  };
+}
+
+async function withMonitor<T>(
+  machine: MachineLayout,
+  boot: RunningBoot,
+  use: (qmp: QmpClient) => Promise<T>,
+): Promise<T> {
+  await using socket = await openVmmSocket(machine.qmpSocket, boot.vmm.uid);
+  await using qmp = await QmpClient.connect(socket.path, QMP_TIMEOUT_MS);
+  return await use(qmp);
+}
+
+function jailed({ process, uid }: StartedJail): { pid: number; startTime: number; uid: number } {
+  return { pid: process.pid, startTime: process.startTime, uid };
+}

@@ -1,0 +1,101 @@
+// What a boot of an image must measure: by the image as the warden put it in place, of which it keeps the manifest and
+// the kernel to itself. The files that boot are not looked at, nor the manifest beside them. Were they, then what
+// somebody exchanged would be expected, and prove itself.
+//
+// expected/NAME/current is of the image in its place. While it is exchanged, the new one waits as expected/NAME/pending;
+// whether it became the image, the image's own manifest says.
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RingwallError } from '@ringwall/api';
+import { equalBytes } from '@ringwall/bytes';
+import { EvidenceError } from '@ringwall/evidence';
+import {
+  checkImage,
+  commandLine,
+  MANIFEST_FILE,
+  parseManifest,
+  predictImage,
+  type Image,
+  type ImageManifest,
+} from '@ringwall/host/guestimage';
+import { readFileBounded } from '../files/index.ts';
+import { isThere, syncDirectory } from './files.ts';
+import type { BootToPredict, Prediction } from './parts.ts';
+
+/** Beyond what its parser takes. */
+const MANIFEST_LIMIT_BYTES = 1024 * 1024;
+
+export interface ExpectedImage {
+  readonly imageDir: string;
+  /** expected/NAME: root's own. */
+  readonly expectedDir: string;
+}
+
+/** Before an image takes its place: what is in `stagedDir` must be what its manifest says, and is kept. */
+export async function recordImage(stagedDir: string, expectedDir: string): Promise<void> {
+  const pending = join(expectedDir, 'pending');
+  const unfinished = join(expectedDir, 'unfinished');
+  for (const dir of [pending, unfinished]) await rm(dir, { recursive: true, force: true });
+  await mkdir(unfinished, { recursive: true, mode: 0o700 });
+  await copyFile(join(stagedDir, 'kernel'), join(unfinished, 'kernel'));
+  await writeFile(join(unfinished, MANIFEST_FILE), await readFile(join(stagedDir, MANIFEST_FILE)));
+  await checkImage(stagedDir);
+  await syncDirectory(unfinished);
+  await rename(unfinished, pending);
+  await syncDirectory(expectedDir);
+}
+
+/** After an image took its place, or did not. Idempotent; also at the start of a warden, for one that was killed. */
+export async function settleImage({ imageDir, expectedDir }: ExpectedImage): Promise<void> {
+  const pending = join(expectedDir, 'pending');
+  const recorded = await readManifest(pending);
+  if (recorded === undefined) return;
+  const placed = await readManifest(imageDir);
+  if (placed !== undefined && equalBytes(placed.bytes, recorded.bytes)) {
+    await rm(join(expectedDir, 'current'), { recursive: true, force: true });
+    await rename(pending, join(expectedDir, 'current'));
+    await syncDirectory(expectedDir);
+  } else {
+    await rm(pending, { recursive: true, force: true });
+  }
+}
+
+/** Undefined where there is no image. An image that the warden did not build is recorded at its first use. */
+export async function predictBootOf(image: ExpectedImage, boot: BootToPredict): Promise<Prediction | undefined> {
+  const placed = await readManifest(image.imageDir);
+  if (placed === undefined) return undefined;
+  const current = join(image.expectedDir, 'current');
+  if (!(await isThere(current))) {
+    await recordImage(image.imageDir, image.expectedDir);
+    await settleImage(image);
+  }
+  const expected = await readManifest(current);
+  if (expected === undefined) {
+    throw new RingwallError('image-failed', `${current} is damaged`, { hint: 'build the image again' });
+  }
+  try {
+    const { reference } = await predictImage(asImage(current, expected.manifest), boot);
+    const { name, verityRootHash, hashOffset } = placed.manifest;
+    return {
+      commandLine: commandLine({ image: name, verityRootHash, hashOffset, brokerKey: boot.brokerKey }),
+      reference,
+    };
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    const { name } = expected.manifest;
+    throw new RingwallError('image-failed', `what the image ${name} measures cannot be predicted: ${error.message}`, {
+      hint: 'build the image again',
+      cause: error,
+    });
+  }
+}
+
+/** The record has the kernel and the manifest of an image, which is all that a prediction reads. */
+function asImage(dir: string, manifest: ImageManifest): Image {
+  return { dir, manifest, bytes: manifest.files.kernel.bytes, builtAt: new Date(0) };
+}
+
+async function readManifest(dir: string): Promise<{ manifest: ImageManifest; bytes: Uint8Array } | undefined> {
+  const bytes = await readFileBounded(join(dir, MANIFEST_FILE), MANIFEST_LIMIT_BYTES);
+  return bytes === undefined ? undefined : { manifest: parseManifest(new TextDecoder().decode(bytes)), bytes };
+}
