@@ -1,0 +1,84 @@
+import { RingwallError } from '@ringwall/api/errors';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { COMMANDS, optionsOf } from './commands.ts';
+import { nearest, parseCommandLine } from './parse.ts';
+
+function parse(line: string): ReturnType<typeof parseCommandLine> {
+  return parseCommandLine(
+    line.split(' ').filter((word) => word !== ''),
+    'ringwall',
+  );
+}
+
+describe('parseCommandLine()', () => {
+  it('takes options before, between and after the arguments', () => {
+    for (const line of ['run hello --name web --json', 'run --json --name web hello', 'run --name=web hello --json']) {
+      expect(parse(line), line).toMatchObject({ kind: 'run', arguments: ['hello'], json: true });
+    }
+  });
+
+  it('knows short options, also joined with their value', () => {
+    expect(parse('prove hello -o x.json')).toMatchObject({ values: new Map([['output', 'x.json']]) });
+    expect(parse('prove hello -ox.json')).toMatchObject({ values: new Map([['output', 'x.json']]) });
+    expect(parse('logs -f hello')).toMatchObject({ flags: new Set(['follow']), arguments: ['hello'] });
+  });
+
+  it('takes - as a value, and what begins with a dash only when it is joined by =', () => {
+    expect(parse('prove hello -o -')).toMatchObject({ values: new Map([['output', '-']]) });
+    expect(() => parse('run hello --name --json')).toThrow('--name needs a value');
+    expect(parse('run hello --name=--json')).toMatchObject({ values: new Map([['name', '--json']]) });
+  });
+
+  it('after -- all are arguments', () => {
+    expect(parse('rm -- --force')).toMatchObject({ arguments: ['--force'], flags: new Set() });
+  });
+
+  it.each([
+    ['', 'help'],
+    ['--help', 'help'],
+    ['-h', 'help'],
+    ['run --help', 'help'],
+    ['run hello -h', 'help'],
+    ['--version', 'run'],
+    ['-V', 'run'],
+  ])('%j is %s', (line, kind) => {
+    expect(parse(line).kind).toBe(kind);
+  });
+
+  it('help wins over what is missing', () => {
+    expect(parse('show --help')).toMatchObject({ kind: 'help', command: { name: 'show' } });
+  });
+
+  it('throws only usage errors, whatever is typed', () => {
+    const words = COMMANDS.flatMap((command) => [command.name, ...optionsOf(command).map(({ name }) => `--${name}`)]);
+    const word = fc.oneof(fc.constantFrom(...words, '-', '--', '-f', '-o', '--x=y', '--__proto__'), fc.string());
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 6 }), (argv) => {
+        try {
+          parseCommandLine(argv, 'ringwall');
+        } catch (error) {
+          expect(error).toBeInstanceOf(RingwallError);
+          expect(error).toMatchObject({ code: 'bad-request', hint: expect.any(String) });
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('nearest()', () => {
+  const names = COMMANDS.map(({ name }) => name);
+  it.each([
+    ['rnu', 'run'],
+    ['consle', 'console'],
+    ['stp', 'stop'],
+    ['verfiy', 'verify'],
+    ['docotr', 'doctor'],
+    ['frobnicate', undefined],
+    ['', undefined],
+    ['zz', undefined],
+  ])('of %j is %j', (typed, meant) => {
+    expect(nearest(typed, names)).toBe(meant);
+  });
+});
