@@ -70,3 +70,15 @@ export function replay(events: readonly TestEvent[]): Map<number, Uint8Array> {
 export function event(pcr: number, type: number, data: Uint8Array): TestEvent {
   return { pcr, type, data, digest: sha256(data) };
 }
+
+/** The real log's events with one of them replaced. */
+export function withEvent(index: number, change: Partial<TestEvent>): readonly TestEvent[] {
+  return realEvents.map((original, at) => (at === index ? { ...original, ...change } : original));
+}
+
+/** Where the event of this PCR and type is in the real log, counted from 0 without its header. */
+export function indexOf(pcr: number, type: number, nth = 0): number {
+  const found = [...realEvents.entries()].filter(([, item]) => item.pcr === pcr && item.type === type)[nth];
+  if (found === undefined) throw new Error(`no event ${type} in PCR ${pcr}`);
+  return found[0];
+}
