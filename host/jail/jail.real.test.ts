@@ -1,17 +1,19 @@
 // Starts small programs in real jails and lets them try what an escaped VMM would try first.
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isAlive, killProcess, run, waitForExit } from '../exec/index.ts';
+import { isAlive, killProcess, run, spawnDetached, waitForExit } from '../exec/index.ts';
 import { lacksForJails, openBench, type Bench } from './real-host.ts';
 import {
   boundRunFile,
+  compileJail,
   endJail,
   readClosure,
   readEnd,
   readProtections,
   readRunFile,
+  seccompFilter,
   startJail,
   type StartedJail,
 } from './index.ts';
@@ -151,6 +153,37 @@ describe.skipIf(lacks !== undefined)(`a jail${lacks === undefined ? '' : ` (${la
     ['take more memory than its cgroup has', `my $x = 'x' x (256 * 1024 * 1024); print STDERR 'done'`, /signal 9/],
   ])('when its program tries to %s', async (_, script, answer) => {
     expect(await endOf(script)).toMatch(answer);
+  });
+
+  test('does not hand on a descriptor that nobody meant for it', async () => {
+    await using leaked = await open('/etc/passwd', 'r');
+    await using log = await open(join(bench.dir, 'log'), 'w');
+    await using status = await open(join(bench.dir, 'status'), 'w');
+    const script = `open(my $f, '<&=', 5) ? print STDERR 'read: ' . <$f> : print STDERR "refused: $!"`;
+    const { uid } = bench.leases.acquire({ purpose: 'leak' });
+    const argv = compileJail({
+      uid,
+      cgroupDirs: [],
+      limits: { openFiles: 32, fileBytes: MIB, tasks: 8 },
+      readOnly: await readClosure(run, [PERL]),
+      writable: [],
+      devices: [{ source: '/dev/null', target: '/dev/null' }],
+      statusFd: 3,
+      seccompFd: 4,
+      lastFd: 4,
+      command: [PERL, '-e', script],
+    });
+    const child = await spawnDetached(argv, {
+      logFd: log.fd,
+      descriptors: [
+        { kind: 'file', fd: status.fd },
+        { kind: 'bytes', bytes: seccompFilter('tpm') },
+        { kind: 'file', fd: leaked.fd },
+      ],
+    });
+    await child.exited;
+    bench.leases.release(uid);
+    expect(await readFile(join(bench.dir, 'log'), 'utf8')).toBe('refused: Bad file descriptor');
   });
 
   test('holds, read back from /proc', async () => {
