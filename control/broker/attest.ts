@@ -7,6 +7,7 @@ import { equalBytes } from '@ringwall/bytes';
 import {
   defaultPolicy,
   encodeProof,
+  EvidenceError,
   judgeVtpm,
   parseProof,
   parseReference,
@@ -165,8 +166,9 @@ class Attestation {
       await this.#release(verified, machine, unsigned, clock);
       return;
     }
-    const proof = { kind: 'refused', text: await this.#encode(unsigned) } as const;
-    this.#record(record, { state: 'refused', reasons: decided.reasons, at, proof });
+    const text = await this.#encodeRefusal(unsigned);
+    const proof = text === undefined ? {} : { proof: { kind: 'refused', text } as const };
+    this.#record(record, { state: 'refused', reasons: decided.reasons, at, ...proof });
     await this.#refuse(decided.reasons);
   }
 
@@ -282,6 +284,16 @@ class Attestation {
     }
     const { proof } = outcome;
     if (proof !== undefined) this.#use.store.recordProof(this.#machine, this.#boot, proof.kind, proof.text);
+  }
+
+  /** Undefined where the evidence is larger than a bundle may be: it is refused for that, and the reasons say so. */
+  async #encodeRefusal(proof: UnsignedProof): Promise<string | undefined> {
+    try {
+      return await this.#encode(proof);
+    } catch (error) {
+      if (error instanceof EvidenceError) return undefined;
+      throw error;
+    }
   }
 
   async #encode(proof: UnsignedProof): Promise<string> {

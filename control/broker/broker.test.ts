@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newBootId, newMachineId, RingwallError } from '@ringwall/api';
 import { toHex, utf8 } from '@ringwall/bytes';
-import { parseProof } from '@ringwall/evidence';
+import { parseProof, type VtpmEvidence } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openVtpmCa } from '../ca/index.ts';
 import { Secret } from '../keys/index.ts';
@@ -27,6 +28,10 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
     (reason: unknown) => reason,
   );
   return error instanceof RingwallError ? error.code : String(error);
+}
+
+function auditLog(): string {
+  return readFileSync(join(broker.stateDirectory, 'audit.log'), 'utf8');
 }
 
 function proofOf(value: unknown): ReturnType<typeof parseProof> {
@@ -274,7 +279,60 @@ describe('an attestation', () => {
   });
 });
 
+describe('evidence that is no evidence', () => {
+  const mutations: [string, (evidence: VtpmEvidence) => VtpmEvidence][] = [
+    ['a public area that is too large', (good) => ({ ...good, akPublic: new Uint8Array(2000) })],
+    ['a certificate of rubbish', (good) => ({ ...good, ekCertificate: new Uint8Array(2000).fill(0x30) })],
+    ['an event log of rubbish', (good) => ({ ...good, eventLog: new Uint8Array(60_000).fill(0xff) })],
+    [
+      'a quote that is a certification',
+      (good) => ({ ...good, quote: good.certify, quoteSignature: good.certifySignature }),
+    ],
+    ['a signature that is cut', (good) => ({ ...good, quoteSignature: good.quoteSignature.slice(0, -1) })],
+    ['no quote to speak of', (good) => ({ ...good, quote: Uint8Array.of(0) })],
+    ['an event log without its end', (good) => ({ ...good, eventLog: good.eventLog.slice(0, -1) })],
+  ];
+  test.each(mutations)('is refused with reasons: %s', async (_name, mutate) => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    const answer = await guest.send(mutate(await guest.evidence(await guest.hello())));
+    expect(answer.lines[0]).toBe('refused');
+    expect(answer.reasons.length).toBeGreaterThan(0);
+    const verdict = await broker.verdict(machine, boot);
+    expect(verdict.state).toBe('refused');
+    expect(verdict.reasons.length).toBeGreaterThan(0);
+    expect(auditLog()).not.toContain('"internal"');
+  });
+});
+
 describe('a session', () => {
+  test.each([
+    ['says nothing', ''],
+    ['begins a line and does not end it', 'hel'],
+  ])('ends when its guest %s for too long', async (_name, text) => {
+    const machine = await broker.addMachine();
+    const { boot, guest } = await broker.boot(machine);
+    // Time goes on, and the broker looks at it when it next hears something.
+    monotonicMs += 599_960;
+    guest.lines.send(`end\n${text}`);
+    expect((await guest.lines.answer()).reasons).toEqual(['the guest was too late with hello']);
+    expect(await broker.verdict(machine, boot)).toMatchObject({ state: 'failed' });
+    expect(await guest.lines.next()).toBeUndefined();
+  });
+
+  test('ends when its evidence does, however slowly it comes', async () => {
+    const machine = await broker.addMachine();
+    const { guest } = await broker.boot(machine);
+    await guest.hello();
+    guest.lines.send('evidence\n');
+    for (let sent = 0; sent < 6; sent += 1) {
+      monotonicMs += 9990;
+      guest.lines.send('e');
+      await sleep(10);
+    }
+    expect((await guest.lines.answer()).reasons).toEqual(['the guest was too late with the end of the evidence']);
+  });
+
   const rubbish: [string, Uint8Array][] = [
     ['bytes that are no text', Uint8Array.of(0xff, 0xfe, 0x00, 0x0a)],
     ['an escape sequence', utf8('\u001b[2J\n')],
