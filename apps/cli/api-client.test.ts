@@ -16,7 +16,9 @@ async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
 }
 
 async function eventsOf(...texts: string[]): Promise<string[]> {
-  return Array.fromAsync(readEvents(pieces(...texts)));
+  const events: string[] = [];
+  for await (const event of readEvents(pieces(...texts))) events.push(event);
+  return events;
 }
 
 describe('readEvents()', () => {

@@ -45,7 +45,13 @@ export async function runCommandLine(world: World): Promise<number> {
     return (await run(invocation)) ?? EXIT_CODES.ok.code;
   } catch (error) {
     if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') return error.exitCode;
-    return printError(error, { out, err, json: argv.includes('--json'), debug: environment['RINGWALL_DEBUG'] === '1' });
+    return printError(error, {
+      out,
+      err,
+      self,
+      json: argv.includes('--json'),
+      debug: environment['RINGWALL_DEBUG'] === '1',
+    });
   }
 }
 
@@ -98,14 +104,14 @@ function meansServicesAreDown({ code, cause }: RingwallError): boolean {
 
 function printError(
   error: unknown,
-  { out, err, json, debug }: { out: Terminal; err: Terminal; json: boolean; debug: boolean },
+  { out, err, self, json, debug }: { out: Terminal; err: Terminal; self: string; json: boolean; debug: boolean },
 ): number {
   const known = error instanceof RingwallError ? error : fromSystem(error);
   const exit = exitCodeOf(known);
   if (json) {
     out.line(JSON.stringify({ error: { ...known.toBody(), exitCode: exit } }, undefined, 2));
   } else {
-    printTrouble(err, known);
+    printTrouble(err, self, known);
   }
   if (debug && error instanceof Error) err.line(error.stack ?? '');
   return exit;

@@ -1,5 +1,5 @@
 import { RingwallError } from '@ringwall/api/errors';
-import fc from 'fast-check';
+import { array, assert, constantFrom, oneof, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS, optionsOf } from './commands.ts';
 import { nearest, parseCommandLine } from './parse.ts';
@@ -9,6 +9,15 @@ function parse(line: string): ReturnType<typeof parseCommandLine> {
     line.split(' ').filter((word) => word !== ''),
     'ringwall',
   );
+}
+
+function errorOf(argv: readonly string[]): unknown {
+  try {
+    parseCommandLine(argv, 'ringwall');
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 describe('parseCommandLine()', () => {
@@ -52,15 +61,13 @@ describe('parseCommandLine()', () => {
 
   it('throws only usage errors, whatever is typed', () => {
     const words = COMMANDS.flatMap((command) => [command.name, ...optionsOf(command).map(({ name }) => `--${name}`)]);
-    const word = fc.oneof(fc.constantFrom(...words, '-', '--', '-f', '-o', '--x=y', '--__proto__'), fc.string());
-    fc.assert(
-      fc.property(fc.array(word, { maxLength: 6 }), (argv) => {
-        try {
-          parseCommandLine(argv, 'ringwall');
-        } catch (error) {
-          expect(error).toBeInstanceOf(RingwallError);
-          expect(error).toMatchObject({ code: 'bad-request', hint: expect.any(String) });
-        }
+    const word = oneof(constantFrom(...words, '-', '--', '-f', '-o', '--x=y', '--__proto__'), string());
+    assert(
+      property(array(word, { maxLength: 6 }), (argv) => {
+        expect(errorOf(argv)).toSatisfy(
+          (error) =>
+            error === undefined || (error instanceof RingwallError && error.code === 'bad-request' && error.hint),
+        );
       }),
       { numRuns: 500 },
     );

@@ -50,6 +50,13 @@ describe('Progress in a pipe', () => {
     expect(written).toEqual(['  building image hello: kernel\n', '    initrd\n', '  booting\n']);
   });
 
+  it('takes no colon in parentheses for the end of a phase', () => {
+    const { written, terminal } = listen();
+    using progress = new Progress(terminal);
+    progress.step('booting (emulated: about 20 s)');
+    expect(written).toEqual(['  booting (emulated: about 20 s)\n']);
+  });
+
   it('says nothing where it is silent', () => {
     const { written, terminal } = listen();
     const progress = new Progress(terminal, { silent: true });

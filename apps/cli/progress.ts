@@ -33,12 +33,12 @@ export class Progress implements Disposable {
   }
 
   /**
-   * Says what is being done now. What stands before a first `: ` names the phase, the rest is its detail: a new phase
-   * ends the last one, a new detail only changes its line.
+   * Says what is being done now. What stands before a first `: ` (outside of parentheses) names the phase, the rest is
+   * its detail: a new phase ends the last one, a new detail only changes its line.
    */
   step(text: string, fraction?: number): void {
-    const [phase = '', ...rest] = plainText(text).replaceAll('\n', ' ').split(': ');
-    const detail = rest.join(': ');
+    const words = plainText(text).replaceAll('\n', ' ');
+    const [, phase = words, detail = ''] = /^([^(]*?): (.*)$/.exec(words) ?? [];
     if (phase !== this.#phase) {
       this.done();
       this.#begin(phase, detail, fraction);

@@ -82,9 +82,13 @@ export function renderMachine(detail: MachineDetail, context: ReportContext): st
   const { terminal } = context;
   const { machine } = detail;
   const { status } = machine;
+  const words = [
+    terminal.paint(PHASE_STYLES[status.phase], status.phase),
+    // A refused machine is refused in both.
+    ...(status.trust === status.phase ? [] : [terminal.paint(TRUST_STYLES[status.trust], TRUST_WORDS[status.trust])]),
+  ];
   return [
-    `${terminal.paint('bold', plainText(machine.name))}  ` +
-      `${terminal.paint(PHASE_STYLES[status.phase], status.phase)}, ${terminal.paint(TRUST_STYLES[status.trust], status.trust)}`,
+    `${terminal.paint('bold', plainText(machine.name))}  ${words.join(', ')}`,
     ...renderReasons(machine, context),
     ...renderFacts(machine, context),
     ...renderProven(detail, context),
@@ -138,6 +142,13 @@ const TRUST_STYLES: Readonly<Record<Machine['status']['trust'], Style>> = {
   refused: 'red',
   quarantined: 'red',
   unknown: 'yellow',
+};
+
+const TRUST_WORDS: Readonly<Record<Machine['status']['trust'], string>> = {
+  attested: 'attested',
+  refused: 'refused',
+  quarantined: 'quarantined',
+  unknown: 'trust unknown',
 };
 
 const PROTECTION_STYLES: Readonly<Record<Protection['state'], Style>> = {

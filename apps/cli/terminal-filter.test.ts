@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, constantFrom, integer, nat, oneof, property, uint8Array } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConsoleFilter, plainLog } from './terminal-filter.ts';
 
@@ -52,22 +52,17 @@ describe('ConsoleFilter', () => {
   });
 
   it('never lets a string introducer through, whatever comes and however it is cut', () => {
-    const byte = fc.oneof(
-      fc.constantFrom(0x1b, 0x5b, 0x5d, 0x50, 0x5c, 0x07, 0x63, 0x6e, 0x3b, 0x31),
-      fc.integer({ min: 0, max: 255 }),
+    const byte = oneof(
+      constantFrom(0x1b, 0x5b, 0x5d, 0x50, 0x5c, 0x07, 0x63, 0x6e, 0x3b, 0x31),
+      integer({ min: 0, max: 255 }),
     );
-    fc.assert(
-      fc.property(
-        fc.uint8Array({ maxLength: 80 }),
-        fc.array(byte, { maxLength: 80 }),
-        fc.nat(80),
-        (noise, bytes, at) => {
-          const text = Buffer.from([...noise, ...bytes]).toString('latin1');
-          const out = filtered(text, [Math.min(at, text.length)]);
-          // oxlint-disable-next-line no-control-regex -- escape sequences are what is looked for
-          expect(out).not.toMatch(/\u001b[\]P_^XZ]|\u001b\[[0-?]*[ -/]*[nctpqx]/);
-        },
-      ),
+    assert(
+      property(uint8Array({ maxLength: 80 }), array(byte, { maxLength: 80 }), nat(80), (noise, bytes, at) => {
+        const text = Buffer.from([...noise, ...bytes]).toString('latin1');
+        const out = filtered(text, [Math.min(at, text.length)]);
+        // oxlint-disable-next-line no-control-regex -- escape sequences are what is looked for
+        expect(out).not.toMatch(/\u001b[\]P_^XZ]|\u001b\[[0-?]*[ -/]*[nctpqx]/);
+      }),
       { numRuns: 2000 },
     );
   });
@@ -81,8 +76,8 @@ describe('plainLog()', () => {
   });
 
   it('holds nothing that a terminal would obey', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    assert(
+      property(uint8Array({ maxLength: 200 }), (bytes) => {
         // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
         expect(plainLog(bytes)).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/);
       }),

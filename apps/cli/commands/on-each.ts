@@ -40,7 +40,7 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
       progress.fail();
       if (exit === 0) exit = exitCodeOf(error);
       outcomes.push({ name, ok: false, error: error.toBody() });
-      if (!json) printTrouble(err, error);
+      if (!json) printTrouble(err, invocation.self, error);
     }
   }
   if (json) printJson(invocation, { machines: outcomes });

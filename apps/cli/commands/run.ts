@@ -60,7 +60,11 @@ async function explained(invocation: Invocation, name: string, error: unknown): 
     (reason) => !error.message.includes(reason) && !reason.includes(error.message),
   );
   const message = [error.message, ...reasons.map((reason) => `  ${reason}`)].join('\n');
-  const look = `what it said: ${self} logs ${name}\nremove it: ${self} rm --force ${name}`;
-  const hint = error.hint === undefined ? look : `${error.hint}\n${look}`;
+  const hints = [
+    ...(error.hint === undefined ? [] : [error.hint]),
+    ...(error.hint?.includes('logs') === true ? [] : [`what it said: ${self} logs ${name}`]),
+    `remove it: ${self} rm --force ${name}`,
+  ];
+  const hint = hints.join('\n');
   return new RingwallError(error.code, message, { hint, cause: error });
 }
