@@ -51,24 +51,24 @@ function requireRelative(path: string): void {
 }
 
 function member(entry: CpioEntry, inode: number): Uint8Array[] {
-  switch (entry.kind) {
-    case 'file':
-      return record({ ...entry, inode, mode: FILE_TYPE.file | entry.mode });
-    case 'link':
-      return record({ path: entry.path, inode, mode: FILE_TYPE.link | LINK_MODE, content: utf8(entry.target) });
-    case 'directory':
-      return record({ ...entry, inode, mode: FILE_TYPE.directory | entry.mode, content: new Uint8Array(0) });
+  const { path } = entry;
+  if (entry.kind === 'file') {
+    return record({ path, inode, mode: FILE_TYPE.file | entry.mode, content: entry.content });
   }
+  if (entry.kind === 'link') {
+    return record({ path, inode, mode: FILE_TYPE.link | LINK_MODE, content: utf8(entry.target) });
+  }
+  return record({ path, inode, mode: FILE_TYPE.directory | entry.mode, content: new Uint8Array(0) });
 }
 
-interface Record {
+interface Member {
   readonly path: string;
   readonly inode: number;
   readonly mode: number;
   readonly content: Uint8Array;
 }
 
-function record({ path, inode, mode, content }: Record): Uint8Array[] {
+function record({ path, inode, mode, content }: Member): Uint8Array[] {
   const name = utf8(`${path}\0`);
   const [uid, gid, links, mtime, device, check] = [0, 0, 1, 0, 0, 0];
   const numbers = [

@@ -22,7 +22,7 @@ export interface Image {
   readonly builtAt: Date;
 }
 
-/** Undefined where there is no image. Compares the files' sizes; `checkImage` compares their contents. */
+/** Undefined where there is no image. What the files hold is not looked at; `checkImage` does that. */
 export async function readImage(dir: string): Promise<Image | undefined> {
   const path = join(dir, MANIFEST_FILE);
   const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
@@ -36,7 +36,7 @@ export async function readImage(dir: string): Promise<Image | undefined> {
   const manifest = parseManifest(await manifestFile.readFile('utf8'));
   for (const name of IMAGE_FILES) {
     const seen = await stat(join(dir, name)).catch(() => undefined);
-    if (seen?.size !== manifest.files[name].bytes) throw damaged(dir, name);
+    if (seen?.isFile() !== true) throw damaged(dir, name);
   }
   const bytes = IMAGE_FILES.reduce((total, name) => total + manifest.files[name].bytes, size);
   return { dir, manifest, bytes, builtAt: mtime };

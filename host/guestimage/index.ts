@@ -2,6 +2,7 @@
 export { buildImage, KNOWN_IMAGES, type BuildOptions, type BuildProgress } from './build.ts';
 export { commandLine, type CommandLineParts } from './command-line.ts';
 export { writeCpio, type CpioEntry } from './cpio.ts';
+export { FIRMWARE_CODE, FIRMWARE_VARS, readFirmware, type FirmwareFiles } from './firmware.ts';
 export { checkImage, readImage, type Image } from './image.ts';
 export {
   IMAGE_FILES,
@@ -14,3 +15,4 @@ export {
   type ImageManifest,
   type ImageSource,
 } from './manifest.ts';
+export { predictImage, type PredictedBoot, type PredictOptions } from './predict.ts';

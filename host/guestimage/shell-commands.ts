@@ -5,35 +5,34 @@ import { toHex } from '@ringwall/bytes';
 import { RingwallError } from '@ringwall/api';
 import { RESPONSE_LAYOUTS, slotsOf, type CommandTemplate, type GuestCommandName } from '@ringwall/tpm';
 
-/** Which fields the answer to each of the guest's commands has; undefined where it has none. */
-export const ANSWERS: Readonly<Record<GuestCommandName, keyof typeof RESPONSE_LAYOUTS | undefined>> = {
-  nvReadPublic: 'nvReadPublic',
-  nvRead: 'nvRead',
-  createAk: 'createPrimary',
-  startTrial: 'startAuthSession',
-  startPolicy: 'startAuthSession',
-  policyPcr: undefined,
-  policyGetDigest: 'policyGetDigest',
-  policySecret: undefined,
-  createBootKey: 'createPrimary',
-  quote: 'quote',
-  certify: 'certify',
-  loadBrokerKey: 'loadExternal',
-  verifyRelease: 'verifySignature',
-  activateCredential: 'activateCredential',
-  ecdhZGen: 'ecdhZGen',
-  flushContext: undefined,
-  extendUnlocked: undefined,
-};
+/** Which fields the answer to each of the guest's commands has; a command that is not here has an answer without any. */
+export const ANSWERS: ReadonlyMap<string, keyof typeof RESPONSE_LAYOUTS> = new Map<
+  GuestCommandName,
+  keyof typeof RESPONSE_LAYOUTS
+>([
+  ['nvReadPublic', 'nvReadPublic'],
+  ['nvRead', 'nvRead'],
+  ['createAk', 'createPrimary'],
+  ['startTrial', 'startAuthSession'],
+  ['startPolicy', 'startAuthSession'],
+  ['policyGetDigest', 'policyGetDigest'],
+  ['createBootKey', 'createPrimary'],
+  ['quote', 'quote'],
+  ['certify', 'certify'],
+  ['loadBrokerKey', 'loadExternal'],
+  ['verifyRelease', 'verifySignature'],
+  ['activateCredential', 'activateCredential'],
+  ['ecdhZGen', 'ecdhZGen'],
+]);
 
 const HEADING = `# Made by host/guestimage/shell-commands.ts from the commands and answers of lib/tpm. Not to be edited.
 # tpm_NAME takes hexadecimal text of exactly the length of each slot, sends the command, and leaves each field of the
 # answer, as hexadecimal text and without its length, in answer_FIELD. It fails where the TPM refuses.
 `;
 
-export function renderShellCommands(commands: Readonly<Record<GuestCommandName, CommandTemplate>>): string {
+export function renderShellCommands(commands: Readonly<Record<string, CommandTemplate>>): string {
   const functions = Object.entries(commands).map(([name, template]) => {
-    const answer = ANSWERS[name as GuestCommandName];
+    const answer = ANSWERS.get(name);
     return renderFunction(shellName(name), template, answer === undefined ? [] : RESPONSE_LAYOUTS[answer]);
   });
   return [HEADING, ...functions].join('\n');

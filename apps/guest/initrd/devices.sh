@@ -82,15 +82,19 @@ port_by_name() {
   done
 }
 
-# Blocks until the power button is pressed; without a button, for ever.
-wait_for_power_button() {
+# Opens the power button as descriptor 5; a press from then on is not lost. Fails where there is none.
+open_power_button() {
   local name
-  wait_for list_loaded button
+  wait_for list_loaded button || return 1
   for name in $(ls /sys/class/input 2>/dev/null); do
     case $name in event*) ;; *) continue ;; esac
     [ "$(cat "/sys/class/input/$name/device/name")" = 'Power Button' ] || continue
-    # The first event of 24 bytes is the press.
-    dd if="/dev/input/$name" bs=24 count=1 >/dev/null 2>&1 && return 0
+    exec 5<"/dev/input/$name" && return 0
   done
-  while :; do sleep 3600; done
+  return 1
+}
+
+# One event has 24 bytes; the first is the press.
+wait_for_power_button() {
+  dd bs=24 count=1 <&5 >/dev/null 2>&1
 }

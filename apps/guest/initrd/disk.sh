@@ -4,6 +4,7 @@
 
 HEADER=/run/ringwall/initrd/header
 DISK_STATE=/run/ringwall/initrd/disk-state
+DISK_DEVICE=/run/ringwall/initrd/disk-device
 LOG=/run/ringwall/initrd/disk.log
 HEADER_BYTES=1048576 # the encrypted data begins behind it
 CIPHER=aes-xts-plain64
@@ -35,7 +36,7 @@ inspect_disk() {
   local metadata
   wait_for_drivers port
   wait_for disk_by_serial data || fail 'the machine has no disk with the serial "data"'
-  printf '%s' "$found" >/run/ringwall/initrd/disk
+  printf '%s' "$found" >"$DISK_DEVICE"
   dd if="$found" of="$HEADER" bs="$HEADER_BYTES" count=1 2>/dev/null
   [ "$(wc -c <"$HEADER")" -eq "$HEADER_BYTES" ] || fail 'the disk is smaller than its own header'
   if cmp -s -n "$HEADER_BYTES" "$HEADER" /dev/zero; then
@@ -58,7 +59,7 @@ blot() {
 unlock_disk() {
   local disk state
   wait_for_drivers disk
-  disk=$(cat /run/ringwall/initrd/disk)
+  disk=$(cat "$DISK_DEVICE")
   state=$(cat "$DISK_STATE")
   case $1/$state in
     */ours)
@@ -94,7 +95,7 @@ format_disk() {
       --luks2-metadata-size 16k --luks2-keyslots-size 512k --sector-size 4096 --offset "$((HEADER_BYTES / 512))" \
       "$1" >"$LOG" 2>&1 ||
     fail "the disk could not be formatted: $(last_words)"
-  dd if="$HEADER" of="$1" bs="$HEADER_BYTES" conv=fsync 2>/dev/null || fail 'the disk could not be written'
+  dd if="$HEADER" of="$1" bs="$HEADER_BYTES" conv=notrunc,fsync 2>/dev/null || fail 'the disk could not be written'
 }
 
 # A disk that was never reported as unlocked holds no data yet: where a first boot broke off, it begins anew.

@@ -15,17 +15,18 @@ fail() {
 
 # Never returns. $1 is what to say where no reason was given.
 refuse() {
+  local button=''
   trap '' EXIT
   set +e
   disk_key=''
   [ -s "$REASONS" ] || printf '%s\n' "$1" >>"$REASONS"
-  tell_broker_failed "$(head -n 1 "$REASONS")"
-  mark "refused: $(head -n 1 "$REASONS")"
-  printf '\n  This machine was not given its disk key and stays locked:\n'
-  sed 's/^/    - /' "$REASONS"
-  printf '  Nothing of its disk was opened for writing. There is no shell here; stop the machine from outside.\n\n'
   close_disk
-  wait_for_power_button
-  poweroff -f
+  tell_broker_failed "$(head -n 1 "$REASONS")"
+  open_power_button && button=1
+  mark "refused: $(head -n 1 "$REASONS")"
+  printf '\n  This machine has no disk key and stays locked:\n\n'
+  sed 's/^/    - /' "$REASONS"
+  printf '\n  There is no shell here. Its power button stops it.\n\n'
+  [ -z "$button" ] || wait_for_power_button && poweroff -f
   while :; do sleep 3600; done
 }

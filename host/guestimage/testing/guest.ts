@@ -111,9 +111,9 @@ export class TestGuest implements AsyncDisposable {
     // The echo of what is typed holds the mark in two pieces.
     this.#vmm.stdin?.write(`${command}; echo ${mark.slice(0, 5)}''${mark.slice(5)}=$?\n`);
     await this.waitFor(new RegExp(`${mark}=\\d+`), 30_000);
-    const end = this.#console.indexOf(`${mark}=`);
-    const begin = this.#console.lastIndexOf(`''${mark.slice(5)}=$?`, end);
-    return this.#console.slice(this.#console.indexOf('\n', begin) + 1, end).replaceAll('\r', '');
+    const until = this.#console.indexOf(`${mark}=`);
+    const begin = this.#console.lastIndexOf(`''${mark.slice(5)}=$?`, until);
+    return this.#console.slice(this.#console.indexOf('\n', begin) + 1, until).replaceAll('\r', '');
   }
 
   pressPowerButton(): void {

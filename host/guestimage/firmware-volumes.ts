@@ -1,0 +1,119 @@
+// What OVMF measures of itself, computed from its code file: two firmware volumes lie compressed in it (UEFI Platform
+// Initialization, volume 3: GUIDed section 3.2.5.7, firmware volume image section 3.2.5.10). DXEFV is measured as it is.
+// PEIFV is measured out of memory, where PlatformPei has by then written down what machine it is in; so the same words are
+// written here.
+import { ParseError, Cursor } from '@ringwall/bytes';
+import { RingwallError } from '@ringwall/api';
+import { runChecked, type Run } from '../exec/index.ts';
+
+/** The virtual machine, as far as PlatformPei looks at it. */
+export interface PlatformShape {
+  readonly cpus: number;
+  readonly memoryMiB: number;
+}
+
+/** Where PlatformPei of one build keeps its variables, as offsets in PEIFV; all numbers are 32 bits, little-endian. */
+export interface PlatformInfoLayout {
+  /** What it writes in every machine that Ringwall makes (q35, no SMM, no network): learned from a reference boot. */
+  readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  /** How many processors there are, and how many there can be. */
+  readonly cpus: readonly number[];
+  /** Memory that is kept for resuming, at the end of what lies below 4 GiB: where it begins, and how long it is. */
+  readonly reservedBase: number;
+  readonly reservedBytes: number;
+}
+
+export interface FirmwareVolumes {
+  readonly pei: Uint8Array;
+  readonly dxe: Uint8Array;
+}
+
+const XZ = '/usr/bin/xz';
+/** OVMF of 4 MiB unpacks to 13 MiB. */
+const UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024;
+const UNPACK_TIMEOUT_MS = 30_000;
+/** EE4E5898-3914-4259-9D6E-DC7BD79403CF, LzmaCustomDecompress, as it stands in the file. */
+const LZMA_GUID: readonly number[] = [
+  0x98, 0x58, 0x4e, 0xee, 0x14, 0x39, 0x59, 0x42, 0x9d, 0x6e, 0xdc, 0x7b, 0xd7, 0x94, 0x03, 0xcf,
+];
+const SECTION_HEADER_BYTES = 4;
+const SECTION_GUID_DEFINED = 0x02;
+const SECTION_FIRMWARE_VOLUME_IMAGE = 0x17;
+const SECTION_ALIGNMENT_BYTES = 4;
+const MIB = 1024 * 1024;
+/** hw/i386/pc_q35.c: with 2.75 GiB and more, only 2 GiB lie below 4 GiB. */
+const Q35_SPLIT_BYTES = 0xb0000000;
+const Q35_LOW_BYTES = 0x80000000;
+/** OvmfPkg/PlatformPei: SIZE_512KB, and PcdCpuApStackSize for each processor. */
+const RESERVED_BYTES = 512 * 1024;
+const RESERVED_BYTES_PER_CPU = 32 * 1024;
+
+/** Unpacks the two volumes of a code file. Throws `host-lacks` for a file that is laid out otherwise. */
+export async function unpackVolumes(code: Uint8Array, run: Run): Promise<FirmwareVolumes> {
+  try {
+    const packed = lzmaSection(code);
+    const { stdout } = await runChecked(run, [XZ, '--format=lzma', '--decompress', '--stdout'], {
+      input: packed,
+      maxOutputBytes: UNPACKED_LIMIT_BYTES,
+      timeoutMs: UNPACK_TIMEOUT_MS,
+    });
+    const [pei, dxe, ...more] = volumeSections(new Uint8Array(stdout));
+    if (pei === undefined || dxe === undefined || more.length > 0) throw new Error('expected two firmware volumes');
+    return { pei, dxe };
+  } catch (cause) {
+    throw new RingwallError('host-lacks', 'the firmware file is not laid out as OVMF is', {
+      hint: 'apt-get install --reinstall ovmf xz-utils',
+      cause,
+    });
+  }
+}
+
+/** PEIFV as it stands in memory when it is measured. Pure. */
+export function initializePei(pei: Uint8Array, layout: PlatformInfoLayout, shape: PlatformShape): Uint8Array {
+  const memory = new Uint8Array(pei);
+  const view = new DataView(memory.buffer);
+  for (const { offset, bytes } of layout.constants) memory.set(bytes, offset);
+  for (const offset of layout.cpus) view.setUint32(offset, shape.cpus, true);
+  const bytes = shape.memoryMiB * MIB;
+  const low = bytes >= Q35_SPLIT_BYTES ? Q35_LOW_BYTES : bytes;
+  const reserved = RESERVED_BYTES + shape.cpus * RESERVED_BYTES_PER_CPU;
+  view.setUint32(layout.reservedBase, low - reserved, true);
+  view.setUint32(layout.reservedBytes, reserved, true);
+  return memory;
+}
+
+function lzmaSection(code: Uint8Array): Uint8Array {
+  const guidAt = Buffer.from(code.buffer, code.byteOffset, code.byteLength).indexOf(Uint8Array.from(LZMA_GUID));
+  if (guidAt < SECTION_HEADER_BYTES) throw new Error('no LZMA section');
+  const start = guidAt - SECTION_HEADER_BYTES;
+  const header = new Cursor(code.slice(start, start + 24), start);
+  const size = readSize(header, 'section.size');
+  const type = header.take(1, 'section.type')[0];
+  if (type !== SECTION_GUID_DEFINED) throw new Error('the LZMA section is of another type');
+  header.skip(LZMA_GUID.length, 'section.guid');
+  const dataOffset = header.u16le('section.dataOffset');
+  return new Cursor(code.slice(start), start).take(size, 'section').slice(dataOffset);
+}
+
+function volumeSections(unpacked: Uint8Array): Uint8Array[] {
+  const volumes: Uint8Array[] = [];
+  for (let at = 0; at + SECTION_HEADER_BYTES < unpacked.length;) {
+    const header = new Cursor(unpacked.slice(at, at + SECTION_HEADER_BYTES), at);
+    const size = readSize(header, 'section.size');
+    if (size < SECTION_HEADER_BYTES || at + size > unpacked.length)
+      throw header.error('invalid', 'section.size', `${size}`);
+    const type = header.take(1, 'section.type')[0];
+    if (type === SECTION_FIRMWARE_VOLUME_IMAGE) volumes.push(unpacked.slice(at + SECTION_HEADER_BYTES, at + size));
+    at += Math.ceil(size / SECTION_ALIGNMENT_BYTES) * SECTION_ALIGNMENT_BYTES;
+  }
+  return volumes;
+}
+
+/** 24 bits; all ones would say that a longer size follows, which OVMF's sections do not need. */
+function readSize(header: Cursor, field: string): number {
+  const [low = 0, middle = 0, high = 0] = header.take(3, field);
+  const size = low | (middle << 8) | (high << 16);
+  if (size === 0xffffff)
+    throw new ParseError({ code: 'unsupported', offset: 0, field, message: 'an extended section' });
+  return size;
+}

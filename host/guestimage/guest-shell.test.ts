@@ -1,0 +1,192 @@
+// The guest's scripts against lines, numbers and answers that somebody else made up.
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { BUSYBOX, runGuestShell } from './testing/guest-shell.ts';
+
+const NONCE = 'a1'.repeat(32);
+const BOOT = 'b2'.repeat(16);
+const MACHINE = 'mch_aaaaaaaaaaaaaaaaaaaa';
+const CHALLENGE = `challenge ${NONCE} ${MACHINE} ${BOOT}`;
+const FIELDS = ['c3'.repeat(68), 'd4'.repeat(68), 'e5'.repeat(64), 'f6'.repeat(32), '17'.repeat(32), '28'.repeat(32)];
+const RELEASE = `release open ${FIELDS.join(' ')}`;
+
+/** As `attest` calls them: in a condition, where `set -e` is off. */
+const CHALLENGED = `
+  send() { cat >/dev/null; }
+  if receive_challenge; then printf '%s|%s|%s' "$nonce" "$machine" "$boot"; else printf 'silence'; fi`;
+const RELEASED = `
+  challenge='${CHALLENGE}' machine='${MACHINE}'
+  if receive_release; then printf '%s|%s|' "$release_mode" "$machine_name"; cat "$SENTENCES"; else printf 'silence'; fi`;
+
+describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs busybox, where it is missing)', () => {
+  it('take a challenge apart', async () => {
+    const result = await runGuestShell(CHALLENGED, `${CHALLENGE}\n`);
+    expect(result).toMatchObject({ code: 0, stdout: `${NONCE}|${MACHINE}|${BOOT}`, reasons: [] });
+  });
+
+  it.each([
+    ['a nonce that is short', `challenge ${NONCE.slice(1)} ${MACHINE} ${BOOT}`],
+    ['a nonce in capitals', `challenge ${NONCE.toUpperCase()} ${MACHINE} ${BOOT}`],
+    ['a boot id that is long', `challenge ${NONCE} ${MACHINE} ${BOOT}0`],
+    ['a machine that is a path', `challenge ${NONCE} ../../etc ${BOOT}`],
+    ['a machine that is a pattern', `challenge ${NONCE} * ${BOOT}`],
+    ['a machine that is an option', `challenge ${NONCE} -n ${BOOT}`],
+    ['two spaces', `challenge  ${NONCE} ${MACHINE} ${BOOT}`],
+    ['a space before', ` ${CHALLENGE}`],
+    ['a space behind', `${CHALLENGE} `],
+    ['a word more', `${CHALLENGE} x`],
+    ['a word less', `challenge ${NONCE} ${MACHINE}`],
+    ['a tab', `challenge\t${NONCE} ${MACHINE} ${BOOT}`],
+    ['a carriage return', `${CHALLENGE}\r`],
+    ['an escape sequence', `\u001b[2J${CHALLENGE}`],
+    ['a byte above ASCII', `${CHALLENGE}\u00e9`],
+    ['another word', `release ${NONCE} ${MACHINE} ${BOOT}`],
+    ['nothing', ''],
+    ['a line that is too long', 'x'.repeat(5000)],
+  ])('refuse a challenge with %s', async (_name, line) => {
+    const result = await runGuestShell(CHALLENGED, Buffer.from(`${line}\n`, 'latin1'));
+    expect(result.code).toBe(1);
+    expect(result.reasons).toHaveLength(1);
+    expect(result.stdout).toBe('');
+  });
+
+  it('take silence, and a line that breaks off, for silence', async () => {
+    const silent = 'HELLO_SECONDS=1; sleep() { :; }\n';
+    expect(await runGuestShell(silent + CHALLENGED, '')).toMatchObject({ code: 0, stdout: 'silence' });
+    expect(await runGuestShell(silent + CHALLENGED, CHALLENGE)).toMatchObject({ code: 0, stdout: 'silence' });
+  });
+
+  it('take a release apart, and pass over a challenge that was sent twice', async () => {
+    const lines = [CHALLENGE, RELEASE, 'name testguest', 'proven It is $(true) `true` * \\n "so".', 'end', ''];
+    expect(await runGuestShell(RELEASED, lines.join('\n'))).toMatchObject({
+      code: 0,
+      stdout: 'open|testguest|It is $(true) `true` * \\n "so".\n',
+      reasons: [],
+    });
+  });
+
+  it.each([
+    ['another challenge', [`challenge ${NONCE} ${MACHINE} ${BOOT.replaceAll('b', 'c')}`]],
+    ['another mode', [RELEASE.replace('open', 'erase')]],
+    ['a mode that is a pattern', [RELEASE.replace('open', '*')]],
+    ['a word less', [RELEASE.slice(0, -65)]],
+    ['a word more', [`${RELEASE} 00`]],
+    ['two spaces', [RELEASE.replace(' ', '  ')]],
+    ...FIELDS.map((field, index): [string, string[]] => [
+      `a digit less in field ${index}`,
+      [`release open ${FIELDS.with(index, field.slice(1)).join(' ')}`],
+    ]),
+    ...FIELDS.map((field, index): [string, string[]] => [
+      `shell text in field ${index}`,
+      [`release open ${FIELDS.with(index, `$(reboot)${field.slice(9)}`).join(' ')}`],
+    ]),
+    ['a name that is a path', [RELEASE, 'name ../x', 'end']],
+    ['a name that is an option', [RELEASE, 'name -x', 'end']],
+    ['a line that is unknown', [RELEASE, 'execute reboot', 'end']],
+    ['a sentence that clears the screen', [RELEASE, 'proven \u001bc', 'end']],
+    ['sentences without end', [RELEASE, ...Array.from({ length: 100 }, () => 'proven It goes on.'), 'end']],
+  ])('refuse a release with %s', async (_name, lines) => {
+    const result = await runGuestShell(RELEASED, `${lines.join('\n')}\n`);
+    expect(result.code).toBe(1);
+    expect(result.reasons).toHaveLength(1);
+    expect(result.stdout).toBe('');
+  });
+
+  it('begin anew where a release breaks off', async () => {
+    expect(await runGuestShell(RELEASED, `${RELEASE}\nname x\n`)).toMatchObject({ code: 0, stdout: 'silence' });
+  });
+
+  it('keep the broker’s reasons for the refusal', async () => {
+    const lines = ['refused', 'reason The kernel is another.', 'reason The log does not replay.', 'end', ''];
+    const result = await runGuestShell(RELEASED, lines.join('\n'));
+    expect(result).toMatchObject({ code: 1, reasons: ['The kernel is another.', 'The log does not replay.'] });
+  });
+
+  it('bound the reasons of a broker', async () => {
+    const result = await runGuestShell(RELEASED, `refused\n${'reason No.\n'.repeat(1000)}`);
+    expect(result.reasons).toHaveLength(64);
+  });
+
+  it.each([
+    ['is_hex 4 0aff', true],
+    ['is_hex 4 0afg', false],
+    ['is_hex 4 0AFF', false],
+    ['is_hex 4 0af', false],
+    ['is_hex 0 ""', true],
+    ['is_number 4096', true],
+    ['is_number 0', true],
+    ['is_number 010', false],
+    ['is_number -1', false],
+    ['is_number 1e3', false],
+    ['is_number 9999999999999999999', false],
+    ['is_label a-b_c9', true],
+    ['is_label 9a', false],
+    ['is_label A', false],
+    ['is_label ""', false],
+    [`is_label ${'a'.repeat(63)}`, true],
+    [`is_label ${'a'.repeat(64)}`, false],
+    ['is_printable "a ~"', true],
+    ['is_printable "$(printf "\\\\177")"', false],
+  ])('hold that %s is %s', async (test, holds) => {
+    expect((await runGuestShell(`if ${test}; then printf yes; else printf no; fi`)).stdout).toBe(holds ? 'yes' : 'no');
+  });
+
+  it('xor two halves of a key', async () => {
+    const [a, b] = ['00ff10'.padEnd(64, '7'), 'ffffffff'.padEnd(64, '1')];
+    const expected = Buffer.from(a, 'hex').map((byte, index) => byte ^ (Buffer.from(b, 'hex')[index] ?? 0));
+    expect((await runGuestShell(`xor_hex ${a} ${b}`)).stdout).toBe(Buffer.from(expected).toString('hex'));
+    expect(await runGuestShell(`key=$(xor_hex ${a} ${b.slice(2)})`)).toMatchObject({ code: 1 });
+  });
+
+  it('digest texts and bytes', async () => {
+    const digest = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
+    expect((await runGuestShell(`sha256_text 'a %s\\n' '%s -n $x'`)).stdout).toBe(digest('a %s -n $x\n'));
+    expect((await runGuestShell(`sha256_hex 00ff`)).stdout).toBe(digest(Buffer.from([0, 255])));
+  });
+
+  it('cut an answer of the TPM by its lengths', async () => {
+    const body = `tpm_rest=0003aabbcc0000dd; take_sized; printf '%s|' "$taken"; take_sized; take_rest; printf '%s' "$taken"`;
+    expect((await runGuestShell(body)).stdout).toBe('aabbcc|dd');
+  });
+
+  it.each([['0003aabb'], ['00'], [''], ['ffff00']])('refuse the answer %s, which is cut short', async (answer) => {
+    expect(await runGuestShell(`tpm_rest='${answer}'; take_sized`)).toMatchObject({
+      code: 1,
+      reasons: ['the TPM’s answer is cut short'.replace('’', "'")],
+    });
+  });
+
+  it('refuse to send a command with a value of the wrong length', async () => {
+    const body = 'tpm_transact() { printf "sent"; }; tpm_flush_context 8000000';
+    expect(await runGuestShell(body)).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it.each([
+    ['all four words', '', true],
+    ['a broker key twice', ` ringwall.broker=${'00'.repeat(64)}`, false],
+    ['a root hash twice', ` ringwall.verity=${'00'.repeat(32)}`, false],
+  ])('read a command line with %s', async (_name, more, good) => {
+    const line =
+      `console=ttyS0 ringwall.image=hello ringwall.verity=${'ab'.repeat(32)} ringwall.hashoffset=8192 ` +
+      `ringwall.broker=${'cd'.repeat(64)}${more} initrd=initrd`;
+    const body = `cat() { printf '%s' '${line}'; }; read_command_line; printf '%s %s' "$image" "$hash_offset"`;
+    const result = await runGuestShell(body);
+    if (good) expect(result).toMatchObject({ code: 0, stdout: 'hello 8192' });
+    else expect(result).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it.each([
+    ['no image', /ringwall.image=hello /],
+    ['no root hash', /ringwall.verity=\S+ /],
+    ['no hash offset', /ringwall.hashoffset=\S+ /],
+    ['no broker key', /ringwall.broker=\S+ /],
+    ['a broker key that is short', /00 initrd/],
+  ])('refuse a command line with %s', async (_name, gone) => {
+    const line =
+      `x ringwall.image=hello ringwall.verity=${'ab'.repeat(32)} ringwall.hashoffset=8192 ` +
+      `ringwall.broker=${'00'.repeat(64)} initrd=initrd`;
+    const result = await runGuestShell(`cat() { printf '%s' '${line.replace(gone, ' initrd')}'; }; read_command_line`);
+    expect(result.code).toBe(1);
+    expect(result.reasons).toHaveLength(1);
+  });
+});

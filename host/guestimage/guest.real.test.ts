@@ -1,0 +1,128 @@
+// An image is built, predicted and booted: on real firmware with a real TPM, with a broker that the test plays.
+import { copyFile, mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseEventLog } from '@ringwall/tpm';
+import { toHex } from '@ringwall/bytes';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildImage, checkImage, predictImage, type Image } from './index.ts';
+import { BrokerDouble, Session } from './testing/broker.ts';
+import { makeDisk, MISSING, TEST_MEMORY_MIB, TestGuest, type GuestFiles } from './testing/guest.ts';
+import { makeTpm, type TestTpm } from './testing/tpm.ts';
+
+const CACHE = join(tmpdir(), `ringwall-test-packages-${userInfo().uid}`);
+const GUEST = resolve(import.meta.dirname, '../../apps/guest');
+const POWER_OFF_MS = 30_000;
+
+describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.join(', ')})`, () => {
+  let dir: string;
+  let image: Image;
+  let tpm: TestTpm;
+  let broker: BrokerDouble;
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'ringwall-image-'));
+    image = await buildImage('hello', { outDir: join(dir, 'hello'), cacheDir: CACHE, guestDir: GUEST });
+    tpm = await makeTpm(join(dir, 'tpm'));
+    broker = await BrokerDouble.create(tpm);
+  });
+  afterAll(async () => {
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const files = async (): Promise<GuestFiles> => ({
+    kernel: join(image.dir, 'kernel'),
+    initrd: join(image.dir, 'initrd'),
+    system: join(image.dir, 'system.img'),
+    commandLine: (await predict()).commandLine,
+  });
+  const predict = (): ReturnType<typeof predictImage> =>
+    predictImage(image, { brokerKey: broker.publicKey, memoryMiB: TEST_MEMORY_MIB });
+  const disk = (): string => join(dir, 'disk.img');
+  const boot = async (changed: Partial<GuestFiles> = {}): Promise<TestGuest> =>
+    TestGuest.start(join(dir, 'guest'), { ...(await files()), ...changed }, disk(), tpm);
+
+  it('is the same, byte for byte, when it is built again', async () => {
+    const again = await buildImage('hello', { outDir: join(dir, 'again'), cacheDir: CACHE, guestDir: GUEST });
+    expect(again.manifest).toEqual(image.manifest);
+    await checkImage(again.dir);
+  });
+
+  it('measures what was predicted, event by event, formats its disk at the first boot and keeps its files', async () => {
+    await makeDisk(disk());
+    {
+      await using guest = await boot();
+      const session = new Session(guest.port);
+      const { evidence, qualifying } = await broker.receiveEvidence(session);
+      const measured = parseEventLog(evidence.eventLog)
+        .events.filter(({ typeName }) => typeName !== 'EV_NO_ACTION')
+        .map(({ pcr, typeName, digests }) => ({
+          pcr,
+          type: typeName,
+          digest: [...digests.values()].map((digest) => toHex(digest)).join(),
+        }));
+      const { reference } = await predict();
+      expect(measured).toEqual(reference.events.map(({ pcr, type, digest }) => ({ pcr, type, digest })));
+
+      session.send(await broker.release(evidence, qualifying, 'format'), 'name testguest', 'proven It is so.', 'end');
+      expect(await session.line()).toBe('unlocked formatted');
+      session.send('done');
+      await guest.waitFor(/ringwall: ready/);
+      expect(guest.console).toMatch(/ringwall: attested[\s\S]*ringwall: unlocked[\s\S]*ringwall: ready/);
+      expect(guest.console).toContain('Hello from testguest');
+      expect(guest.console).toContain('- It is so.');
+      expect(await guest.shell('echo kept > /data/file; mount | grep " /data\\| / "')).toMatch(
+        /\/dev\/mapper\/system on \/ type squashfs \(ro,[\s\S]*\/dev\/mapper\/data on \/data type ext4/,
+      );
+      // Nothing of the key is left where the system could find it.
+      expect(await guest.shell('ls /run/ringwall; dmesg | grep -c ringwall.broker')).not.toContain('initrd');
+      guest.pressPowerButton();
+      expect(await guest.hasEnded(POWER_OFF_MS)).toBe(true);
+    }
+    {
+      await using guest = await boot();
+      expect(await broker.serve(new Session(guest.port), 'open')).toBe('unlocked opened');
+      await guest.waitFor(/ringwall: ready/);
+      expect(await guest.shell('cat /data/file')).toContain('kept');
+      expect(await guest.shell('echo no > /bin/sh')).toMatch(/Read-only file system/);
+    }
+  });
+
+  it('takes no key from a broker that the command line does not name, and has no shell', async () => {
+    const stranger = await BrokerDouble.create(tpm);
+    await using guest = await boot();
+    const session = new Session(guest.port);
+    const { evidence, qualifying } = await broker.receiveEvidence(session);
+    session.send(await stranger.release(evidence, qualifying, 'open'), 'end');
+    const reason = 'the release is not signed with the broker key that the command line names';
+    expect(await session.line()).toBe(`failed ${reason}`);
+    await guest.waitFor(/There is no shell here/);
+    expect(guest.console).toContain(`ringwall: refused: ${reason}`);
+    expect(guest.console).not.toContain('ringwall: unlocked');
+    guest.pressPowerButton();
+    expect(await guest.hasEnded(POWER_OFF_MS)).toBe(true);
+  });
+
+  it('refuses a broker that sends rubbish', async () => {
+    await using guest = await boot();
+    const session = new Session(guest.port);
+    while ((await session.line()) !== 'hello 1');
+    session.raw(`challenge \u001b[2J$(reboot) ${'\u00ff'.repeat(100)}\n`);
+    expect(await session.line()).toBe('failed the broker sent bytes that are not text');
+    await guest.waitFor(/ringwall: refused: the broker sent bytes that are not text/);
+  });
+
+  it('does not start from a system image with one byte changed', async () => {
+    const system = join(dir, 'changed.img');
+    await copyFile(join(image.dir, 'system.img'), system);
+    {
+      await using handle = await open(system, 'r+');
+      await handle.write(Uint8Array.of(0x55), 0, 1, 64);
+    }
+    await using guest = await boot({ system });
+    const served = broker.serve(new Session(guest.port), 'open').catch((error: unknown) => String(error));
+    await guest.waitFor(/ringwall: refused: the system image is not the one that the command line names/);
+    expect(guest.console).not.toContain('ringwall: ready');
+    await served;
+  });
+});
