@@ -21,7 +21,8 @@ try {
   const known = error instanceof RingwallError ? error : undefined;
   note(known === undefined ? `the broker cannot start: ${String(error)}` : known.message);
   if (known?.hint !== undefined) note(known.hint);
-  process.exitCode = 1;
+  // A defect while it serves leaves the socket open: nothing but this ends the process then.
+  process.exit(1);
 }
 
 async function main(argv: readonly string[]): Promise<void> {

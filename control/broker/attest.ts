@@ -227,8 +227,9 @@ class Attestation {
 
   async #recordUnlocked(record: BootRecord, { clock }: SentRelease, at: Date): Promise<void> {
     const sent = this.#use.store.readProof(this.#machine, 'unconfirmed');
-    if (sent === undefined) throw new RingwallError('internal', 'a release without a proof');
-    const text = await this.#encode({ ...parseProof(sent), activation: 'confirmed' });
+    const proofSent = sent === undefined ? undefined : parseProof(sent);
+    if (proofSent?.challenge.boot !== this.#boot) throw new RingwallError('internal', 'a release without a proof');
+    const text = await this.#encode({ ...proofSent, activation: 'confirmed' });
     const { proven } = record;
     const proof = { kind: 'confirmed', text } as const;
     this.#use.store.recordOutcome(this.#machine, this.#boot, {

@@ -226,12 +226,16 @@ describe('an attestation', () => {
     const { boot, guest } = await broker.boot(machine);
     await guest.open(await guest.send(await guest.evidence(await guest.hello())), await broker.brokerKey());
     await broker.restart();
+    const times = new Set<string | undefined>();
     for (const _ of [1, 2]) {
       const later = await broker.connect(machine, boot);
       later.resume(guest);
       expect((await later.reportUnlocked('formatted', boot)).lines).toEqual(['done']);
-      expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
+      const verdict = await broker.verdict(machine, boot);
+      expect(verdict.state).toBe('unlocked');
+      times.add(verdict.at);
     }
+    expect(times.size).toBe(1);
     const proof = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
     expect(proof).toMatchObject({ activation: 'confirmed', challenge: { boot } });
   });
