@@ -57,7 +57,8 @@ export async function attachConsole(ends: ConsoleEnds): Promise<'detached' | 'cl
     restore();
     input.pause();
     input.unref?.();
-    socket.destroy();
+    // What was typed last is still sent.
+    socket.destroySoon();
   }
 }
 

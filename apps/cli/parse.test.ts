@@ -66,7 +66,8 @@ describe('parseCommandLine()', () => {
       property(array(word, { maxLength: 6 }), (argv) => {
         expect(errorOf(argv)).toSatisfy(
           (error) =>
-            error === undefined || (error instanceof RingwallError && error.code === 'bad-request' && error.hint),
+            error === undefined ||
+            (error instanceof RingwallError && error.code === 'bad-request' && error.hint !== undefined),
         );
       }),
       { numRuns: 500 },

@@ -53,7 +53,7 @@ function renderService(service: Service, paths: Paths, runtime: Runtime): Unit {
       'Service',
       [
         ['Type', 'exec'],
-        ...directories(paths),
+        ...directories(service, paths),
         ['ExecStart', programArgv(service, runtime).map(quoteWord).join(' ')],
         ['Environment', quoteWord(`RINGWALL_STATE=${paths.state}`)],
         ['Environment', quoteWord(`RINGWALL_RUN=${paths.run}`)],
@@ -69,8 +69,13 @@ function renderService(service: Service, paths: Paths, runtime: Runtime): Unit {
 }
 
 /** Made by root (`+`) before each start: the unprivileged two could not, and a host's restart empties /run. */
-function directories(paths: Paths): Entry[] {
-  return serviceDirectories(paths).map(({ path, mode, user, group }) => [
+function directories(service: Service, paths: Paths): Entry[] {
+  const all = serviceDirectories(paths);
+  const needed =
+    service.user === undefined
+      ? all
+      : all.filter(({ path, user }) => path === paths.state || path === paths.run || user === service.user);
+  return needed.map(({ path, mode, user, group }) => [
     'ExecStartPre',
     ['+/usr/bin/install', '-d', '-m', mode.toString(8), '-o', user, '-g', group, path].map(quoteWord).join(' '),
   ]);
@@ -112,6 +117,8 @@ function confined(service: Service, paths: Paths): Entry[] {
     ['SystemCallArchitectures', 'native'],
     ['SystemCallFilter', '@system-service'],
     ['SystemCallFilter', '~@privileged @resources'],
+    // A library that tries one of these must hear no, not die.
+    ['SystemCallErrorNumber', 'EPERM'],
   ];
 }
 

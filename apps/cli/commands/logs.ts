@@ -46,6 +46,7 @@ async function readLog(invocation: Invocation, machine: string, bytes: number | 
 
 /** What came after `seen` in `now`, which is the end of the same log, or of a new one after a restart. */
 export function newPart(seen: Uint8Array, now: Uint8Array): Uint8Array {
+  if (seen.length === 0) return now;
   const tail = seen.subarray(-OVERLAP_BYTES);
   const at = Buffer.from(now.buffer, now.byteOffset, now.length).lastIndexOf(tail);
   return at === -1 ? now : now.subarray(at + tail.length);

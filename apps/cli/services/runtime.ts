@@ -19,6 +19,8 @@ import { readBuild, type Installation } from '../installation.ts';
 import type { Paths } from './paths.ts';
 import { SERVICES, type Runtime } from './table.ts';
 
+/** Hidden from services by systemd's ProtectHome, and their owners' to close at any time. */
+const HOMES = /^\/(?:home|root|run\/user)\//;
 const OTHERS_ENTER = 0o001;
 const OTHERS_READ = 0o004;
 
@@ -66,9 +68,9 @@ export function removeOldRuntimes(paths: Paths, current: Runtime): void {
 export function isReachable(path: string): boolean {
   let at = path;
   for (;;) {
-    const { mode } = statSync(at);
-    const needed = at === path ? OTHERS_ENTER | OTHERS_READ : OTHERS_ENTER;
-    if ((mode & needed) !== needed) return false;
+    const seen = statSync(at);
+    const needed = (at === path ? OTHERS_READ : 0) | (seen.isDirectory() ? OTHERS_ENTER : 0);
+    if ((seen.mode & needed) !== needed) return false;
     if (at === '/') return true;
     at = dirname(at);
   }
@@ -76,7 +78,7 @@ export function isReachable(path: string): boolean {
 
 function reachableNode(paths: Paths): string {
   const own = realpathSync(process.execPath);
-  if (isReachable(own)) return own;
+  if (isReachable(own) && !HOMES.test(own)) return own;
   const copy = join(paths.runtime, `node-${process.version}`, 'node');
   if (!existsSync(copy)) {
     const beside = join(paths.runtime, `.node-${String(process.pid)}`);

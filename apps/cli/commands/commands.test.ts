@@ -1,0 +1,183 @@
+// What commands do beyond the transcripts: JSON for programs, failures, and bad days of the daemon.
+import { RingwallError } from '@ringwall/api/errors';
+import { describe, expect, it } from 'vitest';
+import { FAKE_HOST, FakeApi } from '../testing/fake-api.ts';
+import { runCli } from '../testing/harness.ts';
+import { newPart } from './logs.ts';
+import { parsePackages } from './doctor.ts';
+
+describe('--json', () => {
+  it.each([
+    ['ls', { machines: [{ name: 'hello' }] }],
+    ['show hello', { machine: { name: 'hello' }, proven: expect.any(Array) }],
+    ['run hello --name web', { machine: { name: 'web', status: { trust: 'attested' } } }],
+    ['start hello', { machines: [{ name: 'hello', ok: true }] }],
+    ['stop hello', { machines: [{ name: 'hello', ok: true }] }],
+    ['rm --force hello', { machines: [{ name: 'hello', ok: true }] }],
+    ['logs hello', { machine: 'hello', text: 'Ringwall hello\nattested ok\n# ' }],
+    ['doctor', { processes: FAKE_HOST.processes }],
+    ['version', { version: '0.1.0', build: 'source' }],
+    ['help', { commands: expect.any(Array) }],
+    ['completion bash', { shell: 'bash', script: expect.stringContaining('complete -F') }],
+    ['install --dry-run', { installed: false, units: expect.any(Array) }],
+  ])('%s prints one document and nothing else', async (line, document) => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    const { code, stdout, stderr } = await runCli(api, [...line.split(' '), '--json']);
+    expect(JSON.parse(stdout)).toMatchObject(document);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  });
+
+  it('an error is a document too', async () => {
+    const { code, stdout, stderr } = await runCli(undefined, ['ls', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'daemon-unavailable', exitCode: 6 } });
+    expect(stderr).toBe('');
+    expect(code).toBe(6);
+  });
+});
+
+describe('run', () => {
+  it('sends what was asked for, and nothing that was not', async () => {
+    await using api = await FakeApi.start();
+    await runCli(api, ['run']);
+    await runCli(api, ['run', 'debian', '--name', 'web', '--cpus', '2', '--memory', '2G', '--disk', '20G']);
+    expect(api.bodies).toEqual([
+      { image: 'hello', start: true },
+      { image: 'debian', start: true, name: 'web', cpus: 2, memoryMiB: 2048, diskMiB: 20_480 },
+    ]);
+  });
+
+  it('a refusal has its exit code, its reasons and a way on', async () => {
+    await using api = await FakeApi.start();
+    api.nextFailure = new RingwallError('attestation-refused', 'the evidence of hello was refused: kernel', {
+      hint: 'see: ringwall show hello',
+    });
+    const run = runCli(api, ['run', 'hello'], { environment: { RINGWALL_COMMAND: './ringwall' } });
+    const { code, stderr } = await run;
+    expect(stderr).toContain('error: the evidence of hello was refused: kernel\n');
+    expect(stderr).toContain('  see: ./ringwall show hello\n');
+    expect(stderr).toContain('  remove it: ./ringwall rm --force hello\n');
+    expect(code).toBe(4);
+  });
+
+  it('goes on where the stream of events breaks', async () => {
+    await using api = await FakeApi.start();
+    api.brokenStreams = 2;
+    const { code, stderr } = await runCli(api, ['run', 'hello']);
+    expect(stderr).toContain('waiting for ringwalld to come back');
+    expect(code).toBe(0);
+    expect(api.requests.filter((request) => request.endsWith('/events'))).toHaveLength(3);
+  });
+
+  it('gives up after a while, and says what was being done', async () => {
+    await using api = await FakeApi.start();
+    api.brokenStreams = 100;
+    const { code, stderr } = await runCli(api, ['run', 'hello']);
+    expect(stderr).toContain('error: lost sight of it while ringwalld was doing: ');
+    expect(code).toBe(6);
+  });
+});
+
+describe('stop, start, rm', () => {
+  it('try all that are named; the first failure decides the exit code', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    const { code, stdout, stderr } = await runCli(api, ['stop', 'nosuch', 'hello', 'hello']);
+    expect(stdout).toBe('hello is stopped. Its disk stays, and is locked.\n');
+    expect(stderr).toContain('error: there is no machine nosuch\n');
+    expect(code).toBe(3);
+    expect(api.requests.filter((request) => request.endsWith('/stop'))).toHaveLength(2);
+  });
+
+  it('stop --grace is seconds for the user and milliseconds for the API', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    await runCli(api, ['stop', 'hello', '--grace', '5']);
+    expect(api.bodies).toEqual([{ graceMs: 5000 }]);
+  });
+});
+
+describe('what others wrote', () => {
+  it('never reaches the terminal as a command', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello', {
+      status: { reasons: ['kernel\u001b]0;owned\u0007 altered'], trust: 'refused', phase: 'refused' },
+    });
+    for (const line of ['ls', 'show hello', 'logs hello']) {
+      const { all } = await runCli(api, line.split(' '), { columns: 80, environment: { NO_COLOR: '1' } });
+      // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+      expect(all, line).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+    }
+  });
+
+  it('comes raw only where it is asked for', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    expect((await runCli(api, ['logs', 'hello', '--raw'])).stdout).toBe(api.log.toString('latin1'));
+  });
+});
+
+describe('errors', () => {
+  it('show no stack, and a defect says how to report it', async () => {
+    await using api = await FakeApi.start();
+    api.refuseAll = new RingwallError('internal', 'list-machines failed');
+    const { code, stderr } = await runCli(api, ['ls']);
+    expect(stderr).toBe('error: list-machines failed\n');
+    expect(code).toBe(1);
+    const debug = await runCli(api, ['ls'], { environment: { RINGWALL_DEBUG: '1' } });
+    expect(debug.stderr).toContain('    at ');
+  });
+
+  it.each([
+    ['RINGWALL_STATE', 'relative/path', 'no absolute path'],
+    ['RINGWALL_RUN', '/' + 'x'.repeat(80), 'too long'],
+  ])('%s=%s is refused', async (variable, value, message) => {
+    const { code, stderr } = await runCli(undefined, ['ls'], { environment: { [variable]: value } });
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+});
+
+describe('doctor', () => {
+  it('tells what it sees itself where the services say nothing', async () => {
+    const { code, stdout } = await runCli(undefined, ['doctor']);
+    expect(stdout).toContain('The services say nothing: ringwalld does not run');
+    expect(stdout).toContain('package qemu-system-x86');
+    expect(code).toBe(5);
+  });
+
+  it('tells what is missing, what that means and how to get it', async () => {
+    await using api = await FakeApi.start();
+    const { code, stdout } = await runCli(api, ['doctor']);
+    expect(stdout).toContain('machines are emulated');
+    expect(stdout).toContain('to get it: enable VT-x in the firmware');
+    expect(code).toBe(0);
+  });
+
+  it('reads the list of packages that setup reads', () => {
+    expect(parsePackages('# x\nhost  a-b  /bin/a  does a\ntools npm npm brings b\n')).toEqual([
+      { name: 'a-b', witness: '/bin/a', reason: 'does a' },
+    ]);
+  });
+});
+
+describe('newPart()', () => {
+  const bytes = (text: string): Uint8Array => Buffer.from(text);
+  it.each([
+    ['nothing new', 'abc', 'abc', ''],
+    ['more', 'abc', 'abcdef', 'def'],
+    ['more, with the beginning gone', 'abcdef', 'defghi', 'defghi'],
+    ['the first at all', '', 'abc', 'abc'],
+    ['a new log after a restart', 'abc', 'xyz', 'xyz'],
+  ])('finds %s', (_, seen, now, expected) => {
+    expect(Buffer.from(newPart(bytes(seen), bytes(now))).toString()).toBe(expected);
+  });
+
+  it('finds what was added to a log that only keeps its end', () => {
+    const log = Array.from({ length: 3000 }, (_, line) => `line ${String(line)}\n`).join('');
+    const seen = bytes(log.slice(-8192));
+    const now = bytes(`${log}news\n`.slice(-8192));
+    expect(Buffer.from(newPart(seen, now)).toString()).toBe('news\n');
+  });
+});

@@ -1,0 +1,152 @@
+// `prove` and `verify` with a real judgement: the evidence of lib/evidence's own scene, signed by a broker of this test.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { defaultPolicy, encodeProof, signProof } from '@ringwall/evidence';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MACHINE, makeScene } from '../../../lib/evidence/testing/scene.ts';
+import { ecKeys, NOW } from '../../../lib/evidence/testing/vtpm-ca.ts';
+import { FakeApi } from '../testing/fake-api.ts';
+import { runCli, type Run } from '../testing/harness.ts';
+
+let directory: string;
+let text: string;
+let key: string;
+let ca: Uint8Array;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'rw-proof-'));
+  const scene = await makeScene();
+  const keys = await ecKeys();
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', keys.publicKey)).slice(1);
+  const evidence = await scene.evidence();
+  const { verdict } = await scene.judge(evidence);
+  const proof = await signProof(
+    {
+      machine: { id: MACHINE, name: 'hello' },
+      challenge: scene.challenge,
+      evidence,
+      reference: scene.reference,
+      policy: defaultPolicy,
+      verdict,
+      activation: 'confirmed',
+      vtpmCa: [scene.ca.der],
+      at: NOW,
+    },
+    {
+      publicKey,
+      sign: async (message) =>
+        new Uint8Array(
+          await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, keys.privateKey, new Uint8Array(message)),
+        ),
+    },
+  );
+  text = encodeProof(proof);
+  key = Buffer.from(publicKey).toString('hex');
+  ca = scene.ca.der;
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function proofFile(name: string, content: string = text): string {
+  const file = join(directory, name);
+  writeFileSync(file, content);
+  return file;
+}
+
+/** With a home of its own, so that no test trusts what another learnt. */
+function verify(...argv: string[]): Promise<Run> {
+  return runCli(undefined, ['verify', ...argv], { environment: { XDG_CONFIG_HOME: join(directory, 'nobody') } });
+}
+
+describe('verify', () => {
+  it('is proven by the key that the user names, in hexadecimal or in a file', async () => {
+    const file = proofFile('good.json');
+    for (const named of [key, proofFile('broker.key', `${key} of my host\n`)]) {
+      const { code, stdout } = await verify(file, '--broker-key', named);
+      expect(stdout).toMatch(/^PROVEN: machine hello/);
+      expect(code).toBe(0);
+    }
+  });
+
+  it('is not proven by its own word, and says how it could be', async () => {
+    const { code, stdout } = await verify(proofFile('good.json'));
+    expect(stdout).toMatch(/^CONSISTENT, NOT PROVEN/);
+    expect(stdout).toContain('--broker-key KEY');
+    expect(code).toBe(9);
+  });
+
+  it('takes the vTPM authority as DER and as PEM', async () => {
+    const file = proofFile('good.json');
+    const pem = `-----BEGIN CERTIFICATE-----\n${Buffer.from(ca).toString('base64')}\n-----END CERTIFICATE-----\n`;
+    writeFileSync(join(directory, 'ca.der'), ca);
+    for (const named of [join(directory, 'ca.der'), proofFile('ca.pem', pem)]) {
+      expect((await verify(file, '--broker-key', key, '--ca', named)).code, named).toBe(0);
+    }
+  });
+
+  it.each([
+    ['another broker’s key', () => ['--broker-key', '0'.repeat(128)], 4],
+    ['a key that is none', () => ['--broker-key', proofFile('not.key', 'hello')], 2],
+    ['a certificate that is none', () => ['--ca', proofFile('not.pem', 'hello')], 2],
+    ['a key file that is not there', () => ['--broker-key', join(directory, 'nowhere')], 3],
+  ])('refuses %s', async (_, options, exit) => {
+    expect((await verify(proofFile('good.json'), ...options())).code).toBe(exit);
+  });
+
+  it.each([
+    ['altered in a byte', () => text.replace('"name": "hello"', '"name": "hallo"'), 4],
+    ['cut off', () => text.slice(0, -100), 4],
+    ['too large', () => `${text}${' '.repeat(1024 * 1024)}`, 4],
+    ['empty', () => '', 4],
+    ['no proof at all', () => '{"format":"ringwall-proof/2"}', 4],
+  ])('refuses a bundle that is %s', async (_, content, exit) => {
+    const { code, stderr } = await verify(proofFile('bad.json', content()), '--broker-key', key);
+    expect(code).toBe(exit);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it('refuses a directory and a device', async () => {
+    expect((await verify(directory)).code).toBe(3);
+    expect((await verify('/dev/zero')).code).toBe(3);
+  });
+
+  it('--json is the whole report, with bytes in hexadecimal', async () => {
+    const { code, stdout } = await verify(proofFile('good.json'), '--json', '--broker-key', key);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'proven', machine: { name: 'hello' }, reasons: [] });
+  });
+});
+
+describe('prove', () => {
+  it('writes the bundle as a whole, and then this host knows the broker', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    api.proof = JSON.parse(text);
+    const file = join(directory, 'out.json');
+    const environment = { XDG_CONFIG_HOME: join(directory, 'home'), RINGWALL_STATE: join(directory, 'state') };
+    const { code, stdout } = await runCli(api, ['prove', 'hello', '-o', file], { environment });
+    expect(code).toBe(0);
+    expect(stdout).toContain(`--broker-key ${key}`);
+    expect(readFileSync(file, 'utf8')).toBe(text);
+    expect(readdirSync(directory).filter((name) => name.includes('unfinished'))).toEqual([]);
+    const verified = await runCli(undefined, ['verify', file], { environment });
+    expect(verified.stdout).toMatch(/^PROVEN/);
+    expect(verified.stdout).toContain('known-brokers');
+    expect(verified.code).toBe(0);
+  });
+
+  it('writes to standard output for -', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    api.proof = { x: 1 };
+    expect((await runCli(api, ['prove', 'hello', '-o', '-'])).stdout).toBe('{\n  "x": 1\n}\n');
+  });
+
+  it('leaves nothing behind where it cannot write', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    const { code, stderr } = await runCli(api, ['prove', 'hello', '-o', join(directory, 'no/such/place.json')]);
+    expect(stderr).toContain('error: there is no');
+    expect(code).toBe(3);
+  });
+});
