@@ -1,6 +1,7 @@
 // Runs a program to its end: by absolute path, with an empty environment unless one is given, for a bounded time and
 // with bounded output. At the end of the time the program's whole process group is killed.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { RingwallError } from '@ringwall/api';
 
 /** Enough for the longest honest answer of the tools that we run (ldd, dpkg-query, luksDump). */
@@ -33,14 +34,6 @@ export interface RunResult {
 
 /** An effect to be passed in, so that a fake can stand in for it. */
 export type Run = (argv: readonly string[], options?: RunOptions) => Promise<RunResult>;
-
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
-  SIGKILL: 9,
-  SIGTERM: 15,
-  SIGSEGV: 11,
-  SIGABRT: 6,
-  SIGSYS: 31,
-};
 
 export const run: Run = (argv, options = {}) => {
   const [file, ...args] = argv;
@@ -111,7 +104,7 @@ export const run: Run = (argv, options = {}) => {
       settle();
       if (failure !== undefined) reject(failure);
       else {
-        const status = code ?? 128 + (SIGNAL_NUMBERS[signal ?? ''] ?? 0);
+        const status = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
         resolve({ code: status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) });
       }
     });

@@ -10,7 +10,7 @@ import {
   type BpfInstruction,
   type SyscallRule,
 } from './bpf.ts';
-import { interpret } from './bpf-interpreter.ts';
+import { interpret } from './testing/bpf-interpreter.ts';
 import { compileSeccomp, seccompRules, type SeccompProfile } from './profiles.ts';
 import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
 

@@ -114,32 +114,37 @@ export function compileCgroupLimits(layout: CgroupLayout, name: string, limits: 
 
 /** Makes the cgroup with its limits; answers its directories, each with a cgroup.procs to enter it by. */
 export async function createCgroup(layout: CgroupLayout, name: string, limits: CgroupLimits): Promise<string[]> {
-  for (const controller of CGROUP_CONTROLLERS) {
-    const place = layout.controllers[controller];
-    if (place === undefined) continue;
-    await mkdir(join(place.mount, PARENT), { recursive: true });
-    if (place.version === 2) {
-      // A controller reaches a child only where each ancestor hands it down.
-      for (const ancestor of [place.mount, join(place.mount, PARENT)]) {
-        await writeFile(join(ancestor, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
-      }
-    }
-  }
   const dirs = cgroupDirs(layout, name);
-  for (const dir of dirs) await mkdir(dir, { recursive: true });
-  for (const limit of compileCgroupLimits(layout, name, limits)) {
-    try {
-      await writeFile(limit.file, limit.value, { flag: 'r+' });
-    } catch (cause) {
-      if (limit.optional === true) continue;
-      await removeCgroup(layout, name);
-      throw new RingwallError('host-lacks', `the limit ${limit.value} could not be written to ${limit.file}`, {
-        hint: 'see which cgroup controllers this host has: ringwall doctor',
-        cause,
+  try {
+    await handDownControllers(layout);
+    for (const dir of dirs) await mkdir(dir, { recursive: true });
+    for (const limit of compileCgroupLimits(layout, name, limits)) {
+      await writeFile(limit.file, limit.value, { flag: 'r+' }).catch((cause: unknown) => {
+        if (limit.optional !== true) throw cause;
       });
     }
+    return dirs;
+  } catch (cause) {
+    await removeCgroup(layout, name);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RingwallError('host-lacks', `a control group could not be made: ${reason}`, {
+      hint: 'see which control groups this host has: ringwall doctor',
+      cause,
+    });
   }
-  return dirs;
+}
+
+/** In v2 a controller reaches a child only where each ancestor hands it down. */
+async function handDownControllers(layout: CgroupLayout): Promise<void> {
+  for (const controller of CGROUP_CONTROLLERS) {
+    const place = layout.controllers[controller];
+    if (place?.version !== 2) continue;
+    const parent = join(place.mount, PARENT);
+    await mkdir(parent, { recursive: true });
+    for (const ancestor of [place.mount, parent]) {
+      await writeFile(join(ancestor, 'cgroup.subtree_control'), `+${controller}`);
+    }
+  }
 }
 
 /** Kills what is left in the cgroup and removes it. Idempotent. */

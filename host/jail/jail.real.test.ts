@@ -4,7 +4,7 @@ import { mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive, killProcess, run, spawnDetached, waitForExit } from '../exec/index.ts';
-import { lacksForJails, openBench, type Bench } from './real-host.ts';
+import { lacksForJails, openBench, type Bench } from './testing/bench.ts';
 import {
   boundRunFile,
   compileJail,

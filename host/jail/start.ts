@@ -225,7 +225,9 @@ async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Pro
     const program = stat === undefined || stat.command === 'bwrap' ? undefined : refOf(stat.pid);
     if (program !== undefined && isAlive(program)) return program;
     if (!isAlive(supervisor)) {
-      throw new RingwallError(options.failure, `${options.purpose} did not start: ${await readEnd(options.runDir)}`);
+      throw new RingwallError(options.failure, `${options.purpose} did not start: ${await readEnd(options.runDir)}`, {
+        hint: 'see what this host lacks: ringwall doctor',
+      });
     }
     if (performance.now() > deadline) {
       throw new RingwallError(options.failure, `${options.purpose} did not start within ${START_TIMEOUT_MS / 1000} s`);

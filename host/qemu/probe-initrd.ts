@@ -1,6 +1,8 @@
-// The probe guest's whole userland, made byte by byte: a cpio archive ("newc", Documentation/driver-api/early-userspace/
-// buffer-format.rst) with one static ELF program that writes a marker to the console and ends. As it is init, the kernel
-// then panics, reboots, and QEMU ends.
+// The probe guest's whole userland: an archive with one static ELF program (ELF-64 Object File Format, version 1.5), made
+// byte by byte, that writes a marker to the console and ends. As it is init, the kernel then panics, reboots, and QEMU
+// ends.
+import { concatBytes } from '@ringwall/bytes';
+import { writeCpio } from '../guestimage/cpio.ts';
 
 export const PROBE_MARKER = 'ringwall probe';
 
@@ -10,7 +12,7 @@ const LOAD_ADDRESS = 0x400000;
 const HEADERS_BYTES = 64 + 56;
 
 export function probeInitrd(): Uint8Array {
-  return concat([cpioEntry('init', 0o100755, probeProgram()), cpioEntry('TRAILER!!!', 0, new Uint8Array())]);
+  return writeCpio([{ kind: 'file', path: 'init', mode: 0o755, content: probeProgram() }]);
 }
 
 /** write(1, message, length); exit(0). */
@@ -47,22 +49,5 @@ export function probeProgram(): Uint8Array {
   view.setBigUint64(96, BigInt(bytes), true);
   view.setBigUint64(104, BigInt(bytes), true);
   view.setBigUint64(112, 0x1000n, true);
-  return concat([header, code, message]);
-}
-
-function cpioEntry(name: string, mode: number, data: Uint8Array): Uint8Array {
-  const field = (value: number): string => value.toString(16).padStart(8, '0').toUpperCase();
-  const nameBytes = name.length + 1;
-  const fields = [0, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, nameBytes, 0];
-  const header = new TextEncoder().encode(`070701${fields.map(field).join('')}${name}\0`);
-  return concat([pad(header), pad(data)]);
-}
-
-/** To a multiple of 4 bytes. */
-function pad(bytes: Uint8Array): Uint8Array {
-  return concat([bytes, new Uint8Array(-bytes.length & 3)]);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
+  return concatBytes(header, code, message);
 }

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive, killProcess, waitForExit } from '../exec/index.ts';
 import { endJail, readProtections, type StartedJail } from '../jail/index.ts';
-import { lacksForJails, openBench, type Bench } from '../jail/real-host.ts';
+import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
 import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
 import { QEMU } from './argv.ts';
+import { emptyKernel } from './testing/empty-kernel.ts';
 import { powerDown, QmpClient, readMachineState, startVmm, vmmSockets, type VmmOptions } from './index.ts';
 
 const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' };
@@ -165,17 +166,4 @@ async function readUntil(path: string, pattern: RegExp, timeoutMs: number): Prom
   while (!pattern.test(text) && performance.now() < deadline) await sleep(50);
   socket.destroy();
   return text;
-}
-
-/** A setup header of the Linux boot protocol 2.15 (Documentation/arch/x86/boot.rst) with nothing behind it. */
-function emptyKernel(): Uint8Array {
-  const kernel = new Uint8Array(64 * 1024);
-  const view = new DataView(kernel.buffer);
-  view.setUint8(0x1f1, 4); // setup_sects
-  view.setUint16(0x1fe, 0xaa55, true);
-  kernel.set(new TextEncoder().encode('HdrS'), 0x202);
-  view.setUint16(0x206, 0x020f, true);
-  view.setUint8(0x211, 1); // loadflags: loaded high
-  view.setUint32(0x22c, 0x7fffffff, true); // initrd_addr_max
-  return kernel;
 }

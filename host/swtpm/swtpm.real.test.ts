@@ -17,7 +17,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive, socketPair } from '../exec/index.ts';
 import { endJail, readProtections } from '../jail/index.ts';
-import { lacksForJails, openBench, type Bench } from '../jail/real-host.ts';
+import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
 import { SWTPM } from './argv.ts';
 import { TpmConnection } from './connection.ts';
 import { manufactureTpm, startTpm, type ManufacturedTpm, type TpmOptions } from './index.ts';

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makePassable } from './rundir.ts';
-import { parseMountinfo } from './proc.ts';
-import { processesOf, UidLeases } from './leases.ts';
-import { endLease } from './start.ts';
+import { makePassable } from '../rundir.ts';
+import { parseMountinfo } from '../proc.ts';
+import { processesOf, UidLeases } from '../leases.ts';
+import { endLease } from '../start.ts';
 
 /** Why a jail cannot be tried here; undefined where it can. */
 export function lacksForJails(): string | undefined {

@@ -1,6 +1,6 @@
 // Runs a compiled seccomp filter as the kernel would, for tests (net/core/filter.c, bpf_prog_run). Only the
 // instructions that `compileBpf` makes; every jump and load is checked as the kernel's verifier checks it.
-import { BPF, type BpfInstruction } from './bpf.ts';
+import { BPF, type BpfInstruction } from '../bpf.ts';
 
 export interface SyscallData {
   readonly number: number;
