@@ -14,6 +14,7 @@ const PARENT = 'ringwall';
 const CGROUP_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** Processor time is shared out in periods of this length, the kernel's default. */
 const CPU_PERIOD_US = 100_000;
+const CREATE_ATTEMPTS = 5;
 /** A killed process leaves its cgroup some moments after its exit. */
 const REMOVE_TIMEOUT_MS = 5_000;
 
@@ -114,24 +115,36 @@ export function compileCgroupLimits(layout: CgroupLayout, name: string, limits: 
 
 /** Makes the cgroup with its limits; answers its directories, each with a cgroup.procs to enter it by. */
 export async function createCgroup(layout: CgroupLayout, name: string, limits: CgroupLimits): Promise<string[]> {
-  const dirs = cgroupDirs(layout, name);
-  try {
-    await handDownControllers(layout);
-    for (const dir of dirs) await mkdir(dir, { recursive: true });
-    for (const limit of compileCgroupLimits(layout, name, limits)) {
-      await writeFile(limit.file, limit.value, { flag: 'r+' }).catch((cause: unknown) => {
-        if (limit.optional !== true) throw cause;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryToCreate(layout, name, limits);
+    } catch (cause) {
+      await removeCgroup(layout, name);
+      // The end of another cgroup, its parent's last child, may take the parent away between two of our steps.
+      if (attempt < CREATE_ATTEMPTS && isGone(cause)) continue;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new RingwallError('host-lacks', `a control group could not be made: ${reason}`, {
+        hint: 'see which control groups this host has: ringwall doctor',
+        cause,
       });
     }
-    return dirs;
-  } catch (cause) {
-    await removeCgroup(layout, name);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new RingwallError('host-lacks', `a control group could not be made: ${reason}`, {
-      hint: 'see which control groups this host has: ringwall doctor',
-      cause,
+  }
+}
+
+async function tryToCreate(layout: CgroupLayout, name: string, limits: CgroupLimits): Promise<string[]> {
+  const dirs = cgroupDirs(layout, name);
+  await handDownControllers(layout);
+  for (const dir of dirs) await mkdir(dir, { recursive: true });
+  for (const limit of compileCgroupLimits(layout, name, limits)) {
+    await writeFile(limit.file, limit.value, { flag: 'r+' }).catch((cause: unknown) => {
+      if (limit.optional !== true) throw cause;
     });
   }
+  return dirs;
+}
+
+function isGone(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
 }
 
 /** In v2 a controller reaches a child only where each ancestor hands it down. */
