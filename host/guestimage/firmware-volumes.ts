@@ -9,18 +9,14 @@ import { runChecked, type Run } from '../exec/index.ts';
 /** The virtual machine, as far as PlatformPei looks at it. */
 export interface PlatformShape {
   readonly cpus: number;
-  readonly memoryMiB: number;
 }
 
 /** Where PlatformPei of one build keeps its variables, as offsets in PEIFV; all numbers are 32 bits, little-endian. */
 export interface PlatformInfoLayout {
-  /** What it writes in every machine that Ringwall makes (q35, no SMM, no network): learned from a reference boot. */
+  /** What it writes in every machine that Ringwall makes (q35, no SMM, no suspend): learned from a reference boot. */
   readonly constants: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
   /** How many processors there are, and how many there can be. */
   readonly cpus: readonly number[];
-  /** Memory that is kept for resuming, at the end of what lies below 4 GiB: where it begins, and how long it is. */
-  readonly reservedBase: number;
-  readonly reservedBytes: number;
 }
 
 export interface FirmwareVolumes {
@@ -40,13 +36,6 @@ const SECTION_HEADER_BYTES = 4;
 const SECTION_GUID_DEFINED = 0x02;
 const SECTION_FIRMWARE_VOLUME_IMAGE = 0x17;
 const SECTION_ALIGNMENT_BYTES = 4;
-const MIB = 1024 * 1024;
-/** hw/i386/pc_q35.c: with 2.75 GiB and more, only 2 GiB lie below 4 GiB. */
-const Q35_SPLIT_BYTES = 0xb0000000;
-const Q35_LOW_BYTES = 0x80000000;
-/** OvmfPkg/PlatformPei: SIZE_512KB, and PcdCpuApStackSize for each processor. */
-const RESERVED_BYTES = 512 * 1024;
-const RESERVED_BYTES_PER_CPU = 32 * 1024;
 
 /** Unpacks the two volumes of a code file. Throws `host-lacks` for a file that is laid out otherwise. */
 export async function unpackVolumes(code: Uint8Array, run: Run): Promise<FirmwareVolumes> {
@@ -74,11 +63,6 @@ export function initializePei(pei: Uint8Array, layout: PlatformInfoLayout, shape
   const view = new DataView(memory.buffer);
   for (const { offset, bytes } of layout.constants) memory.set(bytes, offset);
   for (const offset of layout.cpus) view.setUint32(offset, shape.cpus, true);
-  const bytes = shape.memoryMiB * MIB;
-  const low = bytes >= Q35_SPLIT_BYTES ? Q35_LOW_BYTES : bytes;
-  const reserved = RESERVED_BYTES + shape.cpus * RESERVED_BYTES_PER_CPU;
-  view.setUint32(layout.reservedBase, low - reserved, true);
-  view.setUint32(layout.reservedBytes, reserved, true);
   return memory;
 }
 
@@ -113,7 +97,6 @@ function volumeSections(unpacked: Uint8Array): Uint8Array[] {
 function readSize(header: Cursor, field: string): number {
   const [low = 0, middle = 0, high = 0] = header.take(3, field);
   const size = low | (middle << 8) | (high << 16);
-  if (size === 0xffffff)
-    throw new ParseError({ code: 'unsupported', offset: 0, field, message: 'an extended section' });
+  if (size === 0xffffff) throw new ParseError('unsupported', field, 0, 'of an extended section');
   return size;
 }

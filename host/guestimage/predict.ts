@@ -12,6 +12,8 @@ export interface PredictOptions {
   readonly brokerKey: string;
   /** What the machine is given with `-m`: QEMU writes an address that depends on it into the kernel. */
   readonly memoryMiB: number;
+  /** `-smp`: the firmware writes it down in itself before it measures itself. */
+  readonly cpus: number;
   /** Of this host, if not given. */
   readonly firmware?: FirmwareManifest;
 }
@@ -25,7 +27,7 @@ export async function predictImage(image: Image, options: PredictOptions): Promi
   const { name, digest, verityRootHash, hashOffset, files } = image.manifest;
   const line = commandLine({ image: name, verityRootHash, hashOffset, brokerKey: options.brokerKey });
   const reference = await predictFromDigests({
-    firmware: options.firmware ?? (await readFirmware()),
+    firmware: options.firmware ?? (await readFirmware(options)),
     commandLine: line,
     image: { name, digest },
     kernelDigest: await kernelDigest(image, options.memoryMiB),
