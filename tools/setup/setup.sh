@@ -163,7 +163,7 @@ npm_ci() {
 }
 
 build_bundles() {
-  "$node" "$root/tools/build.ts" --check-stale 2>/dev/null && return 0
+  "$node" "$root/tools/build.ts" --check-stale >/dev/null 2>&1 && return 0
   begin
   step 'building Ringwall' "$node" "$root/tools/build.ts" ||
     fail_step 'Ringwall could not be built' 'the reason is above; a fresh clone of a release builds'
