@@ -1,5 +1,5 @@
 // Joins the warden to what host/sys and the probe guest say of this host.
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageDir, isThere, type HostPart, type Layout } from '@ringwall/control/warden';
 import { isAlive, killProcess, run, waitForExit } from '@ringwall/host/exec';
@@ -7,6 +7,10 @@ import { KNOWN_IMAGES } from '@ringwall/host/guestimage';
 import type { UidLeases } from '@ringwall/host/jail';
 import { probeAccelerator, type ProbeResult } from '@ringwall/host/qemu';
 import { hostFindings, readCapacity, realHost } from '@ringwall/host/sys';
+
+/** With less than this no machine can be made or started: some records, a TPM's state and its next version. */
+const FULL_BYTES = 1024 * 1024;
+const FULL_FILES = 8;
 
 export async function makeHostPart(layout: Layout, leases: UidLeases): Promise<HostPart> {
   const host = realHost(run);
@@ -16,10 +20,17 @@ export async function makeHostPart(layout: Layout, leases: UidLeases): Promise<H
     accelerator: async () => (await probe())?.accelerator ?? 'tcg',
     findings: async () => await hostFindings({ host, probe: await probe(), stateDir: layout.state }),
     capacity: async () => await readCapacity(host, layout.machines),
+    isFull: () => isFull(layout.machines),
     isAlive,
     kill: (process) => killProcess(process),
     waitForExit,
   };
+}
+
+/** A TPM or a VMM that finds no room says only that it failed. */
+async function isFull(path: string): Promise<boolean> {
+  const { bavail, bsize, files, ffree } = await statfs(path);
+  return bavail * bsize < FULL_BYTES || (files > 0 && ffree < FULL_FILES);
 }
 
 /** Undefined before the first image is built: there is no kernel to try. */

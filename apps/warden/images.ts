@@ -1,6 +1,7 @@
 // Joins the warden to host/guestimage and to the builder's process.
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RingwallError } from '@ringwall/api';
 import { readFileBounded } from '@ringwall/control/files';
 import {
   expectedDir,
@@ -13,7 +14,7 @@ import {
   type Layout,
 } from '@ringwall/control/warden';
 import { run } from '@ringwall/host/exec';
-import { IMAGE_FILES, KNOWN_IMAGES, MANIFEST_FILE, parseManifest } from '@ringwall/host/guestimage';
+import { IMAGE_FILES, KNOWN_IMAGES, MANIFEST_FILE, parseManifest, type ImageManifest } from '@ringwall/host/guestimage';
 import { findUser } from './accounts.ts';
 import { runImageBuilder } from './image-builder.ts';
 
@@ -32,7 +33,9 @@ export function makeImagePart(layout: Layout): ImagePart {
       const path = join(dir, MANIFEST_FILE);
       const bytes = await readFileBounded(path, MANIFEST_LIMIT_BYTES);
       if (bytes === undefined) return undefined;
-      const { digest, files } = parseManifest(new TextDecoder().decode(bytes));
+      const manifest = parseOrNothing(bytes);
+      if (manifest === undefined) return undefined;
+      const { digest, files } = manifest;
       return {
         digest,
         bytes: IMAGE_FILES.reduce((total, name) => total + files[name].bytes, bytes.length),
@@ -47,4 +50,14 @@ export function makeImagePart(layout: Layout): ImagePart {
     },
     predict: (name, boot) => predictBootOf(expected(name), boot),
   };
+}
+
+/** An image whose manifest is damaged is none: it is built again when it is wanted. */
+function parseOrNothing(bytes: Uint8Array): ImageManifest | undefined {
+  try {
+    return parseManifest(new TextDecoder().decode(bytes));
+  } catch (error) {
+    if (error instanceof RingwallError) return undefined;
+    throw error;
+  }
 }

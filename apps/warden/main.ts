@@ -39,6 +39,7 @@ async function main(argv: readonly string[]): Promise<void> {
   // The socket comes first: it is what keeps a second warden from sweeping away what this one begins. Requests wait.
   const opening = Promise.withResolvers<Warden>();
   opening.promise.catch(() => undefined);
+  const logged = new WeakSet<Error>();
   const server = await serveLines({
     path: layout.socket,
     mode: 0o660,
@@ -46,7 +47,9 @@ async function main(argv: readonly string[]): Promise<void> {
     requestSchema: wardenRequestSchema,
     responseSchemas: wardenResponseSchemas,
     lineLimitBytes: WARDEN_LINE_LIMIT_BYTES,
-    onDefect: (error, op) => log.request({ op, milliseconds: 0, error }),
+    onDefect: (error, op) => {
+      if (!(error instanceof Error && logged.has(error))) log.request({ op, milliseconds: 0, error });
+    },
     handle: async (request, call) => {
       const began = performance.now();
       const subject = 'machine' in request ? request.machine : 'image' in request ? request.image : undefined;
@@ -57,6 +60,7 @@ async function main(argv: readonly string[]): Promise<void> {
         return result;
       } catch (error) {
         log.request({ op: request.op, subject, milliseconds: performance.now() - began, error });
+        if (error instanceof Error) logged.add(error);
         throw error;
       }
     },

@@ -7,6 +7,7 @@ import { Secret, unwrapKey, WRAPPED_LIMIT_BYTES, wrapKey, type KeyIdentity } fro
 import type { Layout, MachineLayout, TpmPart } from '@ringwall/control/warden';
 import type { UidLeases } from '@ringwall/host/jail';
 import { manufactureTpm, startTpm, TPM_STATE_KEY_BYTES, type StartedTpm } from '@ringwall/host/swtpm';
+import { requireComponents, TPM_COMPONENTS } from './components.ts';
 import type { MachineLabel } from './jails.ts';
 
 export interface TpmContext {
@@ -21,12 +22,19 @@ export function makeTpmPart(context: TpmContext): TpmPart {
   return {
     certificates: async () => context.ca.certificates,
     manufacture: async (machine) => {
+      await requireComponents(TPM_COMPONENTS);
       using stateKey = Secret.random(TPM_STATE_KEY_BYTES);
       await writeFileAtomic(machine.tpmKey, wrapKey(context.hostKey, keyIdentity(machine), stateKey));
-      return await manufactureTpm({
-        ...tpmOptions(context, machine, stateKey),
-        issueEkCertificate: (ekPublic) => context.ca.issueEkCertificate(ekPublic, machine.id),
-      });
+      try {
+        return await manufactureTpm({
+          ...tpmOptions(context, machine, stateKey),
+          issueEkCertificate: (ekPublic) => context.ca.issueEkCertificate(ekPublic, machine.id),
+        });
+      } catch (error) {
+        // What the TPM itself answered is no defect of ours.
+        if (error instanceof RingwallError || !(error instanceof Error)) throw error;
+        throw new RingwallError('tpm-failed', `the TPM could not be made: ${error.message}`, { cause: error });
+      }
     },
   };
 }

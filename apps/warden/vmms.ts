@@ -6,6 +6,7 @@ import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 import { QmpClient, startVmm } from '@ringwall/host/qemu';
 import type { StartedJail } from '@ringwall/host/jail';
 import { z } from 'zod';
+import { requireComponents, VMM_COMPONENTS } from './components.ts';
 import { startMachineTpm, type TpmContext } from './tpms.ts';
 
 /** An honest monitor answers within milliseconds, also on a loaded host. */
@@ -16,6 +17,7 @@ const statusSchema = z.object({ running: z.boolean() });
 export function makeVmmPart(context: TpmContext): VmmPart {
   return {
     start: async ({ machine, spec, accelerator, commandLine, imageDir }) => {
+      await requireComponents(VMM_COMPONENTS);
       const tpm = await startMachineTpm(context, machine);
       const vmm = await startVmm({
         machine: context.label(machine),

@@ -4,7 +4,8 @@ import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { isErrno } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
-import { fullOr, isThere, makeDirectory } from './files.ts';
+import { explainFull } from './full.ts';
+import { isThere, makeDirectory, messageOf } from './files.ts';
 import { notBuilt } from './images.ts';
 import { imageDir, machineLayout, type MachineLayout } from './layout.ts';
 import type { ProgressListener } from './parts.ts';
@@ -42,6 +43,7 @@ export async function startMachine(
   const prediction = await context.parts.images.predict(spec.image, {
     brokerKey: order.brokerKey,
     memoryMiB: spec.memoryMiB,
+    cpus: spec.cpus,
   });
   if (prediction === undefined) throw notBuilt(spec.image);
   const { commandLine, reference } = prediction;
@@ -53,8 +55,10 @@ export async function startMachine(
     const running = await bringUp(context, machine, { order, spec, accelerator, commandLine, dir, reference });
     return { running: toRunning(running, 'running'), reference };
   } catch (error) {
-    await endBoot(context, machine);
-    throw fullOr(error);
+    const explained = await explainFull(context, error);
+    // What cannot be undone now, the sweep tries again; the reason of the failure is the first one.
+    await endBoot(context, machine).catch((again: unknown) => context.note(`${machine.id}: ${messageOf(again)}`));
+    throw explained;
   }
 }
 
@@ -178,5 +182,5 @@ async function requireDisk(machine: MachineLayout): Promise<void> {
 }
 
 function unanswered(context: WardenContext, machine: MachineLayout, error: unknown): void {
-  context.note(`${machine.id}: the monitor does not answer: ${error instanceof Error ? error.message : String(error)}`);
+  context.note(`${machine.id}: the monitor does not answer: ${messageOf(error)}`);
 }

@@ -1,9 +1,9 @@
 // The serial console's log: bounded while QEMU writes it, and kept past the boot. What lies in a jail's run directory is
 // read by host/jail alone, which knows how to.
-import { RingwallError } from '@ringwall/api';
 import { boundRunFile, readRunFile } from '@ringwall/host/jail';
 import { CONSOLE_LOG_NAME } from '@ringwall/host/qemu';
 import { readFileBounded, writeFileAtomic } from '../files/index.ts';
+import { messageOf } from './files.ts';
 import type { MachineLayout } from './layout.ts';
 
 /** A guest may print without end; more than this of its past is nobody's need, and /run is memory. */
@@ -29,7 +29,6 @@ export async function keepConsole(machine: MachineLayout, note: (text: string) =
   try {
     await writeFileAtomic(machine.lastConsole, text);
   } catch (error) {
-    if (!(error instanceof RingwallError || error instanceof Error)) throw error;
-    note(`the console of ${machine.id} is not kept: ${error.message}`);
+    note(`the console of ${machine.id} is not kept: ${messageOf(error)}`);
   }
 }

@@ -48,10 +48,10 @@ export async function recordImage(stagedDir: string, expectedDir: string): Promi
 /** After an image took its place, or did not. Idempotent; also at the start of a warden, for one that was killed. */
 export async function settleImage({ imageDir, expectedDir }: ExpectedImage): Promise<void> {
   const pending = join(expectedDir, 'pending');
-  const recorded = await readManifest(pending);
+  const recorded = await readManifestBytes(pending);
   if (recorded === undefined) return;
-  const placed = await readManifest(imageDir);
-  if (placed !== undefined && equalBytes(placed.bytes, recorded.bytes)) {
+  const placed = await readManifestBytes(imageDir);
+  if (placed !== undefined && equalBytes(placed, recorded)) {
     await rm(join(expectedDir, 'current'), { recursive: true, force: true });
     await rename(pending, join(expectedDir, 'current'));
     await syncDirectory(expectedDir);
@@ -74,15 +74,15 @@ export async function predictBootOf(image: ExpectedImage, boot: BootToPredict): 
     throw new RingwallError('image-failed', `${current} is damaged`, { hint: 'build the image again' });
   }
   try {
-    const { reference } = await predictImage(asImage(current, expected.manifest), boot);
-    const { name, verityRootHash, hashOffset } = placed.manifest;
+    const { reference } = await predictImage(asImage(current, expected), boot);
+    const { name, verityRootHash, hashOffset } = placed;
     return {
       commandLine: commandLine({ image: name, verityRootHash, hashOffset, brokerKey: boot.brokerKey }),
       reference,
     };
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
-    const { name } = expected.manifest;
+    const { name } = expected;
     throw new RingwallError('image-failed', `what the image ${name} measures cannot be predicted: ${error.message}`, {
       hint: 'build the image again',
       cause: error,
@@ -95,7 +95,11 @@ function asImage(dir: string, manifest: ImageManifest): Image {
   return { dir, manifest, bytes: manifest.files.kernel.bytes, builtAt: new Date(0) };
 }
 
-async function readManifest(dir: string): Promise<{ manifest: ImageManifest; bytes: Uint8Array } | undefined> {
-  const bytes = await readFileBounded(join(dir, MANIFEST_FILE), MANIFEST_LIMIT_BYTES);
-  return bytes === undefined ? undefined : { manifest: parseManifest(new TextDecoder().decode(bytes)), bytes };
+async function readManifest(dir: string): Promise<ImageManifest | undefined> {
+  const bytes = await readManifestBytes(dir);
+  return bytes === undefined ? undefined : parseManifest(new TextDecoder().decode(bytes));
+}
+
+function readManifestBytes(dir: string): Promise<Uint8Array | undefined> {
+  return readFileBounded(join(dir, MANIFEST_FILE), MANIFEST_LIMIT_BYTES);
 }

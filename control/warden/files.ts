@@ -40,11 +40,18 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** A full disk (or quota) is the operator's to solve, and said so; any other error stays what it is. */
 export function fullOr(error: unknown): unknown {
-  if (!isErrno(error, 'ENOSPC', 'EDQUOT')) return error;
+  return isErrno(error, 'ENOSPC', 'EDQUOT') ? hostFull(error) : error;
+}
+
+export function hostFull(cause: unknown): RingwallError {
   return new RingwallError('host-full', 'the disk of this host is full', {
     hint: 'make room on the file system of the state directory, or remove machines (ringwall rm)',
-    cause: error,
+    cause,
   });
 }

@@ -7,7 +7,8 @@ import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { readFileBounded, writeFileAtomic } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
-import { fullOr, isThere, makeDirectory, namesIn, syncDirectory } from './files.ts';
+import { explainFull } from './full.ts';
+import { isThere, makeDirectory, namesIn, syncDirectory } from './files.ts';
 import { requireKnownImage } from './images.ts';
 import { machineLayout, type MachineLayout } from './layout.ts';
 import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
@@ -42,8 +43,9 @@ export async function createMachine(
   try {
     await build(context, machine, spec);
   } catch (error) {
+    const explained = await explainFull(context, error);
     await discard(context, machine);
-    throw fullOr(error);
+    throw explained;
   }
   return await answerCreated(context, machine);
 }

@@ -29,6 +29,8 @@ export interface HostPart {
     readonly totalMemoryMiB: number;
     readonly diskMiB: number;
   }>;
+  /** No room for another file, or next to none for its bytes, where machines lie. */
+  isFull(): Promise<boolean>;
   isAlive(process: ProcessRef): boolean;
   /** Kills and waits; false where the process outlives the time. */
   kill(process: ProcessRef): Promise<boolean>;
@@ -97,6 +99,7 @@ export interface BootToPredict {
   readonly brokerKey: string;
   /** QEMU writes an address into the kernel that depends on it. */
   readonly memoryMiB: number;
+  readonly cpus: number;
 }
 
 export interface Prediction {

@@ -9,16 +9,20 @@ export const MEMORY_RESERVE_MIB: number = 256;
 
 export type RunningState = RunningMachine['state'];
 
+/** By /proc alone: cheap enough for each sweep. */
+export function deathOf(context: WardenContext, record: RunningBoot): 'vmm-dead' | 'tpm-dead' | undefined {
+  const { host } = context.parts;
+  if (record.hostBoot !== host.bootId || !host.isAlive(record.vmm)) return 'vmm-dead';
+  return host.isAlive(record.tpm) ? undefined : 'tpm-dead';
+}
+
 /** A VMM that lives and does not answer counts as running: it holds the machine's disk. */
 export async function healthOf(
   context: WardenContext,
   machine: MachineLayout,
   record: RunningBoot,
 ): Promise<RunningState> {
-  const { host, vmm } = context.parts;
-  if (record.hostBoot !== host.bootId || !host.isAlive(record.vmm)) return 'vmm-dead';
-  if (!host.isAlive(record.tpm)) return 'tpm-dead';
-  return (await vmm.status(machine, record)) ?? 'running';
+  return deathOf(context, record) ?? (await context.parts.vmm.status(machine, record)) ?? 'running';
 }
 
 /** Whether a VMM of this machine lives; half starts do not count. */

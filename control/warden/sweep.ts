@@ -5,12 +5,12 @@ import { RingwallError } from '@ringwall/api';
 import { boundConsole } from './console.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
-import { isThere, namesIn } from './files.ts';
+import { isThere, messageOf, namesIn } from './files.ts';
 import { isMachineId, machineLayout, type MachineLayout } from './layout.ts';
 import { sweepUnfinished } from './machines.ts';
 import type { Queues } from './queue.ts';
 import { isRunningBoot, readBoot, type BootRecord } from './records.ts';
-import { healthOf, toRunning } from './running.ts';
+import { deathOf, toRunning } from './running.ts';
 import { powerOff } from './boots.ts';
 
 /** A guest whose TPM died may still save its work. */
@@ -27,7 +27,7 @@ export async function sweep(context: WardenContext, queues: Queues, whole: boole
       try {
         await queues.run(id, () => sweepMachine(context, machineLayout(context.layout, id)));
       } catch (error) {
-        context.note(`sweep of ${id} failed: ${error instanceof Error ? error.message : String(error)}`);
+        context.note(`sweep of ${id} failed: ${messageOf(error)}`);
       }
     }),
   );
@@ -59,14 +59,14 @@ async function sweepBoot(context: WardenContext, machine: MachineLayout): Promis
     await endBoot(context, machine);
     return;
   }
-  const state = await healthOf(context, machine, record);
+  const state = deathOf(context, record);
   if (record.phase === 'stopping') {
     context.note(`${machine.id}: a stop that was interrupted is finished`);
     await powerOff(context, machine, record, INTERRUPTED_STOP_GRACE_MS);
     await endBoot(context, machine);
     return;
   }
-  if (state === 'vmm-dead' || state === 'tpm-dead') {
+  if (state !== undefined) {
     context.note(`${machine.id}: ${state}`);
     context.obituaries.set(machine.id, toRunning(record, state));
     if (state === 'tpm-dead') await powerOff(context, machine, record, TPM_DEAD_GRACE_MS);

@@ -141,6 +141,13 @@ describe.skipIf(needsRoot)(`create-machine${needsRoot ? ' (skipped: needs root)'
     await expect(create(warden, newMachineId())).rejects.toMatchObject({ code: 'host-full', hint: expect.any(String) });
   });
 
+  it('finds a full disk behind a TPM that only says that it failed', async () => {
+    const warden = await openWarden();
+    host.before = failing('tpm.manufacture', new RingwallError('tpm-failed', 'TPM_RC_FAILURE'));
+    host.full = true;
+    await expect(create(warden, newMachineId())).rejects.toMatchObject({ code: 'host-full' });
+  });
+
   it('does not take a disk whose record is lost for its own rubbish', async () => {
     const warden = await openWarden();
     const { id, paths } = await made(warden);

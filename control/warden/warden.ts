@@ -5,7 +5,7 @@ import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@r
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
-import { isThere, makeDirectory, namesIn } from './files.ts';
+import { isThere, makeDirectory, messageOf, namesIn } from './files.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
 import { createMachine, hostCapacity, removeMachine } from './machines.ts';
@@ -47,7 +47,8 @@ export class Warden {
   static async open(options: WardenOptions): Promise<Warden> {
     await makeDirectories(options.layout);
     const warden = new Warden(options);
-    await sweepImages(warden.#context);
+    // A damaged image is no reason to leave machines alone.
+    await sweepImages(warden.#context).catch((error: unknown) => options.note(`images: ${messageOf(error)}`));
     await warden.sweep(true);
     warden.#timer = setInterval(() => void warden.sweep(false), SWEEP_INTERVAL_MS);
     return warden;
@@ -57,7 +58,7 @@ export class Warden {
   sweep(whole: boolean): Promise<void> {
     this.#sweeping ??= sweep(this.#context, this.#queues, whole)
       .catch((error: unknown) => {
-        this.#context.note(`sweep failed: ${error instanceof Error ? error.message : String(error)}`);
+        this.#context.note(`sweep failed: ${messageOf(error)}`);
       })
       .finally(() => {
         this.#sweeping = undefined;

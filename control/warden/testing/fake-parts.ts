@@ -17,6 +17,7 @@ export class FakeHost {
   readonly parts: WardenParts;
   bootId = 'this-boot';
   availableMiB = 4096;
+  full = false;
   freeDiskMiB = 64 * 1024;
   /** Run at each effect, by its name: throws to make it fail, or stands still to make it hang. */
   before: (effect: string) => void | Promise<void> = () => undefined;
@@ -66,6 +67,7 @@ export class FakeHost {
           totalMemoryMiB: 8192,
           diskMiB: this.freeDiskMiB,
         }),
+        isFull: async () => this.full,
         isAlive: ({ pid }) => this.#alive(pid),
         kill: async ({ pid }) => {
           await this.#effect('host.kill');

@@ -1,0 +1,10 @@
+// Says of what failed for want of room that the host is full. Asked before anything is cleaned up, which makes room.
+import type { WardenContext } from './context.ts';
+import { fullOr, hostFull } from './files.ts';
+
+export async function explainFull(context: WardenContext, error: unknown): Promise<unknown> {
+  const explained = fullOr(error);
+  if (explained !== error) return explained;
+  // A TPM or a VMM in its jail that finds no room says only that it failed.
+  return (await context.parts.host.isFull().catch(() => false)) ? hostFull(error) : error;
+}
