@@ -61,7 +61,7 @@ export function renderRunReport(detail: MachineDetail, context: ReportContext): 
     '',
     terminal.paint('bold', 'Proof'),
     ...wrapText(
-      'The broker keeps it, signed. Anyone can check it offline, in need of nothing from this host:',
+      'The broker keeps it, signed. Take it out, and check it offline, here or anywhere:',
       terminal.textColumns,
       2,
     ),

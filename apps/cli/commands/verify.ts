@@ -11,6 +11,7 @@ import {
 } from '@ringwall/evidence';
 import { EXIT_CODES, type ExitName } from '../exit-codes.ts';
 import { argumentOf, printJson, type Invocation } from '../invocation.ts';
+import { bullet } from '../report.ts';
 import { BROKER_KEY, readKnownBrokers } from '../known-brokers.ts';
 import { plainText, type Style } from '../terminal.ts';
 
@@ -121,14 +122,18 @@ const OUTCOME_STYLES: Readonly<Record<ProofReport['outcome'], Style>> = {
   invalid: 'red',
 };
 
+const HELD: ReadonlySet<ProofReport['outcome']> = new Set(['proven', 'unanchored']);
+
 function renderProofReport({ out }: Invocation, report: ProofReport): string[] {
-  return explainProof(report).map((line, index) => {
+  return explainProof(report).flatMap((line, index) => {
     const text = plainText(line);
     if (index === 0) {
       const colon = text.indexOf(':');
       return `${out.paint(OUTCOME_STYLES[report.outcome], text.slice(0, colon))}${text.slice(colon)}`;
     }
-    return text.startsWith(' ') ? text : out.paint('bold', text);
+    if (!text.startsWith(' ')) return out.paint('bold', text);
+    const sign = HELD.has(report.outcome) ? out.sign('·', '-') : out.cross;
+    return bullet(out, sign, text);
   });
 }
 
