@@ -32,7 +32,6 @@ export async function startMachine(
   if (already !== undefined) return already;
 
   await endBoot(context, machine); // what a crash or a death left of an earlier boot
-  context.obituaries.delete(machine.id);
   await requireDisk(machine);
   await checkMemory(context, spec);
   const dir = imageDir(context.layout, spec.image);

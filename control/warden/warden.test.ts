@@ -296,6 +296,19 @@ describe.skipIf(needsRoot)('the sweep', () => {
     expect((await list(warden)).machines).toEqual([]);
   });
 
+  it('reports a death once while its cleaning is still going on', async () => {
+    const warden = await openWarden();
+    const { id } = await made(warden);
+    const { running } = await start(warden, id);
+    host.kill(running.vmmPid);
+    const seen: unknown[] = [];
+    host.before = async (effect) => {
+      if (effect === 'jail.endJails') seen.push((await list(warden)).machines);
+    };
+    await warden.sweep(false);
+    expect(seen).toEqual([[{ ...running, state: 'vmm-dead' }]]);
+  });
+
   it('reports nothing of the boot before once a machine was started again', async () => {
     const warden = await openWarden();
     const { id } = await made(warden);
