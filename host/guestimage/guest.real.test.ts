@@ -7,7 +7,7 @@ import { toHex } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildImage, checkImage, predictImage, type Image } from './index.ts';
 import { BrokerDouble, Session } from './testing/broker.ts';
-import { makeDisk, MISSING, TEST_MEMORY_MIB, TestGuest, type GuestFiles } from './testing/guest.ts';
+import { makeDisk, MISSING, TEST_CPUS, TEST_MEMORY_MIB, TestGuest, type GuestFiles } from './testing/guest.ts';
 import { makeTpm, type TestTpm } from './testing/tpm.ts';
 
 const CACHE = join(tmpdir(), `ringwall-test-packages-${userInfo().uid}`);
@@ -37,7 +37,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
     commandLine: (await predict()).commandLine,
   });
   const predict = (): ReturnType<typeof predictImage> =>
-    predictImage(image, { brokerKey: broker.publicKey, memoryMiB: TEST_MEMORY_MIB });
+    predictImage(image, { brokerKey: broker.publicKey, memoryMiB: TEST_MEMORY_MIB, cpus: TEST_CPUS });
   const disk = (): string => join(dir, 'disk.img');
   const boot = async (changed: Partial<GuestFiles> = {}): Promise<TestGuest> =>
     TestGuest.start(join(dir, 'guest'), { ...(await files()), ...changed }, disk(), tpm);
@@ -64,8 +64,9 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
       const { reference } = await predict();
       expect(measured).toEqual(reference.events.map(({ pcr, type, digest }) => ({ pcr, type, digest })));
 
-      session.send(await broker.release(evidence, qualifying, 'format'), 'name testguest', 'proven It is so.', 'end');
-      expect(await session.line()).toBe('unlocked formatted');
+      const release = await broker.release(evidence, qualifying, 'format');
+      session.send(release.line, 'name testguest', 'proven It is so.', 'end');
+      expect(await session.unlocked(release.activation)).toBe('formatted');
       session.send('done');
       await guest.waitFor(/ringwall: ready/);
       expect(guest.console).toMatch(/ringwall: attested[\s\S]*ringwall: unlocked[\s\S]*ringwall: ready/);
@@ -81,7 +82,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
     }
     {
       await using guest = await boot();
-      expect(await broker.serve(new Session(guest.port), 'open')).toBe('unlocked opened');
+      expect(await broker.serve(new Session(guest.port), 'open')).toBe('opened');
       await guest.waitFor(/ringwall: ready/);
       expect(await guest.shell('cat /data/file')).toContain('kept');
       expect(await guest.shell('echo no > /bin/sh')).toMatch(/Read-only file system/);
@@ -93,7 +94,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
     await using guest = await boot();
     const session = new Session(guest.port);
     const { evidence, qualifying } = await broker.receiveEvidence(session);
-    session.send(await stranger.release(evidence, qualifying, 'open'), 'end');
+    session.send((await stranger.release(evidence, qualifying, 'open')).line, 'end');
     const reason = 'the release is not signed with the broker key that the command line names';
     expect(await session.line()).toBe(`failed ${reason}`);
     await guest.waitFor(/There is no shell here/);
@@ -120,7 +121,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
       await handle.write(Uint8Array.of(0x55), 0, 1, 64);
     }
     await using guest = await boot({ system });
-    const served = broker.serve(new Session(guest.port), 'open').catch((error: unknown) => String(error));
+    const served = broker.serve(new Session(guest.port), 'format').catch((error: unknown) => String(error));
     await guest.waitFor(/ringwall: refused: the system image is not the one that the command line names/);
     expect(guest.console).not.toContain('ringwall: ready');
     await served;

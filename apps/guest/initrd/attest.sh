@@ -6,7 +6,9 @@
 LINE_LIMIT=4096       # characters of a line from the broker
 SENTENCES_LIMIT=64    # of reasons, and of what was proven
 HELLO_SECONDS=2       # between one hello and the next
+CHALLENGES_LIMIT=8    # that are answered in one session
 PATIENCE_SECONDS=60   # for a broker that does not answer
+REPORT_SECONDS=10     # for a broker that does not take the report
 JUDGEMENT_SECONDS=30  # for the broker to judge the evidence
 EVENT_LOG=/sys/kernel/security/tpm0/binary_bios_measurements
 SENTENCES=/run/ringwall/proven
@@ -81,6 +83,10 @@ receive_challenge() {
     return 1
   fi
   [ "$line" != refused ] || refused_by_broker
+  take_challenge
+}
+
+take_challenge() {
   challenge=$line
   # shellcheck disable=SC2086 # split into words; patterns are off
   set -- $line
@@ -115,10 +121,18 @@ signature_of() {
 }
 
 receive_release() {
-  # A broker that answered two hellos has sent the same challenge twice.
+  local answered=1
   while receive "$JUDGEMENT_SECONDS"; do
-    [ "$line" = "$challenge" ] || break
-    line=''
+    # Two hellos that were on their way together are answered with one challenge, sent twice; else the last one counts.
+    case $line in
+      "$challenge") continue ;;
+      'challenge '*) ;;
+      *) break ;;
+    esac
+    [ "$answered" -lt "$CHALLENGES_LIMIT" ] || fail 'the broker sent too many challenges'
+    answered=$((answered + 1))
+    take_challenge
+    send_evidence || return 1
   done
   [ -n "$line" ] || return 1
   [ "$line" != refused ] || refused_by_broker
@@ -184,6 +198,8 @@ open_release() {
   tpm_refusal_means='the release is not for this TPM'
   tpm_activate_credential "$ak" "$session" "$id_object" "$encrypted_secret"
   first=$answer_cert_info
+  # That the credential was opened is what proves that the attestation key lives in this TPM.
+  activation=$(sha256_text 'ringwall-activated 1\n%s\n%s\n' "$qualifying" "$first")
 
   tpm_start_policy
   session=$answer_session_handle
@@ -211,13 +227,22 @@ forbid_another_release() {
   tpm_flush_context "$ak"
 }
 
-# Waits for the broker's word that it has written down that this disk is in use, but goes on without it: a broker that
-# was killed now must not keep the machine from starting.
+# Waits for the broker's word that it has written down that this disk is in use, but not for long: a broker that was
+# killed just now must not keep the machine from starting. One that is back in time takes the report too.
 report_unlocked() {
+  local deadline
   mark unlocked
-  printf 'unlocked %s\n' "$unlock_result" | send "$HELLO_SECONDS" || return 0
-  receive "$HELLO_SECONDS" || return 0
-  [ "$line" = 'done' ] || fail 'the broker sent a line that is unknown'
+  deadline=$(($(uptime_seconds) + REPORT_SECONDS))
+  while [ "$(uptime_seconds)" -lt "$deadline" ]; do
+    if printf 'unlocked %s %s\n' "$unlock_result" "$activation" | send "$HELLO_SECONDS" && receive "$HELLO_SECONDS"; then
+      case $line in
+        'done') return 0 ;;
+        refused) refused_by_broker ;;
+        *) fail 'the broker sent a line that is unknown' ;;
+      esac
+    fi
+    sleep 1
+  done
 }
 
 # tell_broker_failed SENTENCE: as far as there is somebody to tell who did not say it himself.

@@ -1,9 +1,9 @@
 // A broker for tests of the guest: speaks the attestation protocol by a script, can misbehave at each step, and judges
 // only what the guest alone decides: that quote and certificate are over the right data, and that the log replays.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { equalBytes, fromHex, toHex } from '@ringwall/bytes';
-import { qualifyingData, releaseText, type VtpmEvidence } from '@ringwall/evidence';
+import { activationDigest, qualifyingData, releaseText, type VtpmEvidence } from '@ringwall/evidence';
 import { makeCredential, nameOf, parsePublic, wrapToEccKey } from '@ringwall/tpm';
 import type { TestTpm } from './tpm.ts';
 
@@ -39,7 +39,12 @@ export class BrokerDouble {
     return { evidence, qualifying };
   }
 
-  async release(evidence: VtpmEvidence, qualifying: Uint8Array, mode: 'open' | 'format'): Promise<string> {
+  /** The line of a release, and how a guest reports that it opened it. */
+  async release(
+    evidence: VtpmEvidence,
+    qualifying: Uint8Array,
+    mode: 'open' | 'format',
+  ): Promise<{ line: string; activation: string }> {
     const secret = new Uint8Array(randomBytes(32));
     const secret32 = this.diskKey.map((byte, index) => byte ^ (secret[index] ?? 0));
     const akName = await nameOf(evidence.akPublic);
@@ -55,18 +60,20 @@ export class BrokerDouble {
     );
     const parts = [release.idObject, release.encryptedSecret, release.ephemeral, release.masked];
     const hex = [...parts, signature.slice(0, 32), signature.slice(32)].map((part) => toHex(part));
-    return ['release', mode, ...hex].join(' ');
+    const activation = toHex(await activationDigest(qualifying, secret));
+    return { line: ['release', mode, ...hex].join(' '), activation };
   }
 
   /** The whole conversation of a good boot. */
-  async serve(session: Session, mode: 'open' | 'format'): Promise<string> {
+  async serve(session: Session, mode: 'open' | 'format'): Promise<'opened' | 'formatted'> {
     const { evidence, qualifying } = await this.receiveEvidence(session);
     if (!equalBytes(evidence.ekCertificate, this.tpm.ekCertificate)) throw new Error('another EK certificate');
-    session.send(await this.release(evidence, qualifying, mode));
+    const { line, activation } = await this.release(evidence, qualifying, mode);
+    session.send(line);
     session.send('name testguest', 'proven It boots what the test built.', 'end');
-    const answer = await session.line();
+    const how = await session.unlocked(activation);
     session.send('done');
-    return answer;
+    return how;
   }
 }
 
@@ -112,6 +119,13 @@ export class Session {
     }
   }
 
+  async unlocked(activation: string): Promise<'opened' | 'formatted'> {
+    const line = await this.line();
+    if (line === `unlocked opened ${activation}`) return 'opened';
+    if (line === `unlocked formatted ${activation}`) return 'formatted';
+    throw new Error(`expected unlocked and the activation digest, got ${line}`);
+  }
+
   async evidence(): Promise<VtpmEvidence> {
     const fields = new Map<string, string[]>();
     let log = '';
@@ -134,9 +148,4 @@ export class Session {
       eventLog: fromHex(log, 'event-log'),
     };
   }
-}
-
-/** What the guest must have extended PCR 15 with. */
-export function unlockedDigest(boot: string): string {
-  return createHash('sha256').update(`ringwall unlocked ${boot}\n`).digest('hex');
 }

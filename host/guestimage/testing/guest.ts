@@ -19,6 +19,7 @@ export const MISSING: readonly string[] = [
 ].filter((path) => !existsSync(path));
 
 export const TEST_MEMORY_MIB = 512;
+export const TEST_CPUS = 2;
 const DISK_BYTES = 64 * 1024 * 1024;
 const BOOT_TIMEOUT_MS = 150_000;
 const KEPT_CHARACTERS = 256 * 1024;
@@ -144,8 +145,10 @@ function argv(dir: string, files: GuestFiles, disk: string): string[] {
     `virtio-blk-pci,drive=${name},serial=${name}`,
   ];
   return [
-    ...['-machine', 'q35,smm=off,hpet=off', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'],
+    ...['-machine', 'q35,smm=off,hpet=off', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', `${TEST_CPUS}`],
     ...['-m', `${TEST_MEMORY_MIB}`, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    // As host/qemu has it: without suspend, which the firmware's own measurement shows.
+    ...['-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
     ...['-serial', 'stdio', '-device', 'virtio-rng-pci'],
     ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${OVMF_CODE}`],
     ...['-drive', `if=pflash,format=raw,unit=1,file=${join(dir, 'vars.fd')}`],
