@@ -10,7 +10,7 @@ import { GuestConsole } from './console.ts';
 
 /** The slowest command is a first boot under emulation on two busy cores. */
 const COMMAND_TIMEOUT_MS = 300_000;
-const DEFAULT_IMAGES = '/var/lib/ringwall/images';
+const DEFAULT_STATE = '/var/lib/ringwall';
 
 const machineNames = z.object({ machines: z.array(z.object({ name: z.string() })) });
 
@@ -25,7 +25,7 @@ export interface InstanceOptions {
   readonly parent?: string;
   /** Argv that starts the command line; the bundle of this checkout by default. */
   readonly command?: readonly string[];
-  /** A directory of built images to copy, so that each instance need not build its own. */
+  /** A directory of built images to copy, so that each instance need not build its own; this host's by default. */
   readonly images?: string;
 }
 
@@ -55,7 +55,7 @@ export class Instance implements AsyncDisposable {
     chmodSync(directory, 0o755);
     mkdirSync(instance.stateDir, { mode: 0o755 });
     mkdirSync(instance.runDir, { mode: 0o755 });
-    const images = options.images ?? DEFAULT_IMAGES;
+    const images = options.images ?? join(process.env['RINGWALL_STATE'] ?? DEFAULT_STATE, 'images');
     if (existsSync(images))
       cpSync(images, join(instance.stateDir, 'images'), { recursive: true, preserveTimestamps: true });
     await instance.ok('ls', '--json');

@@ -1,7 +1,10 @@
 // Drill: everything is measured as it should be, but not by this machine's TPM.
 import { join } from 'node:path';
 import { openVtpmCa } from '@ringwall/control/ca';
+import { toHex } from '@ringwall/bytes';
 import { Secret } from '@ringwall/control/keys';
+import type { VtpmEvidence } from '@ringwall/evidence';
+import { parseAttest } from '@ringwall/tpm';
 import { makeEvidence, makeGuestKeys, PlainTpm, replayInto } from '@ringwall/testkit';
 import { BrokerSession, brokerClient } from '../attacker/broker-session.ts';
 import { forgeEvidence } from '../attacker/software-tpm.ts';
@@ -25,8 +28,8 @@ export const foreignTpm: Drill = {
     const challenge = { nonce: crypto.getRandomValues(new Uint8Array(32)), machine: 'plain', boot: '0'.repeat(32) };
     const foreign = await foreignEvidence(context, real.eventLog, async () => challenge);
     const forged = await forgeEvidence(real, challenge);
-    const ofTpm = await plainVerify(directory, foreign);
-    const ofSoftware = await plainVerify(directory, forged);
+    const ofTpm = await plainVerify(directory, foreign, nonceOf(foreign));
+    const ofSoftware = await plainVerify(directory, forged, nonceOf(forged));
     return [
       { what: 'a quote by the attacker’s own vTPM', succeeded: ofTpm.accepted, seen: ofTpm.seen },
       {
@@ -70,6 +73,11 @@ export const foreignTpm: Drill = {
   },
 };
 
+/** What the verifier asked for, as the quote answers it. */
+function nonceOf(evidence: VtpmEvidence): string {
+  return toHex(parseAttest(evidence.quote).extraData);
+}
+
 /** The best that somebody without the EK can do: guess what only the TPM can compute. */
 async function answersActivation(session: BrokerSession): Promise<boolean> {
   session.send(`unlocked opened ${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex')}\n`);
@@ -81,7 +89,7 @@ async function foreignEvidence(
   { directory, step, ringwall, victim }: DrillContext,
   eventLog: Uint8Array,
   challenge: () => ReturnType<BrokerSession['hello']>,
-): Promise<Awaited<ReturnType<typeof makeEvidence>>> {
+): Promise<VtpmEvidence> {
   step('the attacker makes a vTPM with a CA of his own');
   const { machine } = await ringwall.show(victim);
   const place = join(directory, `tpm-${crypto.randomUUID()}`);
@@ -90,5 +98,6 @@ async function foreignEvidence(
   const ca = await openVtpmCa(join(place, 'ca.json'), hostKey);
   await tpm.manufacture((ekPublic) => ca.issueEkCertificate(ekPublic, machine.id));
   await replayInto(tpm, eventLog);
-  return makeEvidence(tpm, await makeGuestKeys(tpm), await challenge(), eventLog);
+  // Awaited here, while the TPM is still there.
+  return await makeEvidence(tpm, await makeGuestKeys(tpm), await challenge(), eventLog);
 }

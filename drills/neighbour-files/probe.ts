@@ -1,4 +1,4 @@
-// The attacker's program: tries each target and says what it got. Perl and busybox are there on every Debian.
+// The attacker's program: tries each target and says what it got. Perl and dash are there on every Debian.
 import { run, runChecked, waitForExit } from '@ringwall/host/exec';
 import { endJail, readClosure, readRunFile, startJail, UidLeases } from '@ringwall/host/jail';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import type { Target } from './targets.ts';
 
 const PERL = '/usr/bin/perl';
 const SETPRIV = '/usr/bin/setpriv';
-const BUSYBOX = '/bin/busybox';
+const SHELL = '/usr/bin/dash';
 const MIB = 1024 * 1024;
 const PROBE_TIMEOUT_MS = 20_000;
 const ANSWER_LIMIT_BYTES = 64 * 1024;
@@ -60,9 +60,9 @@ export async function probeInJail(directory: string, targets: readonly Target[])
     cgroup: { memoryBytes: 64 * MIB, tasks: 8, cpus: 1 },
     limits: { openFiles: 64, fileBytes: MIB, tasks: 8 },
     profile: 'vmm-tcg',
-    readOnly: await readClosure(run, [BUSYBOX]),
+    readOnly: await readClosure(run, [SHELL]),
     command: () => [
-      BUSYBOX,
+      SHELL,
       'sh',
       '-c',
       `${SHELL_PROBE}; while [ ! -e /run/seen ]; do :; done`,

@@ -12,8 +12,8 @@ export interface Target {
 }
 
 const bootRecord = z.object({
-  vmm: z.object({ process: z.object({ pid: z.int() }) }),
-  tpm: z.object({ process: z.object({ pid: z.int() }) }),
+  vmm: z.object({ pid: z.int() }),
+  tpm: z.object({ pid: z.int() }),
 });
 
 /** Everything of the running machine `name`, as root can list it. */
@@ -29,7 +29,7 @@ export async function targetsOf(ringwall: Instance, name: string): Promise<Targe
     { what: 'its monitor', path: join(running, 'vmm', 'qmp.sock'), kind: 'socket' },
     { what: 'its console', path: join(running, 'vmm', 'console.sock'), kind: 'socket' },
     { what: 'its attestation port', path: join(running, 'vmm', 'attest.sock'), kind: 'socket' },
-    { what: 'its memory', path: `/proc/${record.vmm.process.pid}/mem`, kind: 'process' },
-    { what: 'its TPM’s memory', path: `/proc/${record.tpm.process.pid}/mem`, kind: 'process' },
+    { what: 'its memory', path: `/proc/${record.vmm.pid}/mem`, kind: 'process' },
+    { what: 'its TPM’s memory', path: `/proc/${record.tpm.pid}/mem`, kind: 'process' },
   ];
 }

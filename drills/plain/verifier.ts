@@ -1,5 +1,5 @@
 // The plain verifier that drills compare with: tpm2_checkquote, as the tools' own examples call it. It checks a signature
-// with the key that it is given, and knows neither whose key that is nor which nonce was asked for.
+// with the key that it is given: whose key that is, and whether the nonce was used before, is nobody's business.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '@ringwall/host/exec';
@@ -19,8 +19,8 @@ export interface PlainVerdict {
   readonly seen: string;
 }
 
-/** Asks tpm2_checkquote in `directory`; with `nonce` (the qualifying data in hexadecimal) it is compared too. */
-export async function plainVerify(directory: string, evidence: PlainQuote, nonce?: string): Promise<PlainVerdict> {
+/** Asks tpm2_checkquote in `directory`; it compares the qualifying data with `nonce` (hexadecimal). */
+export async function plainVerify(directory: string, evidence: PlainQuote, nonce: string): Promise<PlainVerdict> {
   const key = await crypto.subtle.exportKey('spki', await publicKeyOf(parsePublic(evidence.akPublic)));
   const pem = `-----BEGIN PUBLIC KEY-----\n${Buffer.from(key).toString('base64')}\n-----END PUBLIC KEY-----\n`;
   const file = (name: string, content: Uint8Array | string): string => {
@@ -34,7 +34,7 @@ export async function plainVerify(directory: string, evidence: PlainQuote, nonce
       ...['-u', file('ak.pem', pem)],
       ...['-m', file('quote', evidence.quote)],
       ...['-s', file('signature', evidence.quoteSignature)],
-      ...(nonce === undefined ? [] : ['-q', nonce]),
+      ...['-q', nonce],
     ],
     { timeoutMs: 10_000 },
   );

@@ -23,16 +23,10 @@ export const replayedEvidence: Drill = {
     const evidence = await oldEvidence(ringwall, victim);
     step('tpm2_checkquote judges the old quote');
     const nonce = toHex(parseAttest(evidence.quote).extraData);
-    const alone = await plainVerify(directory, evidence);
     await plainVerify(directory, evidence, nonce);
-    const again = await plainVerify(directory, evidence, nonce);
+    const { accepted, seen } = await plainVerify(directory, evidence, nonce);
     return [
-      { what: 'show an old quote to a verifier that asks for no nonce', succeeded: alone.accepted, seen: alone.seen },
-      {
-        what: 'show it twice to one that compares the nonce but keeps no record',
-        succeeded: again.accepted,
-        seen: again.seen,
-      },
+      { what: 'show it twice to a verifier that compares the nonce but keeps no record', succeeded: accepted, seen },
     ];
   },
 
