@@ -63,7 +63,6 @@ export async function probeInJail(directory: string, targets: readonly Target[])
     readOnly: await readClosure(run, [SHELL]),
     command: () => [
       SHELL,
-      'sh',
       '-c',
       `${SHELL_PROBE}; while [ ! -e /run/seen ]; do :; done`,
       'probe',

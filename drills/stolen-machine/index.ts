@@ -57,7 +57,7 @@ export const stolenMachine: Drill = {
     using console = await ringwall.openConsole(victim);
     await console.run(`echo ${canary} > /data/canary && sync`);
     step('the thief starts a Ringwall of his own');
-    await using thief = await Instance.start({ parent: context.directory, images: join(ringwall.stateDir, 'images') });
+    await using thief = await Instance.start({ images: join(ringwall.stateDir, 'images') });
     return [
       await startStolenState(context, thief),
       await startStolenTpm(context),
