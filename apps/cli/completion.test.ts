@@ -62,6 +62,10 @@ describe('completion scripts', () => {
         expect(script).toContain(shell === 'fish' ? `-l ${name}` : `--${name}`);
     }
     expect(script).not.toContain('__complete\n');
+    // No summary ends the quotes that it stands in.
+    for (const line of script.split('\n').filter((each) => !each.startsWith('#'))) {
+      expect(line.split("'").length % 2, line).toBe(1);
+    }
   });
 
   for (const shell of SHELLS) {

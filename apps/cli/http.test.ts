@@ -72,6 +72,27 @@ describe('requestText()', () => {
     expect((await requestText({ socketPath, method: 'GET', path: '/' })).text).toBe('grün');
   });
 
+  it('reads an answer that is larger than what may wait unread', async () => {
+    const body = Buffer.alloc(5 * 1024 * 1024, 'x');
+    const socketPath = await serve((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${String(body.length)}\r\n\r\n`);
+      socket.write(body);
+    });
+    expect((await requestText({ socketPath, method: 'GET', path: '/' })).text).toHaveLength(body.length);
+  });
+
+  it('gives up on an answer without end', async () => {
+    const socketPath = await serve((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      const piece = Buffer.alloc(1024 * 1024);
+      const more = (): void => {
+        if (!socket.destroyed) socket.write(piece, more);
+      };
+      more();
+    });
+    await expect(requestText({ socketPath, method: 'GET', path: '/' })).rejects.toThrow('an answer of more than');
+  });
+
   it('sends a body with its length in bytes', async () => {
     const socketPath = await serve((socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'));
     await requestText({ socketPath, method: 'POST', path: '/', body: '{"name":"ü"}' });

@@ -1,8 +1,9 @@
 // The brokers whose proofs count here, one key a line, as known_hosts of ssh: learnt when a proof is taken over this
 // host's own socket, which nobody else can answer on. Root's list is for every user of the host.
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from './make-directory.ts';
 import { isRoot } from './services/privilege.ts';
 import type { Paths } from './services/paths.ts';
 
@@ -28,7 +29,7 @@ export function rememberBroker(key: string, paths: Paths, environment: Environme
   const file = isRoot() ? sharedFile(paths) : ownFile(environment);
   if (!BROKER_KEY.test(key) || readKnownBrokers(paths, environment).some((known) => known.key === key)) return;
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeDirectory(dirname(file), 0o755);
     appendFileSync(file, `${key} ${now.toISOString()}\n`, { mode: 0o644 });
   } catch {
     // `verify` then asks for --broker-key.

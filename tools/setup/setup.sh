@@ -16,10 +16,6 @@ node_sha512=OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMi
 checkout_need_mib=800
 system_need_mib=1500
 
-# Subordinate uids of the image builder, which maps a whole Debian into its namespace; moved up where they are taken.
-subuid_first=1900000000
-subuid_count=65536
-
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 own=$root/.ringwall
 log=$own/setup.log
@@ -180,20 +176,6 @@ make_users() {
       --home-dir /nonexistent --shell /usr/sbin/nologin "$user" ||
       fail_step "the system user $user could not be made" 'see that /etc/passwd and /etc/group can be written'
   done
-  range_of_builder /etc/subuid uids
-  range_of_builder /etc/subgid gids
-}
-
-range_of_builder() {
-  grep -q '^ringwall-builder:' "$1" 2>/dev/null && return 0
-  begin
-  # The first free range at or above ours: after the highest that ends beyond where ours begins.
-  first=$(awk -F: -v first="$subuid_first" '$2 + $3 > first { first = $2 + $3 } END { printf "%d", first }' "$1" 2>/dev/null ||
-    echo "$subuid_first")
-  range=$first-$((first + subuid_count - 1))
-  need_root "give the image builder subordinate $2" "usermod --add-sub$2 $range ringwall-builder"
-  step "giving the image builder subordinate $2 $range" as_root usermod "--add-sub$2" "$range" ringwall-builder ||
-    fail_step "the image builder got no subordinate $2" "see that $1 can be written"
 }
 
 # ── Root, space, owner ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,17 @@
 // setup.sh on a made-up checkout, with every program that it would ask the network or root for replaced by one that
 // answers as told. What it prints on a bad day is what a newcomer reads first.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -25,7 +35,7 @@ beforeEach(() => {
   writeFileSync(join(checkout, 'package-lock.json'), '{}');
   for (const name of REAL.split(' ')) stub(name, `exec /usr/bin/${name} "$@"`);
   packages('tools npm npm brings Node\nhost qemu /nonexistent/qemu runs the machines');
-  for (const name of ['getent', 'useradd', 'usermod']) stub(name, 'exit 0');
+  for (const name of ['getent', 'useradd']) stub(name, 'exit 0');
   stub('apt-get', 'echo "apt-get $*"');
 });
 afterEach(() => rmSync(resolve(checkout, '..'), { recursive: true, force: true }));
@@ -71,6 +81,55 @@ describe('the launcher and its set-up', () => {
     }
   });
 });
+
+/** Looked for where they are used; and /bin/sh, of which dpkg says only who diverted it. */
+const OPTIONAL = new Set(['/bin/sh', '/usr/bin/sudo', '/usr/bin/systemctl']);
+const DPKG = '/usr/bin/dpkg-query';
+const noDpkg = !existsSync(DPKG);
+
+describe('packages.txt', () => {
+  const listed = readFileSync(join(REPOSITORY, 'tools/setup/packages.txt'), 'utf8')
+    .split('\n')
+    .flatMap((line) => /^(?:tools|host)\s+(\S+)/.exec(line)?.[1] ?? []);
+
+  it('names each package once', () => {
+    expect(new Set(listed).size).toBe(listed.length);
+    expect(listed.length).toBeGreaterThan(10);
+  });
+
+  it.skipIf(noDpkg)(`brings every program that we run${noDpkg ? ' (skipped: needs dpkg-query)' : ''}`, () => {
+    const programs = new Set(
+      ['host', 'control', 'apps', 'drills', 'testkit', 'tests'].flatMap((room) => programsIn(room)),
+    );
+    expect(programs.size).toBeGreaterThan(5);
+    const missing = [...programs].filter((program) => {
+      // Where it is not installed, the newcomer's machine will tell.
+      const owner = /^([^:\s]+).*: /.exec(query('-S', program))?.[1];
+      if (owner === undefined || listed.includes(owner)) return false;
+      const [essential, priority] = query('-W', '-f', '${Essential} ${Priority}', owner).split(' ');
+      return essential !== 'yes' && priority !== 'required' && priority !== 'important';
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+/** Absolute paths of programs in the sources of a room, tests left out. */
+function programsIn(room: string): string[] {
+  const files = readdirSync(join(REPOSITORY, room), { recursive: true, withFileTypes: true, encoding: 'utf8' });
+  return files
+    .filter(
+      ({ name, parentPath }) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !parentPath.includes('/testing'),
+    )
+    .flatMap(({ name, parentPath }) => {
+      const text = readFileSync(join(parentPath, name), 'utf8');
+      return [...text.matchAll(/'((?:\/usr)?\/s?bin\/[\w.-]+)'/g)].map((match) => match[1] ?? '');
+    })
+    .filter((program) => existsSync(program) && !OPTIONAL.has(program));
+}
+
+function query(...args: string[]): string {
+  return spawnSync(DPKG, args, { encoding: 'utf8' }).stdout;
+}
 
 describe.skipIf(process.getuid?.() !== 0)('setup.sh as root', () => {
   it('names the missing packages with their reasons before it installs them', () => {

@@ -90,6 +90,13 @@ describe('stop, start, rm', () => {
     expect(api.requests.filter((request) => request.endsWith('/stop'))).toHaveLength(2);
   });
 
+  it('of two failures, the first decides', async () => {
+    await using api = await FakeApi.start();
+    api.add('hello');
+    expect((await runCli(api, ['rm', 'nosuch', 'hello'])).code).toBe(3);
+    expect((await runCli(api, ['rm', 'hello', 'nosuch'])).code).toBe(7);
+  });
+
   it('stop --grace is seconds for the user and milliseconds for the API', async () => {
     await using api = await FakeApi.start();
     api.add('hello');

@@ -6,7 +6,6 @@ import {
   closeSync,
   existsSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -17,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { RingwallError, type ErrorCode } from '@ringwall/api/errors';
 import type { Installation } from '../installation.ts';
+import { makeDirectory } from '../make-directory.ts';
 import { readAccounts } from './accounts.ts';
 import type { Paths } from './paths.ts';
 import { answers, endProcess, isAlive, refOf, startProcess, until, type ProcessRef } from './processes.ts';
@@ -104,7 +104,7 @@ export async function stopServices(paths: Paths, step: (text: string) => void): 
 export function prepareDirectories({ paths, self }: Pick<ServiceContext, 'paths' | 'self'>): void {
   const accounts = readAccounts(self);
   for (const { path, mode, user, group } of serviceDirectories(paths)) {
-    mkdirSync(path, { recursive: true, mode });
+    makeDirectory(path, mode);
     if (!lstatSync(path).isDirectory()) {
       throw new RingwallError('conflict', `${path} is no directory`, { hint: 'move it away' });
     }
