@@ -74,6 +74,22 @@ describe('attachConsole()', () => {
     expect(output.shown).toContain('\u001b[?25h');
   });
 
+  it('leaves the other screen only where the guest went there', async () => {
+    for (const [said, leaves] of [
+      ['vi\u001b[?1049h', true],
+      ['vi\u001b[?1049h\u001b[?1049l', false],
+      ['sh', false],
+    ] as const) {
+      const [input, output] = [new FakeTerminal(), new FakeScreen()];
+      const ended = attach(input, output, said);
+      input.write('\u001d');
+      await ended;
+      await vi.waitFor(() => expect(output.shown).toContain('\u001b[?25h'));
+      expect(output.shown.endsWith('\u001b[?2004l')).toBe(true);
+      expect(output.shown.slice(said.length).includes('\u001b[?1049l'), said).toBe(leaves);
+    }
+  });
+
   it('sends what was typed before the detach key, and nothing after it', async () => {
     const input = new FakeTerminal();
     const ended = attach(input, new FakeScreen());

@@ -6,8 +6,10 @@ import { ConsoleFilter } from './terminal-filter.ts';
 /** Ctrl-], as telnet and virsh have it: no shell or editor needs it. */
 export const DETACH_BYTE = 0x1d;
 
-/** Attributes off, cursor shown, no alternate screen, no mouse, no bracketed paste: whatever the guest had set. */
-const RESTORE_SCREEN = '\u001b[0m\u001b[?25h\u001b[?1049l\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?2004l';
+/** Attributes off, cursor shown, lines wrapped, no mouse, no bracketed paste: whatever the guest had set. */
+const RESTORE_SCREEN = '\u001b[0m\u001b[?25h\u001b[?7h\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?2004l';
+/** Only from there: elsewhere it would move the cursor to where it once was saved. */
+const LEAVE_ALTERNATE_SCREEN = '\u001b[?1049l';
 
 export interface ConsoleInput extends NodeJS.ReadableStream {
   readonly isTTY?: boolean;
@@ -37,7 +39,7 @@ export async function attachConsole(ends: ConsoleEnds): Promise<'detached' | 'cl
   };
   const restore = (): void => {
     if (terminal) input.setRawMode?.(false);
-    if (output.isTTY === true) output.write(RESTORE_SCREEN);
+    if (filter !== undefined) output.write(`${filter.alternateScreen ? LEAVE_ALTERNATE_SCREEN : ''}${RESTORE_SCREEN}`);
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     restore();

@@ -21,6 +21,12 @@ type State = 'text' | 'escape' | 'csi' | 'string' | 'string-escape';
 export class ConsoleFilter {
   #state: State = 'text';
   #held: number[] = [];
+  #alternateScreen = false;
+
+  /** Whether the guest switched to the other screen, as editors do, and has not come back. */
+  get alternateScreen(): boolean {
+    return this.#alternateScreen;
+  }
 
   filter(bytes: Uint8Array): Uint8Array {
     const out: number[] = [];
@@ -75,7 +81,11 @@ export class ConsoleFilter {
     }
     this.#state = 'text';
     const complete = byte >= 0x40 && byte <= 0x7e;
-    if (complete && !ANSWERING_FINALS.has(byte)) out.push(ESC, BRACKET, ...this.#held, byte);
+    if (!complete || ANSWERING_FINALS.has(byte)) return;
+    out.push(ESC, BRACKET, ...this.#held, byte);
+    const letter = String.fromCharCode(byte);
+    const isScreenSwitch = /^\?(?:\d+;)*(?:47|1047|1049)(?:;|$)/.test(String.fromCharCode(...this.#held));
+    if (isScreenSwitch && (letter === 'h' || letter === 'l')) this.#alternateScreen = letter === 'h';
   }
 }
 
