@@ -65,13 +65,13 @@ export class GuestConsole implements Disposable {
 
   /** Runs a shell command in the guest and returns what it printed. */
   async run(command: string, timeoutMs?: number): Promise<string> {
-    const mark = `m${Math.random().toString(36).slice(2)}`;
-    // The echo of the typed line holds the mark in two pieces, so only the answer can match.
-    this.type(`${command}; echo "${mark.slice(0, 4)}""${mark.slice(4)}:$?"`);
-    const match = await this.waitFor(new RegExp(`([\\s\\S]*?)${mark}:(\\d+)`), timeoutMs);
-    const printed = (match[1] ?? '').split('\n').slice(1).join('\n');
+    const mark = Math.random().toString(36).slice(2);
+    // Each mark is typed in two pieces, so that the echo of the typed line, which a terminal may wrap, holds neither.
+    this.type(`echo "begin-""${mark}"; ${command}; echo "end-""${mark}:$?"`);
+    const match = await this.waitFor(new RegExp(`begin-${mark}\\r?\\n([\\s\\S]*?)end-${mark}:(\\d+)`), timeoutMs);
+    const printed = (match[1] ?? '').replaceAll('\r', '');
     if (match[2] !== '0') throw new Error(`guest: ${command}: exit ${match[2]}\n${printed}`);
-    return printed.replaceAll('\r', '');
+    return printed;
   }
 
   [Symbol.dispose](): void {

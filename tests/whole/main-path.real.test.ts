@@ -84,7 +84,8 @@ describe('ringwall run hello', () => {
     const { proof, path } = await readProof();
     const said = await ringwall.ok('verify', path);
     expect(said).toMatch(/kernel/i);
-    expect((await verifyProof(proof, { now: new Date() })).outcome).toBe('accepted');
+    const report = await verifyProof(proof, { brokerKey: proof.broker.publicKey, now: new Date() });
+    expect(report.outcome).toBe('proven');
     const eventLog = new Uint8Array(proof.evidence.eventLog);
     eventLog[eventLog.length - 1] = (eventLog.at(-1) ?? 0) ^ 1;
     const other = join(directory, 'altered.json');
