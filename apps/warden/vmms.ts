@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openVmmSocket, type MachineLayout, type RunningBoot, type VmmPart } from '@ringwall/control/warden';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 import { QmpClient, startVmm } from '@ringwall/host/qemu';
-import type { StartedJail } from '@ringwall/host/jail';
+import { readExitCode, type StartedJail } from '@ringwall/host/jail';
 import { z } from 'zod';
 import { requireComponents, VMM_COMPONENTS } from './components.ts';
 import { startMachineTpm, type TpmContext } from './tpms.ts';
@@ -37,6 +37,8 @@ export function makeVmmPart(context: TpmContext): VmmPart {
       });
       return { tpm: jailed(tpm), vmm: jailed(vmm) };
     },
+    // QEMU ends with 0 when its guest powers down, by our order or not; killed or crashed it ends otherwise.
+    poweredOff: async (machine) => (await readExitCode(machine.vmmDir)) === 0,
     status: async (machine, boot) => {
       try {
         return await withMonitor(machine, boot, async (qmp) => {

@@ -64,6 +64,8 @@ export interface BootOrder {
 export interface VmmPart {
   /** Starts the machine's TPM, then its VMM. Resolves when the VMM answers on its monitor; by then it runs. */
   start(order: BootOrder): Promise<{ readonly tpm: JailedProcess; readonly vmm: JailedProcess }>;
+  /** Of a VMM that has ended: whether its guest powered it down. */
+  poweredOff(machine: MachineLayout): Promise<boolean>;
   /** What the monitor says; undefined where it does not answer in time. */
   status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
   /** Presses the power button. */

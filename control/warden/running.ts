@@ -32,6 +32,18 @@ export async function runsNow(context: WardenContext, machine: MachineLayout): P
   return record.hostBoot === context.parts.host.bootId && context.parts.host.isAlive(record.vmm);
 }
 
+/** As the API tells it; of a VMM that is dead, also whether its guest powered it down. */
+export async function reportOf(
+  context: WardenContext,
+  machine: MachineLayout,
+  record: RunningBoot,
+  state: RunningState,
+): Promise<RunningMachine> {
+  const running = toRunning(record, state);
+  if (state !== 'vmm-dead') return running;
+  return { ...running, poweredOff: await context.parts.vmm.poweredOff(machine) };
+}
+
 export function toRunning(record: RunningBoot, state: RunningState): RunningMachine {
   return {
     machine: record.machine,

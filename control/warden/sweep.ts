@@ -10,7 +10,7 @@ import { isMachineId, machineLayout, type MachineLayout } from './layout.ts';
 import { sweepUnfinished } from './machines.ts';
 import type { Queues } from './queue.ts';
 import { isRunningBoot, readBoot, type BootRecord } from './records.ts';
-import { deathOf, toRunning } from './running.ts';
+import { deathOf, reportOf } from './running.ts';
 import { powerOff } from './boots.ts';
 
 /** A guest whose TPM died may still save its work. */
@@ -68,7 +68,7 @@ async function sweepBoot(context: WardenContext, machine: MachineLayout): Promis
   }
   if (state !== undefined) {
     context.note(`${machine.id}: ${state}`);
-    context.obituaries.set(machine.id, toRunning(record, state));
+    context.obituaries.set(machine.id, await reportOf(context, machine, record, state));
     if (state === 'tpm-dead') await powerOff(context, machine, record, TPM_DEAD_GRACE_MS);
     await endBoot(context, machine);
     return;

@@ -209,16 +209,18 @@ describe.skipIf(needsRoot)('remove-machine', () => {
 
 describe.skipIf(needsRoot)('the sweep', () => {
   it.each([
-    ['vmm-dead', 'vmmPid'],
-    ['tpm-dead', 'tpmPid'],
-  ] as const)('reports %s once, and cleans up', async (state, pid) => {
+    { state: 'vmm-dead', pid: 'vmmPid', end: { poweredOff: false } },
+    { state: 'vmm-dead', pid: 'vmmPid', end: { poweredOff: true } },
+    { state: 'tpm-dead', pid: 'tpmPid', end: {} },
+  ] as const)('reports $state $end once, and cleans up', async ({ state, pid, end }) => {
     const warden = await scene.openWarden();
     const { id } = await scene.made(warden);
     const { running } = await start(warden, id);
+    host.guestPoweredOff = 'poweredOff' in end && end.poweredOff;
     host.kill(running[pid]);
     await warden.sweep(false);
     expect(scene.runs()).toEqual([]);
-    expect((await list(warden)).machines).toEqual([{ ...running, state }]);
+    expect((await list(warden)).machines).toEqual([{ ...running, state, ...end }]);
     expect((await list(warden)).machines).toEqual([]);
   });
 
@@ -232,7 +234,7 @@ describe.skipIf(needsRoot)('the sweep', () => {
       if (effect === 'jail.endJails') seen.push((await list(warden)).machines);
     };
     await warden.sweep(false);
-    expect(seen).toEqual([[{ ...running, state: 'vmm-dead' }]]);
+    expect(seen).toEqual([[{ ...running, state: 'vmm-dead', poweredOff: false }]]);
   });
 
   it('reports nothing of the boot before once a machine was started again', async () => {

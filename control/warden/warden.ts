@@ -12,7 +12,7 @@ import { createMachine, hostCapacity, removeMachine } from './machines.ts';
 import type { ProgressListener, WardenParts } from './parts.ts';
 import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot } from './records.ts';
-import { healthOf, toRunning } from './running.ts';
+import { healthOf, reportOf } from './running.ts';
 import { openStream, readConsole, type StreamCall } from './streams.ts';
 import { sweep } from './sweep.ts';
 
@@ -149,7 +149,7 @@ async function listMachines(context: WardenContext): Promise<WardenResponse<'lis
         const state = await healthOf(context, machine, record);
         // A stop that has come this far is a stop: only what ends by itself is called dead.
         if (record.phase === 'stopping' && state === 'vmm-dead') return [];
-        return [toRunning(record, state)];
+        return [await reportOf(context, machine, record, state)];
       }),
     )
   ).flat();
@@ -163,7 +163,7 @@ async function listMachines(context: WardenContext): Promise<WardenResponse<'lis
   const existing = await Promise.all(
     names.map(async (id) => ((await isThere(machineLayout(layout, id).spec)) ? [id] : [])),
   );
-  return { machines: running, existing: existing.flat() };
+  return { pid: process.pid, machines: running, existing: existing.flat() };
 }
 
 async function readProtections(context: WardenContext, id: MachineId): Promise<WardenResponse<'read-protections'>> {

@@ -3,6 +3,7 @@ export {
   endJail,
   endLease,
   readEnd,
+  readExitCode,
   reclaimLeases,
   startJail,
   type Jail,

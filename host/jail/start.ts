@@ -188,11 +188,16 @@ export async function reclaimLeases(leases: UidLeases): Promise<string[]> {
   return stale.map((lease) => lease.purpose);
 }
 
+/** With what a program ended, as a shell would say it; undefined where it has not, or nobody knows. */
+export async function readExitCode(runDir: string): Promise<number | undefined> {
+  const status = await readRunFile(runDir, STATUS_NAME, STATUS_LIMIT_BYTES);
+  return parseExitCode(status?.toString('utf8') ?? '');
+}
+
 /** How a program ended and its last words, as one line, for an error. */
 export async function readEnd(runDir: string): Promise<string> {
-  const status = (await readRunFile(runDir, STATUS_NAME, STATUS_LIMIT_BYTES))?.toString('utf8') ?? '';
   const words = (await readRunFile(runDir, LOG_NAME, LOG_TAIL_BYTES))?.toString('utf8') ?? '';
-  return describeEnd(parseExitCode(status), words);
+  return describeEnd(await readExitCode(runDir), words);
 }
 
 /** Pure. */

@@ -24,6 +24,8 @@ export class FakeHost {
   /** What the guest does when its power button is pressed. */
   obeysPowerButton = true;
   vmmState: 'running' | 'paused' | undefined = 'running';
+  /** How a VMM that is dead ended. */
+  guestPoweredOff = false;
   #nextPid = 1000;
 
   constructor(dir: string) {
@@ -110,6 +112,7 @@ export class FakeHost {
           await this.#effect('vmm.start');
           return { tpm, vmm };
         },
+        poweredOff: async () => this.guestPoweredOff,
         status: async () => this.vmmState,
         powerDown: async (_machine, boot) => {
           await this.#effect('vmm.powerDown');
