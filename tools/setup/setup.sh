@@ -243,17 +243,16 @@ step() {
   "$@" >>"$log" 2>&1 </dev/null 9>&- &
   child=$!
   [ -n "$terminal" ] || printf '  %s %s\n' "$text" "$ellipsis" >&2
-  frame=0
+  frame=0 tail_text=''
   told=$began
   while kill -0 "$child" 2>/dev/null; do
     now=$(date +%s)
     if [ -n "$terminal" ]; then
       show_frame
-      sleep 0.1
     else
       [ $((now - told)) -lt 2 ] || { told=$now; note "$ellipsis $((now - began)) s$(last_line 70 | sed 's/^/  /')"; }
-      sleep 0.2
     fi
+    sleep 0.2
   done
   status=0
   wait "$child" || status=$?
@@ -275,11 +274,15 @@ show_frame() {
   else
     case $((frame % 4)) in 0) sign='|' ;; 1) sign='/' ;; 2) sign='-' ;; *) sign='\' ;; esac
   fi
-  # The terminal's width is asked once a second: it may change, and asking costs a process.
-  [ "$frame" != 1 ] && [ -n "${columns-}" ] || columns=$(stty size 2>/dev/null </dev/tty | cut -d' ' -f2)
-  room=$((${columns:-80} - ${#text} - 14))
-  [ "$room" -gt 0 ] || room=0
-  printf '\r\033[2K  %s %s %s%s s  %s%s' "$sign" "$text" "$dim" "$((now - began))" "$(last_line "$room")" "$plain" >&2
+  # The terminal's width and the log's last line are asked once a second: asking costs processes.
+  if [ "$now" != "$told" ] || [ "$frame" = 1 ]; then
+    told=$now
+    columns=$(stty size 2>/dev/null </dev/tty | cut -d' ' -f2)
+    room=$((${columns:-80} - ${#text} - 14))
+    [ "$room" -gt 0 ] || room=0
+    tail_text=$(last_line "$room")
+  fi
+  printf '\r\033[2K  %s %s %s%s s  %s%s' "$sign" "$text" "$dim" "$((now - began))" "$tail_text" "$plain" >&2
 }
 
 # The last line that the running step wrote, at most $1 bytes of it, without anything that a terminal would obey.
