@@ -30,6 +30,6 @@ export function findEntry(text: string, name: string): string[] | undefined {
 function missing(kind: 'user' | 'group', name: string): RingwallError {
   const command = kind === 'user' ? 'useradd' : 'groupadd';
   return new RingwallError('host-lacks', `this host has no ${kind} called ${name}`, {
-    hint: `ringwall up makes it; by hand: ${command} --system ${name}`,
+    hint: `ringwall setup makes it; by hand: ${command} --system ${name}`,
   });
 }
