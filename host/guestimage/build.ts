@@ -159,11 +159,20 @@ async function describe(
     hashOffset: parts.verity.hashOffset,
     kernelVersion: parts.kernelVersion,
     files: { kernel: await file('kernel'), initrd: await file('initrd'), 'system.img': await file('system.img') },
-    sources: parts.sources
-      .map(({ name, version, sha256 }) => ({ name, version, sha256 }))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    sources: sortedSources(parts.sources),
   };
   return { version: 1, digest: imageDigest(described), ...described };
+}
+
+/** Each package once, by name; of two mentions the one with a digest. */
+function sortedSources(sources: readonly (DebianPackage | ImageSource)[]): ImageSource[] {
+  const byName = new Map<string, ImageSource>();
+  for (const { name, version, sha256 } of sources) {
+    const key = `${name} ${version}`;
+    if (byName.get(key)?.sha256 !== undefined) continue;
+    byName.set(key, { name, version, ...(sha256 === undefined ? {} : { sha256 }) });
+  }
+  return [...byName.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, source]) => source);
 }
 
 /** On the disk before the manifest says so: after a crash there is a whole image or none. */

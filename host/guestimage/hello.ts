@@ -36,6 +36,7 @@ export async function helloEntries(run: Run, tree: string, guestDir: string): Pr
     await script('etc/profile', 'hello/profile', READABLE),
     await script('lib/ringwall/start', 'hello/start', EXECUTABLE),
     await script('lib/ringwall/stop', 'hello/stop', EXECUTABLE),
+    await script('lib/ringwall/show-machine', 'common/show-machine', EXECUTABLE),
     await script('lib/ringwall/power-button', 'common/power-button', EXECUTABLE),
   ];
 }

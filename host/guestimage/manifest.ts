@@ -22,7 +22,8 @@ export interface ImageFile {
 export interface ImageSource {
   readonly name: string;
   readonly version: string;
-  readonly sha256: string;
+  /** Of the archive, where we fetched it ourselves; else apt has checked it. */
+  readonly sha256?: string;
 }
 
 export interface ImageManifest {
@@ -104,11 +105,12 @@ export function parseManifest(text: string): ImageManifest {
 const SHA256 = /^[0-9a-f]{64}$/;
 
 function parseSource(value: unknown, field: string): ImageSource {
-  const source = record(value, field, ['name', 'version', 'sha256']);
+  const fetched = typeof value === 'object' && value !== null && 'sha256' in value;
+  const source = record(value, field, ['name', 'version', ...(fetched ? ['sha256'] : [])]);
   return {
     name: matching(source['name'], `${field}.name`, /^[a-z0-9][a-z0-9+.-]{0,127}$/),
     version: matching(source['version'], `${field}.version`, /^[0-9A-Za-z.+~:-]{1,128}$/),
-    sha256: matching(source['sha256'], `${field}.sha256`, SHA256),
+    ...(fetched ? { sha256: matching(source['sha256'], `${field}.sha256`, SHA256) } : {}),
   };
 }
 

@@ -36,16 +36,19 @@ const REPRODUCIBLE = [
   '-no-progress',
 ];
 
+/** The root directory's own: without it, mksquashfs lets everybody write there. */
+const ROOT_DIRECTORY = ['-root-mode', '755', '-root-uid', '0', '-root-gid', '0'];
+
 /** A squashfs of a directory's tree, all of it owned by root. */
 export async function squashDirectory(source: string, image: string, { run, timeoutMs }: SquashfsTools): Promise<void> {
-  const argv = ['/usr/bin/mksquashfs', source, image, ...REPRODUCIBLE, '-all-root'];
+  const argv = ['/usr/bin/mksquashfs', source, image, ...REPRODUCIBLE, ...ROOT_DIRECTORY, '-all-root'];
   await succeed(run, argv, 'squashfs-tools', timeoutMs);
 }
 
 /** A squashfs of an uncompressed tar archive, with the owners that it names. */
 export async function squashArchive(archive: string, image: string, { run, timeoutMs }: SquashfsTools): Promise<void> {
   // mksquashfs reads an archive from its standard input only; the shell's redirection saves holding it in memory.
-  const argv = ['/usr/bin/mksquashfs', '-', image, '-tar', ...REPRODUCIBLE];
+  const argv = ['/usr/bin/mksquashfs', '-', image, '-tar', ...REPRODUCIBLE, ...ROOT_DIRECTORY];
   await succeed(
     run,
     ['/bin/sh', '-c', 'archive=$1; shift; exec "$@" <"$archive"', 'sh', archive, ...argv],
