@@ -1,0 +1,41 @@
+// Holds docs/threats.md to the drills that it is made from.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const PAGE = join(ROOT, 'docs/threats.md');
+const TIMEOUT_MS = 30_000;
+
+function threats(...words: string[]): { status: number | null; said: string } {
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=ringwall-source', join(ROOT, 'tools/threats.ts'), ...words],
+    { encoding: 'utf8', env: {}, timeout: TIMEOUT_MS },
+  );
+  return { status, said: stderr };
+}
+
+describe('docs/threats.md', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'ringwall-threats-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  it('is what tools/threats.ts makes of the drills', { timeout: TIMEOUT_MS }, () => {
+    expect(threats('--check')).toEqual({ status: 0, said: '' });
+  });
+
+  it('is called stale after any change, and written again', { timeout: TIMEOUT_MS }, () => {
+    const copy = join(directory, 'threats.md');
+    writeFileSync(copy, readFileSync(PAGE, 'utf8').replace('What must be true', 'What may be true'));
+    const { status, said } = threats('--check', copy);
+    expect(status).toBe(1);
+    expect(said).toContain('is stale; write it again: node --conditions=ringwall-source tools/threats.ts');
+    expect(threats(copy)).toEqual({ status: 0, said: '' });
+    expect(readFileSync(copy, 'utf8')).toBe(readFileSync(PAGE, 'utf8'));
+  });
+});
