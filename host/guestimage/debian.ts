@@ -55,6 +55,7 @@ export async function debianSystem(image: string, context: SystemContext): Promi
   const customize = ['/bin/sh', join(guestDir, 'debian/customize')].map(quoted).join(' ');
   const argv = [
     ...['/usr/bin/mmdebstrap', `--mode=${mode}`, '--variant=minbase', '--format=tar', `--keyring=${KEYRING}`],
+    '--skip=cleanup/apt', // `customize` does it
     `--include=${PACKAGES.join(',')}`,
     ...EXCLUDED.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     ...INCLUDED.map((pattern) => `--dpkgopt=path-include=${pattern}`),

@@ -21,6 +21,7 @@ export interface SquashfsTools {
 
 const BLOCK_BYTES = 4096;
 const TIMEOUT_MS = 600_000;
+const MKSQUASHFS = '/usr/bin/mksquashfs';
 const TOOL_ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 /** Squashfs pads to 4 KiB by itself. No times, no extended attributes: nothing that differs between two builds. */
 const REPRODUCIBLE = [
@@ -36,25 +37,22 @@ const REPRODUCIBLE = [
   '-no-progress',
 ];
 
-/** The root directory's own: without it, mksquashfs lets everybody write there. */
-const ROOT_DIRECTORY = ['-root-mode', '755', '-root-uid', '0', '-root-gid', '0'];
+/** Without it, everybody may write into the root directory. */
+const ROOT_MODE = ['-root-mode', '755'];
 
 /** A squashfs of a directory's tree, all of it owned by root. */
 export async function squashDirectory(source: string, image: string, { run, timeoutMs }: SquashfsTools): Promise<void> {
-  const argv = ['/usr/bin/mksquashfs', source, image, ...REPRODUCIBLE, ...ROOT_DIRECTORY, '-all-root'];
+  const argv = [MKSQUASHFS, source, image, ...REPRODUCIBLE, ...ROOT_MODE, '-all-root'];
   await succeed(run, argv, 'squashfs-tools', timeoutMs);
 }
 
 /** A squashfs of an uncompressed tar archive, with the owners that it names. */
 export async function squashArchive(archive: string, image: string, { run, timeoutMs }: SquashfsTools): Promise<void> {
-  // mksquashfs reads an archive from its standard input only; the shell's redirection saves holding it in memory.
-  const argv = ['/usr/bin/mksquashfs', '-', image, '-tar', ...REPRODUCIBLE, ...ROOT_DIRECTORY];
-  await succeed(
-    run,
-    ['/bin/sh', '-c', 'archive=$1; shift; exec "$@" <"$archive"', 'sh', archive, ...argv],
-    'squashfs-tools',
-    timeoutMs,
-  );
+  // The root directory is not in the archive: mksquashfs gives it to whoever it thinks that it runs as.
+  const argv = ['/usr/bin/fakeroot', '--', MKSQUASHFS, '-', image, '-tar', ...REPRODUCIBLE, ...ROOT_MODE];
+  // An archive is read from standard input only; the shell's redirection saves holding it in memory.
+  const shell = ['/bin/sh', '-c', 'archive=$1; shift; exec "$@" <"$archive"', 'sh', archive];
+  await succeed(run, [...shell, ...argv], 'squashfs-tools', timeoutMs);
 }
 
 /** Appends the hash tree to the image. */

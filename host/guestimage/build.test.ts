@@ -1,0 +1,115 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fakeRun } from '../exec/index.ts';
+import { buildImage, checkImage, imageDigest, readImage, renderManifest } from './index.ts';
+import { kernelDigest, parseDigests } from './kernel-digest.ts';
+
+const SHA256_OF_X = '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'ringwall-build-'));
+});
+afterEach(async () => {
+  await rm(dir, { recursive: true, force: true });
+});
+
+async function writeImage(): Promise<void> {
+  const file = { sha256: SHA256_OF_X, bytes: 1 };
+  const parts = {
+    name: 'hello',
+    title: 'x',
+    verityRootHash: 'ab'.repeat(32),
+    hashOffset: 4096,
+    kernelVersion: '6.1',
+    files: { kernel: file, initrd: file, 'system.img': { ...file, bytes: 8192 } },
+    sources: [],
+  };
+  await writeFile(join(dir, 'manifest.json'), renderManifest({ version: 1, digest: imageDigest(parts), ...parts }));
+  for (const name of ['kernel', 'initrd', 'system.img']) await writeFile(join(dir, name), 'x');
+}
+
+describe('buildImage()', () => {
+  const build = (name: string, outDir = join(dir, 'out')): ReturnType<typeof buildImage> =>
+    buildImage(name, { outDir, cacheDir: join(dir, 'cache'), guestDir: dir, run: fakeRun({}).run });
+
+  it.each(['unknown', '../hello', '--help', ''])('knows no image %j, and names those that it knows', async (name) => {
+    await expect(build(name)).rejects.toMatchObject({ code: 'image-unknown', hint: 'there are: hello, debian' });
+  });
+
+  it('leaves an empty directory behind where it fails', async () => {
+    await expect(build('hello')).rejects.toMatchObject({ code: 'image-failed' });
+    expect(await readdir(join(dir, 'out'))).toEqual([]);
+  });
+
+  it('does not build over something else', async () => {
+    await mkdir(join(dir, 'out'));
+    await writeFile(join(dir, 'out/precious'), '');
+    await expect(build('hello')).rejects.toMatchObject({ code: 'conflict' });
+    expect(await readdir(join(dir, 'out'))).toEqual(['precious']);
+  });
+
+  it('says where it may not write', async () => {
+    await writeFile(join(dir, 'file'), '');
+    await expect(build('hello', join(dir, 'file/out'))).rejects.toThrow(/ENOTDIR/);
+  });
+});
+
+describe('readImage() and checkImage()', () => {
+  it('find no image where the manifest is missing', async () => {
+    expect(await readImage(dir)).toBeUndefined();
+    expect(await readImage(join(dir, 'nothing'))).toBeUndefined();
+    await expect(checkImage(dir)).rejects.toMatchObject({ code: 'image-unknown' });
+  });
+
+  it('take an image whose files are those of its manifest', async () => {
+    await writeImage();
+    expect((await readImage(dir))?.manifest.name).toBe('hello');
+    await checkImage(dir);
+  });
+
+  it.each(['kernel', 'initrd', 'system.img'])('miss %s, and see it changed', async (name) => {
+    await writeImage();
+    await writeFile(join(dir, name), 'y');
+    await expect(checkImage(dir)).rejects.toThrow(`${name} is not the file that the image was built with`);
+    await rm(join(dir, name));
+    await expect(readImage(dir)).rejects.toMatchObject({ code: 'image-failed' });
+  });
+
+  it('refuse a manifest that broke off', async () => {
+    await writeFile(join(dir, 'manifest.json'), '{"version":1,');
+    await expect(readImage(dir)).rejects.toMatchObject({
+      code: 'image-failed',
+      hint: 'the image is damaged: build it again',
+    });
+  });
+});
+
+describe('kernelDigest()', () => {
+  const keepDigests = (value: unknown): Promise<void> =>
+    writeFile(join(dir, 'kernel-digests.json'), JSON.stringify(value));
+  const kept = { version: 1, basis: `${SHA256_OF_X} 1`, digests: { 512: 'cd'.repeat(32) } };
+
+  it('is what was recorded when the kernel still was the one that was built', async () => {
+    await writeImage();
+    await keepDigests(kept);
+    await writeFile(join(dir, 'kernel'), 'replaced');
+    const image = await readImage(dir);
+    if (image === undefined) throw new Error('no image');
+    expect(Buffer.from(await kernelDigest(image, 512)).toString('hex')).toBe('cd'.repeat(32));
+    await expect(kernelDigest(image, 1024)).rejects.toThrow('the kernel of hello is not the one that was built');
+  });
+
+  it.each<[string, unknown]>([
+    ['of another kernel', { ...kept, basis: 'x 1' }],
+    ['of another version', { ...kept, version: 2 }],
+    ['with a digest that is none', { ...kept, digests: { 512: 'x' } }],
+    ['for a size that is none', { ...kept, digests: { __proto__x: 'cd'.repeat(32) } }],
+    ['that are none', []],
+  ])('takes no recorded digests %s', (_name, value) => {
+    expect(parseDigests(JSON.stringify(value), kept.basis)).toEqual({});
+    expect(parseDigests('{', kept.basis)).toEqual({});
+  });
+});

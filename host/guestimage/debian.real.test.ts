@@ -1,0 +1,72 @@
+// The debian image, built twice and booted twice; sources come from the network.
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildImage, checkImage, predictImage, type Image } from './index.ts';
+import { BrokerDouble, Session } from './testing/broker.ts';
+import { makeDisk, MISSING, TEST_CPUS, TEST_MEMORY_MIB, TestGuest } from './testing/guest.ts';
+import { makeTpm } from './testing/tpm.ts';
+
+const CACHE = join(tmpdir(), `ringwall-test-packages-${userInfo().uid}`);
+const GUEST = resolve(import.meta.dirname, '../../apps/guest');
+const LACKING = [...MISSING, ...['/usr/bin/mmdebstrap', '/usr/bin/fakeroot'].filter((path) => !existsSync(path))];
+const BUILD_TIMEOUT_MS = 600_000;
+const POWER_OFF_MS = 60_000;
+
+describe.skipIf(LACKING.length > 0)(`the debian image (skipped: needs ${LACKING.join(', ')})`, () => {
+  let dir: string;
+  let image: Image;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'ringwall-debian-'));
+    image = await buildImage('debian', { outDir: join(dir, 'debian'), cacheDir: CACHE, guestDir: GUEST });
+  }, BUILD_TIMEOUT_MS);
+  afterAll(async () => {
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it(
+    'is the same, byte for byte, when it is built again',
+    async () => {
+      const again = await buildImage('debian', { outDir: join(dir, 'again'), cacheDir: CACHE, guestDir: GUEST });
+      expect(again.manifest).toEqual(image.manifest);
+      await checkImage(again.dir);
+    },
+    BUILD_TIMEOUT_MS,
+  );
+
+  it('comes up without a failed unit, keeps changes on its encrypted disk, and stops by its power button', async () => {
+    const tpm = await makeTpm(join(dir, 'tpm'));
+    const broker = await BrokerDouble.create(tpm);
+    const disk = join(dir, 'disk.img');
+    await makeDisk(disk);
+    const { commandLine } = await predictImage(image, {
+      brokerKey: broker.publicKey,
+      memoryMiB: TEST_MEMORY_MIB,
+      cpus: TEST_CPUS,
+    });
+    const files = {
+      kernel: join(image.dir, 'kernel'),
+      initrd: join(image.dir, 'initrd'),
+      system: join(image.dir, 'system.img'),
+      commandLine,
+    };
+    const boot = async (mode: 'open' | 'format', use: (guest: TestGuest) => Promise<void>): Promise<void> => {
+      await using guest = await TestGuest.start(join(dir, 'guest'), files, disk, tpm);
+      await broker.serve(new Session(guest.port), mode);
+      await guest.waitFor(/ringwall: ready[\s\S]*root@testguest:~# /);
+      await use(guest);
+      guest.pressPowerButton();
+      expect(await guest.hasEnded(POWER_OFF_MS)).toBe(true);
+    };
+    await boot('format', async (guest) => {
+      expect(await guest.shell('systemctl is-system-running --wait')).toMatch(/running/);
+      expect(await guest.shell('findmnt -no FSTYPE,OPTIONS / | cat')).toMatch(/overlay.*lowerdir=\/system,/);
+      expect(await guest.shell('stat -c %a,%u / ; echo kept > /etc/kept')).toMatch(/755,0/);
+    });
+    await boot('open', async (guest) => {
+      expect(await guest.shell('cat /etc/kept')).toMatch(/kept/);
+    });
+  });
+});
