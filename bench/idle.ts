@@ -42,7 +42,7 @@ async function measureIdle(ringwall: Instance, machines: number): Promise<Figure
     await ringwall.api('GET', '/v1/machines');
     times.push(performance.now() - startedAt);
   }
-  const { processes } = await ringwall.host();
+  const { processes } = await ringwall.health();
   const megabytes = processes.reduce((total, { rssBytes = 0 }) => total + rssBytes, 0) / 1e6;
   const each = processes.map(({ name, rssBytes = 0 }) => `${name} ${(rssBytes / 1e6).toFixed(0)}`).join(', ');
   return [

@@ -107,8 +107,9 @@ export class Instance implements AsyncDisposable {
     return machineDetailSchema.parse(await this.api('GET', `/v1/machines/${name}`));
   }
 
-  async host(): Promise<HostReport> {
-    return hostReportSchema.parse(await this.api('GET', '/v1/host'));
+  /** The three processes, as far as the daemon sees them. */
+  async health(): Promise<Pick<HostReport, 'processes'>> {
+    return hostReportSchema.pick({ processes: true }).parse(await this.api('GET', '/v1/health'));
   }
 
   /** One request to the API, past the command line. */

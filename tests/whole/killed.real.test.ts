@@ -20,14 +20,16 @@ describe('kill -9', () => {
   afterAll(() => ringwall[Symbol.asyncDispose]());
 
   const kill = async (name: ProcessName): Promise<void> => {
-    const { processes } = await ringwall.host();
+    const { processes } = await ringwall.health();
     const pid = processes.find((process) => process.name === name)?.pid;
     if (pid === undefined) throw new Error(`${name} does not run`);
     process.kill(pid, 'SIGKILL');
   };
 
-  /** The next command starts what is not running. */
-  const revive = (): Promise<string> => ringwall.ok('ls');
+  /** A command that needs all three starts those that do not run, before it finds that there is no such machine. */
+  const revive = async (): Promise<void> => {
+    expect((await ringwall.cli('start', 'nobody')).code).toBe(3);
+  };
 
   test.each(PROCESSES)('of %s: the machine runs on and is adopted', async (name) => {
     const before = await ringwall.show(NAME);
@@ -42,7 +44,7 @@ describe('kill -9', () => {
 
   test('of all three at once', async () => {
     const before = await ringwall.show(NAME);
-    const { processes } = await ringwall.host();
+    const { processes } = await ringwall.health();
     for (const { pid } of processes) if (pid !== undefined) process.kill(pid, 'SIGKILL');
     await revive();
     const after = await ringwall.show(NAME);
@@ -69,9 +71,12 @@ describe('kill -9', () => {
       status = (await ringwall.show(NAME)).machine.status;
     }
     expect(['running', 'failed', 'stopped'], `killed ${told}: ${JSON.stringify(status)}`).toContain(status.phase);
-    const explained = status.phase !== 'failed' || status.reasons.length > 0;
-    expect(explained, `killed ${told}: failed without a reason`).toBe(true);
-    if (status.phase !== 'running') {
+    // The guest's word that it unlocked may be lost with the process that was to hear it; then the status says so.
+    const whole = status.phase === 'running' && status.diskUnlocked;
+    expect(whole || status.reasons.length > 0, `killed ${told}, without a reason: ${JSON.stringify(status)}`).toBe(
+      true,
+    );
+    if (!whole) {
       await ringwall.cli('stop', NAME);
       await ringwall.ok('start', NAME);
       status = (await ringwall.show(NAME)).machine.status;
