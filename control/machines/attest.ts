@@ -51,6 +51,7 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
     broken: attestation.resumed,
     relayTrouble: undefined,
     brokerTrouble: undefined,
+    brokerAwaySinceMs: undefined,
   };
   const relay = new Relay(
     { openBroker: () => openSession(work, attestation), openPort: () => openPort(work, attestation) },
@@ -92,7 +93,9 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
         deadlineMs = performance.now() + work.timing.unlockMs;
       }
       if (live.state !== 'alive') throw diedError(machine, live);
-      if (performance.now() > deadlineMs)
+      const nowMs = performance.now();
+      const unjudged = !accepted && nowMs - (seen.brokerAwaySinceMs ?? nowMs) > work.timing.judgeAwayMs;
+      if (unjudged || nowMs > deadlineMs)
         throw silenceError(machine, accepted, seen, work.timing.attestMs[running.accelerator]);
       work.progress.step(
         stepOf(accepted, seen, running, expectedMs),
@@ -123,6 +126,7 @@ interface Seen {
   broken: boolean;
   relayTrouble: RingwallError | undefined;
   brokerTrouble: RingwallError | undefined;
+  brokerAwaySinceMs: number | undefined;
 }
 
 async function openSession(work: Work, { machine, running, expectBoot }: Attestation): Promise<Duplex> {
@@ -144,18 +148,21 @@ async function openPort(work: Work, { machine }: Attestation): Promise<Duplex> {
 /** Undefined where the broker is away, or has not heard of this boot yet again after it was restarted. */
 async function readVerdict(work: Work, { machine, running }: Attestation, seen: Seen): Promise<Verdict | undefined> {
   work.signal.throwIfAborted();
+  const askedMs = performance.now();
   try {
     const verdict = await work.broker.call(
       { op: 'read-verdict', machine: machine.id, boot: running.boot },
       { signal: work.signal },
     );
     seen.brokerTrouble = undefined;
+    seen.brokerAwaySinceMs = undefined;
     return verdict;
   } catch (error) {
     work.signal.throwIfAborted();
     if (!(error instanceof RingwallError)) throw error;
     if (!isUnavailable(error) && error.code !== 'not-found' && error.code !== 'timeout') throw error;
     seen.brokerTrouble = error;
+    seen.brokerAwaySinceMs ??= askedMs;
     return undefined;
   }
 }

@@ -7,6 +7,10 @@ import { EMULATED_LABEL } from './not-protected.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { changeMachine, cleanSentence, isUnavailable, patiently, type Work } from './work.ts';
 
+/** Control sequences of ECMA-48, section 5.4: firmware clears the screen with them, and they say nothing. */
+// oxlint-disable-next-line no-control-regex -- ESC is what they begin with
+const TERMINAL_CONTROL = /\u001b\[[\u0030-\u003f]*[\u0020-\u002f]*[\u0040-\u007e]/g;
+
 /** Enough for the last line of a console. */
 const LAST_WORDS_BYTES = 4096;
 
@@ -137,8 +141,8 @@ async function endWhatRuns(work: Work, id: MachineId): Promise<void> {
 async function readLastWords(work: Work, machine: MachineId): Promise<string | undefined> {
   try {
     const { text } = await work.warden.call({ op: 'read-console', machine, bytes: LAST_WORDS_BYTES });
-    const lines = Buffer.from(text, 'base64').toString('utf8').split('\n').map(cleanSentence);
-    return lines.findLast((line) => line !== '');
+    const lines = Buffer.from(text, 'base64').toString('utf8').replaceAll(TERMINAL_CONTROL, '').split('\n');
+    return lines.map(cleanSentence).findLast((line) => line !== '');
   } catch {
     return undefined;
   }

@@ -6,6 +6,10 @@ import { LineClient } from '../rpc/index.ts';
 export type WardenClient = Pick<LineClient<WardenRequest, typeof wardenResponseSchemas>, 'call' | 'openStream'>;
 export type BrokerClient = Pick<LineClient<BrokerRequest, typeof brokerResponseSchemas>, 'call' | 'openStream'>;
 
+/** Right for one that does not run, for one that hangs, and for somebody else on its socket, whom `down` names. */
+export const WARDEN_HINT =
+  'restart it: ringwall down, then ringwall up, or systemctl restart ringwall-warden; machines go on meanwhile';
+
 export function connectWarden(path: string): WardenClient {
   return new LineClient<WardenRequest, typeof wardenResponseSchemas>({
     path,
@@ -13,7 +17,7 @@ export function connectWarden(path: string): WardenClient {
     lineLimitBytes: WARDEN_LINE_LIMIT_BYTES,
     peer: 'the warden',
     unavailable: 'warden-unavailable',
-    hint: 'start it: ringwall up, or systemctl start ringwall-warden; machines go on meanwhile',
+    hint: WARDEN_HINT,
   });
 }
 
@@ -24,6 +28,6 @@ export function connectBroker(path: string): BrokerClient {
     lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
     peer: 'the broker',
     unavailable: 'broker-unavailable',
-    hint: 'start it: ringwall up, or systemctl start ringwall-broker; machines that run go on meanwhile',
+    hint: 'restart it: ringwall down, then ringwall up, or systemctl restart ringwall-broker; machines that run go on',
   });
 }

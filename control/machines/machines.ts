@@ -11,6 +11,7 @@ import {
 } from '@ringwall/api';
 import { adoptMachines } from './adopt.ts';
 import { QUIET } from './boot.ts';
+import { WARDEN_HINT } from './clients.ts';
 import type { HostReports } from './host-reports.ts';
 import type { JobKind } from './jobs.ts';
 import { checkMachineReference } from './names.ts';
@@ -232,7 +233,7 @@ export class Machines {
       () =>
         reject(
           new RingwallError('warden-unavailable', 'the machines are not adopted yet: the warden does not answer', {
-            hint: 'start it: ringwall up, or systemctl start ringwall-warden; machines go on meanwhile',
+            hint: WARDEN_HINT,
           }),
         ),
       this.#worker.timing.patienceMs,

@@ -11,6 +11,8 @@ export interface Timing {
   readonly attestMs: { readonly kvm: number; readonly tcg: number };
   /** What a guest that was booting when the daemon died still gets: its own retries last 60 s. */
   readonly resumedAttestMs: number;
+  /** How long a broker may be away while a guest boots: the guest itself waits no longer. */
+  readonly judgeAwayMs: number;
   /** How long a guest that has its key may take: LUKS is formatted at the first boot. */
   readonly unlockMs: number;
   /** How long a warden or broker that does not answer is waited for: both come back within seconds. */
@@ -33,6 +35,7 @@ export const TIMING: Timing = {
   verdictMs: 250,
   attestMs: { kvm: 60_000, tcg: 180_000 },
   resumedAttestMs: 75_000,
+  judgeAwayMs: 60_000,
   unlockMs: 120_000,
   patienceMs: 15_000,
   patienceStepMs: 250,

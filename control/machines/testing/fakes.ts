@@ -16,6 +16,7 @@ export const QUICK_TIMING: Timing = {
   verdictMs: 5,
   attestMs: { kvm: 400, tcg: 400 },
   resumedAttestMs: 400,
+  judgeAwayMs: 200,
   unlockMs: 300,
   patienceMs: 150,
   patienceStepMs: 5,
