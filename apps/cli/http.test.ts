@@ -113,6 +113,7 @@ describe('requestText()', () => {
     ],
     ['no answer at all', '', 'in the middle of its answer'],
     ['something else than HTTP', 'SSH-2.0-x\r\n\r\n', 'a first line "SSH-2.0-x"'],
+    ['a first line without an end', 'SSH-2.0-x', 'a first line "SSH-2.0-x"'],
     ['a header without a colon', 'HTTP/1.1 200 OK\r\nnonsense\r\n\r\n', 'a header "nonsense"'],
     ['a length that is none', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n', 'content-length "-1"'],
     [
@@ -135,7 +136,13 @@ describe('requestText()', () => {
     const socketPath = await serve(() => {});
     await expect(requestText({ socketPath, method: 'GET', path: '/', timeoutMs: 50 })).rejects.toMatchObject({
       code: 'timeout',
+      hint: expect.stringContaining('ringwall down'),
     });
+  });
+
+  it('does not wait for the end of what is not HTTP', async () => {
+    const socketPath = await serve((socket) => void socket.write('\u0000rubbish\n'));
+    await expect(requestText({ socketPath, method: 'GET', path: '/' })).rejects.toThrow('a first line');
   });
 
   it('says that nobody listens', async () => {

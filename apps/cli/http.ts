@@ -6,6 +6,7 @@ import { RingwallError } from '@ringwall/api/errors';
 
 /** A status line and headers of our daemon are below 1 KiB. */
 const HEAD_LIMIT_BYTES = 64 * 1024;
+const HEAD_BEGIN = 'HTTP/1.';
 /** The largest honest answer is a list of ten thousand machines; a proof bundle is below 1 MiB. */
 const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
 /** A chunk's size line holds at most 16 hex digits and no extensions of ours. */
@@ -13,6 +14,9 @@ const CHUNK_LINE_LIMIT_BYTES = 256;
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** What may wait unread before the socket is paused. */
 const HIGH_WATER_BYTES = 1024 * 1024;
+
+/** Whoever answers so is a daemon that hangs, or somebody else on its socket: `ringwall down` ends or names it. */
+const STRANGE_PEER_HINT = 'it hangs, or something else listens in its place: ringwall down tells, then ringwall up';
 
 export interface HttpRequest {
   readonly socketPath: string;
@@ -59,7 +63,7 @@ export class HttpExchange implements Disposable, HttpAnswer {
     const source = await ByteSource.connect(request.socketPath, request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     try {
       source.socket.write(renderRequest(request));
-      const { status, headers } = parseHead(await source.readUntil('\r\n\r\n', HEAD_LIMIT_BYTES));
+      const { status, headers } = parseHead(await source.readUntil('\r\n\r\n', HEAD_LIMIT_BYTES, HEAD_BEGIN));
       return new HttpExchange(source, status, headers);
     } catch (error) {
       source.destroy();
@@ -159,14 +163,15 @@ class ByteSource {
     return taken;
   }
 
-  /** Text up to `mark`, without it. */
-  async readUntil(mark: string, limitBytes: number): Promise<string> {
+  /** Text up to `mark`, without it. What does not begin with `begin` is not waited for. */
+  async readUntil(mark: string, limitBytes: number, begin: string = ''): Promise<string> {
     let text = '';
     for (;;) {
       const piece = await this.read();
       if (piece === undefined) throw cutOff();
       const before = text.length;
       text += Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString('latin1');
+      if (!begin.startsWith(text.slice(0, begin.length))) throw strangeFirstLine(text);
       const at = text.indexOf(mark, Math.max(0, before - mark.length));
       if (at !== -1) {
         const rest = piece.subarray(at + mark.length - before);
@@ -215,7 +220,11 @@ class ByteSource {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.socket.destroy();
-        reject(new RingwallError('timeout', `ringwalld said nothing for ${String(this.#timeoutMs / 1000)} s`));
+        reject(
+          new RingwallError('timeout', `ringwalld said nothing for ${String(this.#timeoutMs / 1000)} s`, {
+            hint: STRANGE_PEER_HINT,
+          }),
+        );
       }, this.#timeoutMs);
       this.#wake = () => {
         clearTimeout(timer);
@@ -238,7 +247,7 @@ function renderRequest({ method, path, headers, body }: HttpRequest): string {
 function parseHead(head: string): HttpAnswer {
   const [statusLine = '', ...lines] = head.split('\r\n');
   const status = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(statusLine)?.[1];
-  if (status === undefined) throw malformed(`a first line ${JSON.stringify(statusLine.slice(0, 60))}`);
+  if (status === undefined) throw strangeFirstLine(statusLine);
   const headers = new Map<string, string>();
   for (const line of lines) {
     const colon = line.indexOf(':');
@@ -261,9 +270,15 @@ function connectError(path: string, error: Error): RingwallError {
 }
 
 function cutOff(): RingwallError {
-  return new RingwallError('daemon-unavailable', 'ringwalld ended the connection in the middle of its answer');
+  return new RingwallError('daemon-unavailable', 'ringwalld ended the connection in the middle of its answer', {
+    hint: STRANGE_PEER_HINT,
+  });
+}
+
+function strangeFirstLine(text: string): RingwallError {
+  return malformed(`a first line ${JSON.stringify(text.split('\r\n', 1).join('').slice(0, 60))}`);
 }
 
 function malformed(what: string): RingwallError {
-  return new RingwallError('internal', `ringwalld answered with ${what}`);
+  return new RingwallError('internal', `ringwalld answered with ${what}`, { hint: STRANGE_PEER_HINT });
 }
