@@ -57,6 +57,9 @@ class NodeSqlite implements SqliteDatabase {
     return new NodeStatement(
       attempt(this.#path, () => this.#database.prepare(sql)),
       this.#path,
+      // After some errors, a full disk among them, SQLite has rolled back by itself, and there is nothing left to roll
+      // back (https://www.sqlite.org/lang_transaction.html, section 3.1): saying so would hide the error that it was.
+      () => sql === 'rollback' && !this.#database.isTransaction,
     );
   }
 }
@@ -65,10 +68,12 @@ class NodeStatement implements SqliteStatement {
   readonly reader: boolean;
   readonly #statement: StatementSync;
   readonly #path: string;
+  readonly #isDone: () => boolean;
 
-  constructor(statement: StatementSync, path: string) {
+  constructor(statement: StatementSync, path: string, isDone: () => boolean) {
     this.#statement = statement;
     this.#path = path;
+    this.#isDone = isDone;
     this.reader = statement.columns().length > 0;
   }
 
@@ -77,6 +82,7 @@ class NodeStatement implements SqliteStatement {
   }
 
   run(parameters: readonly unknown[]): { changes: number | bigint; lastInsertRowid: number | bigint } {
+    if (this.#isDone()) return { changes: 0, lastInsertRowid: 0 };
     return attempt(this.#path, () => this.#statement.run(...parameters.map(asInput)));
   }
 
