@@ -89,11 +89,11 @@ function bareInit(): string {
     return text.slice(0, start) + instead + text.slice(end);
   };
   const whole = readFileSync(INIT, 'utf8');
-  const unproven = cut(whole, "step='prove what has booted'", "step='open the system image'\nwait", '');
+  const unproven = cut(whole, "step='prove what has booted'", "step='unlock the disk'", '');
   return cut(
     unproven,
     'unlock_disk "$release_mode"',
-    "step='start the system'",
+    "step='open the system image'",
     `unlock_disk format ${'cd'.repeat(32)}\nmark unlocked\npoweroff -f\n`,
   );
 }

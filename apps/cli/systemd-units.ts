@@ -60,7 +60,8 @@ function renderService(service: Service, paths: Paths, runtime: Runtime): Unit {
         ['Restart', 'always'],
         ['RestartSec', '1'],
         ['UMask', '0077'],
-        ['LimitCORE', '0'],
+        // Not 0: the kernel does not look at a limit of 0 where core_pattern is a pipe (core(5)).
+        ['LimitCORE', '1'],
         ...(isWarden ? WARDEN : confined(service, paths)),
       ],
     ],

@@ -93,6 +93,15 @@ describe('an attestation', () => {
     expect(proof.verdict.outcome).toBe('refused');
   });
 
+  test('shows no proof of a better day once a later boot was refused', async () => {
+    const machine = await broker.addMachine();
+    await (await broker.boot(machine)).guest.unlock(await broker.brokerKey());
+    const { boot, guest } = await broker.boot(machine, { measured: bootEvents('an evil kernel') });
+    await guest.send(await guest.evidence(await guest.hello()));
+    const proof = proofOf((await broker.client.call({ op: 'read-proof', machine: machine.id })).proof);
+    expect(proof).toMatchObject({ challenge: { boot }, verdict: { outcome: 'refused' } });
+  });
+
   test('refuses evidence that answered an earlier nonce', async () => {
     const machine = await broker.addMachine();
     const { guest } = await broker.boot(machine);

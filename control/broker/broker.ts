@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import { MACHINE_NAME, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { equalBytes, toHex } from '@ringwall/bytes';
-import { EvidenceError, parseReference } from '@ringwall/evidence';
+import { encodeProof, EvidenceError, parseProof, parseReference } from '@ringwall/evidence';
 import { makePrivateDirectory } from '../files/index.ts';
 import { openRootKey, Secret, wrapKey } from '../keys/index.ts';
 import type { CallContext } from '../rpc/index.ts';
@@ -195,12 +195,15 @@ export class Broker implements Disposable {
 
   #readProof(id: MachineId): BrokerResponse<'read-proof'> {
     this.#machine(id);
-    for (const kind of ['confirmed', 'unconfirmed', 'refused'] as const) {
+    // Of the boot that was judged last: a machine that stands refused must not show the proof of a better day. Within one
+    // boot the confirmed one counts, whatever somebody on the relay has tried since.
+    const proofs = (['confirmed', 'unconfirmed', 'refused'] as const).flatMap((kind) => {
       const text = this.#store.readProof(id, kind);
-      if (text === undefined) continue;
-      const proof: unknown = JSON.parse(text);
-      return { proof };
-    }
+      return text === undefined ? [] : [parseProof(text)];
+    });
+    const last = proofs.toSorted((a, b) => b.at.getTime() - a.at.getTime())[0]?.challenge.boot;
+    const proof = proofs.find(({ challenge }) => challenge.boot === last);
+    if (proof !== undefined) return { proof: JSON.parse(encodeProof(proof)) };
     throw new RingwallError('not-found', `${id} has not been attested yet`, {
       hint: 'start it, and ask again when its disk is unlocked',
     });

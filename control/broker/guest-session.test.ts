@@ -285,6 +285,6 @@ describe('refusalText()', () => {
   });
 
   test('asciiSentence() keeps what can be kept', () => {
-    expect(asciiSentence('PCR 4: ab12…, not “cd”')).toBe('PCR 4: ab12..., not ?cd?');
+    expect(asciiSentence('PCR 4: ab12…, not “cd” or é')).toBe('PCR 4: ab12..., not "cd" or ?');
   });
 });

@@ -74,7 +74,7 @@ export function machineArguments(accelerator: Accelerator): Row[] {
     // Suspend would keep secrets in a memory whose TPM has lost its state.
     ['-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
     // A reboot ends QEMU: each boot has an id, a TPM process and firmware variables of its own, so that the evidence of
-    // one boot never speaks for the next. The warden starts the next one.
+    // one boot never speaks for the next. The machine is stopped then, until it is started again.
     ['-action', option('', { reboot: 'shutdown', shutdown: 'poweroff', panic: 'shutdown' })],
   ];
 }
