@@ -48,7 +48,7 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
     ['a carriage return', `${CHALLENGE}\r`],
     ['an escape sequence', `\u001b[2J${CHALLENGE}`],
     ['a byte above ASCII', `${CHALLENGE}\u00e9`],
-    ['another word', `release ${NONCE} ${MACHINE} ${BOOT}`],
+    ['another word', `challenged ${NONCE} ${MACHINE} ${BOOT}`],
     ['nothing', ''],
     ['a line that is too long', 'x'.repeat(5000)],
   ])('refuse a challenge with %s', async (_name, line) => {
@@ -62,6 +62,16 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
     const silent = 'HELLO_SECONDS=1; sleep() { :; }\n';
     expect(await runGuestShell(silent + CHALLENGED, '')).toMatchObject({ code: 0, stdout: 'silence' });
     expect(await runGuestShell(silent + CHALLENGED, CHALLENGE)).toMatchObject({ code: 0, stdout: 'silence' });
+  });
+
+  it('pass over a release that came too late for the challenge before', async () => {
+    const lines = [RELEASE, 'name x', 'proven y', 'end', CHALLENGE, ''];
+    expect(await runGuestShell(CHALLENGED, lines.join('\n'))).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^a1/),
+    });
+    const endless = await runGuestShell(CHALLENGED, 'proven y\n'.repeat(1000));
+    expect(endless).toMatchObject({ code: 1, reasons: ['the broker sent too many lines'] });
   });
 
   it('take a release apart, and pass over a challenge that was sent twice', async () => {

@@ -81,8 +81,10 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
       expect(await guest.hasEnded(POWER_OFF_MS)).toBe(true);
     }
     {
+      // This broker dies when it has the evidence, and is restarted.
       await using guest = await boot();
-      expect(await broker.serve(new Session(guest.port), 'open')).toBe('opened');
+      await broker.receiveEvidence(new Session(guest.port));
+      expect(await broker.serve(new Session(await guest.reconnectPort()), 'open')).toBe('opened');
       await guest.waitFor(/ringwall: ready/);
       expect(await guest.shell('cat /data/file')).toContain('kept');
       expect(await guest.shell('echo no > /bin/sh')).toMatch(/Read-only file system/);

@@ -38,7 +38,7 @@ export async function makeDisk(path: string): Promise<void> {
 }
 
 export class TestGuest implements AsyncDisposable {
-  readonly port: Socket;
+  #port: Socket;
   readonly #vmm: ChildProcess;
   readonly #tpm: ChildProcess;
   readonly #monitor: Socket;
@@ -51,7 +51,7 @@ export class TestGuest implements AsyncDisposable {
     this.#dir = dir;
     this.#vmm = vmm;
     this.#tpm = tpm;
-    this.port = port;
+    this.#port = port;
     this.#monitor = monitor;
     monitor.on('error', () => {});
     monitor.resume();
@@ -81,6 +81,19 @@ export class TestGuest implements AsyncDisposable {
       await end(swtpm);
       throw new Error(`qemu: ${complaints}`, { cause });
     }
+  }
+
+  /** The broker's end of the attestation port. */
+  get port(): Socket {
+    return this.#port;
+  }
+
+  /** Cuts the line to the broker, as its restart would, and makes another. */
+  async reconnectPort(): Promise<Socket> {
+    this.#port.destroy();
+    this.#port = await connectSoon(join(this.#dir, 'port.sock'), this.#vmm);
+    this.#port.on('error', () => {});
+    return this.#port;
   }
 
   get console(): string {
@@ -129,7 +142,7 @@ export class TestGuest implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.port.destroy();
+    this.#port.destroy();
     this.#monitor.destroy();
     await end(this.#vmm);
     await end(this.#tpm);
