@@ -352,7 +352,11 @@ function hexField(text: string, field: string): Uint8Array {
 
 /** Sentences for the guest's console: printable ASCII, one line, so that nothing of them can be taken for protocol. */
 export function asciiSentence(text: string): string {
-  const ascii = text.replaceAll('…', '...').replaceAll(/[“”]/g, '"').replaceAll('’', "'").replaceAll(/[^\u0020-\u007e]/g, '?');
+  const ascii = text
+    .replaceAll('…', '...')
+    .replaceAll(/[“”]/g, '"')
+    .replaceAll('’', "'")
+    .replaceAll(/[^\u0020-\u007e]/g, '?');
   return ascii.length > SENT_SENTENCE_CHARACTERS ? `${ascii.slice(0, SENT_SENTENCE_CHARACTERS)}...` : ascii;
 }
 

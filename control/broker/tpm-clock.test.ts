@@ -32,7 +32,7 @@ describe('refuseClock()', () => {
     ['the same start in another boot', NEXT, { resetCount: 7, restartCount: 2, clock: 60_000n }, /rolled back/],
     ['an earlier start', NEXT, { resetCount: 6, restartCount: 9, clock: 60_000n }, /rolled back.*6\.9.*7\.2/],
     ['an earlier restart', NEXT, { resetCount: 7, restartCount: 1, clock: 60_000n }, /rolled back/],
-    ['a clock that went back', NEXT, { resetCount: 8, restartCount: 0, clock: 49_999n }, /its clock says 49999 ms/],
+    ['a clock that lost seconds in a power cut', NEXT, { resetCount: 8, restartCount: 0, clock: 49_999n }, null],
   ];
   test.each(cases)('judges %s', (_name, boot, { safe = true, ...clock }, refusal) => {
     const reason = refuseClock(known, boot, { ...clock, safe }) ?? 'none';
