@@ -128,7 +128,7 @@ async function openLog(layout: Layout): Promise<RequestLog> {
 /** The directory is the wall: the socket in it may be made and removed, and nobody else comes near. */
 function openSocketDir(layout: Layout, gid: number): void {
   // Whoever starts the services has made it so that ringwalld can bind its socket there; here it is only made where missing.
-  mkdirSync(layout.run, { recursive: true, mode: 0o755 });
+  if (mkdirSync(layout.run, { recursive: true }) !== undefined) chmodSync(layout.run, 0o755);
   mkdirSync(layout.socketDir, { recursive: true, mode: 0o700 });
   chownSync(layout.socketDir, 0, gid);
   chmodSync(layout.socketDir, 0o750);
