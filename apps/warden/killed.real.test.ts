@@ -67,7 +67,7 @@ describe.skipIf(lacks !== undefined)(`a warden that is killed${lacks === undefin
     process.kill(running.vmmPid, 'SIGKILL');
     await warden.revive();
     expect(warden.leftovers()).toEqual([]);
-    expect(await warden.machines()).toEqual([{ ...running, state: 'vmm-dead' }]);
+    expect(await warden.machines()).toEqual([{ ...running, state: 'vmm-dead', poweredOff: false }]);
   });
 
   it.each(Array.from({ length: RANDOM_MOMENTS }, () => Math.round(Math.random() * LIFE_MS)))(

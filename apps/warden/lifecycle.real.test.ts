@@ -89,14 +89,14 @@ describe.skipIf(lacks !== undefined)(`a warden${lacks === undefined ? '' : ` (${
   });
 
   it.each([
-    ['vmm-dead', 'vmmPid'],
-    ['tpm-dead', 'tpmPid'],
-  ] as const)('says %s once, and clears all of it away', async (state, pid) => {
+    { state: 'vmm-dead', pid: 'vmmPid', end: { poweredOff: false } },
+    { state: 'tpm-dead', pid: 'tpmPid', end: {} },
+  ] as const)('says $state once, and clears all of it away', async ({ state, pid, end }) => {
     const machine = await warden.create();
     const running = await warden.startMachine(machine);
     process.kill(running[pid], 'SIGKILL');
     await expect.poll(() => warden.leftovers(), { timeout: 20_000 }).toEqual([]);
-    expect(await warden.machines()).toEqual([{ ...running, state }]);
+    expect(await warden.machines()).toEqual([{ ...running, state, ...end }]);
     expect(await warden.machines()).toEqual([]);
     await warden.startMachine(machine);
   });
