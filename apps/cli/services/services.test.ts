@@ -45,7 +45,7 @@ describe('serviceArgv()', () => {
       '--',
     ];
     expect(SERVICES.map((service) => serviceArgv(service, RUNTIME))).toEqual([
-      ['/opt/node', '--enable-source-maps', '/srv/r/warden.mjs'],
+      ['/opt/node', '--enable-source-maps', '--max-semi-space-size=2', '/srv/r/warden.mjs'],
       [
         '/usr/bin/setpriv',
         '--reuid=ringwall-broker',
@@ -53,6 +53,7 @@ describe('serviceArgv()', () => {
         ...setpriv,
         '/opt/node',
         '--enable-source-maps',
+        '--max-semi-space-size=2',
         '/srv/r/broker.mjs',
       ],
       [
@@ -62,6 +63,7 @@ describe('serviceArgv()', () => {
         ...setpriv,
         '/opt/node',
         '--enable-source-maps',
+        '--max-semi-space-size=2',
         '/srv/r/ringwalld.mjs',
       ],
     ]);
