@@ -12,7 +12,10 @@ import { startMachineTpm, type TpmContext } from './tpms.ts';
 /** An honest monitor answers within milliseconds, also on a loaded host. */
 const QMP_TIMEOUT_MS = 2_000;
 
-const statusSchema = z.object({ running: z.boolean() });
+/** RunState of QEMU's QMP reference: a write found no room (werror=enospc, what QEMU does where nothing else is said). */
+const NO_ROOM = 'io-error';
+
+const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 
 export function makeVmmPart(context: TpmContext): VmmPart {
   return {
@@ -47,6 +50,18 @@ export function makeVmmPart(context: TpmContext): VmmPart {
         });
       } catch {
         return undefined; // gone in this moment, or silent: /proc says which
+      }
+    },
+    goOn: async (machine, boot) => {
+      try {
+        return await withMonitor(machine, boot, async (qmp) => {
+          const { status } = await qmp.query('query-status', (reply) => statusSchema.safeParse(reply).data);
+          if (status !== NO_ROOM) return false;
+          await qmp.execute('cont', {}, QMP_TIMEOUT_MS);
+          return true;
+        });
+      } catch {
+        return false; // the next sweep asks again
       }
     },
     powerDown: (machine, boot) =>

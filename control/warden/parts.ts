@@ -68,6 +68,8 @@ export interface VmmPart {
   poweredOff(machine: MachineLayout): Promise<boolean>;
   /** What the monitor says; undefined where it does not answer in time. */
   status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
+  /** Lets a guest go on that its VMM has stopped because a disk of the host was full; whether there was one to let. */
+  goOn(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** Presses the power button. */
   powerDown(machine: MachineLayout, boot: RunningBoot): Promise<void>;
   /** Tells the VMM to end, so that it flushes its disks. */

@@ -9,7 +9,7 @@ import { isThere, messageOf, namesIn } from './files.ts';
 import { isMachineId, machineLayout, type MachineLayout } from './layout.ts';
 import { sweepUnfinished } from './machines.ts';
 import type { Queues } from './queue.ts';
-import { isRunningBoot, readBoot, type BootRecord } from './records.ts';
+import { isRunningBoot, readBoot, type BootRecord, type RunningBoot } from './records.ts';
 import { deathOf, reportOf } from './running.ts';
 import { powerOff } from './boots.ts';
 
@@ -74,6 +74,15 @@ async function sweepBoot(context: WardenContext, machine: MachineLayout): Promis
     return;
   }
   await boundConsole(machine);
+  await goOnWithRoom(context, machine, record);
+}
+
+/** A full disk stops a guest in the middle of a write, so that it loses nothing. Once there is room it goes on. */
+async function goOnWithRoom(context: WardenContext, machine: MachineLayout, record: RunningBoot): Promise<void> {
+  const { host, vmm } = context.parts;
+  if (await host.isFull()) return;
+  if (await vmm.goOn(machine, record))
+    context.note(`${machine.id}: its guest goes on, there is room on the disk again`);
 }
 
 async function leftovers(context: WardenContext, machine: MachineLayout): Promise<boolean> {

@@ -251,8 +251,18 @@ describe.skipIf(needsRoot)('the sweep', () => {
     const { id } = await scene.made(warden);
     await start(warden, id);
     host.vmmState = 'paused';
+    host.full = true;
     await warden.sweep(false);
     expect((await list(warden)).machines).toMatchObject([{ state: 'paused' }]);
+  });
+
+  it('lets a guest that a full disk has stopped go on once there is room', async () => {
+    const warden = await scene.openWarden();
+    const { id } = await scene.made(warden);
+    await start(warden, id);
+    host.vmmState = 'paused';
+    await warden.sweep(false);
+    expect((await list(warden)).machines).toMatchObject([{ state: 'running' }]);
   });
 
   it('keeps the end of the console for a stopped machine', async () => {

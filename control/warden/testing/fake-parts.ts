@@ -114,6 +114,11 @@ export class FakeHost {
         },
         poweredOff: async () => this.guestPoweredOff,
         status: async () => this.vmmState,
+        goOn: async () => {
+          const stopped = this.vmmState === 'paused';
+          if (stopped) this.vmmState = 'running';
+          return stopped;
+        },
         powerDown: async (_machine, boot) => {
           await this.#effect('vmm.powerDown');
           if (this.obeysPowerButton) this.kill(boot.vmm.pid);
