@@ -425,6 +425,19 @@ describe('streams and readings', () => {
     expect(await errorOf(world.machines.openConsole('web'))).toMatchObject({ code: 'conflict' });
   });
 
+  test('a machine whose guest stands still for want of room says so, until it goes on', async () => {
+    await using world = await World.open();
+    const { id } = await world.running('web');
+    const status = async (): Promise<Machine['status']> => (await world.machines.find('web')).status;
+    world.warden.pause(id, 'paused');
+    await expect
+      .poll(async () => (await status()).reasons)
+      .toEqual([expect.stringContaining('disk of this host is full')]);
+    expect(await status()).toMatchObject({ phase: 'running', trust: 'attested' });
+    world.warden.pause(id, 'running');
+    await expect.poll(async () => (await status()).reasons).toEqual([]);
+  });
+
   test('a machine is shown while warden and broker are away, and what nobody can say is said', async () => {
     await using world = await World.open();
     await world.running('web');

@@ -23,6 +23,9 @@ import { type Worker } from './worker.ts';
 /** All machines belong to one tenant until tenants come. */
 const TENANT = 'default';
 
+/** The VMM stops its guest in the middle of a write that finds no room, and the warden lets it go on. */
+const PAUSED = 'it stands still: the disk of this host is full; it goes on once there is room';
+
 /** A default name can be taken by somebody else between looking and writing. */
 const NAME_ATTEMPTS = 5;
 
@@ -249,7 +252,10 @@ export class Machines {
   #asSeen(machine: Machine): Machine {
     if (machine.status.phase !== 'running' || machine.status.trust !== 'attested') return machine;
     const unseenMs = this.#worker.observer.unseenMs(machine.id);
-    if (unseenMs !== undefined && unseenMs <= this.#worker.timing.staleMs) return machine;
+    if (unseenMs !== undefined && unseenMs <= this.#worker.timing.staleMs) {
+      const paused = this.#worker.observer.find(machine.id)?.paused === true;
+      return paused ? { ...machine, status: { ...machine.status, reasons: [PAUSED] } } : machine;
+    }
     const reason =
       unseenMs === undefined
         ? 'ringwalld was just started, and has not seen it yet'

@@ -14,6 +14,8 @@ export interface LiveBoot {
   readonly state: LiveState;
   /** With `ended`: the guest powered itself down. */
   readonly poweredOff: boolean;
+  /** Its VMM has stopped the guest, as where a disk of the host is full. */
+  readonly paused: boolean;
 }
 
 interface WatchedBoot extends LiveBoot {
@@ -22,6 +24,7 @@ interface WatchedBoot extends LiveBoot {
   seenMs: number;
   state: LiveState;
   poweredOff: boolean;
+  paused: boolean;
 }
 
 export class Observer {
@@ -43,7 +46,15 @@ export class Observer {
   /** Watches this boot of the machine, which has just been seen. */
   watch(machine: MachineId, boot: string): LiveBoot {
     const now = performance.now();
-    const live: WatchedBoot = { machine, boot, state: 'alive', poweredOff: false, sinceMs: now, seenMs: now };
+    const live: WatchedBoot = {
+      machine,
+      boot,
+      state: 'alive',
+      poweredOff: false,
+      paused: false,
+      sinceMs: now,
+      seenMs: now,
+    };
     this.#live.set(machine, live);
     this.#looping ??= this.#loop();
     this.#wake();
@@ -91,6 +102,7 @@ export class Observer {
       if (live.sinceMs > askedMs) continue;
       live.seenMs = performance.now();
       const seen = list.machines.find((machine) => machine.machine === live.machine);
+      live.paused = seen?.state === 'paused';
       const state = stateOf(live, seen);
       if (state === live.state) continue;
       live.state = state;

@@ -85,6 +85,13 @@ export class FakeWarden implements WardenClient {
     record.running = { ...record.running, state, ...(poweredOff ? { poweredOff } : {}) };
   }
 
+  /** What a full disk does to a guest, and room to a guest that stands still. */
+  pause(machine: MachineId, state: 'running' | 'paused'): void {
+    const record = this.machines.get(machine);
+    if (record?.running === undefined) throw new Error(`${machine} does not run`);
+    record.running = { ...record.running, state };
+  }
+
   isRunning(machine: MachineId): boolean {
     const state = this.machines.get(machine)?.running?.state;
     return state !== undefined && state !== 'vmm-dead';
