@@ -283,20 +283,25 @@ describe('a host that lacks something', () => {
 
 describe('a full disk', () => {
   let parent: string;
+  let filler: string;
   beforeAll(async () => {
     parent = mkdtempSync('/var/tmp/ringwall-full-');
     await run(['/usr/bin/mount', '-t', 'tmpfs', '-o', 'mode=0755,size=384m', 'ringwall-test', parent]);
+    filler = join(parent, 'filler');
   });
   afterAll(async () => {
     await run(['/usr/bin/umount', parent]);
     rmSync(parent, { recursive: true });
   });
 
+  /** Until not a byte is left. */
+  const fill = (): Promise<unknown> =>
+    run(['/usr/bin/dd', 'if=/dev/zero', `of=${filler}`, 'bs=4k', 'status=none'], { timeoutMs: 60_000 });
+
   test('nothing can be made, started or changed, all can be read, and once there is room it goes on', async () => {
     await using full = await startInstance({ parent });
     await makeMachine(full, 'early');
-    const filler = join(parent, 'filler');
-    await run(['/usr/bin/dd', 'if=/dev/zero', `of=${filler}`, 'bs=4k', 'status=none'], { timeoutMs: 60_000 });
+    await fill();
 
     expect(troubleOf(await full.cli('run', 'hello', '--disk', '64M'))).toEqual(
       trouble(5, /this host has \d+ MiB/, /ask for less/),
@@ -312,12 +317,27 @@ describe('a full disk', () => {
     expect(await leftovers(full)).toEqual([]);
   });
 
+  test('a guest that writes stands still and loses nothing, says so, and goes on once there is room', async () => {
+    await using full = await startInstance({ parent });
+    await full.ok('run', 'hello', '--name', 'writer', '--disk', '64M');
+    using console = await full.openConsole('writer');
+    await fill();
+    console.type('dd if=/dev/urandom of=/data/file bs=1M count=24 && sync && md5sum /data/file && echo "do""ne"');
+    await until(async () => (await full.detail('writer')).machine.status.reasons.length > 0);
+    const { status } = (await full.show('writer')).machine;
+    expect(status).toMatchObject({ phase: 'running', trust: 'attested', reasons: [expect.stringMatching(/is full/)] });
+    rmSync(filler);
+    await console.waitFor(/done/);
+    await until(async () => (await full.detail('writer')).machine.status.reasons.length === 0);
+    await full.ok('rm', '--force', 'writer');
+    expect(await leftovers(full)).toEqual([]);
+  });
+
   test('the services do not come up, say why, and come up once there is room', async () => {
     await using full = await startInstance({ parent });
     await full.ok('down');
     rmSync(join(full.stateDir, 'runtime'), { recursive: true });
-    const filler = join(parent, 'filler');
-    await run(['/usr/bin/dd', 'if=/dev/zero', `of=${filler}`, 'bs=4k', 'status=none'], { timeoutMs: 60_000 });
+    await fill();
     expect(troubleOf(await full.cli('ls'))).toEqual(trouble(5, /the disk is full/, /ENOSPC/));
     rmSync(filler);
     await full.ok('ls');
