@@ -6,13 +6,13 @@ export {
   type TPMS_CERTIFY_INFO,
   type TPMS_CLOCK_INFO,
   type TPMS_QUOTE_INFO,
-} from './attest.ts';
+} from './structures/attest.ts';
+export { TPM_CC } from './commands/command-codes.ts';
 export { commands } from './commands/index.ts';
 export type { Authorization } from './commands/frame.ts';
 export {
   PCR_COUNT,
   TPM_ALG,
-  TPM_CC,
   TPM_ECC,
   TPM_GENERATED_VALUE,
   TPM_RH,
@@ -22,7 +22,7 @@ export {
   TPMA_NV,
   TPMA_OBJECT,
 } from './constants.ts';
-export { CREDENTIAL_BYTES } from './credential-sizes.ts';
+export { CREDENTIAL_BYTES } from './secrets/credential-sizes.ts';
 export {
   MAX_EVENT_DATA_BYTES,
   MAX_EVENT_LOG_BYTES,
@@ -37,9 +37,9 @@ export {
 } from './event-log.ts';
 export { parseUefiVariable, secureBootOf, type UefiVariable } from './event-data.ts';
 export { EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } from './event-types.ts';
-export { guestCommands, type GuestCommandName } from './guest-commands.ts';
+export { guestCommands, type GuestCommandName } from './commands/guest-commands.ts';
 export { computableHash, digest, hashAlgorithm, hashBytes, hmac, type ComputableHash, type HashName } from './hash.ts';
-export { kdfa, kdfe } from './key-derivation.ts';
+export { kdfa, kdfe } from './secrets/key-derivation.ts';
 export {
   AK_ATTRIBUTES,
   akTemplate,
@@ -54,10 +54,10 @@ export {
   MAX_EK_CERTIFICATE_BYTES,
   UNLOCKED_PCR,
   verifyKeyTemplate,
-} from './key-templates.ts';
-export { makeCredential, type Credential } from './make-credential.ts';
-export { pcrDigest, policyPcrDigest } from './pcr-policy.ts';
-export { encodePcrSelection, type TPMS_PCR_SELECTION } from './pcr-selection.ts';
+} from './commands/key-templates.ts';
+export { makeCredential, type Credential } from './secrets/make-credential.ts';
+export { pcrDigest, policyPcrDigest } from './policies/pcr-policy.ts';
+export { encodePcrSelection, type TPMS_PCR_SELECTION } from './structures/pcr-selection.ts';
 export {
   attributesOf,
   nameOf,
@@ -70,7 +70,7 @@ export {
   type TPMT_PUBLIC_ECC,
   type TPMT_PUBLIC_RSA,
   type TPMT_SYM_DEF_OBJECT,
-} from './public-area.ts';
+} from './structures/public-area.ts';
 export {
   bodyOf,
   MAX_RESPONSE_BYTES,
@@ -82,7 +82,7 @@ export {
   type ResponseFieldKind,
   type ResponseFields,
   type ResponseLayout,
-} from './responses.ts';
+} from './commands/responses.ts';
 export {
   parseSignature,
   readSignature,
@@ -90,7 +90,7 @@ export {
   type TPMS_SIGNATURE_ECDSA,
   type TPMS_SIGNATURE_RSA,
   type TPMT_SIGNATURE,
-} from './signature.ts';
+} from './structures/signature.ts';
 export {
   fillTemplate,
   slot,
@@ -100,6 +100,6 @@ export {
   type HandlePart,
   type Slot,
   type TemplatePart,
-} from './template.ts';
+} from './commands/template.ts';
 export { TPM_ERROR_CODES, TpmError, type TpmErrorCode } from './tpm-error.ts';
-export { maskWithPoint, WRAP_LABEL, wrapToEccKey, type WrappedSecret } from './wrap-to-key.ts';
+export { maskWithPoint, WRAP_LABEL, wrapToEccKey, type WrappedSecret } from './secrets/wrap-to-key.ts';

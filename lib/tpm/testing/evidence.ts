@@ -2,7 +2,7 @@
 
 import { fromHex, Writer } from '@ringwall/bytes';
 import { TPM_ALG, TPM_ECC } from '../src/constants.ts';
-import { parsePublic, type TPMT_PUBLIC_ECC } from '../src/public-area.ts';
+import { parsePublic, type TPMT_PUBLIC_ECC } from '../src/structures/public-area.ts';
 import { readFixture } from './vectors.ts';
 
 export interface SwtpmEvidence {

@@ -1,8 +1,9 @@
 // Commands that attest, and those on PCRs (TPM 2.0 Part 3).
 
-import { TPM_ALG, TPM_CC } from '../constants.ts';
-import { encodePcrSelection } from '../pcr-selection.ts';
-import type { CommandTemplate, HandlePart, TemplatePart } from '../template.ts';
+import { TPM_ALG } from '../constants.ts';
+import { TPM_CC } from './command-codes.ts';
+import { encodePcrSelection } from '../structures/pcr-selection.ts';
+import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 import { command, tpm2b, u16, u32 } from './frame.ts';
 
 /** TPM2_Quote, Part 3 section 18.4: SHA-256 PCRs, signed by the key's own scheme. */

@@ -3,7 +3,7 @@
 
 import { Writer } from '@ringwall/bytes';
 import { TPM_RH, TPM_ST } from '../constants.ts';
-import { joinParts, templateLength, type CommandTemplate, type HandlePart, type TemplatePart } from '../template.ts';
+import { joinParts, templateLength, type CommandTemplate, type HandlePart, type TemplatePart } from './template.ts';
 import { TpmError } from '../tpm-error.ts';
 
 /** tag, commandSize, commandCode: Part 1 section 18.2. */

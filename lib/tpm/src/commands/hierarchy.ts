@@ -1,8 +1,9 @@
 // Commands on the TPM as a whole and on its hierarchies (TPM 2.0 Part 3).
 
-import { TPM_CC, TPM_RH, TPM_SU } from '../constants.ts';
-import { pcrBitmap } from '../pcr-selection.ts';
-import { joinParts, type CommandTemplate, type HandlePart } from '../template.ts';
+import { TPM_RH, TPM_SU } from '../constants.ts';
+import { TPM_CC } from './command-codes.ts';
+import { pcrBitmap } from '../structures/pcr-selection.ts';
+import { joinParts, type CommandTemplate, type HandlePart } from './template.ts';
 import { command, handle, u16, u32, u8 } from './frame.ts';
 
 /** TPM2_Startup(CLEAR), Part 3 section 9.3. */

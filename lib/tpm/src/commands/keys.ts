@@ -1,7 +1,8 @@
 // Commands that make, load and use keys (TPM 2.0 Part 3).
 
-import { TPM_ALG, TPM_CC, TPM_RH } from '../constants.ts';
-import { joinParts, type CommandTemplate, type HandlePart, type TemplatePart } from '../template.ts';
+import { TPM_ALG, TPM_RH } from '../constants.ts';
+import { TPM_CC } from './command-codes.ts';
+import { joinParts, type CommandTemplate, type HandlePart, type TemplatePart } from './template.ts';
 import { command, EMPTY_TPM2B, tpm2b, u16, u32 } from './frame.ts';
 
 /**

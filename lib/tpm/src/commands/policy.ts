@@ -1,8 +1,9 @@
 // Commands on policy sessions (TPM 2.0 Part 3).
 
-import { TPM_ALG, TPM_CC, TPM_RH, TPM_SE } from '../constants.ts';
-import { encodePcrSelection } from '../pcr-selection.ts';
-import type { CommandTemplate, HandlePart } from '../template.ts';
+import { TPM_ALG, TPM_RH, TPM_SE } from '../constants.ts';
+import { TPM_CC } from './command-codes.ts';
+import { encodePcrSelection } from '../structures/pcr-selection.ts';
+import type { CommandTemplate, HandlePart } from './template.ts';
 import { command, EMPTY_TPM2B, tpm2b, u16, u32, u8 } from './frame.ts';
 
 /** The smallest nonce that TPM2_StartAuthSession takes, Part 3 section 11.1.1: 16 bytes. */

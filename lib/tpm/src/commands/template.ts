@@ -1,7 +1,7 @@
 // Commands as bytes with named holes of fixed length, so that a shell can send them without knowing what they hold.
 
 import { concatBytes } from '@ringwall/bytes';
-import { TpmError } from './tpm-error.ts';
+import { TpmError } from '../tpm-error.ts';
 
 /** A hole of exactly `bytes` bytes. The name is a shell variable's: lower-case letters, digits and underscores. */
 export interface Slot {

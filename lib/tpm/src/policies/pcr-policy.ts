@@ -1,10 +1,11 @@
 // The two digests over a set of PCRs: the one that a quote carries, and the one of a PolicyPCR.
 
 import { concatBytes, Writer } from '@ringwall/bytes';
-import { TPM_ALG, TPM_CC } from './constants.ts';
-import { digest } from './hash.ts';
-import { encodePcrSelection } from './pcr-selection.ts';
-import { TpmError } from './tpm-error.ts';
+import { TPM_ALG } from '../constants.ts';
+import { TPM_CC } from '../commands/command-codes.ts';
+import { digest } from '../hash.ts';
+import { encodePcrSelection } from '../structures/pcr-selection.ts';
+import { TpmError } from '../tpm-error.ts';
 
 const SHA256_BYTES = 32;
 

@@ -2,8 +2,8 @@
 
 import { Cursor, equalBytes, toHex, utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../testing/swtpm.ts';
-import { writeFixture } from '../testing/vectors.ts';
+import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { writeFixture } from '../../testing/vectors.ts';
 import {
   attributesOf,
   bodyOf,
@@ -33,7 +33,7 @@ import {
   verifySignature,
   wrapToEccKey,
   type TPMT_PUBLIC_ECC,
-} from './index.ts';
+} from '../index.ts';
 
 describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () => {
   let tpm: SwtpmForTests;

@@ -1,10 +1,10 @@
 import { fromHex, ParseError, Writer } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attempt } from '../testing/attempt.ts';
+import { attempt } from '../../testing/attempt.ts';
 import { responseError } from './response-codes.ts';
 import { bodyOf, MAX_RESPONSE_BYTES, parseFields, parseResponse } from './responses.ts';
-import { TpmError, type TpmErrorCode } from './tpm-error.ts';
+import { TpmError, type TpmErrorCode } from '../tpm-error.ts';
 
 describe('parseResponse()', () => {
   test('gives what follows the header', () => {

@@ -1,9 +1,9 @@
 import { fromHex, ParseError, utf8, Writer } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
-import { eccPublicOf, generateP256, readSwtpmEvidence } from '../testing/evidence.ts';
-import { attempt, flipBit } from '../testing/attempt.ts';
-import { TPM_ALG } from './constants.ts';
-import { AK_ATTRIBUTES } from './key-templates.ts';
+import { eccPublicOf, generateP256, readSwtpmEvidence } from '../../testing/evidence.ts';
+import { attempt, flipBit } from '../../testing/attempt.ts';
+import { TPM_ALG } from '../constants.ts';
+import { AK_ATTRIBUTES } from '../commands/key-templates.ts';
 import { parsePublic, type TPMT_PUBLIC } from './public-area.ts';
 import { parseSignature, verifySignature, type TPMS_SIGNATURE_ECDSA, type TPMT_SIGNATURE } from './signature.ts';
 

@@ -1,6 +1,6 @@
 // TPM_RC, TPM 2.0 Part 2 section 6.6: what a response code says, for people and for programs.
 
-import { TpmError, type TpmErrorCode } from './tpm-error.ts';
+import { TpmError, type TpmErrorCode } from '../tpm-error.ts';
 
 /** TSS2 and resource managers put their layer above bit 15; below it stands the TPM's own code. */
 const TPM_CODE_MASK = 0xffff;

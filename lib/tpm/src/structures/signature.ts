@@ -1,8 +1,8 @@
 // TPMT_SIGNATURE, TPM 2.0 Part 2 section 11.3.4, and its verification with WebCrypto.
 
 import { concatBytes, Cursor, unshared } from '@ringwall/bytes';
-import { TPM_ALG } from './constants.ts';
-import { computableHash, hashBytes, webCryptoHash } from './hash.ts';
+import { TPM_ALG } from '../constants.ts';
+import { computableHash, hashBytes, webCryptoHash } from '../hash.ts';
 import {
   curveOf,
   importEcc,
@@ -12,7 +12,7 @@ import {
   type TPMT_PUBLIC,
   type TPMT_PUBLIC_RSA,
 } from './public-area.ts';
-import { TpmError } from './tpm-error.ts';
+import { TpmError } from '../tpm-error.ts';
 
 /** MAX_ECC_KEY_BYTES for P-521. */
 const MAX_ECC_BYTES = 66;

@@ -1,11 +1,11 @@
 import { Cursor, toHex } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
-import { commands } from './commands/index.ts';
-import { TPM_ST } from './constants.ts';
+import { commands } from './index.ts';
+import { TPM_ST } from '../constants.ts';
 import { guestCommands, type GuestCommandName } from './guest-commands.ts';
 import { EK_HANDLE } from './key-templates.ts';
 import { fillTemplate, slot, slotsOf, templateLength, type CommandTemplate } from './template.ts';
-import { TpmError } from './tpm-error.ts';
+import { TpmError } from '../tpm-error.ts';
 
 describe('guestCommands', () => {
   test.each(Object.entries(guestCommands))('%s says its own length and is under the guest’s limits', (_, template) => {

@@ -1,8 +1,8 @@
 // KDFa and KDFe, TPM 2.0 Part 1 sections 11.4.10.2 and 11.4.10.3.
 
 import { concatBytes, utf8, Writer } from '@ringwall/bytes';
-import { digest, hashBytes, hmac, type ComputableHash } from './hash.ts';
-import { TpmError } from './tpm-error.ts';
+import { digest, hashBytes, hmac, type ComputableHash } from '../hash.ts';
+import { TpmError } from '../tpm-error.ts';
 
 /** No key or seed of a TPM is longer; a bound on the work that a caller can ask for. */
 const MAX_DERIVED_BITS = 4096;

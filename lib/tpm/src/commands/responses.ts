@@ -2,9 +2,9 @@
 // same bytes by one description (TPM 2.0 Part 1 section 18, Part 3).
 
 import { Cursor } from '@ringwall/bytes';
-import { TPM_ST } from './constants.ts';
+import { TPM_ST } from '../constants.ts';
 import { responseError } from './response-codes.ts';
-import type { TpmError } from './tpm-error.ts';
+import type { TpmError } from '../tpm-error.ts';
 
 /** tag, responseSize, responseCode: Part 1 section 18.2. */
 export const RESPONSE_HEADER_BYTES = 10;

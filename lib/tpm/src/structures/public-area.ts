@@ -1,9 +1,9 @@
 // TPMT_PUBLIC, TPM 2.0 Part 2 section 12.2.4: the public area of an RSA or ECC key, its Name and its WebCrypto key.
 
 import { concatBytes, Cursor, Writer } from '@ringwall/bytes';
-import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from './constants.ts';
-import { computableHash, digest, hashAlgorithm, webCryptoHash } from './hash.ts';
-import { TpmError } from './tpm-error.ts';
+import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../constants.ts';
+import { computableHash, digest, hashAlgorithm, webCryptoHash } from '../hash.ts';
+import { TpmError } from '../tpm-error.ts';
 
 /** TPM2B_DIGEST holds no more than the largest hash, SHA-512. */
 const MAX_DIGEST_BYTES = 64;

@@ -1,13 +1,19 @@
 import { fromHex, ParseError, toHex, Writer } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attempt, flipBit } from '../testing/attempt.ts';
-import { readSwtpmEvidence } from '../testing/evidence.ts';
-import { NEEDS_VECTORS, readVector, VECTORS_PRESENT } from '../testing/vectors.ts';
-import { TPM_ALG, TPM_ECC } from './constants.ts';
-import { AK_ATTRIBUTES, akTemplate, BOOT_KEY_ATTRIBUTES, EK_ATTRIBUTES, ekTemplate } from './key-templates.ts';
+import { attempt, flipBit } from '../../testing/attempt.ts';
+import { readSwtpmEvidence } from '../../testing/evidence.ts';
+import { NEEDS_VECTORS, readVector, VECTORS_PRESENT } from '../../testing/vectors.ts';
+import { TPM_ALG, TPM_ECC } from '../constants.ts';
+import {
+  AK_ATTRIBUTES,
+  akTemplate,
+  BOOT_KEY_ATTRIBUTES,
+  EK_ATTRIBUTES,
+  ekTemplate,
+} from '../commands/key-templates.ts';
 import { attributesOf, nameOf, parsePublic, pointOf, publicKeyOf, type TPMT_PUBLIC } from './public-area.ts';
-import { TpmError } from './tpm-error.ts';
+import { TpmError } from '../tpm-error.ts';
 
 const evidence = readSwtpmEvidence();
 const ALL = [evidence.ekPublic, evidence.akPublic, evidence.bootPublic];

@@ -1,8 +1,8 @@
 // The commands that the guest sends in its initrd, and nothing else: a shell there fills the holes and sends the
 // bytes, so no TPM software has to be trusted in the guest.
 
-import { commands } from './commands/index.ts';
-import { TPM_RH } from './constants.ts';
+import { commands } from './index.ts';
+import { TPM_RH } from '../constants.ts';
 import {
   akTemplate,
   bootKeyTemplate,
@@ -12,7 +12,7 @@ import {
   UNLOCKED_PCR,
   verifyKeyTemplate,
 } from './key-templates.ts';
-import { CREDENTIAL_BYTES } from './credential-sizes.ts';
+import { CREDENTIAL_BYTES } from '../secrets/credential-sizes.ts';
 import { slot, type CommandTemplate } from './template.ts';
 
 export type GuestCommandName =

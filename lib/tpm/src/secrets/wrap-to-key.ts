@@ -2,10 +2,10 @@
 // that key's policy decides whether the secret comes out.
 
 import { concatBytes, unshared } from '@ringwall/bytes';
-import { TPM_ALG, TPM_ECC } from './constants.ts';
+import { TPM_ALG, TPM_ECC } from '../constants.ts';
 import { kdfe } from './key-derivation.ts';
-import { curveOf, importEcc, pointOf, type TPMT_PUBLIC, type TPMT_PUBLIC_ECC } from './public-area.ts';
-import { TpmError } from './tpm-error.ts';
+import { curveOf, importEcc, pointOf, type TPMT_PUBLIC, type TPMT_PUBLIC_ECC } from '../structures/public-area.ts';
+import { TpmError } from '../tpm-error.ts';
 
 /** The label of KDFe under which disk keys travel. */
 export const WRAP_LABEL = 'RINGWALL';

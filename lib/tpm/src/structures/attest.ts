@@ -1,7 +1,7 @@
 // TPMS_ATTEST, TPM 2.0 Part 2 section 10.12: what a TPM says in a quote or a certification.
 
 import { Cursor } from '@ringwall/bytes';
-import { TPM_GENERATED_VALUE, TPM_ST } from './constants.ts';
+import { TPM_GENERATED_VALUE, TPM_ST } from '../constants.ts';
 import { readPcrSelections, type TPMS_PCR_SELECTION } from './pcr-selection.ts';
 import { readSized } from './public-area.ts';
 

@@ -1,8 +1,8 @@
 // The public areas (TPMT_PUBLIC) of the keys that Ringwall makes, all ECC P-256, and where they are kept.
 
 import { fromHex, Writer } from '@ringwall/bytes';
-import { TPM_ALG, TPM_ECC, TPMA_NV, TPMA_OBJECT } from './constants.ts';
-import { EMPTY_TPM2B, tpm2b } from './commands/frame.ts';
+import { TPM_ALG, TPM_ECC, TPMA_NV, TPMA_OBJECT } from '../constants.ts';
+import { EMPTY_TPM2B, tpm2b } from './frame.ts';
 import { joinParts, type CommandTemplate, type TemplatePart } from './template.ts';
 
 /** Handle of the persistent ECC P-256 EK, in the range that TCG's registry of reserved handles gives to EKs. */

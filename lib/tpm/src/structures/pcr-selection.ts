@@ -1,8 +1,8 @@
 // TPML_PCR_SELECTION, TPM 2.0 Part 2 sections 10.6.2 and 10.9.7: which PCRs of which banks.
 
 import { Writer, type Cursor } from '@ringwall/bytes';
-import { PCR_COUNT, PCR_SELECT_BYTES } from './constants.ts';
-import { TpmError } from './tpm-error.ts';
+import { PCR_COUNT, PCR_SELECT_BYTES } from '../constants.ts';
+import { TpmError } from '../tpm-error.ts';
 
 /** HASH_COUNT of the reference implementation is below this; a list may not name more banks than that. */
 const MAX_SELECTIONS = 16;

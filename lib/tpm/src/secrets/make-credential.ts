@@ -2,8 +2,8 @@
 // key of this Name (TPM 2.0 Part 1 sections 24, B.10.4 and C.6.4).
 
 import { concatBytes, unshared, Writer } from '@ringwall/bytes';
-import { TPM_ALG } from './constants.ts';
-import { computableHash, hashBytes, hmac, type ComputableHash } from './hash.ts';
+import { TPM_ALG } from '../constants.ts';
+import { computableHash, hashBytes, hmac, type ComputableHash } from '../hash.ts';
 import { kdfa, kdfe } from './key-derivation.ts';
 import {
   attributesOf,
@@ -12,9 +12,9 @@ import {
   type TPMT_PUBLIC,
   type TPMT_PUBLIC_ECC,
   type TPMT_PUBLIC_RSA,
-} from './public-area.ts';
+} from '../structures/public-area.ts';
 import { ephemeralPoint } from './wrap-to-key.ts';
-import { TpmError } from './tpm-error.ts';
+import { TpmError } from '../tpm-error.ts';
 
 const AES_BLOCK_BYTES = 16;
 const EMPTY = new Uint8Array(0);

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fillTemplate, joinParts, slot, slotsOf, templateLength } from './template.ts';
-import { TpmError } from './tpm-error.ts';
+import { TpmError } from '../tpm-error.ts';
 
 const TEMPLATE = [Uint8Array.of(1), slot('digest', 2), Uint8Array.of(9), slot('handle', 1), slot('digest', 2)];
 

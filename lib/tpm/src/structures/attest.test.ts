@@ -1,13 +1,13 @@
 import { fromHex, ParseError, toHex } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attempt, flipBit } from '../testing/attempt.ts';
-import { readSwtpmEvidence } from '../testing/evidence.ts';
-import { NEEDS_VECTORS, readVector, VECTORS_PRESENT } from '../testing/vectors.ts';
+import { attempt, flipBit } from '../../testing/attempt.ts';
+import { readSwtpmEvidence } from '../../testing/evidence.ts';
+import { NEEDS_VECTORS, readVector, VECTORS_PRESENT } from '../../testing/vectors.ts';
 import { parseAttest } from './attest.ts';
-import { TPM_ALG } from './constants.ts';
-import { DEMANDED_PCRS } from './key-templates.ts';
-import { pcrDigest, policyPcrDigest } from './pcr-policy.ts';
+import { TPM_ALG } from '../constants.ts';
+import { DEMANDED_PCRS } from '../commands/key-templates.ts';
+import { pcrDigest, policyPcrDigest } from '../policies/pcr-policy.ts';
 import { nameOf, parsePublic } from './public-area.ts';
 import { parseSignature, verifySignature } from './signature.ts';
 

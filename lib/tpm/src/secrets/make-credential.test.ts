@@ -1,13 +1,13 @@
 import { concatBytes, Cursor, equalBytes, fromHex, toHex, unshared, utf8 } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
-import { eccPublicOf, generateP256, readSwtpmEvidence } from '../testing/evidence.ts';
-import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from './constants.ts';
+import { eccPublicOf, generateP256, readSwtpmEvidence } from '../../testing/evidence.ts';
+import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../constants.ts';
 import { CREDENTIAL_BYTES } from './credential-sizes.ts';
-import { hmac } from './hash.ts';
+import { hmac } from '../hash.ts';
 import { kdfa, kdfe } from './key-derivation.ts';
-import { EK_ATTRIBUTES } from './key-templates.ts';
+import { EK_ATTRIBUTES } from '../commands/key-templates.ts';
 import { encryptAesCfb, makeCredential, type Credential } from './make-credential.ts';
-import { nameOf, parsePublic, pointOf, type TPMT_PUBLIC_ECC } from './public-area.ts';
+import { nameOf, parsePublic, pointOf, type TPMT_PUBLIC_ECC } from '../structures/public-area.ts';
 import { maskWithPoint, wrapToEccKey } from './wrap-to-key.ts';
 
 const evidence = readSwtpmEvidence();
