@@ -26,6 +26,9 @@ export const HTTP_BODY_LIMIT_BYTES: number = 64 * 1024;
 export const LOGS_LIMIT_BYTES: number = 512 * 1024;
 export const LOGS_DEFAULT_BYTES: number = 64 * 1024;
 
+/** On every answer: the build that ringwalld was started from. Absent where it runs from the sources. */
+export const BUILD_HEADER = 'ringwall-build';
+
 /** The protocol that the console's connection is upgraded to: raw bytes both ways. They come from the guest. */
 export const CONSOLE_PROTOCOL = 'ringwall-console';
 
@@ -64,13 +67,19 @@ export const healthSchema = z.object({
   version: z.string(),
   /** Always all three, in the order daemon, warden, broker. */
   processes: z.array(processInfoSchema),
+  /** How many operations are under way: with none, the processes can be replaced and nobody notices. */
+  operations: z.int(),
 });
 export type Health = z.infer<typeof healthSchema>;
 
 export const imageListSchema = z.object({ images: z.array(imageSchema) });
 export type ImageList = z.infer<typeof imageListSchema>;
 
-export const machineListSchema = z.object({ machines: z.array(machineSchema) });
+export const machineListSchema = z.object({
+  machines: z.array(machineSchema),
+  /** What an operator should do something about now, as sentences. */
+  notices: z.array(z.string()),
+});
 export type MachineList = z.infer<typeof machineListSchema>;
 
 /** What work was accepted. The operation's `machine` says which machine it is about. */
@@ -145,7 +154,7 @@ export const HTTP_ROUTES = {
     summary: 'Every protection of this host: present, missing, what that means, how to get it',
     status: 200,
     response: hostReportSchema,
-    errors: ['warden-unavailable'],
+    errors: [],
   },
   listImages: {
     method: 'get',

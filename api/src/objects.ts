@@ -93,6 +93,9 @@ export const createMachineSchema = z.object({
 });
 export type CreateMachine = z.infer<typeof createMachineSchema>;
 
+export const processNameSchema = z.enum(['ringwalld', 'ringwall-warden', 'ringwall-broker']);
+export type ProcessName = z.infer<typeof processNameSchema>;
+
 export const operationSchema = z.object({
   id: operationIdSchema,
   kind: z.enum(['machine.create', 'machine.start', 'machine.stop', 'machine.remove', 'image.build']),
@@ -102,6 +105,8 @@ export const operationSchema = z.object({
   step: z.string(),
   /** 0 to 1, where it is known. */
   fraction: z.number().min(0).max(1).optional(),
+  /** The process that does not answer now, where it cannot go on without. */
+  waitsFor: processNameSchema.optional(),
   error: errorBodySchema.optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
@@ -140,11 +145,13 @@ export const findingSchema = z.object({
 export type Finding = z.infer<typeof findingSchema>;
 
 export const processInfoSchema = z.object({
-  name: z.enum(['ringwalld', 'ringwall-warden', 'ringwall-broker']),
+  name: processNameSchema,
   state: z.enum(['up', 'down']),
   pid: z.int().optional(),
   uid: z.int().optional(),
   rssBytes: z.int().optional(),
+  /** Which build of the programs it was started from; absent where it runs from the sources. */
+  build: z.string().optional(),
 });
 
 export const hostReportSchema = z.object({

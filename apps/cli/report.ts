@@ -1,5 +1,5 @@
 // What people read about a machine: the report at the end of `run`, and the whole of `show`. Pure: detail in, lines out.
-import type { Machine, MachineDetail, Protection } from '@ringwall/api';
+import type { Machine, MachineDetail, MachineList, Protection } from '@ringwall/api';
 import { formatAge, formatMiB, formatTime } from './quantities.ts';
 import { renderTable, type Cell } from './table.ts';
 import { plainText, wrapText, type Style, type Terminal } from './terminal.ts';
@@ -10,8 +10,12 @@ export interface ReportContext {
   readonly nowMs: number;
 }
 
-export function renderMachineList(machines: readonly Machine[], { terminal, self, nowMs }: ReportContext): string[] {
-  if (machines.length === 0) return [`There are no machines yet. Start one: ${self} run hello`];
+export function renderMachineList(
+  { machines, notices }: MachineList,
+  { terminal, self, nowMs }: ReportContext,
+): string[] {
+  const told = notices.map((notice) => `${terminal.bang} ${plainText(notice)}`);
+  if (machines.length === 0) return [`There are no machines yet. Start one: ${self} run hello`, ...told];
   const rows = machines.map(({ name, spec, status, createdAt }): Cell[] => [
     { text: plainText(name), style: 'bold' },
     { text: plainText(spec.image) },
@@ -37,7 +41,7 @@ export function renderMachineList(machines: readonly Machine[], { terminal, self
     rows,
   );
   const labels = [...new Set(machines.flatMap(({ status }) => (status.label === undefined ? [] : [status.label])))];
-  const notes = labels.map((label) => `${terminal.bang} ${plainText(label)}`);
+  const notes = [...labels.map((label) => `${terminal.bang} ${plainText(label)}`), ...told];
   return notes.length === 0 ? table : [...table, '', ...notes];
 }
 

@@ -23,6 +23,8 @@ import { z } from 'zod';
 import { makeApi } from './api.ts';
 import { type ApiServer, listenOn } from './server.ts';
 
+const BUILD = '0123456789abcdef';
+
 let folder: string;
 let world: World;
 let server: ApiServer;
@@ -42,7 +44,16 @@ afterEach(async () => {
 function listen(): Promise<ApiServer> {
   const { machines, host, store, warden, worker } = world;
   const note = (line: string): void => void world.notes.push(line);
-  const app = makeApi({ machines, operations: worker.operations, host, store, warden, version: '1.2.3', note });
+  const app = makeApi({
+    machines,
+    operations: worker.operations,
+    host,
+    store,
+    warden,
+    version: '1.2.3',
+    build: BUILD,
+    note,
+  });
   return listenOn(join(folder, 'api.sock'), app, machines, note);
 }
 
@@ -129,7 +140,7 @@ describe('a machine through the API', () => {
       expect(route.response?.parse(body), route.path).toEqual(body);
       expect(headers['cache-control']).toBe('no-store');
     }
-    expect(machineListSchema.parse((await ask('GET', '/v1/machines')).body)).toEqual({ machines: [] });
+    expect(machineListSchema.parse((await ask('GET', '/v1/machines')).body)).toEqual({ machines: [], notices: [] });
   });
 
   test('is found by id and by name, and a list can be asked for one name', async () => {
@@ -138,7 +149,7 @@ describe('a machine through the API', () => {
     expect(await codeOf(ask('GET', '/v1/machines/nobody'))).toBe('not-found');
     expect((await ask('GET', `/v1/machines/${id}`)).body).toMatchObject({ machine: { name: 'web' } });
     expect((await ask('GET', '/v1/machines?name=db')).body).toMatchObject({ machines: [{ name: 'db' }] });
-    expect((await ask('GET', '/v1/machines?name=nobody')).body).toEqual({ machines: [] });
+    expect((await ask('GET', '/v1/machines?name=nobody')).body).toEqual({ machines: [], notices: [] });
   });
 
   test('is changed only at the version that If-Match names', async () => {
@@ -241,14 +252,29 @@ describe('bad input', () => {
     expect(world.notes.join('\n')).toContain('.ts:');
   });
 
+  test('every answer says which build has given it, a refusal too', async () => {
+    for (const path of ['/v1/health', '/v1/machines', '/v1/machines/none', '/nowhere', '/openapi.json']) {
+      expect((await ask('GET', path)).headers, path).toMatchObject({ 'ringwall-build': BUILD });
+    }
+  });
+
   test('while the warden is away each route that needs it says so, and the rest go on', async () => {
     await makeMachine();
     world.warden.away = true;
     expect(await codeOf(ask('GET', '/v1/images'))).toBe('warden-unavailable');
-    expect(await codeOf(ask('GET', '/v1/host'))).toBe('warden-unavailable');
     expect(await codeOf(ask('POST', '/v1/machines', { image: 'hello' }))).toBe('warden-unavailable');
     expect((await ask('GET', '/v1/machines')).status).toBe(200);
     expect((await ask('GET', '/v1/machines/web')).status).toBe(200);
+    expect(await ask('GET', '/v1/host')).toMatchObject({
+      status: 200,
+      body: {
+        findings: [
+          { id: 'disk.room', state: 'present' },
+          { id: 'host.unseen', state: 'unknown', seen: 'the warden does not run', hint: expect.any(String) },
+        ],
+        processes: [{ state: 'up' }, { name: 'ringwall-warden', state: 'down' }, { state: 'up' }],
+      },
+    });
     expect((await ask('GET', '/v1/health')).body).toMatchObject({
       version: '1.2.3',
       processes: [

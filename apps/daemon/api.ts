@@ -1,6 +1,7 @@
 // The routes of the contract joined to what does them. Every handler is one line of the service behind it: no decision
 // is made here.
 import {
+  BUILD_HEADER,
   HTTP_ROUTES,
   type HttpRouteName,
   LOGS_DEFAULT_BYTES,
@@ -22,12 +23,21 @@ export interface ApiParts {
   readonly store: Store;
   readonly warden: Pick<WardenClient, 'call'>;
   readonly version: string;
+  /** Undefined where it runs from the sources. */
+  readonly build: string | undefined;
   readonly note: Note;
 }
 
 export function makeApi(parts: ApiParts): Hono {
   const app = new Hono();
   const handlers = handlersOf(parts);
+  const { build } = parts;
+  if (build !== undefined) {
+    app.use(async (context, next) => {
+      await next();
+      context.res.headers.set(BUILD_HEADER, build);
+    });
+  }
   for (const name of ROUTE_NAMES) mount(app, name, handlers);
   app.get(OPENAPI_PATH, async () => {
     // Its libraries are loaded by the first who asks, not by every daemon.
@@ -51,13 +61,16 @@ const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteNam
 
 function handlersOf({ machines, operations, host, store, warden, version }: ApiParts): Handlers {
   return {
-    health: async () => answerJson(200, { version, processes: await host.processes() }),
+    health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
     listImages: async () => answerJson(200, await warden.call({ op: 'list-images' })),
     buildImage: async ({ params, body }) =>
       answerJson(202, { operation: await machines.buildImage(params.image, body.rebuild === true) }),
     listMachines: async ({ query }) =>
-      answerJson(200, { machines: await machines.list(query.name === undefined ? {} : { name: query.name }) }),
+      answerJson(200, {
+        machines: await machines.list(query.name === undefined ? {} : { name: query.name }),
+        notices: machines.notices(),
+      }),
     createMachine: async ({ body }) => answerJson(202, await machines.create(withoutUndefined(body))),
     showMachine: async ({ params }) => answerJson(200, await machines.detail(params.machine)),
     startMachine: async ({ params, headers }) =>

@@ -6,6 +6,7 @@ import { connectBroker, connectWarden, HostReports, Machines, Worker } from '@ri
 import { Store } from '@ringwall/control/store';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
 import { makeApi } from './api.ts';
+import { readBuildOf } from './build-of.ts';
 import manifest from './package.json' with { type: 'json' };
 import { listenOn } from './server.ts';
 
@@ -39,12 +40,18 @@ async function main(): Promise<void> {
   const broker = connectBroker(join(run, 'broker/broker.sock'));
   const worker = new Worker({ store, warden, broker, note });
   const proc = realHost(() => Promise.reject(new Error('ringwalld spawns nothing')));
-  const host = new HostReports({ warden, broker, readProcess: (pid) => readProcessInfo(proc, pid) });
+  const host = new HostReports({
+    warden,
+    broker,
+    readProcess: async (pid) => withBuild(await readProcessInfo(proc, pid), await readBuildOf(pid)),
+    diskTrouble: () => store.trouble,
+  });
   const hostBootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   try {
     const machines = new Machines(worker, host, hostBootId);
     const { version } = manifest;
-    const app = makeApi({ machines, operations: worker.operations, host, store, warden, version, note });
+    const build = await readBuildOf(process.pid);
+    const app = makeApi({ machines, operations: worker.operations, host, store, warden, version, build, note });
     await using server = await listenOn(join(run, 'api.sock'), app, machines, note);
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);
@@ -54,6 +61,10 @@ async function main(): Promise<void> {
     await store.close();
   }
   note('ringwalld has ended; machines go on');
+}
+
+function withBuild<Info extends object>(info: Info | undefined, build: string | undefined): Info | undefined {
+  return info === undefined || build === undefined ? info : { ...info, build };
 }
 
 function directoryOf(variable: string, otherwise: string): string {

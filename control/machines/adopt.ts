@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type MachineId, type Operation, RingwallError } from '@ringwall/api';
 import type { WardenResponse } from '@ringwall/api/warden';
 import { decideAdoption } from './adoption.ts';
+import { asRingwallError } from './work.ts';
 import type { Worker, WorkRequest } from './worker.ts';
 
 /** How long ended operations can be asked for; the audit trail keeps what they did. */
@@ -16,11 +17,18 @@ interface Unfinished {
   readonly request: unknown;
 }
 
-/** Ends once every machine is adopted: it waits for the warden as long as that takes. */
-export async function adoptMachines(worker: Worker, hostBootId: string): Promise<void> {
+/**
+ * Ends once every machine is adopted: it waits for the warden as long as that takes, and tells `onTrouble` what it waits
+ * for.
+ */
+export async function adoptMachines(
+  worker: Worker,
+  hostBootId: string,
+  onTrouble: (error: RingwallError) => void,
+): Promise<void> {
   const { store, closing } = worker;
   await store.pruneOperations(new Date(Date.now() - OPERATIONS_KEPT_DAYS * DAY_MS));
-  const list = await waitForList(worker);
+  const list = await waitForList(worker, onTrouble);
   const lastBoot = await store.findFact(HOST_BOOT_FACT);
   const unfinished = Map.groupBy(await store.listRunningOperations(), ({ operation }) => operation.machine);
   const machines = await store.listMachines();
@@ -69,13 +77,18 @@ export async function adoptMachines(worker: Worker, hostBootId: string): Promise
   await store.saveFact(HOST_BOOT_FACT, hostBootId);
 }
 
-async function waitForList(worker: Worker): Promise<WardenResponse<'list-machines'>> {
+async function waitForList(
+  worker: Worker,
+  onTrouble: (error: RingwallError) => void,
+): Promise<WardenResponse<'list-machines'>> {
   for (let told = false; ; told = true) {
     worker.closing.throwIfAborted();
     try {
-      return await worker.warden.call({ op: 'list-machines' }, { signal: worker.closing });
+      const firstWordMs = worker.timing.strangerMs;
+      return await worker.warden.call({ op: 'list-machines' }, { firstWordMs, signal: worker.closing });
     } catch (error) {
       worker.closing.throwIfAborted();
+      onTrouble(asRingwallError(error));
       if (!told)
         worker.note(`waiting to adopt the machines: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -1,14 +1,13 @@
 // Watches a guest prove itself: joins it to the broker, asks the broker how it judged, and knows how long to wait. A
 // guest that never speaks, a broker that is away and a VMM that dies each end it with their own words.
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, RingwallError } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import type { RunningMachine } from '@ringwall/api/warden';
 import type { LiveBoot } from './observer.ts';
 import { Relay } from './relay.ts';
 import { TYPICAL_BOOT_MS } from './timing.ts';
-import { cleanSentence, isUnavailable, type Work } from './work.ts';
+import { cleanSentence, isUnavailable, tellWaiting, type Work } from './work.ts';
 
 /** A bar that waits for the last step stands here, not at its end. */
 const FULLEST_FRACTION = 0.97;
@@ -53,6 +52,7 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
     brokerTrouble: undefined,
     brokerAwaySinceMs: undefined,
   };
+  const looks = new Looks();
   const relay = new Relay(
     { openBroker: () => openSession(work, attestation), openPort: () => openPort(work, attestation) },
     {
@@ -60,7 +60,10 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
         seen.spoken = true;
         seen.broken = false;
       },
-      onSessionOver: () => (seen.broken = true),
+      onSessionOver: () => {
+        seen.broken = true;
+        return looks.next();
+      },
       onTrouble: (error) => (seen.relayTrouble = error instanceof RingwallError ? error : undefined),
     },
     work.timing.rejoinMs,
@@ -75,6 +78,7 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
     let accepted = false;
     for (;;) {
       const { broken } = seen;
+      const tellLooked = looks.begin();
       const verdict = await readVerdict(work, attestation, seen);
       const unlocked = verdict?.state === 'unlocked';
       // A guest that was given its key tells once that it has used it. Where that was lost with its session, as when one
@@ -97,15 +101,53 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
       const unjudged = !accepted && nowMs - (seen.brokerAwaySinceMs ?? nowMs) > work.timing.judgeAwayMs;
       if (unjudged || nowMs > deadlineMs)
         throw silenceError(machine, accepted, seen, work.timing.attestMs[running.accelerator]);
-      work.progress.step(
-        stepOf(accepted, seen, running, expectedMs),
-        Math.min(FULLEST_FRACTION, bootedMs() / Math.max(1, expectedMs)),
-      );
-      await sleep(work.timing.verdictMs, undefined, { signal: work.signal });
+      const fraction = Math.min(FULLEST_FRACTION, bootedMs() / Math.max(1, expectedMs));
+      const trouble = troubleOf(accepted, seen);
+      if (trouble === undefined) work.progress.step(stepOf(accepted, seen, running, expectedMs), fraction);
+      else tellWaiting(work.progress, trouble, fraction);
+      tellLooked();
+      await looks.wait(work.timing.verdictMs, work.signal);
     }
   } catch (error) {
     if (!(error instanceof AttestationRefused)) await relay.break();
     throw error;
+  }
+}
+
+/** The looks at the verdict: a session's end brings the next one forward, and is told when that has been taken. */
+class Looks {
+  #asking: (() => void)[] = [];
+  #wake: () => void = () => {};
+
+  /** Settles once a look that began after this call has been taken, and was not the last. */
+  next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#asking.push(resolve);
+      this.#wake();
+    });
+  }
+
+  /** A look begins. Answers what is to be called once it has been taken. */
+  begin(): () => void {
+    const asking = this.#asking.splice(0);
+    return () => {
+      for (const tell of asking) tell();
+    };
+  }
+
+  /** Until it is time for the next look. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#asking.length > 0) return;
+    using timer = new DisposableStack();
+    await new Promise<void>((resolve, reject) => {
+      this.#wake = resolve;
+      const timeout = setTimeout(resolve, ms);
+      const onAbort = (): void => reject(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      timer.defer(() => clearTimeout(timeout));
+      timer.defer(() => signal.removeEventListener('abort', onAbort));
+    });
   }
 }
 
@@ -167,12 +209,15 @@ async function readVerdict(work: Work, { machine, running }: Attestation, seen: 
   }
 }
 
+/** What keeps the guest from being judged now. */
+function troubleOf(accepted: boolean, seen: Seen): RingwallError | undefined {
+  if (seen.brokerTrouble !== undefined) return seen.brokerTrouble;
+  return !accepted && !seen.spoken && isUnavailable(seen.relayTrouble) ? seen.relayTrouble : undefined;
+}
+
 function stepOf(accepted: boolean, seen: Seen, running: RunningMachine, expectedMs: number): string {
-  if (seen.brokerTrouble !== undefined) return `waiting: ${seen.brokerTrouble.message}`;
   if (accepted) return 'unlocking the disk';
   if (seen.spoken) return 'checking the evidence';
-  if (seen.relayTrouble !== undefined && isUnavailable(seen.relayTrouble))
-    return `waiting: ${seen.relayTrouble.message}`;
   const about = `about ${String(Math.max(1, Math.round(expectedMs / 1000)))} s`;
   return `firmware and kernel boot (${running.accelerator === 'tcg' ? 'emulated: ' : ''}${about})`;
 }

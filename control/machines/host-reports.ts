@@ -1,5 +1,6 @@
-// The host as the API shows it: the warden's findings, and which of the three processes are up.
-import type { Finding, HostReport } from '@ringwall/api';
+// The host as the API shows it: the warden's findings, and which of the three processes are up. Where the warden does not
+// answer, the rest is told all the same, and what only it can see is called unknown.
+import { type Finding, type HostReport, RingwallError } from '@ringwall/api';
 import type { BrokerClient, WardenClient } from './clients.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 
@@ -14,8 +15,10 @@ const FINDINGS_KEPT_MS = 15_000;
 export interface HostReportsParts {
   readonly warden: WardenClient;
   readonly broker: BrokerClient;
-  /** Uid and memory of a process, from /proc; undefined where it is gone. */
-  readonly readProcess: (pid: number) => Promise<Pick<ProcessInfo, 'uid' | 'rssBytes'> | undefined>;
+  /** Uid, memory and build of a process, from /proc; undefined where it is gone. */
+  readonly readProcess: (pid: number) => Promise<Pick<ProcessInfo, 'uid' | 'rssBytes' | 'build'> | undefined>;
+  /** What is wrong with the disk of the store; undefined where nothing is. */
+  readonly diskTrouble: () => string | undefined;
 }
 
 export class HostReports {
@@ -27,8 +30,11 @@ export class HostReports {
   }
 
   async report(): Promise<HostReport> {
-    const [{ findings }, processes] = await Promise.all([this.#ask(), this.processes()]);
-    return { findings, processes };
+    const [findings, processes] = await Promise.all([
+      this.#ask().then((answer) => answer.findings, unseen),
+      this.processes(),
+    ]);
+    return { findings: [roomFinding(this.#parts.diskTrouble()), ...findings], processes };
   }
 
   /** As `report` has them, at most a few seconds old. */
@@ -63,4 +69,33 @@ export class HostReports {
       return { name, state: 'down' };
     }
   }
+}
+
+function roomFinding(trouble: string | undefined): Finding {
+  const about = { id: 'disk.room', title: 'room on the disk of the state' };
+  if (trouble === undefined) {
+    return { ...about, state: 'present', seen: '', meaning: 'machines can be made, started and changed' };
+  }
+  return {
+    ...about,
+    state: 'missing',
+    seen: 'full',
+    meaning: trouble,
+    hint: 'free some space, or remove machines that nobody needs: ringwall rm NAME',
+  };
+}
+
+/** The one finding in the place of all those that only the warden can make. */
+function unseen(error: unknown): Finding[] {
+  if (!(error instanceof RingwallError)) throw error;
+  return [
+    {
+      id: 'host.unseen',
+      title: 'what the warden sees of this host',
+      state: 'unknown',
+      seen: error.message,
+      meaning: 'only the warden runs as root: nobody else can say which protections this host has',
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    },
+  ];
 }

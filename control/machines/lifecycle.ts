@@ -6,7 +6,7 @@ import { bootMachine, endFailedBoot, QUIET } from './boot.ts';
 import { interruptionOf } from './interrupted.ts';
 import type { OperationHandle } from './operations.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
-import { asRingwallError, changeMachine, patiently, type Work } from './work.ts';
+import { asRingwallError, changeMachine, insistently, patiently, type Work } from './work.ts';
 
 /** What a job has come to: what its operation ends with, and whether the warden still has something to end. */
 export interface Outcome {
@@ -73,9 +73,9 @@ export async function removeMachine(work: Work, id: MachineId): Promise<Outcome>
   try {
     if (machine.status.phase !== 'stopped') await endMachine(work, machine, 0);
     work.progress.step('destroying the key of its disk');
-    await patiently(work, () => work.broker.call({ op: 'forget-machine', machine: id }, { signal: work.signal }));
+    await insistently(work, () => work.broker.call({ op: 'forget-machine', machine: id }, { signal: work.signal }));
     work.progress.step('removing its disk and its TPM');
-    await patiently(work, () => removeAtWarden(work, id));
+    await insistently(work, () => removeAtWarden(work, id));
   } catch (error) {
     if (interruptionOf(work.signal)?.reason === 'shutdown') return { leave: true };
     const failed = interruptionOf(work.signal) === undefined ? asRingwallError(error) : cancelled(machine);
@@ -205,7 +205,7 @@ async function endStart(work: Work, id: MachineId, error: unknown): Promise<Outc
 
 async function endMachine(work: Work, machine: Machine, graceMs: number): Promise<void> {
   work.progress.step(graceMs > 0 ? 'asking the guest to power down' : 'ending the virtual machine');
-  await patiently(work, () =>
+  await insistently(work, () =>
     work.warden.call(
       { op: 'stop-machine', machine: machine.id, graceMs },
       { timeoutMs: graceMs + CALL_TIMEOUT_MS['stop-machine'], signal: work.signal },

@@ -265,6 +265,28 @@ describe('start()', () => {
     expect(await world.ended(await world.machines.start('web'))).toMatchObject({ state: 'done' });
   });
 
+  test('whoever watches is told which process is waited for, and no more once it is back', async () => {
+    await using world = await World.open();
+    await stopped(world);
+    world.warden.away = true;
+    const operation = await world.machines.start('web');
+    const now = async (): Promise<unknown> => world.worker.operations.find(operation.id);
+    await expect.poll(now).toMatchObject({ waitsFor: 'ringwall-warden' });
+    world.warden.away = false;
+    world.broker.away = true;
+    await expect.poll(now).toMatchObject({ waitsFor: 'ringwall-broker' });
+    world.broker.away = false;
+    expect((await world.ended(operation)).waitsFor).toBeUndefined();
+  });
+
+  test('a guest that has unlocked its disk is joined to no further session', async () => {
+    await using world = await World.open((made) => (made.timing = { ...QUICK_TIMING, verdictMs: 200 }));
+    await stopped(world);
+    expect(await world.ended(await world.machines.start('web'))).toMatchObject({ state: 'done' });
+    expect(world.broker.count('open-session')).toBe(1);
+    expect(world.warden.count('open-attest-port')).toBe(1);
+  });
+
   test('the bar is drawn by the last boot of the same image', async () => {
     await using world = await World.open();
     await world.running('web');

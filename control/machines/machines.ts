@@ -1,6 +1,7 @@
 // The machines, as the API asks for them: what is read is answered at once, what changes is checked, accepted as an
 // operation, and done by the worker.
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CreateMachine,
   type Machine,
@@ -19,6 +20,7 @@ import { notProtected } from './not-protected.ts';
 import { checkImage, planMachine } from './plan.ts';
 import type { WorkRequest } from './worker.ts';
 import { type Worker } from './worker.ts';
+import { isUnavailable } from './work.ts';
 
 /** All machines belong to one tenant until tenants come. */
 const TENANT = 'default';
@@ -39,6 +41,8 @@ export class Machines {
   readonly #host: HostReports;
   readonly #adopted: Promise<void>;
   #isAdopted = false;
+  /** Why not yet. */
+  #adoptionTrouble: RingwallError | undefined;
   #accepting: Promise<unknown> = Promise.resolve();
 
   /** Begins to adopt what runs. */
@@ -54,6 +58,12 @@ export class Machines {
 
   async list(filter: { readonly name?: string } = {}): Promise<Machine[]> {
     return (await this.#worker.store.listMachines(filter)).map((machine) => this.#asSeen(machine));
+  }
+
+  /** What an operator should do something about now, as sentences. */
+  notices(): string[] {
+    const { trouble } = this.#worker.store;
+    return trouble === undefined ? [] : [trouble];
   }
 
   async find(idOrName: string): Promise<Machine> {
@@ -157,7 +167,7 @@ export class Machines {
   }
 
   async #adopt(hostBootId: string): Promise<void> {
-    await adoptMachines(this.#worker, hostBootId);
+    await adoptMachines(this.#worker, hostBootId, (error) => (this.#adoptionTrouble = asStranger(error)));
     this.#isAdopted = true;
   }
 
@@ -231,21 +241,16 @@ export class Machines {
   /** Nothing is changed before what runs is adopted: else two lives of the daemon would work on one machine. */
   async #ready(): Promise<void> {
     if (this.#isAdopted) return;
-    const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () =>
-        reject(
-          new RingwallError('warden-unavailable', 'the machines are not adopted yet: the warden does not answer', {
-            hint: WARDEN_HINT,
-          }),
-        ),
-      this.#worker.timing.patienceMs,
-    );
-    try {
-      await Promise.race([this.#adopted, promise]);
-    } finally {
-      clearTimeout(timer);
+    const deadlineMs = performance.now() + this.#worker.timing.patienceMs;
+    while (performance.now() < deadlineMs) {
+      await Promise.race([this.#adopted, sleep(this.#worker.timing.patienceStepMs, undefined, { ref: false })]);
+      if (this.#isAdopted) return;
+      // A warden that does not run comes back within seconds; whoever answers otherwise will not become it.
+      if (this.#adoptionTrouble !== undefined && !isUnavailable(this.#adoptionTrouble)) throw this.#adoptionTrouble;
     }
+    throw new RingwallError('warden-unavailable', 'the machines are not adopted yet: the warden does not answer', {
+      hint: WARDEN_HINT,
+    });
   }
 
   /** A machine that nobody has looked at for a while is unknown, never healthy. */
@@ -279,6 +284,15 @@ const MAY_CANCEL: Record<WorkRequest['kind'], ReadonlySet<JobKind>> = {
   'machine.stop': new Set<JobKind>(['start']),
   'machine.remove': new Set<JobKind>(['create', 'start', 'stop']),
 };
+
+/** Silence or nonsense in the warden's place will not pass by waiting or by starting services: somebody must act. */
+function asStranger(error: RingwallError): RingwallError {
+  if (error.code !== 'timeout' && error.code !== 'internal') return error;
+  return new RingwallError('conflict', error.message, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}
 
 function busy(machine: Machine, kind: JobKind): RingwallError {
   const doing = { create: 'made', start: 'started', stop: 'stopped', remove: 'removed', tidy: 'ended' }[kind];

@@ -1,6 +1,13 @@
 // Long work, as others see it: what is being done now, how far it is, and how it ended. The beginning and the end are
 // in the store; what lies between changes several times a second and lives in memory.
-import { type MachineId, newOperationId, type Operation, type OperationId, type RingwallError } from '@ringwall/api';
+import {
+  type MachineId,
+  newOperationId,
+  type Operation,
+  type OperationId,
+  type ProcessName,
+  type RingwallError,
+} from '@ringwall/api';
 import type { Store } from '../store/index.ts';
 
 /** A step is one line on a terminal; the warden's are short, and this holds whatever comes. */
@@ -19,6 +26,11 @@ export class Operations {
   constructor(store: Store, note: (line: string) => void) {
     this.#store = store;
     this.#note = note;
+  }
+
+  /** How many are under way. */
+  get running(): number {
+    return [...this.#running.values()].filter(({ operation }) => operation.state === 'running').length;
   }
 
   /** A new operation that is in no store yet: `insertMachine` or `begin` puts it there. */
@@ -76,13 +88,14 @@ export class OperationHandle {
     return this.#operation;
   }
 
-  step(step: string, fraction?: number): void {
+  step(step: string, fraction?: number, waitsFor?: ProcessName): void {
     if (this.#ending) return;
-    const { fraction: _, ...rest } = this.#operation;
+    const { fraction: _, waitsFor: __, ...rest } = this.#operation;
     this.#change({
       ...rest,
       step: step.slice(0, STEP_LIMIT_CHARACTERS),
       ...(fraction === undefined ? {} : { fraction: Math.min(1, Math.max(0, fraction)) }),
+      ...(waitsFor === undefined ? {} : { waitsFor }),
     });
   }
 
@@ -102,7 +115,8 @@ export class OperationHandle {
   async #end(operation: Operation): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
-    const ended = { ...operation, updatedAt: new Date().toISOString() };
+    const { waitsFor: _, ...rest } = operation;
+    const ended = { ...rest, updatedAt: new Date().toISOString() };
     await this.#finish(ended);
     this.#change(ended);
     this.#watchers.clear();

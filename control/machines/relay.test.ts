@@ -48,7 +48,7 @@ function farEnd(): [Duplex, Duplex] {
   return [ours, theirs];
 }
 
-const quiet: RelayWatcher = { onSpoken: () => {}, onSessionOver: () => {}, onTrouble: () => {} };
+const quiet: RelayWatcher = { onSpoken: () => {}, onSessionOver: () => Promise.resolve(), onTrouble: () => {} };
 
 async function read(stream: Duplex): Promise<string> {
   const [chunk]: unknown[] = await once(stream, 'data');
@@ -59,7 +59,7 @@ describe('Relay', () => {
   test('passes bytes both ways, and tells once that the guest has spoken, and that it is over', async () => {
     const ends = new Ends();
     const onSpoken = vi.fn<() => void>();
-    const onSessionOver = vi.fn<() => void>();
+    const onSessionOver = vi.fn<() => Promise<void>>(() => Promise.resolve());
     const relay = new Relay(ends, { ...quiet, onSpoken, onSessionOver }, REJOIN);
     const { broker, guest } = await ends.session(0);
     guest.write('hello 1\n');
@@ -72,6 +72,23 @@ describe('Relay', () => {
     expect(onSessionOver).not.toHaveBeenCalled();
     await relay.break();
     expect(onSessionOver).toHaveBeenCalledTimes(1);
+  });
+
+  test('begins no other session before somebody has looked at what came of the last', async () => {
+    const ends = new Ends();
+    const looked = Promise.withResolvers<void>();
+    const relay = new Relay(ends, { ...quiet, onSessionOver: () => looked.promise }, REJOIN);
+    const { broker, guest } = await ends.session(0);
+    guest.write('unlocked\n');
+    await read(broker);
+    broker.resume();
+    guest.resume();
+    broker.end();
+    await new Promise((resolve) => setTimeout(resolve, 4 * REJOIN.quiet));
+    expect(ends.sessions).toHaveLength(1);
+    looked.resolve();
+    await ends.session(1);
+    await relay.break();
   });
 
   test.each(['broker', 'guest'] as const)('joins both anew where the %s ends', async (side) => {

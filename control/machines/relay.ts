@@ -26,8 +26,8 @@ export interface RelayEnds {
 export interface RelayWatcher {
   /** The guest has sent the first byte of a session. */
   onSpoken(): void;
-  /** A session in which the guest had spoken is over. */
-  onSessionOver(): void;
+  /** A session in which the guest had spoken is over. No other is begun before this has settled. */
+  onSessionOver(): Promise<void>;
   /** Why the ends are not joined now, or undefined once they are. */
   onTrouble(error: unknown): void;
 }
@@ -104,7 +104,8 @@ export class Relay {
       sleep(DRAIN_MS, undefined, { signal, ref: false }).catch(() => {}),
     );
     await Promise.race([fromGuest, toGuest, drained]);
-    if (bytes > 0) this.#watcher.onSessionOver();
+    // The session may have been the last one: whoever waits for the verdict looks before the guest is joined anew.
+    if (bytes > 0) await Promise.race([this.#watcher.onSessionOver(), aborted(this.#finished.signal)]);
     return bytes;
   }
 
@@ -127,6 +128,13 @@ export class Relay {
 function closing(stream: Duplex): Disposable {
   stream.on('error', () => {});
   return { [Symbol.dispose]: () => void stream.destroy() };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function endOf(stream: Duplex): Promise<void> {

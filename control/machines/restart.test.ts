@@ -1,6 +1,7 @@
 // kill -9 of the daemon at any moment: what its next life makes of what it finds.
 import { newMachineId, newOperationId, RingwallError } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
+import { QUICK_TIMING } from './testing/fakes.ts';
 import { World } from './testing/world.ts';
 
 describe('after a restart of the daemon', () => {
@@ -185,6 +186,23 @@ describe('after a restart of the daemon', () => {
     await expect(world.machines.stop('web')).rejects.toMatchObject({ code: 'warden-unavailable' });
     world.warden.away = false;
     expect(await world.ended(await world.machines.stop('web'))).toMatchObject({ state: 'done' });
+  });
+
+  test.each([
+    ['says nothing', new RingwallError('timeout', 'what listens there said nothing', { hint: 'see who it is' })],
+    ['talks nonsense', new RingwallError('internal', 'the warden answered with a line', { hint: 'see who it is' })],
+  ])('somebody in the place of the warden who %s is told of at once, not after patience', async (_, trouble) => {
+    await using world = await World.open((made) => {
+      made.timing = { ...QUICK_TIMING, patienceMs: 60_000 };
+      made.warden.onRequest = ({ op }) => {
+        if (op === 'list-machines') throw trouble;
+      };
+    });
+    await expect(world.machines.create({ image: 'hello' })).rejects.toMatchObject({
+      code: 'conflict',
+      message: trouble.message,
+      hint: 'see who it is',
+    });
   });
 
   test('killed again and again at random moments, a machine is made, started, and ends attested', async () => {

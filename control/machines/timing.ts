@@ -18,6 +18,8 @@ export interface Timing {
   /** How long a warden or broker that does not answer is waited for: both come back within seconds. */
   readonly patienceMs: number;
   readonly patienceStepMs: number;
+  /** How soon a warden must have said something, or somebody else is on its socket: it says within 500 ms that it hears. */
+  readonly strangerMs: number;
   readonly rejoinMs: {
     /** Before the relay joins broker and guest again, growing from the first to the second. */
     readonly first: number;
@@ -39,6 +41,7 @@ export const TIMING: Timing = {
   unlockMs: 120_000,
   patienceMs: 15_000,
   patienceStepMs: 250,
+  strangerMs: 2_000,
   rejoinMs: { first: 100, most: 2_000, quiet: 600 },
   graceMs: 10_000,
 };

@@ -1,7 +1,7 @@
 // What every piece of work on a machine shares: its parts, calls that wait for a process that is being restarted, and
 // changes of the machine's record by compare-and-set.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ErrorCode, type Machine, type MachineId, RingwallError } from '@ringwall/api';
+import { type ErrorCode, type Machine, type MachineId, type ProcessName, RingwallError } from '@ringwall/api';
 import type { MachineChange, NewEvent, Store } from '../store/index.ts';
 import type { BrokerClient, WardenClient } from './clients.ts';
 import type { Observer } from './observer.ts';
@@ -24,7 +24,10 @@ export interface Work extends WorkParts {
   readonly signal: AbortSignal;
 }
 
-const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set(['warden-unavailable', 'broker-unavailable']);
+const UNAVAILABLE: ReadonlyMap<ErrorCode, ProcessName> = new Map([
+  ['warden-unavailable', 'ringwall-warden'],
+  ['broker-unavailable', 'ringwall-broker'],
+]);
 
 /** A sentence of a guest or of another process, as it is stored and shown. */
 const SENTENCE_LIMIT_CHARACTERS = 300;
@@ -33,7 +36,17 @@ const SENTENCE_LIMIT_CHARACTERS = 300;
 const CHANGE_ATTEMPTS = 20;
 
 export function isUnavailable(error: unknown): boolean {
-  return error instanceof RingwallError && UNAVAILABLE.has(error.code);
+  return awaitedBy(error) !== undefined;
+}
+
+/** The process that does not answer, where that is what the error says. */
+function awaitedBy(error: unknown): ProcessName | undefined {
+  return error instanceof RingwallError ? UNAVAILABLE.get(error.code) : undefined;
+}
+
+/** Says what is waited for, so that whoever watches can start it. */
+export function tellWaiting(progress: Work['progress'], error: RingwallError, fraction?: number): void {
+  progress.step(`waiting: ${error.message}`, fraction, awaitedBy(error));
 }
 
 /** Repeats a call, every one of which may be repeated, while the other side is being restarted. */
@@ -46,9 +59,20 @@ export async function patiently<T>(work: Work, call: () => Promise<T>): Promise<
     } catch (error) {
       work.signal.throwIfAborted();
       if (!(error instanceof RingwallError) || !isUnavailable(error) || performance.now() > deadlineMs) throw error;
-      work.progress.step(`waiting: ${error.message}`);
+      tellWaiting(work.progress, error);
     }
     await sleep(work.timing.patienceStepMs, undefined, { signal: work.signal });
+  }
+}
+
+/** As `patiently`, for what makes room: where the other side finds none, the daemon's reserve is given up for it. */
+export async function insistently<T>(work: Work, call: () => Promise<T>): Promise<T> {
+  try {
+    return await patiently(work, call);
+  } catch (error) {
+    const full = error instanceof RingwallError && error.code === 'host-full';
+    if (!full || !work.store.makeRoom()) throw error;
+    return patiently(work, call);
   }
 }
 

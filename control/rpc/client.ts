@@ -1,5 +1,6 @@
 // The client of the line-framed RPC. Each call has a connection of its own: no call waits behind another, a server that
 // was restarted needs no reconnecting, and a time-out or an abort ends one call only.
+import { lstatSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorBodySchema, type ErrorCode, RingwallError } from '@ringwall/api';
@@ -12,6 +13,9 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Connecting to a Unix socket is instant, or else the backlog is full. */
 const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A server of ours says within half a second that it has heard: longer silence is a stranger's, or a process that hangs. */
+const FIRST_WORD_TIMEOUT_MS = 10_000;
 
 /** More at a time would only queue in the server; the caller has a defect. */
 const CONCURRENT_CALLS = 512;
@@ -32,6 +36,8 @@ export interface CallOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** For the whole call, progress or not. */
   readonly timeoutMs?: number;
+  /** For the first word of an answer, be it progress. */
+  readonly firstWordMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -111,11 +117,12 @@ export class LineClient<
     const { promise, resolve, reject } = Promise.withResolvers<{ answer: unknown; rest: Uint8Array }>();
 
     const onData = (chunk: Uint8Array): void => {
+      clearTimeout(firstWordTimer);
       try {
         lines.push(chunk);
         for (let next = lines.next(); next !== undefined; next = lines.next()) {
           const message = this.#parseMessage(next);
-          if (message.kind === 'progress') options.onProgress?.(message.progress);
+          if (message.kind === 'progress' && message.progress.step !== '') options.onProgress?.(message.progress);
           if (message.kind === 'error') throw message.error;
           if (message.kind !== 'result') continue;
           socket.pause();
@@ -134,6 +141,16 @@ export class LineClient<
     const connectTimer = setTimeout(() => {
       reject(this.#unavailable(`${this.#options.peer} took no connection for ${String(CONNECT_TIMEOUT_MS)} ms`));
     }, CONNECT_TIMEOUT_MS);
+    const firstWordMs = options.firstWordMs ?? FIRST_WORD_TIMEOUT_MS;
+    const firstWordTimer = setTimeout(() => {
+      reject(
+        new RingwallError(
+          'timeout',
+          `what listens on ${this.#options.path} said nothing for ${String(firstWordMs)} ms: it hangs, or it is not ${this.#options.peer}`,
+          { hint: `see who it is: ss -xlp | grep ${this.#options.path}; then ${this.#options.hint}` },
+        ),
+      );
+    }, firstWordMs);
     const timer = setTimeout(() => {
       reject(
         new RingwallError('timeout', `${this.#options.peer} gave no answer for ${String(timeoutMs)} ms`, {
@@ -155,6 +172,7 @@ export class LineClient<
 
     return promise.finally(() => {
       clearTimeout(connectTimer);
+      clearTimeout(firstWordTimer);
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
       socket.off('data', onData);
@@ -202,8 +220,9 @@ export class LineClient<
   }
 
   #nonsense(what: string): RingwallError {
-    return new RingwallError('internal', `${this.#options.peer} answered with ${what}`, {
-      hint: 'see that all of ringwall was updated together, and restart it',
+    const { peer, path, hint } = this.#options;
+    return new RingwallError('internal', `${peer} answered with ${what}`, {
+      hint: `either ringwall was not updated as a whole, or something else listens on ${path}: ${hint}`,
     });
   }
 
@@ -215,8 +234,8 @@ export class LineClient<
     const { peer, path } = this.#options;
     const code = 'code' in error ? error.code : undefined;
     if (code === 'EACCES' || code === 'EPERM') {
-      return new RingwallError('unauthorized', `this user may not open ${path}`, {
-        hint: 'run as root or as a user in the group ringwall',
+      return new RingwallError('unauthorized', `${whoami()} may not open ${path}${ownerOf(path)}`, {
+        hint: `${peer} did not make it so: end what listens there (ss -xlp | grep ${path}), then ${this.#options.hint}`,
         cause: error,
       });
     }
@@ -229,6 +248,20 @@ type Message =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'result'; readonly result: unknown }
   | { readonly kind: 'error'; readonly error: RingwallError };
+
+function whoami(): string {
+  return `uid ${String(process.getuid?.() ?? 'unknown')}`;
+}
+
+/** As in `, which belongs to uid 0, mode 600`; nothing where even that may not be seen. */
+function ownerOf(path: string): string {
+  try {
+    const { uid, mode } = lstatSync(path);
+    return `, which belongs to uid ${String(uid)}, mode ${(mode & 0o777).toString(8)}`;
+  } catch {
+    return '';
+  }
+}
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));

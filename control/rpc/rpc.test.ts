@@ -1,4 +1,4 @@
-import { linkSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -395,6 +395,44 @@ describe('serveLines()', () => {
 });
 
 describe('LineClient', () => {
+  test('tells a stranger who says nothing from a server of ours that is slow', async () => {
+    const peer = client();
+    const stranger = createServer((socket) => socket.resume().on('error', () => undefined));
+    await new Promise<void>((resolve) => stranger.listen(path, resolve));
+    const started = performance.now();
+    await expect(peer.call({ op: 'echo', text: 'x' }, { firstWordMs: 50 })).rejects.toMatchObject({
+      code: 'timeout',
+      message: `what listens on ${path} said nothing for 50 ms: it hangs, or it is not the broker`,
+      hint: expect.stringContaining(`ss -xlp | grep ${path}`),
+    });
+    expect(performance.now() - started).toBeLessThan(2_000);
+    await new Promise((resolve) => stranger.close(resolve));
+
+    await serve();
+    const steps: string[] = [];
+    const onProgress = ({ step }: { step: string }): unknown => steps.push(step);
+    const slow = peer.call({ op: 'wait' }, { firstWordMs: 1_000, timeoutMs: 1_400, onProgress });
+    await expect(slow).rejects.toThrow('gave no answer for 1400 ms');
+    expect(steps).toEqual([]);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('says whose the socket is that it may not open', async () => {
+    const server = await serve();
+    chmodSync(directory, 0o755);
+    chmodSync(path, 0o600);
+    process.seteuid?.(65_534);
+    try {
+      await expect(client().call({ op: 'echo', text: 'x' })).rejects.toMatchObject({
+        code: 'unauthorized',
+        message: expect.stringMatching(/may not open .*, which belongs to uid 0, mode 600$/),
+        hint: expect.stringMatching(/^the broker did not make it so: end what listens there .*, then start it/),
+      });
+    } finally {
+      process.seteuid?.(0);
+    }
+    await server.close();
+  });
+
   test('says that nobody is there, with what to do', async () => {
     const error = await errorOf(client().call({ op: 'echo', text: '' }));
     expect(error.toBody()).toEqual({

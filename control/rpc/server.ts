@@ -9,6 +9,12 @@ import { LineError, LineSplitter } from './lines.ts';
 import { listenOn } from './listen.ts';
 import { parseStrict, quoted, type Schema } from './schema.ts';
 
+/**
+ * A request that takes longer is told so, by progress that says nothing: whoever asks can tell us, who are slow, from
+ * somebody else who took our place on the socket and does not know the protocol.
+ */
+const HEARD_AFTER_MS = 500;
+
 /** How long a refused peer may take to read why. */
 const REFUSAL_LINGER_MS = 500;
 
@@ -203,13 +209,15 @@ class Connection<Request extends { readonly op: string }> {
   async #answer(id: number, request: Request): Promise<void> {
     let take: ((stream: Duplex) => void | Promise<void>) | undefined;
     let answered = false;
+    const progress = ({ step, fraction }: Progress): void => {
+      // Progress is for people: a peer that does not read gets the newest later, never a queue.
+      if (answered || this.#socket.writableNeedDrain) return;
+      this.#send({ id, progress: { step, ...(fraction === undefined ? {} : { fraction }) } });
+    };
+    const heard = setTimeout(() => progress({ step: '' }), HEARD_AFTER_MS);
     try {
       const result = await this.#options.handle(request, {
-        progress: ({ step, fraction }) => {
-          // Progress is for people: a peer that does not read gets the newest later, never a queue.
-          if (answered || this.#socket.writableNeedDrain) return;
-          this.#send({ id, progress: { step, ...(fraction === undefined ? {} : { fraction }) } });
-        },
+        progress,
         upgrade: (taker) => {
           take = taker;
           // Bytes that follow the request belong to the stream: they wait, whatever they look like.
@@ -219,6 +227,7 @@ class Connection<Request extends { readonly op: string }> {
         signal: this.#gone.signal,
       });
       answered = true;
+      clearTimeout(heard);
       const schema = this.#options.responseSchemas[request.op as Request['op']];
       const checked = parseStrict(schema, result);
       if (!checked.ok) throw new Error(`the result of ${request.op} is not what the schema says: ${checked.why}`);
@@ -234,6 +243,7 @@ class Connection<Request extends { readonly op: string }> {
       }
     } catch (error) {
       answered = true;
+      clearTimeout(heard);
       this.#pending.delete(id);
       if (take !== undefined && this.#state === 'upgraded') {
         this.#options.onDefect?.(error, request.op);

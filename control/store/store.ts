@@ -1,5 +1,6 @@
 // What the daemon remembers: machines, operations, the audit trail. Each method is one transaction; a crash leaves the
 // state before it or the state after it. A machine is changed by compare-and-set of its version.
+import { dirname, join } from 'node:path';
 import {
   type Event,
   eventSchema,
@@ -15,6 +16,7 @@ import {
 } from '@ringwall/api';
 import { Kysely, type Selectable, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { Reserve } from './reserve.ts';
 import { migrations, type Tables } from './schema.ts';
 import { isUniqueViolation, openSqliteDialect } from './sqlite.ts';
 
@@ -40,18 +42,23 @@ export interface BootRecord {
   readonly proven?: readonly string[];
 }
 
+/** Work that takes room: refused on a full disk, so that what makes room can still be written. */
+const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set(['machine.create', 'machine.start', 'image.build']);
+
 export class Store {
   readonly #db: Kysely<Tables>;
+  readonly #reserve: Reserve;
   readonly #watchers: Set<(event: Event) => void> = new Set();
 
-  private constructor(db: Kysely<Tables>) {
+  private constructor(db: Kysely<Tables>, reserve: Reserve) {
     this.#db = db;
+    this.#reserve = reserve;
   }
 
   static async open(path: string): Promise<Store> {
     const db = new Kysely<Tables>({ dialect: openSqliteDialect(path) });
     const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
-    if (error === undefined) return new Store(db);
+    if (error === undefined) return new Store(db, new Reserve(join(dirname(path), 'reserve')));
     await db.destroy();
     if (error instanceof RingwallError) throw error;
     throw new RingwallError('internal', `the store ${path} cannot be brought to this version of ringwall`, {
@@ -61,7 +68,18 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    this.#reserve[Symbol.dispose]();
     await this.#db.destroy();
+  }
+
+  /** A sentence for the operator while the disk of the store is full. */
+  get trouble(): string | undefined {
+    return this.#reserve.trouble;
+  }
+
+  /** For others who need room to stop or remove something. Says whether there is more than before. */
+  makeRoom(): boolean {
+    return this.#reserve.giveUp();
   }
 
   async listMachines(filter: { readonly name?: string } = {}): Promise<Machine[]> {
@@ -79,7 +97,7 @@ export class Store {
   /** Adds a machine together with the operation that makes it. */
   async insertMachine(machine: Machine, operation: Operation, request: unknown, event: NewEvent): Promise<void> {
     try {
-      await this.#transact(event, async (trx) => {
+      await this.#transactOnce(event, async (trx) => {
         await trx
           .insertInto('machines')
           .values({
@@ -132,21 +150,25 @@ export class Store {
   }
 
   async insertOperation(operation: Operation, request: unknown): Promise<void> {
-    await this.#transact(undefined, (trx) => insertOperation(trx, operation, request));
+    const insert = (trx: Transaction<Tables>): Promise<void> => insertOperation(trx, operation, request);
+    if (TAKES_ROOM.has(operation.kind)) await this.#transactOnce(undefined, insert);
+    else await this.#transact(undefined, insert);
   }
 
   /** Progress lives in memory: only the beginning and the end of an operation are written. */
   async finishOperation(operation: Operation): Promise<void> {
-    await this.#db
-      .updateTable('operations')
-      .set({
-        state: operation.state,
-        step: operation.step,
-        error: operation.error === undefined ? null : JSON.stringify(operation.error),
-        updated_at: operation.updatedAt,
-      })
-      .where('id', '=', operation.id)
-      .execute();
+    await this.#transact(undefined, (trx) =>
+      trx
+        .updateTable('operations')
+        .set({
+          state: operation.state,
+          step: operation.step,
+          error: operation.error === undefined ? null : JSON.stringify(operation.error),
+          updated_at: operation.updatedAt,
+        })
+        .where('id', '=', operation.id)
+        .execute(),
+    );
   }
 
   async findOperation(id: OperationId): Promise<Operation | undefined> {
@@ -250,8 +272,19 @@ export class Store {
     return row?.value;
   }
 
-  /** One transaction that also writes the event; watchers hear of it only when it is on the disk. */
+  /** Where the disk is full, the reserve is given up for it: what was begun comes to its end. */
   async #transact<T>(event: NewEvent | undefined, body: (trx: Transaction<Tables>) => Promise<T>): Promise<T> {
+    try {
+      return await this.#transactOnce(event, body);
+    } catch (error) {
+      const full = error instanceof RingwallError && error.code === 'host-full';
+      if (!full || !this.#reserve.giveUp()) throw error;
+      return this.#transactOnce(event, body);
+    }
+  }
+
+  /** One transaction that also writes the event; watchers hear of it only when it is on the disk. */
+  async #transactOnce<T>(event: NewEvent | undefined, body: (trx: Transaction<Tables>) => Promise<T>): Promise<T> {
     const { result, written } = await this.#db.transaction().execute(async (trx) => ({
       result: await body(trx),
       written: event === undefined ? undefined : await insertEvent(trx, event),

@@ -298,7 +298,7 @@ describe('a full disk', () => {
   const fill = (): Promise<unknown> =>
     run(['/usr/bin/dd', 'if=/dev/zero', `of=${filler}`, 'bs=4k', 'status=none'], { timeoutMs: 60_000 });
 
-  test('nothing can be made, started or changed, all can be read, and once there is room it goes on', async () => {
+  test('nothing can be made or started, all can be read and removed, and once there is room it goes on', async () => {
     await using full = await startInstance({ parent });
     await makeMachine(full, 'early');
     await fill();
@@ -307,12 +307,15 @@ describe('a full disk', () => {
       trouble(5, /this host has \d+ MiB/, /ask for less/),
     );
     expect(troubleOf(await full.cli('start', 'early'))).toEqual(trouble(5, /disk.* is full/, /free some space/));
-    expect(await full.ok('ls')).toContain('early');
+    expect(await full.ok('ls')).toMatch(/early[^]*the disk that holds .* is full/);
+    expect(await full.ok('doctor')).toMatch(/room on the disk of the state.*full/);
     expect((await full.show('early')).machine.status.phase).toBe('stopped');
     expect(await leftovers(full)).toEqual([]);
 
+    await full.ok('rm', 'early');
+    await fill();
     rmSync(filler);
-    await full.ok('rm', '--force', 'early');
+    expect(await full.ok('ls')).not.toContain('is full');
     await makeMachine(full, 'late');
     expect(await leftovers(full)).toEqual([]);
   });

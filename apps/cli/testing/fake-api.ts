@@ -37,6 +37,7 @@ export class FakeApi implements AsyncDisposable {
   processes: Health['processes'] = FAKE_HOST.processes.map((process) => ({ ...process, state: 'up' }));
   readonly consoles: Duplex[] = [];
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
+  notices: readonly string[] = [];
   proof: unknown = {};
   /** The next long work ends with this instead. */
   nextFailure: RingwallError | undefined;
@@ -102,7 +103,7 @@ export class FakeApi implements AsyncDisposable {
     };
     switch (`${method} ${kind}${name === '' ? '' : '/*'}${action === '' ? '' : `/${action}`}`) {
       case 'GET machines':
-        return answer(machineListSchema.parse({ machines: [...this.machines.values()] }));
+        return answer(machineListSchema.parse({ machines: [...this.machines.values()], notices: this.notices }));
       case 'POST machines':
         return answer(this.#create(body), 202);
       case 'GET machines/*':

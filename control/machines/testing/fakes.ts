@@ -20,6 +20,7 @@ export const QUICK_TIMING: Timing = {
   unlockMs: 300,
   patienceMs: 150,
   patienceStepMs: 5,
+  strangerMs: 50,
   rejoinMs: { first: 5, most: 20, quiet: 10 },
   graceMs: 50,
 };
@@ -219,7 +220,11 @@ export class FakeBroker implements BrokerClient {
     this.sessions.push(theirs);
     theirs.on('error', () => {});
     theirs.on('end', () => theirs.end());
-    theirs.on('data', () => this.verdicts.set(request.boot, this.outcome));
+    theirs.on('data', () => {
+      this.verdicts.set(request.boot, this.outcome);
+      // Nothing is left to say then.
+      if (this.outcome === 'unlocked' || this.outcome === 'refused') theirs.end();
+    });
     return { result: {} as never, stream: ours };
   };
 

@@ -49,7 +49,12 @@ export class World implements AsyncDisposable {
     const { warden, broker, timing } = this;
     const store = await Store.open(join(this.#folder, 'ringwall.db'));
     const worker = new Worker({ store, warden, broker, timing, note: (line) => this.notes.push(line) });
-    const host = new HostReports({ warden, broker, readProcess: () => Promise.resolve({ uid: 1, rssBytes: 1 }) });
+    const host = new HostReports({
+      warden,
+      broker,
+      readProcess: () => Promise.resolve({ uid: 1, rssBytes: 1 }),
+      diskTrouble: () => store.trouble,
+    });
     this.#life = { store, worker, host, machines: new Machines(worker, host, this.hostBootId) };
   }
 
