@@ -38,6 +38,7 @@ export class FakeApi implements AsyncDisposable {
   readonly consoles: Duplex[] = [];
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
   notices: readonly string[] = [];
+  operations = 0;
   proof: unknown = {};
   /** The next long work ends with this instead. */
   nextFailure: RingwallError | undefined;
@@ -123,7 +124,7 @@ export class FakeApi implements AsyncDisposable {
       case 'GET operations/*/events':
         return this.#stream(name, response);
       case 'GET health':
-        return answer(healthSchema.parse({ version: '0.1.0', processes: this.processes }));
+        return answer(healthSchema.parse({ version: '0.1.0', processes: this.processes, operations: this.operations }));
       case 'GET host':
         return answer(hostReportSchema.parse(FAKE_HOST));
       case 'GET images':
