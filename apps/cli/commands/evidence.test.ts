@@ -2,10 +2,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defaultPolicy, encodeProof, signProof } from '@ringwall/evidence';
+import { encodeProof } from '@ringwall/evidence';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
 import { MACHINE, makeScene } from '../../../lib/evidence/testing/scene.ts';
-import { ecKeys, NOW } from '../../../lib/evidence/testing/vtpm-ca.ts';
 import { FakeApi } from '../testing/fake-api.ts';
 import { runCli, type Run } from '../testing/harness.ts';
 
@@ -17,32 +17,10 @@ let ca: Uint8Array;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'rw-proof-'));
   const scene = await makeScene();
-  const keys = await ecKeys();
-  const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', keys.publicKey)).slice(1);
-  const evidence = await scene.evidence();
-  const { verdict } = await scene.judge(evidence);
-  const proof = await signProof(
-    {
-      machine: { id: MACHINE, name: 'hello' },
-      challenge: scene.challenge,
-      evidence,
-      reference: scene.reference,
-      policy: defaultPolicy,
-      verdict,
-      activation: 'confirmed',
-      vtpmCa: [scene.ca.der],
-      at: NOW,
-    },
-    {
-      publicKey,
-      sign: async (message) =>
-        new Uint8Array(
-          await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, keys.privateKey, new Uint8Array(message)),
-        ),
-    },
-  );
+  const broker = await makeSigner();
+  const proof = await makeProof(scene, broker, {}, { machine: { id: MACHINE, name: 'hello' } });
   text = encodeProof(proof);
-  key = Buffer.from(publicKey).toString('hex');
+  key = Buffer.from(broker.publicKey).toString('hex');
   ca = scene.ca.der;
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

@@ -1,6 +1,7 @@
 // The public names of @ringwall/evidence.
 
 export { authenticodeDigest, MAX_PE_BYTES } from './authenticode.ts';
+export { chainOf, LINK_TITLES, linkOfEvent, type Link, type LinkId, type LinkState } from './chain.ts';
 export {
   activationDigest,
   NONCE_BYTES,

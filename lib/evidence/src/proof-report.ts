@@ -10,8 +10,8 @@ import type { Check, Verdict } from './verdict.ts';
 /** Clocks of broker and verifier differ; a bundle from further ahead was not made by an honest clock. */
 const CLOCK_SKEW_MS: number = 5 * 60 * 1000;
 
-/** Who says so: the caller of this function, the broker whose key the caller gave, or nobody but the bundle itself. */
-export type Source = 'caller' | 'broker' | 'bundle';
+/** Who says so: the caller of this function, the broker whose key the caller gave, the bundle alone, or not even that. */
+export type Source = 'caller' | 'broker' | 'bundle' | 'nobody';
 
 /** One thing that a proof rests on and that its evidence cannot show. */
 export interface Anchor {
@@ -31,6 +31,8 @@ export interface ProofReport {
   readonly outcome: ProofOutcome;
   readonly machine: { readonly id: string; readonly name: string };
   readonly at: Date;
+  /** What the broker said then: its word, which the checks compare with the verdict. */
+  readonly brokerSaid: Verdict['outcome'];
   /** Of the bundle: signature, times, agreement of what it says with what was judged now. */
   readonly checks: readonly Check[];
   /** Of the evidence, judged now. */
@@ -72,6 +74,7 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
     outcome: outcomeOf(proof, checks, verdict, anchors),
     machine: proof.machine,
     at: proof.at,
+    brokerSaid: proof.verdict.outcome,
     checks,
     verdict,
     anchors,
@@ -151,8 +154,8 @@ function anchorsOf(proof: Proof, trust: ProofTrust): readonly Anchor[] {
       what:
         activation === 'confirmed'
           ? 'that the attestation key is inside the TPM of the EK certificate (its TPM opened the credential)'
-          : 'nothing says that the attestation key is inside the TPM of the EK certificate',
-      source: source(undefined),
+          : 'that the attestation key is inside the TPM of the EK certificate',
+      source: activation === 'confirmed' ? source(undefined) : 'nobody',
     },
     { id: 'freshness', what: `that the nonce was fresh on ${proof.at.toISOString()}`, source: source(undefined) },
   ];
@@ -196,6 +199,7 @@ const SOURCES: Readonly<Record<Source, string>> = {
   caller: 'you gave it',
   broker: 'the broker says so, whose key you gave',
   bundle: 'only the bundle says so',
+  nobody: 'nobody says so',
 };
 
 /**

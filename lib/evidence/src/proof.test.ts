@@ -2,8 +2,9 @@ import { toHex } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { realEvents } from '../testing/event-log.ts';
+import { makeSigner } from '../testing/proofs.ts';
 import { MACHINE, makeScene, type Scene } from '../testing/scene.ts';
-import { ecKeys, makeCa, NOW } from '../testing/vtpm-ca.ts';
+import { makeCa, NOW } from '../testing/vtpm-ca.ts';
 import { EvidenceError } from './errors.ts';
 import { defaultPolicy } from './policy.ts';
 import { explainProof, verifyProof, type ProofReport, type ProofTrust } from './proof-report.ts';
@@ -24,7 +25,7 @@ let proof: Proof;
 let text: string;
 beforeAll(async () => {
   scene = await makeScene();
-  broker = await makeBroker();
+  broker = await makeSigner();
   const evidence = await scene.evidence();
   const { verdict } = await scene.judge(evidence);
   unsigned = {
@@ -41,18 +42,6 @@ beforeAll(async () => {
   proof = await signProof(unsigned, broker);
   text = encodeProof(proof);
 });
-
-async function makeBroker(): Promise<ProofSigner> {
-  const keys = await ecKeys();
-  const point = new Uint8Array(await crypto.subtle.exportKey('raw', keys.publicKey));
-  return {
-    publicKey: point.slice(1),
-    sign: async (message) => {
-      const algorithm = { name: 'ECDSA', hash: 'SHA-256' };
-      return new Uint8Array(await crypto.subtle.sign(algorithm, keys.privateKey, new Uint8Array(message)));
-    },
-  };
-}
 
 const trust = (): ProofTrust => ({ brokerKey: broker.publicKey, trustedRoots: [scene.ca.der], now: NOW });
 const failedChecks = (report: ProofReport): string[] => report.checks.filter(({ ok }) => !ok).map(({ id }) => id);
@@ -195,7 +184,7 @@ describe('verifyProof()', () => {
   });
 
   it('refuses a bundle of another broker', async () => {
-    const report = await verifyProof(await signProof(unsigned, await makeBroker()), trust());
+    const report = await verifyProof(await signProof(unsigned, await makeSigner()), trust());
     expect(report.outcome).toBe('invalid');
     expect(failedChecks(report)).toEqual(['broker-key']);
   });

@@ -1,0 +1,234 @@
+// The chain of a proof: from who vouches for it, over the TPM, to the last thing that was measured. It repeats no check;
+// it sorts what a report found by the part of the machine it is about, so that people see where a chain ends.
+// Which PCR is about what: TCG PC Client Platform Firmware Profile 1.05 section 3.3.4 (0 to 7), UAPI Group, Linux TPM PCR
+// Registry (8 to 15).
+import type { Anchor, ProofReport } from './proof-report.ts';
+import type { Check, EventStatus, JudgedEvent } from './verdict.ts';
+
+/** In the order in which each rests on those before it. */
+export const LINK_TITLES = {
+  broker: 'Broker',
+  host: 'Host',
+  tpm: 'TPM',
+  firmware: 'Firmware',
+  'boot-loader': 'Boot loader',
+  kernel: 'Kernel',
+  'system-image': 'System image',
+  processes: 'Processes',
+} as const;
+
+export type LinkId = keyof typeof LINK_TITLES;
+
+/**
+ * `holds`: checked, and all that it rests on holds. `claimed`: nothing contradicts it, but it rests on somebody's bare word
+ * or on a link that does not hold. `broken`: it is not what was expected. `absent`: the proof says nothing about it.
+ */
+export type LinkState = 'holds' | 'claimed' | 'broken' | 'absent';
+
+export interface Link {
+  readonly id: LinkId;
+  readonly title: string;
+  readonly state: LinkState;
+  /** One sentence, lower case, without a full stop. */
+  readonly says: string;
+  /** Why it does not hold; empty where it does, or is absent. */
+  readonly reasons: readonly string[];
+  readonly events: readonly JudgedEvent[];
+  readonly checks: readonly Check[];
+  readonly anchors: readonly Anchor[];
+}
+
+/** What a report holds about one link. */
+type Findings = Pick<Link, 'events' | 'checks' | 'anchors'>;
+
+const LINK_IDS: readonly LinkId[] = Object.keys(LINK_TITLES).filter((id): id is LinkId => id in LINK_TITLES);
+
+/**
+ * Links of a proof, in the order of LINK_TITLES, always all of them. Where a link does not hold, none that rests on it
+ * does: a firmware that was replaced measures whatever it likes.
+ */
+export function chainOf(report: ProofReport): readonly Link[] {
+  const links: Link[] = [];
+  let weakest: Link | undefined;
+  for (const id of LINK_IDS) {
+    const link = linkOf(id, report, weakest);
+    links.push(link);
+    if (weakest === undefined && (link.state === 'claimed' || link.state === 'broken')) weakest = link;
+  }
+  return links;
+}
+
+/** The link that an event is about. Its type is authenticated by nobody, so only PCR and reference decide. */
+export function linkOfEvent({ pcr, what }: Pick<JudgedEvent, 'pcr' | 'what'>): LinkId {
+  switch (pcr) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 6:
+    case 7:
+      return 'firmware';
+    case 4:
+      return /^kernel\b/.test(what) ? 'kernel' : 'boot-loader';
+    case 5:
+    case 8:
+    case 14:
+      return 'boot-loader';
+    // The command line carries the root hash of the system image.
+    case 9:
+      return /^command line\b/.test(what) ? 'system-image' : 'kernel';
+    case 11:
+      return 'kernel';
+    case 12:
+    case 13:
+    case 15:
+      return 'system-image';
+    default:
+      return 'processes';
+  }
+}
+
+const IS_WRONG: Readonly<Record<EventStatus, boolean>> = {
+  expected: false,
+  'not-measured': false,
+  unexpected: true,
+  missing: true,
+  altered: true,
+};
+
+const LINK_OF_ANCHOR: Readonly<Record<Anchor['id'], readonly LinkId[]>> = {
+  'broker-key': ['broker'],
+  policy: ['broker'],
+  freshness: ['broker'],
+  'vtpm-ca': ['tpm'],
+  activation: ['tpm'],
+  reference: ['firmware', 'boot-loader', 'kernel', 'system-image'],
+};
+
+/** Of the verdict's checks, those about the question that the broker asked; the others are about the TPM's answer. */
+const BROKER_CHECKS: ReadonlySet<string> = new Set(['policy', 'reference', 'challenge', 'reference-quoted']);
+
+/** Checks of a layered proof are named by what they are about. */
+const CHECK_PREFIXES: readonly (readonly [prefix: string, link: LinkId])[] = [
+  ['host-', 'host'],
+  ['ima-', 'processes'],
+];
+
+function linkOf(id: LinkId, report: ProofReport, weakest: Link | undefined): Link {
+  const findings = findingsOf(id, report);
+  const title = LINK_TITLES[id];
+  if (isAbsent(id, findings, report)) return { id, title, state: 'absent', says: ABSENT[id], reasons: [], ...findings };
+  const wrong = wrongOf(id, findings, report);
+  const bare = bareWords(findings, weakest);
+  const base = { id, title, reasons: [...wrong, ...bare], ...findings };
+  if (wrong.length > 0) return { ...base, state: 'broken', says: describeBroken(findings, wrong) };
+  if (bare.length > 0) return { ...base, state: 'claimed', says: `${describe(id, findings)}, but only as a claim` };
+  return { ...base, state: 'holds', says: describe(id, findings) };
+}
+
+function findingsOf(id: LinkId, { checks, verdict, anchors }: ProofReport): Findings {
+  const measured = verdict.events.filter(({ status }) => status !== 'not-measured' || id === 'firmware');
+  return {
+    events: measured.filter((event) => linkOfEvent(event) === id),
+    checks: [
+      ...(id === 'broker' ? checks : []),
+      ...verdict.checks.filter((check) => linkOfCheck(check.id, verdict.events) === id),
+    ],
+    anchors: anchors.filter((anchor) => LINK_OF_ANCHOR[anchor.id].includes(id)),
+  };
+}
+
+function linkOfCheck(id: string, events: readonly JudgedEvent[]): LinkId | undefined {
+  if (BROKER_CHECKS.has(id)) return 'broker';
+  const named = CHECK_PREFIXES.find(([prefix]) => id.startsWith(prefix));
+  if (named !== undefined) return named[1];
+  // Whether events are as expected is said by the events themselves, where they are there to say it.
+  return id === 'events' && events.some(isWrong) ? undefined : 'tpm';
+}
+
+function isAbsent(id: LinkId, { events, checks }: Findings, { verdict }: ProofReport): boolean {
+  if (events.length > 0 || checks.length > 0) return false;
+  // Where nothing at all could be judged, that is no reason to call a part of the machine absent.
+  const judged = verdict.events.length > 0;
+  return judged || id === 'host' || id === 'processes';
+}
+
+function isWrong({ status }: JudgedEvent): boolean {
+  return IS_WRONG[status];
+}
+
+function wrongOf(id: LinkId, { events, checks }: Findings, { brokerSaid, verdict }: ProofReport): string[] {
+  const wrong = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
+  wrong.push(...events.filter(isWrong).map(({ sentence }) => sentence));
+  if (id === 'broker' && brokerSaid === 'refused' && verdict.outcome === 'accepted') {
+    wrong.push('the broker refused this evidence, for reasons of its own');
+  }
+  return wrong;
+}
+
+/** What a link rests on that nobody but the bundle says. */
+function bareWords({ anchors }: Findings, weakest: Link | undefined): string[] {
+  const words = anchors.flatMap(({ source, what }) => {
+    if (source === 'bundle') return [`only the bundle itself says: ${what}`];
+    return source === 'nobody' ? [`nobody says: ${what}`] : [];
+  });
+  if (weakest !== undefined) {
+    const state = weakest.state === 'broken' ? 'is broken' : 'is only a claim';
+    words.push(`it rests on the link “${weakest.title}”, which ${state}`);
+  }
+  return words;
+}
+
+const ABSENT: Readonly<Record<LinkId, string>> = {
+  broker: 'not part of this proof',
+  host: 'not part of this proof: nothing here shows which computer ran the machine, or whether its owner looked inside',
+  tpm: 'not part of this proof',
+  firmware: 'not part of this proof: its rules demand no measurement of it',
+  'boot-loader': 'not part of this proof: its rules demand no measurement of it',
+  kernel: 'not part of this proof: its rules demand no measurement of it',
+  'system-image': 'not part of this proof: its rules demand no measurement of it',
+  processes: 'not part of this proof: it shows what was started, not what has run since',
+};
+
+function describe(id: LinkId, { events }: Findings): string {
+  const measured = events.filter(({ status }) => status !== 'not-measured');
+  switch (id) {
+    case 'broker':
+      return 'a broker asked, judged the answer and sealed it';
+    case 'host':
+      return 'the host has shown what it booted';
+    case 'tpm':
+      return 'a TPM that was made for this machine signed what was measured, for this question alone';
+    case 'processes':
+      return 'what ran is what may run';
+    case 'boot-loader': {
+      const all = counted(measured);
+      return isDirectBoot(measured) ? `none ran, the firmware started the kernel itself: ${all}` : all;
+    }
+    default:
+      return counted(measured);
+  }
+}
+
+/** Whatever the firmware starts, it measures as an application. */
+function isDirectBoot(events: readonly JudgedEvent[]): boolean {
+  return !events.some(({ pcr, type }) => pcr === 8 || type.startsWith('EV_EFI_BOOT_SERVICES_'));
+}
+
+function counted(events: readonly JudgedEvent[]): string {
+  if (events.length === 0) return 'nothing of it could be judged';
+  const names = [...new Set(events.map(({ what }) => what))];
+  const what = names.length <= MAX_NAMES ? ` (${names.join(', ')})` : '';
+  return events.length === 1
+    ? `its one measurement is as expected${what}`
+    : `its ${events.length} measurements are as expected${what}`;
+}
+
+/** More names than this are a list, not a sentence. */
+const MAX_NAMES = 3;
+
+function describeBroken({ events }: Findings, wrong: readonly string[]): string {
+  const differing = events.filter(isWrong).length;
+  if (differing === 0) return wrong.length === 1 ? 'a check of it failed' : `${wrong.length} checks of it failed`;
+  return differing === 1 ? 'one measurement is not as expected' : `${differing} measurements are not as expected`;
+}
