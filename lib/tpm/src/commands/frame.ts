@@ -2,7 +2,8 @@
 // section 5.2), with holes allowed in each.
 
 import { Writer } from '@ringwall/bytes';
-import { TPM_RH, TPM_ST } from '../constants.ts';
+import { TPM_ALG, TPM_RH, TPM_ST } from '../constants.ts';
+import { writeScheme, type TPMT_ASYM_SCHEME } from '../structures/schemes.ts';
 import { joinParts, templateLength, type CommandTemplate, type HandlePart, type TemplatePart } from './template.ts';
 import { TpmError } from '../tpm-error.ts';
 
@@ -11,8 +12,16 @@ const HEADER_BYTES = 10;
 /** The size field of the authorization area: Part 1 section 18. */
 const AUTHORIZATION_SIZE_BYTES = 4;
 
-/** How one handle is authorized: by its empty password, or by a policy session that ends with this command. */
-export type Authorization = 'empty-password' | { readonly policySession: HandlePart };
+/**
+ * How one handle is authorized: by its empty password, by another password (in the clear: whoever sees the bus sees it),
+ * or by a policy session that ends with this command. A session with `attributes` (TPMA_SESSION) is one without a key,
+ * as for an audit: it carries an empty HMAC.
+ */
+export type Authorization =
+  | 'empty-password'
+  | { readonly password: TemplatePart }
+  | { readonly policySession: HandlePart }
+  | { readonly session: HandlePart; readonly attributes: number };
 
 /** A whole command. `authorizations` is empty for a command without sessions. */
 export function command(
@@ -66,10 +75,18 @@ export function u32(value: number): Uint8Array {
   return new Writer().u32be(value).finish();
 }
 
-/** TPMS_AUTH_COMMAND, Part 2 section 10.13.2: session, empty nonce, attributes, empty HMAC or password. */
+/** TPMS_AUTH_COMMAND, Part 2 section 10.13.2: session, empty nonce, attributes, HMAC or password. */
 function authorization(value: Authorization): TemplatePart {
+  if (value === 'empty-password') return joinParts(u32(TPM_RH.PW), EMPTY_TPM2B, u8(0), EMPTY_TPM2B);
+  if ('password' in value) return joinParts(u32(TPM_RH.PW), EMPTY_TPM2B, u8(0), tpm2b(value.password));
+  if ('session' in value) return joinParts(handle(value.session), EMPTY_TPM2B, u8(value.attributes), EMPTY_TPM2B);
   // continueSession stays clear: a policy session serves one command, and the TPM flushes it when that succeeds.
-  const attributes = u8(0);
-  const session = value === 'empty-password' ? u32(TPM_RH.PW) : handle(value.policySession);
-  return joinParts(session, EMPTY_TPM2B, attributes, EMPTY_TPM2B);
+  return joinParts(handle(value.policySession), EMPTY_TPM2B, u8(0), EMPTY_TPM2B);
+}
+
+/** TPMT_SIG_SCHEME, Part 2 section 11.2.1.5, or TPM_ALG_NULL for the key's own. */
+export function sigScheme(scheme: TPMT_ASYM_SCHEME | undefined): TemplatePart {
+  const writer = new Writer();
+  writeScheme(writer, scheme ?? { scheme: TPM_ALG.NULL, hashAlg: 0 });
+  return writer.finish();
 }

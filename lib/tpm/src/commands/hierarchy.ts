@@ -2,9 +2,8 @@
 
 import { TPM_RH, TPM_SU } from '../constants.ts';
 import { TPM_CC } from './command-codes.ts';
-import { pcrBitmap } from '../structures/pcr-selection.ts';
-import { joinParts, type CommandTemplate, type HandlePart } from './template.ts';
-import { command, handle, u16, u32, u8 } from './frame.ts';
+import { command, handle, tpm2b, u16, u32, u8, type Authorization } from './frame.ts';
+import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 
 /** TPM2_Startup(CLEAR), Part 3 section 9.3. */
 export function startup(): CommandTemplate {
@@ -26,6 +25,21 @@ export function getRandom(bytesRequested: number): CommandTemplate {
   return command(TPM_CC.GetRandom, { parameters: [u16(bytesRequested)] });
 }
 
+/** TPM2_GetCapability, Part 3 section 30.2. `capability` is a TPM_CAP, `property` where its list begins. */
+export function getCapability(input: {
+  readonly capability: number;
+  readonly property: number;
+  readonly propertyCount: number;
+}): CommandTemplate {
+  const { capability, property, propertyCount } = input;
+  return command(TPM_CC.GetCapability, { parameters: [u32(capability), u32(property), u32(propertyCount)] });
+}
+
+/** TPM2_ReadClock, Part 3 section 29.2. Nothing signs the answer: see `getTime`. */
+export function readClock(): CommandTemplate {
+  return command(TPM_CC.ReadClock, {});
+}
+
 /** TPM2_HierarchyControl, Part 3 section 24.2: switches `enable` on or off, authorized by `authHandle`. */
 export function hierarchyControl(input: {
   readonly authHandle: number;
@@ -39,18 +53,30 @@ export function hierarchyControl(input: {
   });
 }
 
-/**
- * TPM2_PCR_Allocate, Part 3 section 22.5, in the platform hierarchy: each bank of `banks` with the PCRs it shall have
- * from the next Startup on; an empty list switches that bank off.
- */
-export function pcrAllocate(
-  banks: readonly { readonly hash: number; readonly pcrs: readonly number[] }[],
-): CommandTemplate {
-  const selections = banks.map((bank) => joinParts(u16(bank.hash), u8(pcrBitmap([]).length), pcrBitmap(bank.pcrs)));
-  return command(TPM_CC.PCR_Allocate, {
-    handles: [TPM_RH.PLATFORM],
+/** TPM2_HierarchyChangeAuth, Part 3 section 24.8. The new value crosses the bus in the clear. */
+export function hierarchyChangeAuth(input: {
+  readonly authHandle: number;
+  readonly newAuth: TemplatePart;
+  readonly authorization?: Authorization;
+}): CommandTemplate {
+  return command(TPM_CC.HierarchyChangeAuth, {
+    handles: [input.authHandle],
+    authorizations: [input.authorization ?? 'empty-password'],
+    parameters: [tpm2b(input.newAuth)],
+  });
+}
+
+/** TPM2_SetCommandCodeAuditStatus, Part 3 section 21.2, by the owner: commands to audit from now on, and no more. */
+export function setCommandCodeAuditStatus(input: {
+  readonly auditAlg: number;
+  readonly setList: readonly number[];
+  readonly clearList: readonly number[];
+}): CommandTemplate {
+  const list = (codes: readonly number[]): TemplatePart[] => [u32(codes.length), ...codes.map((code) => u32(code))];
+  return command(TPM_CC.SetCommandCodeAuditStatus, {
+    handles: [TPM_RH.OWNER],
     authorizations: ['empty-password'],
-    parameters: [u32(banks.length), ...selections],
+    parameters: [u16(input.auditAlg), ...list(input.setList), ...list(input.clearList)],
   });
 }
 

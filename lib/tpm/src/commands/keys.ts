@@ -1,45 +1,72 @@
-// Commands that make, load and use keys (TPM 2.0 Part 3).
+// Commands that make, load and open objects (TPM 2.0 Part 3 sections 12, 14 and 24).
 
-import { TPM_ALG, TPM_RH } from '../constants.ts';
+import { TPM_RH } from '../constants.ts';
+import { encodePcrSelections, type TPMS_PCR_SELECTION } from '../structures/pcr-selection.ts';
 import { TPM_CC } from './command-codes.ts';
+import { command, EMPTY_TPM2B, tpm2b, u32, type Authorization } from './frame.ts';
 import { joinParts, type CommandTemplate, type HandlePart, type TemplatePart } from './template.ts';
-import { command, EMPTY_TPM2B, tpm2b, u16, u32 } from './frame.ts';
+
+/** What may be given besides the public area of a new object; all of it is empty by default. */
+interface CreationOptions {
+  readonly authorization?: Authorization;
+  readonly userAuth?: TemplatePart;
+  /** The data to seal, where the object is to hold some. */
+  readonly data?: TemplatePart;
+  readonly outsideInfo?: TemplatePart;
+  readonly creationPcrs?: readonly TPMS_PCR_SELECTION[];
+}
 
 /**
- * TPM2_CreatePrimary, Part 3 section 24.1: empty authorization value, no outside data, no creation PCRs. `inPublic` is
- * a TPMT_PUBLIC, for example `akTemplate()`.
+ * TPM2_CreatePrimary, Part 3 section 24.1: by default an empty authorization value, no outside data, no creation PCRs.
+ * `inPublic` is a TPMT_PUBLIC, for example `akTemplate()`.
  */
-export function createPrimary(primaryHandle: number, inPublic: TemplatePart): CommandTemplate {
-  // TPM2B_SENSITIVE_CREATE of an empty userAuth and empty data, Part 2 section 11.1.15 f.
-  const inSensitive = tpm2b(joinParts(EMPTY_TPM2B, EMPTY_TPM2B));
+export function createPrimary(
+  primaryHandle: number,
+  inPublic: TemplatePart,
+  options: CreationOptions = {},
+): CommandTemplate {
   return command(TPM_CC.CreatePrimary, {
     handles: [primaryHandle],
-    authorizations: ['empty-password'],
-    parameters: [inSensitive, tpm2b(inPublic), EMPTY_TPM2B, u32(0)],
+    authorizations: [options.authorization ?? 'empty-password'],
+    parameters: creationParameters(inPublic, options),
   });
+}
+
+/** TPM2_Create, Part 3 section 12.1: a child of `parentHandle`, given back wrapped; `load` takes it. */
+export function create(
+  parentHandle: HandlePart,
+  inPublic: TemplatePart,
+  options: CreationOptions = {},
+): CommandTemplate {
+  return command(TPM_CC.Create, {
+    handles: [parentHandle],
+    authorizations: [options.authorization ?? 'empty-password'],
+    parameters: creationParameters(inPublic, options),
+  });
+}
+
+/** TPM2_Load, Part 3 section 12.2. `inPrivate` is what stands inside TPM2B_PRIVATE. */
+export function load(input: {
+  readonly parentHandle: HandlePart;
+  readonly inPrivate: TemplatePart;
+  readonly inPublic: TemplatePart;
+  readonly authorization?: Authorization;
+}): CommandTemplate {
+  return command(TPM_CC.Load, {
+    handles: [input.parentHandle],
+    authorizations: [input.authorization ?? 'empty-password'],
+    parameters: [tpm2b(input.inPrivate), tpm2b(input.inPublic)],
+  });
+}
+
+/** TPM2_LoadExternal, Part 3 section 12.3, of a public area alone, into the null hierarchy or another. */
+export function loadExternal(inPublic: TemplatePart, hierarchy: number = TPM_RH.NULL): CommandTemplate {
+  return command(TPM_CC.LoadExternal, { parameters: [EMPTY_TPM2B, tpm2b(inPublic), u32(hierarchy)] });
 }
 
 /** TPM2_ReadPublic, Part 3 section 12.4. */
 export function readPublic(objectHandle: HandlePart): CommandTemplate {
   return command(TPM_CC.ReadPublic, { handles: [objectHandle] });
-}
-
-/** TPM2_LoadExternal, Part 3 section 12.3, of a public area alone, into the null hierarchy. */
-export function loadExternal(inPublic: TemplatePart): CommandTemplate {
-  return command(TPM_CC.LoadExternal, { parameters: [EMPTY_TPM2B, tpm2b(inPublic), u32(TPM_RH.NULL)] });
-}
-
-/** TPM2_VerifySignature, Part 3 section 20.1, of an ECDSA signature over a SHA-256 digest. */
-export function verifySignature(input: {
-  readonly keyHandle: HandlePart;
-  readonly digest: TemplatePart;
-  readonly r: TemplatePart;
-  readonly s: TemplatePart;
-}): CommandTemplate {
-  return command(TPM_CC.VerifySignature, {
-    handles: [input.keyHandle],
-    parameters: [tpm2b(input.digest), u16(TPM_ALG.ECDSA), u16(TPM_ALG.SHA256), tpm2b(input.r), tpm2b(input.s)],
-  });
 }
 
 /**
@@ -61,6 +88,11 @@ export function activateCredential(input: {
   });
 }
 
+/** TPM2_Unseal, Part 3 section 12.7. */
+export function unseal(itemHandle: HandlePart, authorization: Authorization = 'empty-password'): CommandTemplate {
+  return command(TPM_CC.Unseal, { handles: [itemHandle], authorizations: [authorization] });
+}
+
 /** TPM2_ECDH_ZGen, Part 3 section 14.5: the shared point of the key and of (x, y), authorized by a policy session. */
 export function ecdhZGen(input: {
   readonly keyHandle: HandlePart;
@@ -73,4 +105,15 @@ export function ecdhZGen(input: {
     authorizations: [{ policySession: input.policySession }],
     parameters: [tpm2b(joinParts(tpm2b(input.x), tpm2b(input.y)))],
   });
+}
+
+/** TPM2B_SENSITIVE_CREATE, Part 2 section 11.1.16, then public area, outside data and creation PCRs. */
+function creationParameters(inPublic: TemplatePart, options: CreationOptions): readonly TemplatePart[] {
+  const empty = new Uint8Array(0);
+  return [
+    tpm2b(joinParts(tpm2b(options.userAuth ?? empty), tpm2b(options.data ?? empty))),
+    tpm2b(inPublic),
+    tpm2b(options.outsideInfo ?? empty),
+    encodePcrSelections(options.creationPcrs ?? []),
+  ];
 }

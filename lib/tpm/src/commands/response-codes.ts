@@ -103,39 +103,62 @@ const WARNING_CODES: ReadonlyMap<number, Known> = new Map<number, Known>([
   [0x23, ['TPM_RC_NV_UNAVAILABLE', 'busy']],
 ]);
 
+/** Where in the command the TPM found the fault; `number` counts from 1, as the specification does. */
+export interface ResponsePlace {
+  readonly part: 'parameter' | 'handle' | 'session';
+  readonly number: number;
+}
+
+/** A TPM_RC taken apart. */
+export interface DecodedResponseCode {
+  readonly responseCode: number;
+  /** The name in Part 2 section 6.6.3, for example TPM_RC_VALUE; a sentence where the code has none. */
+  readonly name: string;
+  readonly code: TpmErrorCode;
+  readonly at: ResponsePlace | undefined;
+  /** RC_WARN: nothing was wrong with the command; it may succeed later. */
+  readonly warning: boolean;
+}
+
+/** What a response code other than TPM_RC_SUCCESS says. Bits above 15, where software puts its layer, are passed over. */
+export function decodeResponseCode(responseCode: number): DecodedResponseCode {
+  const code = responseCode & TPM_CODE_MASK;
+  const decoded = (known: Known, at?: ResponsePlace, warning = false): DecodedResponseCode => {
+    return { responseCode, name: known[0], code: known[1], at, warning };
+  };
+  if ((code & FORMAT_ONE) !== 0) {
+    return decoded(FORMAT_ONE_CODES.get(code & 0x3f) ?? ['an unknown format one code', 'refused'], placeOf(code));
+  }
+  if ((code & VENDOR) !== 0) return decoded(['a code of its vendor', 'refused']);
+  if ((code & VERSION_TWO) === 0) return decoded([code === 0x1e ? 'TPM_RC_BAD_TAG' : 'a TPM 1.2 code', 'unsupported']);
+  const number = code & 0x7f;
+  const unknown: Known = ['an unknown code', 'refused'];
+  if ((code & WARNING) === 0) return decoded(VERSION_TWO_CODES.get(number) ?? unknown);
+  // TPM_RC_REFERENCE_H0 to H6 and S0 to S6, Part 2 table 16: a handle or session that is not loaded.
+  if (number >= 0x10 && number <= 0x16) {
+    const place = { part: 'handle', number: number - 0x10 + 1 } as const;
+    return decoded([`TPM_RC_REFERENCE_H${number - 0x10}`, 'not-found'], place, true);
+  }
+  if (number >= 0x18 && number <= 0x1e) {
+    const place = { part: 'session', number: number - 0x18 + 1 } as const;
+    return decoded([`TPM_RC_REFERENCE_S${number - 0x18}`, 'not-found'], place, true);
+  }
+  return decoded(WARNING_CODES.get(number) ?? unknown, undefined, true);
+}
+
 /** The error that a response code other than TPM_RC_SUCCESS stands for; says which parameter, handle or session. */
 export function responseError(responseCode: number): TpmError {
-  const code = responseCode & TPM_CODE_MASK;
-  const [name, kind, where] = decode(code);
+  const { name, code, at } = decodeResponseCode(responseCode);
+  const where = at === undefined ? '' : ` at ${at.part} ${at.number}`;
   const message = `tpm answered ${name}${where} (0x${responseCode.toString(16).padStart(3, '0')})`;
-  return new TpmError(kind, message, { responseCode });
+  return new TpmError(code, message, { responseCode });
 }
 
-function decode(code: number): readonly [name: string, kind: TpmErrorCode, where: string] {
-  if ((code & FORMAT_ONE) !== 0) {
-    const [name, kind] = FORMAT_ONE_CODES.get(code & 0x3f) ?? ['an unknown format one code', 'refused'];
-    return [name, kind, place(code)];
-  }
-  if ((code & VENDOR) !== 0) return ['a code of its vendor', 'refused', ''];
-  if ((code & VERSION_TWO) === 0) return [code === 0x1e ? 'TPM_RC_BAD_TAG' : 'a TPM 1.2 code', 'unsupported', ''];
-  const known = (code & WARNING) === 0 ? VERSION_TWO_CODES : WARNING_CODES;
-  // TPM_RC_REFERENCE_H0 to H6 and S0 to S6, Part 2 table 16: a handle or session that is not loaded.
-  const reference = code & 0x7f;
-  if ((code & WARNING) !== 0 && reference >= 0x10 && reference <= 0x16) {
-    return ['TPM_RC_REFERENCE_H', 'not-found', ` at handle ${reference - 0x10 + 1}`];
-  }
-  if ((code & WARNING) !== 0 && reference >= 0x18 && reference <= 0x1e) {
-    return ['TPM_RC_REFERENCE_S', 'not-found', ` at session ${reference - 0x18 + 1}`];
-  }
-  const [name, kind] = known.get(reference) ?? ['an unknown code', 'refused'];
-  return [name, kind, ''];
-}
-
-/** Format one, Part 2 section 6.6.2: bit 6 means a parameter, else bit 11 a session, else a handle; N counts from 1. */
-function place(code: number): string {
+/** Format one, Part 2 section 6.6.2: bit 6 means a parameter, else bit 11 a session, else a handle; 0 says nothing. */
+function placeOf(code: number): ResponsePlace | undefined {
   const number = (code >> 8) & 0xf;
-  if ((code & 0x40) !== 0) return number === 0 ? '' : ` at parameter ${number}`;
-  const session = (number & 8) !== 0;
+  if ((code & 0x40) !== 0) return number === 0 ? undefined : { part: 'parameter', number };
   const index = number & 7;
-  return index === 0 ? '' : ` at ${session ? 'session' : 'handle'} ${index}`;
+  if (index === 0) return undefined;
+  return { part: (number & 8) === 0 ? 'handle' : 'session', number: index };
 }

@@ -1,44 +1,44 @@
 // The two digests over a set of PCRs: the one that a quote carries, and the one of a PolicyPCR.
 
-import { concatBytes, Writer } from '@ringwall/bytes';
+import { concatBytes } from '@ringwall/bytes';
 import { TPM_ALG } from '../constants.ts';
-import { TPM_CC } from '../commands/command-codes.ts';
-import { digest } from '../hash.ts';
-import { encodePcrSelection } from '../structures/pcr-selection.ts';
+import { digest, hashBytes, type ComputableHash } from '../hash.ts';
 import { TpmError } from '../tpm-error.ts';
-
-const SHA256_BYTES = 32;
+import { policy, policyPcr } from './policy.ts';
+import { policyDigest } from './policy-digest.ts';
 
 /**
- * The SHA-256 digest over the values of `pcrs` of the SHA-256 bank in ascending order, as in TPMS_QUOTE_INFO (TPM 2.0
- * Part 1 section 17.5). A PCR without a value is refused.
+ * The digest over the values of `pcrs` of one bank in ascending order, as in TPMS_QUOTE_INFO (TPM 2.0 Part 1 section
+ * 17.5). A PCR without a value is refused. The digest's hash is not the bank's: a quote takes that of the signature, a
+ * policy that of its session.
  */
 export async function pcrDigest(
   values: ReadonlyMap<number, Uint8Array>,
   pcrs: readonly number[],
+  hashes: { readonly bank: ComputableHash; readonly digest: ComputableHash } = { bank: 'sha256', digest: 'sha256' },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const ascending = [...new Set(pcrs)].toSorted((left, right) => left - right);
   const selected = ascending.map((pcr) => {
     const value = values.get(pcr);
-    if (value?.length !== SHA256_BYTES) throw new TpmError('parameter', `pcr ${pcr} has no SHA-256 value`);
+    if (value?.length !== hashBytes(hashes.bank)) {
+      throw new TpmError('parameter', `pcr ${pcr} has no ${DISPLAY_NAMES[hashes.bank]} value`);
+    }
     return value;
   });
-  return digest('sha256', concatBytes(...selected));
+  return digest(hashes.digest, concatBytes(...selected));
 }
 
-/**
- * The authPolicy that one TPM2_PolicyPCR over `pcrs` of the SHA-256 bank leads to (TPM 2.0 Part 3 section 23.7):
- * H(0…0 ‖ TPM_CC_PolicyPCR ‖ TPML_PCR_SELECTION ‖ pcrDigest).
- */
+const DISPLAY_NAMES: Readonly<Record<ComputableHash, string>> = {
+  sha1: 'SHA-1',
+  sha256: 'SHA-256',
+  sha384: 'SHA-384',
+  sha512: 'SHA-512',
+};
+
+/** The authPolicy that one TPM2_PolicyPCR over `pcrs` of the SHA-256 bank leads to. */
 export async function policyPcrDigest(
   pcrs: readonly number[],
   digestOfPcrs: Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const update = new Writer()
-    .bytes(new Uint8Array(SHA256_BYTES))
-    .u32be(TPM_CC.PolicyPCR)
-    .bytes(encodePcrSelection(TPM_ALG.SHA256, pcrs))
-    .bytes(digestOfPcrs)
-    .finish();
-  return digest('sha256', update);
+  return policyDigest(policy(policyPcr([{ hash: TPM_ALG.SHA256, pcrs }], digestOfPcrs)));
 }

@@ -1,4 +1,4 @@
-import { concatBytes, Cursor, equalBytes, fromHex, toHex, unshared, utf8 } from '@ringwall/bytes';
+import { concatBytes, Cursor, equalBytes, fromHex, toHex, utf8 } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
 import { eccPublicOf, generateP256, readSwtpmEvidence } from '../../testing/evidence.ts';
 import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../constants.ts';
@@ -6,8 +6,11 @@ import { CREDENTIAL_BYTES } from './credential-sizes.ts';
 import { hmac } from '../hash.ts';
 import { kdfa, kdfe } from './key-derivation.ts';
 import { EK_ATTRIBUTES } from '../commands/key-templates.ts';
-import { encryptAesCfb, makeCredential, type Credential } from './make-credential.ts';
-import { nameOf, parsePublic, pointOf, type TPMT_PUBLIC_ECC } from '../structures/public-area.ts';
+import { decryptAesCfb, encryptAesCfb } from './aes-cfb.ts';
+import { makeCredential, type Credential } from './make-credential.ts';
+import { nameOf } from '../structures/names.ts';
+import { parsePublic, type TPMT_PUBLIC_ECC } from '../structures/public-area.ts';
+import { pointOf } from '../structures/public-key.ts';
 import { maskWithPoint, wrapToEccKey } from './wrap-to-key.ts';
 
 const evidence = readSwtpmEvidence();
@@ -29,6 +32,7 @@ describe('encryptAesCfb()', () => {
       `${toHex(iv)}3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b` +
         '26751f67a3cbb140b1808cf187a4f4dfc04b05357c5d1c0eeac4c66f9ff7f2e6',
     );
+    expect(toHex(await decryptAesCfb(key, encrypted)).slice(32)).toBe(text);
   });
 
   test('ends inside a block where the text does', async () => {
@@ -177,19 +181,4 @@ async function activate(
   const symKey = await kdfa('sha256', seed, 'STORAGE', akName, EMPTY, 128);
   const inner = new Cursor(await decryptAesCfb(symKey, encIdentity));
   return inner.take(inner.u16be('size'), 'credential');
-}
-
-async function decryptAesCfb(key: Uint8Array, ciphertext: Uint8Array): Promise<Uint8Array> {
-  const cryptoKey = await crypto.subtle.importKey('raw', unshared(key), 'AES-CTR', false, ['encrypt']);
-  const plain: number[] = [];
-  for (let at = 0; at < ciphertext.length; at += 16) {
-    const counter = at === 0 ? new Uint8Array(16) : new Uint8Array(ciphertext.subarray(at - 16, at));
-    const algorithm = { name: 'AES-CTR', counter, length: 128 };
-    plain.push(
-      ...new Uint8Array(
-        await crypto.subtle.encrypt(algorithm, cryptoKey, new Uint8Array(ciphertext.subarray(at, at + 16))),
-      ),
-    );
-  }
-  return Uint8Array.from(plain);
 }

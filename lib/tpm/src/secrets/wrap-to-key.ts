@@ -1,10 +1,12 @@
 // A secret masked for one ECC key in a TPM: ephemeral Diffie-Hellman and KDFe. The TPM's side is TPM2_ECDH_ZGen, so
 // that key's policy decides whether the secret comes out.
 
-import { concatBytes, unshared } from '@ringwall/bytes';
+import { concatBytes } from '@ringwall/bytes';
 import { TPM_ALG, TPM_ECC } from '../constants.ts';
+import { ephemeralPoint } from './ephemeral-point.ts';
 import { kdfe } from './key-derivation.ts';
-import { curveOf, importEcc, pointOf, type TPMT_PUBLIC, type TPMT_PUBLIC_ECC } from '../structures/public-area.ts';
+import type { TPMT_PUBLIC, TPMT_PUBLIC_ECC } from '../structures/public-area.ts';
+import { pointOf } from '../structures/public-key.ts';
 import { TpmError } from '../tpm-error.ts';
 
 /** The label of KDFe under which disk keys travel. */
@@ -54,22 +56,4 @@ export async function maskWithPoint(input: {
   const [keyX] = pointOf(input.key);
   const mask = await kdfe('sha256', input.z, input.label ?? WRAP_LABEL, input.ephemeralX, keyX, SECRET_BYTES * 8);
   return new Uint8Array(input.masked).map((byte, index) => byte ^ (mask[index] ?? 0));
-}
-
-/** A fresh point and the x coordinate of its product with the key; all at the width of the field. */
-export async function ephemeralPoint(
-  key: TPMT_PUBLIC_ECC,
-): Promise<{ readonly x: Uint8Array; readonly y: Uint8Array; readonly z: Uint8Array }> {
-  const curve = curveOf(key);
-  const algorithm = { name: 'ECDH', namedCurve: curve.name };
-  const theirs = await importEcc(key, 'ECDH', []);
-  const ours = await crypto.subtle.generateKey(algorithm, false, ['deriveBits']);
-  if (!('privateKey' in ours)) throw new TpmError('unsupported', 'ECDH gave one key, expected a pair');
-  const z = await crypto.subtle.deriveBits({ name: 'ECDH', public: theirs }, ours.privateKey, curve.bytes * 8);
-  const point = new Uint8Array(await crypto.subtle.exportKey('raw', ours.publicKey));
-  return {
-    x: point.slice(1, 1 + curve.bytes),
-    y: point.slice(1 + curve.bytes),
-    z: unshared(new Uint8Array(z)),
-  };
 }

@@ -8,7 +8,8 @@ import { parseAttest } from './attest.ts';
 import { TPM_ALG } from '../constants.ts';
 import { DEMANDED_PCRS } from '../commands/key-templates.ts';
 import { pcrDigest, policyPcrDigest } from '../policies/pcr-policy.ts';
-import { nameOf, parsePublic } from './public-area.ts';
+import { nameOf } from './names.ts';
+import { parsePublic } from './public-area.ts';
 import { parseSignature, verifySignature } from './signature.ts';
 
 const evidence = readSwtpmEvidence();
@@ -47,9 +48,14 @@ describe('parseAttest()', () => {
   });
 
   test('arbitrary bytes throw only ParseError', () => {
-    const heads = ['', 'ff54434780180000', 'ff54434780170000', toHex(evidence.quote.subarray(0, 109))].map((h) =>
-      fromHex(h),
-    );
+    const heads = [
+      '',
+      'ff54434780180000',
+      'ff54434780170000',
+      'ff54434780140000',
+      'ff54434780150000',
+      toHex(evidence.quote.subarray(0, 109)),
+    ].map((h) => fromHex(h));
     fc.assert(
       fc.property(fc.constantFrom(...heads), fc.uint8Array({ maxLength: 200 }), (head, tail) => {
         expect(attempt(() => parseAttest(Uint8Array.of(...head, ...tail)))).toBeDefined();
@@ -63,9 +69,9 @@ describe('parseAttest()', () => {
   test.each<[string, string, string]>([
     ['another magic', `00${quote.slice(2)}`, 'magic 0x544347, expected 0xff544347'],
     [
-      'a time attestation',
-      `ff5443478019${quote.slice(12)}`,
-      'type 0x8019, expected 0x8018 (quote) or 0x8017 (certify)',
+      'a type that attests to nothing',
+      `ff544347801b${quote.slice(12)}`,
+      'type 0x801b, expected 0x8014 to 0x801a or 0x801c',
     ],
     [
       'a signer longer than a Name',

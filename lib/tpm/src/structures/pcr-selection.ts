@@ -1,7 +1,7 @@
 // TPML_PCR_SELECTION, TPM 2.0 Part 2 sections 10.6.2 and 10.9.7: which PCRs of which banks.
 
 import { Writer, type Cursor } from '@ringwall/bytes';
-import { PCR_COUNT, PCR_SELECT_BYTES } from '../constants.ts';
+import { PCR_COUNT, PCR_SELECT_BYTES, TPM_ALG } from '../constants.ts';
 import { TpmError } from '../tpm-error.ts';
 
 /** HASH_COUNT of the reference implementation is below this; a list may not name more banks than that. */
@@ -17,7 +17,27 @@ export interface TPMS_PCR_SELECTION {
 
 /** One bank's PCRs as TPML_PCR_SELECTION. */
 export function encodePcrSelection(hash: number, pcrs: readonly number[]): Uint8Array<ArrayBuffer> {
-  return new Writer().u32be(1).u16be(hash).u8(PCR_SELECT_BYTES).bytes(pcrBitmap(pcrs)).finish();
+  return encodePcrSelections([{ hash, pcrs }]);
+}
+
+/** Which PCRs a command takes: numbers stand for the SHA-256 bank. */
+export type PcrChoice = readonly number[] | readonly TPMS_PCR_SELECTION[];
+
+/** TPML_PCR_SELECTION of a choice. No PCR at all is one empty selection of the SHA-256 bank. */
+export function encodePcrChoice(pcrs: PcrChoice): Uint8Array<ArrayBuffer> {
+  const selections = pcrs.filter((pcr) => typeof pcr !== 'number');
+  if (selections.length > 0) return encodePcrSelections(selections);
+  return encodePcrSelection(
+    TPM_ALG.SHA256,
+    pcrs.filter((pcr) => typeof pcr === 'number'),
+  );
+}
+
+/** TPML_PCR_SELECTION of any banks. */
+export function encodePcrSelections(selections: readonly TPMS_PCR_SELECTION[]): Uint8Array<ArrayBuffer> {
+  const writer = new Writer().u32be(selections.length);
+  for (const { hash, pcrs } of selections) writer.u16be(hash).u8(PCR_SELECT_BYTES).bytes(pcrBitmap(pcrs));
+  return writer.finish();
 }
 
 /** The 3 bytes in which bit n of the whole stands for PCR n. */

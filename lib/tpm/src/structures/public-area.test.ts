@@ -12,7 +12,9 @@ import {
   EK_ATTRIBUTES,
   ekTemplate,
 } from '../commands/key-templates.ts';
-import { attributesOf, nameOf, parsePublic, pointOf, publicKeyOf, type TPMT_PUBLIC } from './public-area.ts';
+import { nameOf } from './names.ts';
+import { attributesOf, parsePublic, type TPMT_PUBLIC } from './public-area.ts';
+import { pointOf, publicKeyOf } from './public-key.ts';
 import { TpmError } from '../tpm-error.ts';
 
 const evidence = readSwtpmEvidence();
@@ -73,7 +75,7 @@ describe('parsePublic()', () => {
 
   const ak = toHex(evidence.akPublic);
   test.each<[string, string, string]>([
-    ['a keyed-hash object', `0008${ak.slice(4)}`, 'type 0x8, expected RSA (0x1) or ECC (0x23)'],
+    ['an object of no known type', `0006${ak.slice(4)}`, 'type 0x6, expected RSA, ECC, KEYEDHASH or SYMCIPHER'],
     ['a nameAlg that is no hash', `00230010${ak.slice(8)}`, 'nameAlg 0x10, expected a hash algorithm'],
     ['reserved attribute bits', `0023000b80050472${ak.slice(16)}`, 'objectAttributes has reserved bits 0x80000000'],
     [
@@ -81,8 +83,16 @@ describe('parsePublic()', () => {
       `0023000b000504720041${'00'.repeat(65)}${ak.slice(20)}`,
       'authPolicy.size 65',
     ],
-    ['Camellia', `0023000b0005047200000026${ak.slice(24)}`, 'symmetric.algorithm 0x26, expected AES or NULL'],
-    ['SM2', `0023000b0005047200000010001b${ak.slice(28)}`, 'scheme 0x1b, expected NULL, RSA or ECDSA schemes'],
+    [
+      'a hash as cipher',
+      `0023000b000504720000000b${ak.slice(24)}`,
+      'symmetric.algorithm 0xb, expected a cipher or NULL',
+    ],
+    [
+      'a cipher as scheme',
+      `0023000b00050472000000100006${ak.slice(28)}`,
+      'scheme 0x6, expected an RSA, ECC or KDF scheme',
+    ],
     [
       'a coordinate wider than any curve',
       `${ak.slice(0, 40)}0043${'01'.repeat(67)}0000`,
@@ -140,8 +150,8 @@ describe('publicKeyOf()', () => {
 
   test('refuses an unknown curve and the point at nothing', async () => {
     const key = eccOf(parsePublic(evidence.akPublic));
-    const p521 = { ...key, parameters: { ...key.parameters, curveID: 5 } };
-    await expect(publicKeyOf(p521)).rejects.toThrow('curve 0x5, expected P-256 or P-384');
+    const bn256 = { ...key, parameters: { ...key.parameters, curveID: 0x10 } };
+    await expect(publicKeyOf(bn256)).rejects.toThrow('curve 0x10, expected P-256, P-384 or P-521');
     await expect(publicKeyOf(parsePublic(akTemplate()))).rejects.toThrow(TpmError);
   });
 

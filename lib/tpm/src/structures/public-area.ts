@@ -1,31 +1,23 @@
-// TPMT_PUBLIC, TPM 2.0 Part 2 section 12.2.4: the public area of an RSA or ECC key, its Name and its WebCrypto key.
+// TPMT_PUBLIC, TPM 2.0 Part 2 section 12.2.4: the public area of an object, read and written.
 
-import { concatBytes, Cursor, Writer } from '@ringwall/bytes';
-import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../constants.ts';
-import { computableHash, digest, hashAlgorithm, webCryptoHash } from '../hash.ts';
-import { TpmError } from '../tpm-error.ts';
+import { Cursor, Writer } from '@ringwall/bytes';
+import { TPM_ALG, TPMA_OBJECT } from '../constants.ts';
+import { hashAlgorithm } from '../hash.ts';
+import {
+  readKeyedHashScheme,
+  readScheme,
+  readSymmetric,
+  writeKeyedHashScheme,
+  writeScheme,
+  writeSymmetric,
+  type TPMT_ASYM_SCHEME,
+  type TPMT_KEYEDHASH_SCHEME,
+  type TPMT_SYM_DEF_OBJECT,
+} from './schemes.ts';
+import { MAX_DIGEST_BYTES, MAX_ECC_BYTES, MAX_RSA_BYTES, readSized, writeSized } from './sized.ts';
 
-/** TPM2B_DIGEST holds no more than the largest hash, SHA-512. */
-const MAX_DIGEST_BYTES = 64;
-/** MAX_RSA_KEY_BITS is 4,096 in any TPM on sale; a modulus above it only costs time. */
-const MAX_RSA_BYTES = 512;
-/** MAX_ECC_KEY_BYTES for P-521, the largest curve of the specification's table. */
-const MAX_ECC_BYTES = 66;
 /** Part 2 section 12.2.3.5: exponent 0 stands for this. */
 const DEFAULT_RSA_EXPONENT = 65_537;
-
-/** TPMT_SYM_DEF_OBJECT, Part 2 section 11.1.7. `keyBits` and `mode` are 0 where the algorithm is TPM_ALG_NULL. */
-export interface TPMT_SYM_DEF_OBJECT {
-  readonly algorithm: number;
-  readonly keyBits: number;
-  readonly mode: number;
-}
-
-/** TPMT_RSA_SCHEME or TPMT_ECC_SCHEME, Part 2 sections 11.2.4.2 and 11.2.5.6. `hashAlg` is 0 where there is none. */
-export interface TPMT_ASYM_SCHEME {
-  readonly scheme: number;
-  readonly hashAlg: number;
-}
 
 interface TPMT_PUBLIC_COMMON {
   readonly nameAlg: number;
@@ -44,7 +36,7 @@ export interface TPMT_PUBLIC_RSA extends TPMT_PUBLIC_COMMON {
     readonly keyBits: number;
     readonly exponent: number;
   };
-  /** The modulus. */
+  /** The modulus; empty in a template. */
   readonly unique: Uint8Array;
 }
 
@@ -61,18 +53,41 @@ export interface TPMT_PUBLIC_ECC extends TPMT_PUBLIC_COMMON {
   readonly unique: { readonly x: Uint8Array; readonly y: Uint8Array };
 }
 
+/** A public area with TPMS_KEYEDHASH_PARMS, Part 2 section 12.2.3.3: an HMAC key, or with TPM_ALG_NULL sealed data. */
+export interface TPMT_PUBLIC_KEYEDHASH extends TPMT_PUBLIC_COMMON {
+  readonly type: typeof TPM_ALG.KEYEDHASH;
+  readonly parameters: { readonly scheme: TPMT_KEYEDHASH_SCHEME };
+  /** H(seedValue ‖ bits) in nameAlg; empty in a template. */
+  readonly unique: Uint8Array;
+}
+
+/** A public area with TPMS_SYMCIPHER_PARMS, Part 2 section 12.2.3.4. */
+export interface TPMT_PUBLIC_SYMCIPHER extends TPMT_PUBLIC_COMMON {
+  readonly type: typeof TPM_ALG.SYMCIPHER;
+  readonly parameters: { readonly sym: TPMT_SYM_DEF_OBJECT };
+  /** H(seedValue ‖ key) in nameAlg; empty in a template. */
+  readonly unique: Uint8Array;
+}
+
 /** Nothing of it is proven: whoever wrote the bytes chose every field. */
-export type TPMT_PUBLIC = TPMT_PUBLIC_RSA | TPMT_PUBLIC_ECC;
+export type TPMT_PUBLIC = TPMT_PUBLIC_RSA | TPMT_PUBLIC_ECC | TPMT_PUBLIC_KEYEDHASH | TPMT_PUBLIC_SYMCIPHER;
+
+/** The fields of a public area that is yet to be encoded. */
+export type PublicFields =
+  | Omit<TPMT_PUBLIC_RSA, 'bytes'>
+  | Omit<TPMT_PUBLIC_ECC, 'bytes'>
+  | Omit<TPMT_PUBLIC_KEYEDHASH, 'bytes'>
+  | Omit<TPMT_PUBLIC_SYMCIPHER, 'bytes'>;
 
 /** The TPMA_OBJECT bits by name. Bits that the specification reserves are refused by `parsePublic`. */
 export type ObjectAttributes = Readonly<Record<keyof typeof TPMA_OBJECT, boolean>>;
 
-/** Exactly one TPMT_PUBLIC (without the size of a TPM2B_PUBLIC) of an RSA or ECC key; throws `ParseError`. */
+/** Exactly one TPMT_PUBLIC (without the size of a TPM2B_PUBLIC); throws `ParseError`. */
 export function parsePublic(bytes: Uint8Array): TPMT_PUBLIC {
   const cursor = new Cursor(bytes);
   const type = cursor.u16be('type');
-  if (type !== TPM_ALG.RSA && type !== TPM_ALG.ECC) {
-    throw cursor.error('unsupported', 'type', `0x${type.toString(16)}, expected RSA (0x1) or ECC (0x23)`);
+  if (type !== TPM_ALG.RSA && type !== TPM_ALG.ECC && type !== TPM_ALG.KEYEDHASH && type !== TPM_ALG.SYMCIPHER) {
+    throw cursor.error('unsupported', 'type', `0x${type.toString(16)}, expected RSA, ECC, KEYEDHASH or SYMCIPHER`);
   }
   const nameAlg = cursor.u16be('nameAlg');
   if (hashAlgorithm(nameAlg) === undefined) {
@@ -89,19 +104,38 @@ export function parsePublic(bytes: Uint8Array): TPMT_PUBLIC {
   }
   const authPolicy = readSized(cursor, 'authPolicy', MAX_DIGEST_BYTES);
   const common = { nameAlg, objectAttributes, authPolicy, bytes: new Uint8Array(bytes) };
-  const parsed = type === TPM_ALG.RSA ? readRsa(cursor, common) : readEcc(cursor, common);
+  const parsed = readTyped(cursor, type, common);
   cursor.end('TPMT_PUBLIC');
   return parsed;
 }
 
-/** The Name of a key, Part 1 section 16: nameAlg and the digest of the TPMT_PUBLIC. */
-export async function nameOf(publicAreaBytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-  const { nameAlg, bytes } = parsePublic(publicAreaBytes);
-  return concatBytes(new Writer().u16be(nameAlg).finish(), await digest(computableHash(nameAlg), bytes));
+/** A TPMT_PUBLIC; RSA exponent 65,537 is written as 0. `parsePublic` reads it back. */
+export function encodePublic(area: PublicFields): Uint8Array<ArrayBuffer> {
+  const writer = new Writer().u16be(area.type).u16be(area.nameAlg).u32be(area.objectAttributes);
+  writeSized(writer, area.authPolicy);
+  if (area.type === TPM_ALG.KEYEDHASH) {
+    writeKeyedHashScheme(writer, area.parameters.scheme);
+    return writeSized(writer, area.unique).finish();
+  }
+  if (area.type === TPM_ALG.SYMCIPHER) {
+    writeSymmetric(writer, area.parameters.sym);
+    return writeSized(writer, area.unique).finish();
+  }
+  writeSymmetric(writer, area.parameters.symmetric);
+  writeScheme(writer, area.parameters.scheme);
+  if (area.type === TPM_ALG.RSA) {
+    const { keyBits, exponent } = area.parameters;
+    writer.u16be(keyBits).u32be(exponent === DEFAULT_RSA_EXPONENT ? 0 : exponent);
+    return writeSized(writer, area.unique).finish();
+  }
+  writer.u16be(area.parameters.curveID);
+  writeScheme(writer, area.parameters.kdf);
+  writeSized(writer, area.unique.x);
+  return writeSized(writer, area.unique.y).finish();
 }
 
 /** What the key may be used for and where it was made, as its public area claims. */
-export function attributesOf(publicArea: TPMT_PUBLIC): ObjectAttributes {
+export function attributesOf(publicArea: Pick<TPMT_PUBLIC, 'objectAttributes'>): ObjectAttributes {
   const has = (bit: number): boolean => (publicArea.objectAttributes & bit) !== 0;
   return {
     fixedTPM: has(TPMA_OBJECT.fixedTPM),
@@ -118,79 +152,27 @@ export function attributesOf(publicArea: TPMT_PUBLIC): ObjectAttributes {
   };
 }
 
-/**
- * The key as WebCrypto holds it, extractable (`exportKey('spki', …)` gives the form that certificates carry): ECC for
- * ECDSA, RSA for RSASSA-PKCS1-v1_5 with the hash of its scheme, or SHA-256 where it has none. A point off its curve is
- * refused with `TpmError`.
- */
-export async function publicKeyOf(publicArea: TPMT_PUBLIC): Promise<CryptoKey> {
-  if (publicArea.type === TPM_ALG.ECC) return importEcc(publicArea, 'ECDSA', ['verify']);
-  const { hashAlg } = publicArea.parameters.scheme;
-  return importRsa(publicArea, 'RSASSA-PKCS1-v1_5', hashAlg === 0 ? TPM_ALG.SHA256 : hashAlg, ['verify']);
-}
-
-export async function importEcc(
-  publicArea: TPMT_PUBLIC_ECC,
-  algorithm: 'ECDSA' | 'ECDH',
-  usages: readonly KeyUsage[],
-): Promise<CryptoKey> {
-  const curve = curveOf(publicArea);
-  const point = concatBytes(Uint8Array.of(4), ...pointOf(publicArea));
-  return refuseBadKey(
-    crypto.subtle.importKey('raw', point, { name: algorithm, namedCurve: curve.name }, true, [...usages]),
-  );
-}
-
-export async function importRsa(
-  publicArea: TPMT_PUBLIC_RSA,
-  algorithm: 'RSASSA-PKCS1-v1_5' | 'RSA-PSS' | 'RSA-OAEP',
-  hashAlg: number,
-  usages: readonly KeyUsage[],
-): Promise<CryptoKey> {
-  const exponent = new Writer().u32be(publicArea.parameters.exponent).finish();
-  const jwk = { kty: 'RSA', n: base64url(publicArea.unique), e: base64url(withoutLeadingZeros(exponent)) };
-  const parameters = { name: algorithm, hash: webCryptoHash(computableHash(hashAlg)) };
-  return refuseBadKey(crypto.subtle.importKey('jwk', jwk, parameters, true, [...usages]));
-}
-
-/** WebCrypto's name of the key's curve and the bytes of a coordinate. */
-export function curveOf(publicArea: TPMT_PUBLIC_ECC): { readonly name: 'P-256' | 'P-384'; readonly bytes: number } {
-  const { curveID } = publicArea.parameters;
-  if (curveID === TPM_ECC.NIST_P256) return { name: 'P-256', bytes: 32 };
-  if (curveID === TPM_ECC.NIST_P384) return { name: 'P-384', bytes: 48 };
-  throw new TpmError('unsupported', `curve 0x${curveID.toString(16)}, expected P-256 or P-384`);
-}
-
-/** The coordinates at the full width of the field. */
-export function pointOf(publicArea: TPMT_PUBLIC_ECC): readonly [x: Uint8Array, y: Uint8Array] {
-  const { bytes } = curveOf(publicArea);
-  return [leftPad(publicArea.unique.x, bytes, 'x'), leftPad(publicArea.unique.y, bytes, 'y')];
-}
-
-/** A number at a fixed width, with zeros before it. Leading zeros beyond the width are dropped. */
-export function leftPad(value: Uint8Array, bytes: number, what: string): Uint8Array<ArrayBuffer> {
-  const digits = withoutLeadingZeros(value);
-  if (digits.length > bytes)
-    throw new TpmError('parameter', `${what} has ${digits.length} bytes, expected at most ${bytes}`);
-  return concatBytes(new Uint8Array(bytes - digits.length), digits);
-}
-
-/** A TPM2B whose content has at most `maximum` bytes. */
-export function readSized(cursor: Cursor, field: string, maximum: number): Uint8Array<ArrayBuffer> {
-  const size = cursor.u16be(`${field}.size`);
-  if (size > maximum) throw cursor.error('limit', `${field}.size`, `${size}, expected at most ${maximum}`);
-  return cursor.take(size, field);
-}
-
 const KNOWN_ATTRIBUTES = Object.values(TPMA_OBJECT).reduce((all, bit) => all | bit, 0);
 
+function readTyped(cursor: Cursor, type: TPMT_PUBLIC['type'], common: TPMT_PUBLIC_COMMON): TPMT_PUBLIC {
+  if (type === TPM_ALG.RSA) return readRsa(cursor, common);
+  if (type === TPM_ALG.ECC) return readEcc(cursor, common);
+  if (type === TPM_ALG.KEYEDHASH) {
+    const parameters = { scheme: readKeyedHashScheme(cursor) };
+    return { ...common, type, parameters, unique: readSized(cursor, 'unique', MAX_DIGEST_BYTES) };
+  }
+  const parameters = { sym: readSymmetric(cursor, 'sym') };
+  return { ...common, type, parameters, unique: readSized(cursor, 'unique', MAX_DIGEST_BYTES) };
+}
+
 function readRsa(cursor: Cursor, common: TPMT_PUBLIC_COMMON): TPMT_PUBLIC_RSA {
-  const symmetric = readSymmetric(cursor);
+  const symmetric = readSymmetric(cursor, 'symmetric');
   const scheme = readScheme(cursor, 'scheme');
   const keyBits = cursor.u16be('keyBits');
   const exponent = cursor.u32be('exponent');
   const unique = readSized(cursor, 'unique', MAX_RSA_BYTES);
-  if (unique.length * 8 !== keyBits) {
+  // Empty where a template leaves the choice to the TPM.
+  if (unique.length !== 0 && unique.length * 8 !== keyBits) {
     throw cursor.error('invalid', 'unique', `has ${unique.length} bytes, expected ${keyBits / 8} for ${keyBits} bits`);
   }
   const parameters = { symmetric, scheme, keyBits, exponent: exponent === 0 ? DEFAULT_RSA_EXPONENT : exponent };
@@ -198,56 +180,10 @@ function readRsa(cursor: Cursor, common: TPMT_PUBLIC_COMMON): TPMT_PUBLIC_RSA {
 }
 
 function readEcc(cursor: Cursor, common: TPMT_PUBLIC_COMMON): TPMT_PUBLIC_ECC {
-  const symmetric = readSymmetric(cursor);
+  const symmetric = readSymmetric(cursor, 'symmetric');
   const scheme = readScheme(cursor, 'scheme');
   const curveID = cursor.u16be('curveID');
   const kdf = readScheme(cursor, 'kdf');
   const unique = { x: readSized(cursor, 'x', MAX_ECC_BYTES), y: readSized(cursor, 'y', MAX_ECC_BYTES) };
   return { ...common, type: TPM_ALG.ECC, parameters: { symmetric, scheme, curveID, kdf }, unique };
-}
-
-function readSymmetric(cursor: Cursor): TPMT_SYM_DEF_OBJECT {
-  const algorithm = cursor.u16be('symmetric.algorithm');
-  if (algorithm === TPM_ALG.NULL) return { algorithm, keyBits: 0, mode: 0 };
-  if (algorithm !== TPM_ALG.AES) {
-    throw cursor.error('unsupported', 'symmetric.algorithm', `0x${algorithm.toString(16)}, expected AES or NULL`);
-  }
-  return { algorithm, keyBits: cursor.u16be('symmetric.keyBits'), mode: cursor.u16be('symmetric.mode') };
-}
-
-/** Schemes that are followed by a hash algorithm alone: TPMS_SCHEME_HASH, Part 2 section 11.1.17. */
-const HASH_SCHEMES: ReadonlySet<number> = new Set([
-  TPM_ALG.RSASSA,
-  TPM_ALG.RSAPSS,
-  TPM_ALG.OAEP,
-  TPM_ALG.ECDSA,
-  TPM_ALG.ECDH,
-]);
-
-function readScheme(cursor: Cursor, field: string): TPMT_ASYM_SCHEME {
-  const scheme = cursor.u16be(field);
-  if (scheme === TPM_ALG.NULL || scheme === TPM_ALG.RSAES) return { scheme, hashAlg: 0 };
-  if (!HASH_SCHEMES.has(scheme)) {
-    throw cursor.error('unsupported', field, `0x${scheme.toString(16)}, expected NULL, RSA or ECDSA schemes`);
-  }
-  return { scheme, hashAlg: cursor.u16be(`${field}.hashAlg`) };
-}
-
-function withoutLeadingZeros(value: Uint8Array): Uint8Array {
-  const first = value.findIndex((byte) => byte !== 0);
-  return first === -1 ? value.subarray(value.length) : value.subarray(first);
-}
-
-async function refuseBadKey(key: Promise<CryptoKey>): Promise<CryptoKey> {
-  try {
-    return await key;
-  } catch (cause) {
-    throw new TpmError('parameter', 'public key is refused, expected a valid point or modulus', { cause });
-  }
-}
-
-/** RFC 4648 section 5 without padding, as JSON Web Keys want it. */
-function base64url(bytes: Uint8Array): string {
-  const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
-  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }

@@ -22,7 +22,6 @@ describe('parseSignature()', () => {
   });
 
   test.each([
-    ['HMAC', Uint8Array.of(0, 5)],
     ['SM2', Uint8Array.of(0, 0x1b)],
     ['no signature', Uint8Array.of(0, 0x10)],
     [

@@ -1,23 +1,12 @@
 // TPMT_SIGNATURE, TPM 2.0 Part 2 section 11.3.4, and its verification with WebCrypto.
 
-import { concatBytes, Cursor, unshared } from '@ringwall/bytes';
+import { concatBytes, Cursor, unshared, Writer } from '@ringwall/bytes';
 import { TPM_ALG } from '../constants.ts';
-import { computableHash, hashBytes, webCryptoHash } from '../hash.ts';
-import {
-  curveOf,
-  importEcc,
-  importRsa,
-  leftPad,
-  readSized,
-  type TPMT_PUBLIC,
-  type TPMT_PUBLIC_RSA,
-} from './public-area.ts';
+import { computableHash, hashAlgorithm, hashBytes, webCryptoHash } from '../hash.ts';
+import type { TPMT_PUBLIC, TPMT_PUBLIC_RSA } from './public-area.ts';
+import { curveOf, importEcc, importRsa, leftPad } from './public-key.ts';
+import { MAX_ECC_BYTES, MAX_RSA_BYTES, readSized, writeSized } from './sized.ts';
 import { TpmError } from '../tpm-error.ts';
-
-/** MAX_ECC_KEY_BYTES for P-521. */
-const MAX_ECC_BYTES = 66;
-/** Bytes of a 4,096-bit RSA signature. */
-const MAX_RSA_BYTES = 512;
 
 /** TPMS_SIGNATURE_ECDSA, Part 2 section 11.3.2. */
 export interface TPMS_SIGNATURE_ECDSA {
@@ -34,7 +23,14 @@ export interface TPMS_SIGNATURE_RSA {
   readonly sig: Uint8Array;
 }
 
-export type TPMT_SIGNATURE = TPMS_SIGNATURE_ECDSA | TPMS_SIGNATURE_RSA;
+/** TPMT_HA of an HMAC, Part 2 section 10.3.2. Only who holds the key can check it: `verifySignature` never accepts it. */
+export interface TPMS_SIGNATURE_HMAC {
+  readonly sigAlg: typeof TPM_ALG.HMAC;
+  readonly hash: number;
+  readonly digest: Uint8Array;
+}
+
+export type TPMT_SIGNATURE = TPMS_SIGNATURE_ECDSA | TPMS_SIGNATURE_RSA | TPMS_SIGNATURE_HMAC;
 
 /** Exactly one TPMT_SIGNATURE; throws `ParseError`. */
 export function parseSignature(bytes: Uint8Array): TPMT_SIGNATURE {
@@ -55,7 +51,22 @@ export function readSignature(cursor: Cursor): TPMT_SIGNATURE {
   if (sigAlg === TPM_ALG.RSASSA || sigAlg === TPM_ALG.RSAPSS) {
     return { sigAlg, hash: cursor.u16be('hash'), sig: readSized(cursor, 'sig', MAX_RSA_BYTES) };
   }
-  throw cursor.error('unsupported', 'sigAlg', `0x${sigAlg.toString(16)}, expected ECDSA, RSASSA or RSAPSS`);
+  if (sigAlg === TPM_ALG.HMAC) {
+    const hash = cursor.u16be('hash');
+    const bytes = hashAlgorithm(hash)?.bytes;
+    if (bytes === undefined) throw cursor.error('unsupported', 'hash', `0x${hash.toString(16)}, expected a hash`);
+    return { sigAlg, hash, digest: cursor.take(bytes, 'digest') };
+  }
+  throw cursor.error('unsupported', 'sigAlg', `0x${sigAlg.toString(16)}, expected ECDSA, RSASSA, RSAPSS or HMAC`);
+}
+
+/** A TPMT_SIGNATURE; `parseSignature` reads it back. */
+export function encodeSignature(signature: TPMT_SIGNATURE): Uint8Array<ArrayBuffer> {
+  const writer = new Writer().u16be(signature.sigAlg).u16be(signature.hash);
+  if (signature.sigAlg === TPM_ALG.HMAC) return writer.bytes(signature.digest).finish();
+  if (signature.sigAlg !== TPM_ALG.ECDSA) return writeSized(writer, signature.sig).finish();
+  writeSized(writer, signature.signatureR);
+  return writeSized(writer, signature.signatureS).finish();
 }
 
 /**
@@ -69,6 +80,7 @@ export async function verifySignature(
   signature: TPMT_SIGNATURE,
   message: Uint8Array,
 ): Promise<boolean> {
+  if ((key.type !== TPM_ALG.ECC && key.type !== TPM_ALG.RSA) || signature.sigAlg === TPM_ALG.HMAC) return false;
   const { scheme, hashAlg } = key.parameters.scheme;
   if (scheme !== TPM_ALG.NULL && (scheme !== signature.sigAlg || hashAlg !== signature.hash)) return false;
   if (signature.sigAlg === TPM_ALG.ECDSA) {
@@ -102,7 +114,8 @@ async function verifyRsa(key: TPMT_PUBLIC_RSA, signature: TPMS_SIGNATURE_RSA, me
   const cryptoKey = await importRsa(key, 'RSA-PSS', signature.hash, ['verify']);
   const digestBytes = hashBytes(computableHash(signature.hash));
   // Part 1 section B.7: the salt is as long as the digest in newer TPMs, and as long as fits in older ones.
-  for (const saltLength of new Set([digestBytes, key.unique.length - digestBytes - 2])) {
+  const longest = key.unique.length - digestBytes - 2;
+  for (const saltLength of new Set([digestBytes, longest].filter((length) => length >= 0 && length <= longest))) {
     if (await crypto.subtle.verify({ name: 'RSA-PSS', saltLength }, cryptoKey, sig, unshared(message))) return true;
   }
   return false;
