@@ -190,24 +190,21 @@ const ABSENT: Readonly<Record<LinkId, string>> = {
   processes: 'not part of this proof: it shows what was started, not what has run since',
 };
 
+/** Links that are more than a list of measurements. */
+const WORDS: Readonly<Partial<Record<LinkId, string>>> = {
+  broker: 'a broker asked, judged the answer and sealed it',
+  host: 'the host has shown what it booted',
+  tpm: 'a TPM that was made for this machine signed what was measured, for this question alone',
+  processes: 'what ran is what may run',
+};
+
 function describe(id: LinkId, { events }: Findings): string {
+  const words = WORDS[id];
+  if (words !== undefined) return words;
   const measured = events.filter(({ status }) => status !== 'not-measured');
-  switch (id) {
-    case 'broker':
-      return 'a broker asked, judged the answer and sealed it';
-    case 'host':
-      return 'the host has shown what it booted';
-    case 'tpm':
-      return 'a TPM that was made for this machine signed what was measured, for this question alone';
-    case 'processes':
-      return 'what ran is what may run';
-    case 'boot-loader': {
-      const all = counted(measured);
-      return isDirectBoot(measured) ? `none ran, the firmware started the kernel itself: ${all}` : all;
-    }
-    default:
-      return counted(measured);
-  }
+  const all = counted(measured);
+  if (id !== 'boot-loader' || !isDirectBoot(measured)) return all;
+  return `none ran, the firmware started the kernel itself: ${all}`;
 }
 
 /** Whatever the firmware starts, it measures as an application. */
