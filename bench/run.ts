@@ -2,9 +2,15 @@
 import { benchBoot } from './boot.ts';
 import { benchCli } from './cli.ts';
 import { benchIdle } from './idle.ts';
+import { benchIma } from './ima.ts';
 import { describeMachine, type Figure } from './measure.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { cli: benchCli, boot: benchBoot, idle: benchIdle };
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  cli: benchCli,
+  boot: benchBoot,
+  idle: benchIdle,
+  ima: benchIma,
+};
 
 const asked = process.argv.slice(2);
 const names = asked.length > 0 ? asked : Object.keys(BENCHES);

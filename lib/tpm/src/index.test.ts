@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest';
 import * as tpm from './index.ts';
+import * as logs from './logs/index.ts';
 
-test('the public names of @ringwall/tpm', () => {
-  expect(Object.keys(tpm).toSorted()).toEqual([
+test('the public names of @ringwall/tpm, beside those of logs/', () => {
+  expect(Object.keys(logs).filter((name) => !(name in tpm))).toEqual([]);
+  expect(
+    Object.keys(tpm)
+      .filter((name) => !(name in logs))
+      .toSorted(),
+  ).toEqual([
     'AK_ATTRIBUTES',
     'BOOT_KEY_ATTRIBUTES',
     'CREDENTIAL_BYTES',

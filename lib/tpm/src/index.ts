@@ -59,6 +59,7 @@ export {
 } from './event-log.ts';
 export { parseUefiVariable, secureBootOf, type UefiVariable } from './event-data.ts';
 export { EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } from './event-types.ts';
+export * from './logs/index.ts';
 export { guestCommands, type GuestCommandName } from './commands/guest-commands.ts';
 export { computableHash, digest, hashAlgorithm, hashBytes, hmac, type ComputableHash, type HashName } from './hash.ts';
 export { kdfa, kdfe } from './secrets/key-derivation.ts';
