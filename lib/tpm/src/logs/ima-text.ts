@@ -78,25 +78,14 @@ export function parseImaLine(line: Uint8Array, offset = 0): Uint8Array<ArrayBuff
 /** The bytes that the kernel printed as `text`, the ima_show_template_* functions of ima_template_lib.c. */
 function encodeField(id: ImaFieldId, text: string, offset: number): Uint8Array {
   if (text === '') return new Uint8Array(0);
-  switch (id) {
-    case 'd-ng':
-    case 'd-ngv2':
-    case 'd-modsig': {
-      const colon = text.lastIndexOf(':');
-      return concatBytes(encodeLatin1(text.slice(0, colon + 1)), Uint8Array.of(0), fromHex(text.slice(colon + 1), id));
-    }
-    case 'n':
-    case 'n-ng':
-    case 'xattrnames':
-      return concatBytes(encodeLatin1(text), Uint8Array.of(0));
-    case 'iuid':
-    case 'igid':
-      return new Writer().u32le(parseNumber(id, text, 0xffff_ffff, offset)).finish();
-    case 'imode':
-      return new Writer().u16le(parseNumber(id, text, 0xffff, offset)).finish();
-    default:
-      return fromHex(text, id);
+  if (id === 'd-ng' || id === 'd-ngv2' || id === 'd-modsig') {
+    const colon = text.lastIndexOf(':');
+    return concatBytes(encodeLatin1(text.slice(0, colon + 1)), Uint8Array.of(0), fromHex(text.slice(colon + 1), id));
   }
+  if (id === 'n' || id === 'n-ng' || id === 'xattrnames') return concatBytes(encodeLatin1(text), Uint8Array.of(0));
+  if (id === 'iuid' || id === 'igid') return new Writer().u32le(parseNumber(id, text, 0xffff_ffff, offset)).finish();
+  if (id === 'imode') return new Writer().u16le(parseNumber(id, text, 0xffff, offset)).finish();
+  return fromHex(text, id);
 }
 
 function parseNumber(id: ImaFieldId, text: string, maximum: number, offset: number): number {
