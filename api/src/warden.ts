@@ -39,8 +39,12 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('stop-machine'), machine: machineIdSchema, graceMs: z.int().min(0).max(120_000) }),
   /** Removes everything of a stopped machine. Idempotent. */
   z.object({ op: z.literal('remove-machine'), machine: machineIdSchema }),
+  /** That the warden answers; nothing is looked at for it. */
+  z.object({ op: z.literal('status') }),
   /** What runs now, seen from /proc and QMP: also how machines are adopted after a restart. */
   z.object({ op: z.literal('list-machines') }),
+  /** Every machine that there is, running or not: for a daemon that has lost sight of some. */
+  z.object({ op: z.literal('list-existing') }),
   /** Which protections hold for this machine's processes, read back from /proc. */
   z.object({ op: z.literal('read-protections'), machine: machineIdSchema }),
   /** The last `bytes` of the serial console's log. */
@@ -97,11 +101,9 @@ export const wardenResponseSchemas = {
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),
   /** `pid`: the warden's own. */
-  'list-machines': z.object({
-    pid: z.int().optional(),
-    machines: z.array(runningMachineSchema),
-    existing: z.array(machineIdSchema),
-  }),
+  status: z.object({ pid: z.int() }),
+  'list-machines': z.object({ machines: z.array(runningMachineSchema) }),
+  'list-existing': z.object({ machines: z.array(machineIdSchema) }),
   'read-protections': z.object({ protections: z.array(protectionSchema) }),
   'read-console': z.object({ text: z.base64() }),
   'open-console': z.object({}),

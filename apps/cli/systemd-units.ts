@@ -2,7 +2,15 @@
 // Pure. The warden stays nearly unconfined, for its work is to start what is confined; the other two may do nothing but
 // speak on Unix sockets and write their own store.
 import type { Paths } from './services/paths.ts';
-import { programArgv, serviceDirectories, SERVICES, type Runtime, type Service } from './services/table.ts';
+import {
+  CORE_LIMIT_BYTES,
+  programArgv,
+  serviceDirectories,
+  serviceEnvironment,
+  SERVICES,
+  type Runtime,
+  type Service,
+} from './services/table.ts';
 
 export interface Unit {
   readonly path: string;
@@ -55,13 +63,13 @@ function renderService(service: Service, paths: Paths, runtime: Runtime): Unit {
         ['Type', 'exec'],
         ...directories(service, paths),
         ['ExecStart', programArgv(service, runtime).map(quoteWord).join(' ')],
-        ['Environment', quoteWord(`RINGWALL_STATE=${paths.state}`)],
-        ['Environment', quoteWord(`RINGWALL_RUN=${paths.run}`)],
+        ...Object.entries(serviceEnvironment(paths)).map(
+          ([name, value]) => ['Environment', quoteWord(`${name}=${value}`)] as const,
+        ),
         ['Restart', 'always'],
         ['RestartSec', '1'],
         ['UMask', '0077'],
-        // Not 0: the kernel does not look at a limit of 0 where core_pattern is a pipe (core(5)).
-        ['LimitCORE', '1'],
+        ['LimitCORE', String(CORE_LIMIT_BYTES)],
         ...(isWarden ? WARDEN : confined(service, paths)),
       ],
     ],

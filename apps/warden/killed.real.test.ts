@@ -23,7 +23,7 @@ describe.skipIf(lacks !== undefined)(`a warden that is killed${lacks === undefin
     await warden[Symbol.asyncDispose]();
   });
   afterEach(async () => {
-    const { existing } = await warden.client.call({ op: 'list-machines' });
+    const { machines: existing } = await warden.client.call({ op: 'list-existing' });
     for (const machine of existing) {
       await warden.stopMachine(machine);
       await warden.client.call({ op: 'remove-machine', machine });

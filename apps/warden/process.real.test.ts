@@ -111,7 +111,7 @@ describe.skipIf(lacks !== undefined)(`the warden’s process${lacks === undefine
         await warden.create().catch((error: unknown) => failures.push(error));
       }
       expect(failures[0]).toMatchObject({ code: 'host-full', hint: expect.any(String) });
-      const { existing } = await warden.client.call({ op: 'list-machines' });
+      const { machines: existing } = await warden.client.call({ op: 'list-existing' });
       expect(readdirSync(warden.layout.machines).toSorted()).toEqual(existing.toSorted());
       expect(readdirSync(warden.layout.records).toSorted()).toEqual(existing.toSorted());
       expect(warden.leftovers()).toEqual([]);

@@ -2,7 +2,7 @@
 // on with each machine from there (adoption.ts decides, this carries it out).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MachineId, type Operation, RingwallError } from '@ringwall/api';
-import type { WardenResponse } from '@ringwall/api/warden';
+import type { RunningMachine } from '@ringwall/api/warden';
 import { decideAdoption } from './adoption.ts';
 import { asRingwallError } from './work.ts';
 import type { Worker, WorkRequest } from './worker.ts';
@@ -28,7 +28,7 @@ export async function adoptMachines(
 ): Promise<void> {
   const { store, closing } = worker;
   await store.pruneOperations(new Date(Date.now() - OPERATIONS_KEPT_DAYS * DAY_MS));
-  const list = await waitForList(worker, onTrouble);
+  const { running, existing } = await waitForLists(worker, onTrouble);
   const lastBoot = await store.findFact(HOST_BOOT_FACT);
   const unfinished = Map.groupBy(await store.listRunningOperations(), ({ operation }) => operation.machine);
   const machines = await store.listMachines();
@@ -40,7 +40,7 @@ export async function adoptMachines(
     const [last, ...overtaken] = (unfinished.get(machine.id) ?? []).toReversed();
     unfinished.delete(machine.id);
     for (const { operation } of overtaken) await failOvertaken(worker, operation);
-    const seen = list.machines.find((running) => running.machine === machine.id);
+    const seen = running.find((boot) => boot.machine === machine.id);
     const adoption = decideAdoption({
       machine,
       operation: last?.operation,
@@ -73,26 +73,33 @@ export async function adoptMachines(
     }
   }
   for (const [, orphans] of unfinished) for (const { operation } of orphans) await endOrphan(worker, operation);
-  await tellUnknown(worker, list, new Set(machines.map((machine) => machine.id)));
+  await tellUnknown(worker, existing, new Set(machines.map((machine) => machine.id)));
   await store.saveFact(HOST_BOOT_FACT, hostBootId);
 }
 
-async function waitForList(
-  worker: Worker,
+interface Lists {
+  readonly running: readonly RunningMachine[];
+  readonly existing: readonly MachineId[];
+}
+
+async function waitForLists(
+  { warden, closing, timing, note }: Worker,
   onTrouble: (error: RingwallError) => void,
-): Promise<WardenResponse<'list-machines'>> {
+): Promise<Lists> {
+  const options = { signal: closing };
   for (let told = false; ; told = true) {
-    worker.closing.throwIfAborted();
+    closing.throwIfAborted();
     try {
-      const firstWordMs = worker.timing.strangerMs;
-      return await worker.warden.call({ op: 'list-machines' }, { firstWordMs, signal: worker.closing });
+      const firstWordMs = timing.strangerMs;
+      const { machines: running } = await warden.call({ op: 'list-machines' }, { firstWordMs, ...options });
+      const { machines: existing } = await warden.call({ op: 'list-existing' }, options);
+      return { running, existing };
     } catch (error) {
-      worker.closing.throwIfAborted();
+      closing.throwIfAborted();
       onTrouble(asRingwallError(error));
-      if (!told)
-        worker.note(`waiting to adopt the machines: ${error instanceof Error ? error.message : String(error)}`);
+      if (!told) note(`waiting to adopt the machines: ${error instanceof Error ? error.message : String(error)}`);
     }
-    await sleep(worker.timing.patienceStepMs, undefined, { signal: worker.closing });
+    await sleep(timing.patienceStepMs, undefined, options);
   }
 }
 
@@ -130,13 +137,8 @@ async function endOrphan(worker: Worker, operation: Operation): Promise<void> {
 }
 
 /** Never ended by us: a store that was lost or is an old one must not cost anybody a machine. */
-async function tellUnknown(
-  worker: Worker,
-  list: WardenResponse<'list-machines'>,
-  known: ReadonlySet<string>,
-): Promise<void> {
-  const unknown = new Set([...list.existing, ...list.machines.map((running) => running.machine)]);
-  for (const machine of unknown) {
+async function tellUnknown(worker: Worker, existing: readonly MachineId[], known: ReadonlySet<string>): Promise<void> {
+  for (const machine of existing) {
     if (known.has(machine)) continue;
     const message = `the warden has a machine ${machine} that this daemon does not know; it is left alone`;
     worker.note(message);

@@ -51,7 +51,7 @@ export class HostReports {
     const ping = { timeoutMs: PING_TIMEOUT_MS };
     return Promise.all([
       this.#describe('ringwalld', Promise.resolve({ pid: process.pid })),
-      this.#describe('ringwall-warden', this.#parts.warden.call({ op: 'list-machines' }, ping)),
+      this.#describe('ringwall-warden', this.#parts.warden.call({ op: 'status' }, ping)),
       this.#describe('ringwall-broker', this.#parts.broker.call({ op: 'status' }, ping)),
     ]);
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { newMachineId } from '@ringwall/api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Killed, type FakeHost } from './testing/fake-parts.ts';
-import { buildHello, create, list, needsRoot, remove, Scene, start, stop } from './testing/scene.ts';
+import { buildHello, create, existing, list, needsRoot, remove, Scene, start, stop } from './testing/scene.ts';
 
 let scene: Scene;
 let host: FakeHost;
@@ -52,12 +52,13 @@ describe.skipIf(needsRoot)('a warden that is killed', () => {
 
       host.before = () => undefined;
       const next = await scene.openWarden();
-      const { machines, existing } = await list(next);
+      const { machines } = await list(next);
+      const there = await existing(next);
       expect(machines.every(({ state }) => state === 'running')).toBe(true);
       expect(readdirSync(host.layout.runMachines)).toHaveLength(machines.length);
       expect(host.processes.size).toBe(2 * machines.length);
-      expect(readdirSync(host.layout.machines)).toEqual(existing);
-      expect(readdirSync(host.layout.records)).toEqual(existing);
+      expect(readdirSync(host.layout.machines)).toEqual(there);
+      expect(readdirSync(host.layout.records)).toEqual(there);
       // Whatever was half is whole again or gone: the same life succeeds now.
       await create(next, id);
       await stop(next, id);

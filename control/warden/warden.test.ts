@@ -3,7 +3,7 @@ import { mkdirSync, existsSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { newBootId, newMachineId, RingwallError } from '@ringwall/api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { failing, type FakeHost } from './testing/fake-parts.ts';
-import { ask, create, list, needsRoot, remove, Scene, SPEC, start, stop } from './testing/scene.ts';
+import { ask, create, existing, list, needsRoot, remove, Scene, SPEC, start, stop } from './testing/scene.ts';
 
 let scene: Scene;
 let host: FakeHost;
@@ -22,7 +22,7 @@ describe.skipIf(needsRoot)(`create-machine${needsRoot ? ' (skipped: needs root)'
     expect(disk.blocks).toBe(0);
     expect(disk.mode & 0o777).toBe(0o600);
     expect(JSON.parse(readFileSync(paths.spec, 'utf8'))).toMatchObject({ version: 1, machine: id, spec: SPEC });
-    expect((await list(warden)).existing).toEqual([id]);
+    expect(await existing(warden)).toEqual([id]);
     expect(scene.runs()).toEqual([]);
   });
 
@@ -195,7 +195,7 @@ describe.skipIf(needsRoot)('remove-machine', () => {
     await remove(warden, id);
     expect(readdirSync(host.layout.machines)).toEqual([]);
     expect(readdirSync(host.layout.records)).toEqual([]);
-    expect((await list(warden)).existing).toEqual([]);
+    expect(await existing(warden)).toEqual([]);
   });
 
   it('refuses a machine that runs', async () => {

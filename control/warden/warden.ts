@@ -92,8 +92,12 @@ export class Warden {
         return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
       case 'remove-machine':
         return await this.#inTurn(request.machine, () => removeMachine(context, request.machine));
+      case 'status':
+        return { pid: process.pid };
       case 'list-machines':
         return await listMachines(context);
+      case 'list-existing':
+        return await listExisting(context);
       case 'read-protections':
         return await readProtections(context, request.machine);
       case 'read-console':
@@ -159,11 +163,15 @@ async function listMachines(context: WardenContext): Promise<WardenResponse<'lis
     running.push(obituary);
     obituaries.delete(id);
   }
+  return { machines: running };
+}
+
+async function listExisting({ layout }: WardenContext): Promise<WardenResponse<'list-existing'>> {
   const names = (await namesIn(layout.records)).filter(isMachineId);
   const existing = await Promise.all(
     names.map(async (id) => ((await isThere(machineLayout(layout, id).spec)) ? [id] : [])),
   );
-  return { pid: process.pid, machines: running, existing: existing.flat() };
+  return { machines: existing.flat() };
 }
 
 async function readProtections(context: WardenContext, id: MachineId): Promise<WardenResponse<'read-protections'>> {

@@ -9,7 +9,15 @@ import { readRecord, stopServices, writeRecord } from './control.ts';
 import { pathsOf, type Paths } from './paths.ts';
 import { answers, endProcess, isAlive, refOf } from './processes.ts';
 import { isReachable, prepareRuntime, removeOldRuntimes } from './runtime.ts';
-import { serviceArgv, serviceDirectories, serviceEnvironment, SERVICES, type Runtime } from './table.ts';
+import {
+  MALLOC_SETTINGS,
+  NODE_FLAGS,
+  serviceArgv,
+  serviceDirectories,
+  serviceEnvironment,
+  SERVICES,
+  type Runtime,
+} from './table.ts';
 
 let directory: string;
 let paths: Paths;
@@ -36,6 +44,7 @@ describe('pathsOf()', () => {
 
 describe('serviceArgv()', () => {
   it('makes the daemon and the broker users without a capability, for good', () => {
+    const prlimit = ['/usr/bin/prlimit', '--core=1', '--'];
     const setpriv = [
       '--init-groups',
       '--inh-caps=-all',
@@ -45,25 +54,25 @@ describe('serviceArgv()', () => {
       '--',
     ];
     expect(SERVICES.map((service) => serviceArgv(service, RUNTIME))).toEqual([
-      ['/opt/node', '--enable-source-maps', '--max-semi-space-size=2', '/srv/r/warden.mjs'],
+      [...prlimit, '/opt/node', ...NODE_FLAGS, '/srv/r/warden.mjs'],
       [
+        ...prlimit,
         '/usr/bin/setpriv',
         '--reuid=ringwall-broker',
         '--regid=ringwall-broker',
         ...setpriv,
         '/opt/node',
-        '--enable-source-maps',
-        '--max-semi-space-size=2',
+        ...NODE_FLAGS,
         '/srv/r/broker.mjs',
       ],
       [
+        ...prlimit,
         '/usr/bin/setpriv',
         '--reuid=ringwall',
         '--regid=ringwall',
         ...setpriv,
         '/opt/node',
-        '--enable-source-maps',
-        '--max-semi-space-size=2',
+        ...NODE_FLAGS,
         '/srv/r/ringwalld.mjs',
       ],
     ]);
@@ -73,6 +82,7 @@ describe('serviceArgv()', () => {
     expect(serviceEnvironment(paths)).toEqual({
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
       LANG: 'C.UTF-8',
+      ...MALLOC_SETTINGS,
       RINGWALL_STATE: paths.state,
       RINGWALL_RUN: paths.run,
     });

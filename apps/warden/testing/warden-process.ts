@@ -83,7 +83,7 @@ export class TestWarden implements AsyncDisposable {
     for (;;) {
       try {
         // Not list-machines: it tells of each death once.
-        await this.client.call({ op: 'list-images' });
+        await this.client.call({ op: 'status' });
         return;
       } catch (cause) {
         if (child.exitCode !== null) throw new Error(`the warden ended: ${this.stderr}`, { cause });
@@ -156,7 +156,7 @@ export class TestWarden implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL');
     await this.revive();
-    const { existing } = await this.client.call({ op: 'list-machines' });
+    const { machines: existing } = await this.client.call({ op: 'list-existing' });
     for (const machine of existing) {
       await this.stopMachine(machine);
       await this.client.call({ op: 'remove-machine', machine });

@@ -144,11 +144,11 @@ export class FakeWarden implements WardenClient {
         this.machines.delete(request.machine);
         return {};
       case 'list-machines':
-        return {
-          pid: process.pid,
-          machines: [...this.machines.values()].flatMap(({ running }) => running ?? []),
-          existing: [...this.machines.keys()],
-        };
+        return { machines: [...this.machines.values()].flatMap(({ running }) => running ?? []) };
+      case 'list-existing':
+        return { machines: [...this.machines.keys()] };
+      case 'status':
+        return { pid: process.pid };
       case 'read-protections':
         return {
           protections: [

@@ -94,3 +94,8 @@ export function remove(warden: Warden, machine: MachineId): Promise<WardenRespon
 export function list(warden: Warden): Promise<WardenResponse<'list-machines'>> {
   return ask<'list-machines'>(warden, { op: 'list-machines' });
 }
+
+/** Those that there are, running or not. */
+export async function existing(warden: Warden): Promise<MachineId[]> {
+  return (await ask<'list-existing'>(warden, { op: 'list-existing' })).machines;
+}
