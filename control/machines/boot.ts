@@ -1,5 +1,6 @@
 // One start of a machine: broker key, boot id, VMM, expected measurements. Whether the guest then gets its key is for
 // attest.ts to watch and for the broker to decide.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, type MachineId, type MachineStatus, newBootId, RingwallError } from '@ringwall/api';
 import type { RunningMachine } from '@ringwall/api/warden';
 import { watchAttestation } from './attest.ts';
@@ -13,6 +14,9 @@ const TERMINAL_CONTROL = /\u001b\[[\u0030-\u003f]*[\u0020-\u002f]*[\u0040-\u007e
 
 /** Enough for the last line of a console. */
 const LAST_WORDS_BYTES = 4096;
+
+/** How our initrd begins to say why it stands there. A guest that says something else is only waited for in vain. */
+const REFUSAL_ON_CONSOLE = 'ringwall: refused';
 
 /**
  * Starts the machine and answers once it is attested and unlocked. Throws AttestationRefused where the evidence was
@@ -98,6 +102,17 @@ export async function endFailedBoot(
   }
 }
 
+/** The guest hears of its refusal when we do, and tells it on its console later: until then its log is empty. */
+export async function waitForRefusalOnConsole(work: Work, id: MachineId): Promise<void> {
+  work.progress.step('waiting for the guest to tell it on its console');
+  const deadlineMs = performance.now() + work.timing.lastWordsMs;
+  while (performance.now() < deadlineMs && !work.signal.aborted) {
+    const lines = await readConsoleLines(work, id).catch(() => []);
+    if (lines.some((line) => line.includes(REFUSAL_ON_CONSOLE))) return;
+    await sleep(work.timing.verdictMs, undefined, { signal: work.signal }).catch(() => {});
+  }
+}
+
 /** What holds while nothing runs. */
 export const QUIET: Pick<MachineStatus, 'trust' | 'reasons' | 'diskUnlocked'> = {
   trust: 'unknown',
@@ -140,10 +155,14 @@ async function endWhatRuns(work: Work, id: MachineId): Promise<void> {
 
 async function readLastWords(work: Work, machine: MachineId): Promise<string | undefined> {
   try {
-    const { text } = await work.warden.call({ op: 'read-console', machine, bytes: LAST_WORDS_BYTES });
-    const lines = Buffer.from(text, 'base64').toString('utf8').replaceAll(TERMINAL_CONTROL, '').split('\n');
-    return lines.map(cleanSentence).findLast((line) => line !== '');
+    return (await readConsoleLines(work, machine)).findLast((line) => line !== '');
   } catch {
     return undefined;
   }
+}
+
+async function readConsoleLines(work: Work, machine: MachineId): Promise<string[]> {
+  const { text } = await work.warden.call({ op: 'read-console', machine, bytes: LAST_WORDS_BYTES });
+  const lines = Buffer.from(text, 'base64').toString('utf8').replaceAll(TERMINAL_CONTROL, '').split('\n');
+  return lines.map(cleanSentence);
 }

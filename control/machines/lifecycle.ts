@@ -2,7 +2,7 @@
 // Every step may be repeated: after a crash the whole of it is gone through again.
 import { type Machine, type MachineId, RingwallError } from '@ringwall/api';
 import { AttestationRefused } from './attest.ts';
-import { bootMachine, endFailedBoot, QUIET } from './boot.ts';
+import { bootMachine, endFailedBoot, QUIET, waitForRefusalOnConsole } from './boot.ts';
 import { interruptionOf } from './interrupted.ts';
 import type { OperationHandle } from './operations.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
@@ -189,6 +189,7 @@ async function endStart(work: Work, id: MachineId, error: unknown): Promise<Outc
       ({ status }) => ({ status: { ...status, phase: 'refused', trust: 'refused', reasons: [...error.reasons] } }),
       { kind: 'machine.refused', machine: id, message: error.message },
     );
+    await waitForRefusalOnConsole(work, id);
     return { failed: error };
   }
   const failed = asRingwallError(error);

@@ -156,6 +156,17 @@ describe('start()', () => {
     expect(await world.ended(await world.machines.start('web'))).toMatchObject({ state: 'done' });
   });
 
+  test('a refusal is told once the guest has told it on its console, or has had the time to', async () => {
+    await using world = await World.open((made) => (made.timing = { ...QUICK_TIMING, lastWordsMs: 2_000 }));
+    await stopped(world);
+    world.broker.outcome = 'refused';
+    const operation = await world.machines.start('web');
+    await world.phase('web', 'refused');
+    expect((await world.worker.operations.find(operation.id))?.state).toBe('running');
+    world.warden.console = '\u001b[2Jringwall: refused: kernel\r\n';
+    expect((await world.ended(operation)).state).toBe('failed');
+  });
+
   test('each start has a boot id of its own', async () => {
     await using world = await World.open();
     await world.running('web');

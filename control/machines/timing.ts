@@ -15,6 +15,8 @@ export interface Timing {
   readonly judgeAwayMs: number;
   /** How long a guest that has its key may take: LUKS is formatted at the first boot. */
   readonly unlockMs: number;
+  /** How long a refused guest may take to say so on its console, which is where an operator looks next: 3 s emulated. */
+  readonly lastWordsMs: number;
   /** How long a warden or broker that does not answer is waited for: both come back within seconds. */
   readonly patienceMs: number;
   readonly patienceStepMs: number;
@@ -39,6 +41,7 @@ export const TIMING: Timing = {
   resumedAttestMs: 75_000,
   judgeAwayMs: 60_000,
   unlockMs: 120_000,
+  lastWordsMs: 6_000,
   patienceMs: 15_000,
   patienceStepMs: 250,
   strangerMs: 2_000,

@@ -18,6 +18,7 @@ export const QUICK_TIMING: Timing = {
   resumedAttestMs: 400,
   judgeAwayMs: 200,
   unlockMs: 300,
+  lastWordsMs: 100,
   patienceMs: 150,
   patienceStepMs: 5,
   strangerMs: 50,
