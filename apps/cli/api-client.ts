@@ -12,6 +12,7 @@ export const ROUTES = {
   health: { method: 'get', path: '/v1/health' },
   host: { method: 'get', path: '/v1/host' },
   listImages: { method: 'get', path: '/v1/images' },
+  buildImage: { method: 'post', path: '/v1/images/{image}/build' },
   listMachines: { method: 'get', path: '/v1/machines' },
   createMachine: { method: 'post', path: '/v1/machines' },
   showMachine: { method: 'get', path: '/v1/machines/{machine}' },
@@ -41,23 +42,32 @@ export interface CallOptions {
 const EVENT_SILENCE_MS = 20_000;
 const EVENT_LIMIT_CHARACTERS = 256 * 1024;
 
+/** As BUILD_HEADER of the contract. */
+const BUILD_HEADER = 'ringwall-build';
 const CONSOLE_PROTOCOL = 'ringwall-console';
 
 export class ApiClient {
   readonly socketPath: string;
+  #build: string | undefined;
 
   constructor(socketPath: string) {
     this.socketPath = socketPath;
   }
 
+  /** The build of the daemon that answered last; undefined where none has said. */
+  get build(): string | undefined {
+    return this.#build;
+  }
+
   async call<Name extends RouteName>(name: Name, options: CallOptions = {}): Promise<AnswerOf<Name>> {
     const { method, path } = ROUTES[name];
-    const { status, text } = await requestText({
+    const { status, headers, text } = await requestText({
       socketPath: this.socketPath,
       method: method.toUpperCase(),
       path: `${fillPath(path, options.params)}${renderQuery(options.query)}`,
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
     });
+    this.#build = headers.get(BUILD_HEADER);
     if (status >= 400) throw errorOf(status, text);
     return parseJson(text);
   }

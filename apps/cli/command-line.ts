@@ -1,8 +1,9 @@
 // One command line from argv to exit code: parses, runs one command, prints an error so that a person can use it.
+import type { Health } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
 import { ApiClient } from './api-client.ts';
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
-import type { Installation } from './installation.ts';
+import { readBuild, SOURCE_BUILD, type Installation } from './installation.ts';
 import type { Invocation } from './invocation.ts';
 import { parseCommandLine, type Parsed } from './parse.ts';
 import { Progress } from './progress.ts';
@@ -18,7 +19,14 @@ export interface World {
   readonly installation: Installation;
   readonly now?: () => number;
   /** Without it, a daemon that does not run is an error. */
-  readonly startServices?: (invocation: Invocation, error: RingwallError) => Promise<void>;
+  readonly services?: Services;
+}
+
+/** How the services of this host are brought up and kept up. */
+export interface Services {
+  readonly start: (invocation: Invocation, error: RingwallError) => Promise<void>;
+  readonly revive: (invocation: Invocation, step: (text: string) => void) => Promise<void>;
+  readonly renew: (invocation: Invocation, health: Health) => Promise<void>;
 }
 
 const UNAVAILABLE = {
@@ -42,7 +50,11 @@ export async function runCommandLine(world: World): Promise<number> {
     }
     const invocation = makeInvocation(world, parsed, { out, err, self });
     const { run } = await parsed.command.load();
-    return (await run(invocation)) ?? EXIT_CODES.ok.code;
+    try {
+      return (await run(invocation)) ?? EXIT_CODES.ok.code;
+    } finally {
+      warnOfOtherBuild(invocation);
+    }
   } catch (error) {
     if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') return error.exitCode;
     return printError(error, {
@@ -62,6 +74,7 @@ function makeInvocation(
 ): Invocation {
   const { environment } = world;
   const paths = pathsOf(environment);
+  const api = new ApiClient(paths.apiSocket);
   const invocation: Invocation = {
     flags: parsed.flags,
     values: parsed.values,
@@ -75,25 +88,36 @@ function makeInvocation(
     err,
     now: world.now ?? Date.now,
     progress: () => new Progress(err, { silent: parsed.json && !err.live }),
+    api,
     needServices: async () => {
-      const { processes } = await invocation.withApi((api) => api.call('health'));
-      const down = processes.find(({ state }) => state === 'down');
-      if (down === undefined || world.startServices === undefined) return;
-      await world.startServices(invocation, new RingwallError(UNAVAILABLE[down.name], `${down.name} does not run`));
+      const health = await invocation.withApi(() => api.call('health'));
+      const down = health.processes.find(({ state }) => state === 'down');
+      if (down === undefined) await world.services?.renew(invocation, health);
+      else
+        await world.services?.start(invocation, new RingwallError(UNAVAILABLE[down.name], `${down.name} does not run`));
     },
+    reviveServices: async (step) => world.services?.revive(invocation, step),
     withApi: async (use) => {
-      const api = new ApiClient(paths.apiSocket);
       try {
         return await use(api);
       } catch (error) {
-        if (world.startServices === undefined || !(error instanceof RingwallError) || !meansServicesAreDown(error))
+        if (world.services === undefined || !(error instanceof RingwallError) || !meansServicesAreDown(error))
           throw error;
-        await world.startServices(invocation, error);
+        await world.services.start(invocation, error);
         return use(api);
       }
     },
   };
   return invocation;
+}
+
+/** Services keep running what they were started from: after an upgrade somebody must know that. */
+function warnOfOtherBuild({ api, installation, err, json, self }: Invocation): void {
+  if (json || api.build === undefined) return;
+  const own = readBuild(installation).id;
+  if (own === SOURCE_BUILD || own === api.build) return;
+  err.line(`${err.bang} The services run another build of Ringwall than this command. Replace them: ${self} down`);
+  err.line(`  The next command starts the new ones; machines go on. Where systemd runs them: ${self} install`);
 }
 
 function meansServicesAreDown({ code, cause }: RingwallError): boolean {

@@ -30,7 +30,7 @@ describe('the table of commands', () => {
   it.each(COMMANDS.flatMap(({ name, examples }) => examples.map(({ line }) => [line, name] as const)))(
     'the example `%s` parses as %s',
     (line, name) => {
-      const [shellWords = ''] = line.split(' > ');
+      const [shellWords = ''] = line.split(/ [<>] /);
       expect(parseCommandLine(shellWords.split(' '), 'ringwall')).toMatchObject({ kind: 'run', command: { name } });
     },
   );

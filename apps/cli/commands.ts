@@ -44,6 +44,10 @@ export interface Command {
   readonly examples: readonly Example[];
   /** Exit codes beyond `ok`, `failed`, `usage`, in the order of their table. */
   readonly exits?: readonly ExitName[];
+  /** What `--json` does here, where it is not one document. */
+  readonly json?: string;
+  /** How it is called, where that depends on its first word. */
+  readonly forms?: readonly string[];
   readonly hidden?: true;
   readonly load: () => Promise<CommandModule>;
 }
@@ -106,7 +110,11 @@ export const COMMANDS: readonly Command[] = [
       'Connects your terminal with the machine. Sequences by which a guest could make your terminal act or answer ' +
       'outside of its screen are taken out.',
     arguments: [MACHINE],
-    examples: [{ line: 'console hello', says: 'press Enter for a prompt, ctrl-] to leave' }],
+    examples: [
+      { line: 'console hello', says: 'press Enter for a prompt, ctrl-] to leave' },
+      { line: 'console hello --json < commands', says: 'types the lines of a file; what comes back is for a program' },
+    ],
+    json: 'print what happens as lines of JSON: attached, output, then left or closed',
     exits: ['notFound', 'unavailable', 'conflict'],
     load: () => import('./commands/console.ts'),
   },
@@ -236,6 +244,7 @@ export const COMMANDS: readonly Command[] = [
     group: 'This host',
     summary: 'run the three services in the foreground, until ctrl-C',
     examples: [{ line: 'up', says: 'their logs, each line with its service' }],
+    json: 'print each line of their logs as a line of JSON',
     exits: ['hostLacks', 'conflict'],
     load: () => import('./commands/up.ts'),
   },
@@ -310,11 +319,16 @@ export function findCommand(name: string): Command | undefined {
 
 /** What a command takes besides its arguments. */
 export function optionsOf(command: Command): readonly Option[] {
-  return [...(command.options ?? []), JSON_OPTION, HELP_OPTION];
+  const { options = [], json = JSON_OPTION.summary } = command;
+  return [...options, { ...JSON_OPTION, summary: json }, HELP_OPTION];
 }
 
-/** `run [IMAGE]`, `stop NAME...` */
-export function usageOf(command: Command): string {
+/** `run [IMAGE]`, `stop NAME...`; several where the first word decides. */
+export function usagesOf(command: Command): readonly string[] {
+  return command.forms ?? [usageOf(command)];
+}
+
+function usageOf(command: Command): string {
   const words = (command.arguments ?? []).map(({ name, optional, many }) => {
     const word = many === true ? `${name}...` : name;
     return optional === true ? `[${word}]` : word;

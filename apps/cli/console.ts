@@ -22,7 +22,14 @@ export interface ConsoleEnds {
   /** What the machine sent before we listened. */
   readonly head: Uint8Array;
   readonly input: ConsoleInput;
-  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly output: ConsoleOutput;
+}
+
+export interface ConsoleOutput {
+  readonly isTTY?: boolean;
+  /** False where nothing more should come before `drain`. */
+  write(bytes: Uint8Array | string): boolean;
+  once(event: 'drain', listener: () => void): unknown;
 }
 
 export async function attachConsole(ends: ConsoleEnds): Promise<'detached' | 'closed'> {

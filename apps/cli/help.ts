@@ -1,5 +1,5 @@
 // Help, made from the table of commands: the overview, one command, and the same as data for programs.
-import { COMMANDS, optionsOf, usageOf, type Command, type Option } from './commands.ts';
+import { COMMANDS, optionsOf, usagesOf, type Command, type Option } from './commands.ts';
 import { EXIT_CODES, type ExitName } from './exit-codes.ts';
 import { wrapText, type Terminal } from './terminal.ts';
 
@@ -42,7 +42,7 @@ export function renderCommandHelp(terminal: Terminal, command: Command, self: st
   return [
     `${title(command.name)}: ${summary}`,
     '',
-    `Usage: ${self} ${usageOf(command)} [OPTIONS]`,
+    ...usagesOf(command).map((usage, index) => `${index === 0 ? 'Usage:' : '      '} ${self} ${usage} [OPTIONS]`),
     ...(description === undefined ? [] : ['', ...wrapText(description, terminal.textColumns, 0)]),
     '',
     title(examples.length > 1 ? 'Examples' : 'Example'),
@@ -63,7 +63,7 @@ export function renderCommandHelp(terminal: Terminal, command: Command, self: st
 export function helpDocument(command?: Command): unknown {
   const describe = ({ load: _, hidden: __, exits, ...told }: Command): unknown => ({
     ...told,
-    usage: usageOf({ ...told, load: _ }),
+    usage: usagesOf({ ...told, load: _ }).join('\n'),
     options: optionsOf({ ...told, load: _ }),
     exitCodes: [...COMMON_EXITS, ...(exits ?? [])].map((name) => EXIT_CODES[name]),
   });

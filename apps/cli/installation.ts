@@ -10,6 +10,9 @@ export interface Installation {
   readonly entry: string;
 }
 
+/** The id of what runs from a checkout: it can change at any time. */
+export const SOURCE_BUILD = 'source';
+
 export interface Build {
   readonly version: string;
   /** Names the sources that the bundles were made of; `source` where there are none. */
@@ -27,7 +30,7 @@ export function readBuild({ kind, directory }: Installation): Build {
   const { version, id }: { version?: unknown; id?: unknown } = JSON.parse(readFileSync(file, 'utf8'));
   return {
     version: typeof version === 'string' ? version : 'unknown',
-    id: typeof id === 'string' && /^[0-9a-f]{16}$/.test(id) ? id : 'source',
+    id: typeof id === 'string' && /^[0-9a-f]{16}$/.test(id) ? id : SOURCE_BUILD,
   };
 }
 

@@ -21,8 +21,14 @@ export interface Invocation {
   readonly err: Terminal;
   readonly now: () => number;
   readonly progress: () => Progress;
-  /** All three services answer, or are started: before work that one of them would only fail at later. */
+  readonly api: ApiClient;
+  /**
+   * All three services answer, or are started: before work that one of them would only fail at later. Those of an older
+   * build of this installation are replaced where nobody would notice.
+   */
   readonly needServices: () => Promise<void>;
+  /** While an operation is watched: starts what has died, where this process may. Never hands the command over. */
+  readonly reviveServices: (step: (text: string) => void) => Promise<void>;
   /** Does something with the API; starts the services first where they do not run. */
   readonly withApi: <Result>(use: (api: ApiClient) => Promise<Result>) => Promise<Result>;
 }

@@ -1,6 +1,7 @@
 // The program `ringwall`: this process's argv, streams and environment into runCommandLine, and its exit code out.
 import { runCommandLine } from './command-line.ts';
 import { findInstallation } from './installation.ts';
+import type * as OnDemand from './services/on-demand.ts';
 
 // The launcher keeps our compiled code; what we start has none of its business there.
 delete process.env['NODE_COMPILE_CACHE'];
@@ -14,11 +15,17 @@ process.exitCode = await runCommandLine({
   stdout: process.stdout,
   stderr: process.stderr,
   installation: findInstallation(import.meta.dirname, import.meta.filename),
-  startServices: async (invocation, error) => {
-    const { startServices } = await import('./services/on-demand.ts');
-    await startServices(invocation, error);
+  services: {
+    start: async (...with_) => (await onDemand()).startServices(...with_),
+    revive: async (...with_) => (await onDemand()).reviveServices(...with_),
+    renew: async (...with_) => (await onDemand()).renewServices(...with_),
   },
 });
+
+/** Loaded by the commands that need it: most find the services running. */
+function onDemand(): Promise<typeof OnDemand> {
+  return import('./services/on-demand.ts');
+}
 
 function endOnClosedPipe(error: Error): void {
   if ('code' in error && error.code === 'EPIPE') process.exit(0);

@@ -2,12 +2,14 @@
 // with the operation, so a lost connection is no failure yet.
 import type { Operation } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
-import { errorFrom, type ApiClient } from './api-client.ts';
+import { errorFrom } from './api-client.ts';
 import type { Invocation } from './invocation.ts';
 import type { Progress } from './progress.ts';
 
 const RECONNECTS = 5;
 const RECONNECT_PAUSE_MS = 500;
+/** A service that was started and died at once is not started again and again. */
+const REVIVE_INTERVAL_MS = 5_000;
 
 /** Throws the operation's error where it failed. */
 export async function followOperation(
@@ -19,13 +21,14 @@ export async function followOperation(
   let lost: unknown;
   for (let attempt = 0; attempt <= RECONNECTS; attempt += 1) {
     try {
-      latest = await invocation.withApi((api) => followStream(api, latest, progress));
+      latest = await followStream(invocation, latest, progress);
       if (latest.state !== 'running') return endOf(latest, progress);
     } catch (error) {
       if (!(error instanceof RingwallError) || !isLostConnection(error)) throw error;
       lost = error;
     }
     progress.step('waiting for ringwalld to come back');
+    await invocation.reviveServices((text) => progress.step(text));
     await new Promise((resolve) => {
       setTimeout(resolve, RECONNECT_PAUSE_MS);
     });
@@ -56,12 +59,16 @@ export async function whileWatching<Result>(
   }
 }
 
-async function followStream(api: ApiClient, operation: Operation, progress: Progress): Promise<Operation> {
+async function followStream(invocation: Invocation, operation: Operation, progress: Progress): Promise<Operation> {
   let latest = operation;
-  for await (const seen of api.operationEvents(operation.id)) {
+  let revivedMs = Number.NEGATIVE_INFINITY;
+  for await (const seen of invocation.api.operationEvents(operation.id)) {
     latest = seen;
     if (seen.state !== 'running') return seen;
     progress.step(seen.step, seen.fraction);
+    if (seen.waitsFor === undefined || performance.now() - revivedMs < REVIVE_INTERVAL_MS) continue;
+    await invocation.reviveServices((text) => progress.step(text));
+    revivedMs = performance.now();
   }
   return latest;
 }

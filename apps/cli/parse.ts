@@ -1,7 +1,7 @@
 // Argv to what is to be done, by the table of commands. Pure: it prints nothing and runs nothing.
 import { parseArgs } from 'node:util';
 import { RingwallError } from '@ringwall/api/errors';
-import { COMMANDS, findCommand, optionsOf, usageOf, type Command } from './commands.ts';
+import { COMMANDS, findCommand, optionsOf, usagesOf, type Command } from './commands.ts';
 
 export type Parsed =
   | { readonly kind: 'help'; readonly command?: Command; readonly json: boolean }
@@ -111,7 +111,7 @@ function checkWords(command: Command, words: readonly string[], self: string): v
   }
   if (words.length > expected.length && expected.at(-1)?.many !== true) {
     const extra = JSON.stringify(words[expected.length]);
-    throw usage(`${extra} is one word too many`, `usage: ${self} ${usageOf(command)}`);
+    throw usage(`${extra} is one word too many`, `usage: ${self} ${usagesOf(command).join(`, or: ${self} `)}`);
   }
 }
 

@@ -61,6 +61,18 @@ describe('run', () => {
     expect(code).toBe(4);
   });
 
+  it.each(['run hello', 'start web'])('every reason is told by %s', async (line) => {
+    await using api = await FakeApi.start();
+    const reasons = ['kernel: measured aa, expected bb', 'initrd: measured cc, expected dd'];
+    api.add('web', { status: { phase: 'refused', trust: 'refused', reasons } });
+    api.made = { phase: 'refused', trust: 'refused', reasons };
+    api.nextFailure = new RingwallError('attestation-refused', `the evidence was refused: ${reasons[0] ?? ''}`);
+    const { code, stderr } = await runCli(api, line.split(' '));
+    expect(stderr).toContain(`error: the evidence was refused: ${reasons.join('\n  ')}`);
+    expect(stderr.split(reasons[0] ?? '')).toHaveLength(2);
+    expect(code).toBe(4);
+  });
+
   it('goes on where the stream of events breaks', async () => {
     await using api = await FakeApi.start();
     api.brokenStreams = 2;

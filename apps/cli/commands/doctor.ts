@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Finding, HostReport } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
 import { EXIT_CODES } from '../exit-codes.ts';
-import { packagesFile } from '../installation.ts';
+import { packagesFile, readBuild, SOURCE_BUILD } from '../installation.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 import { readAccounts } from '../services/accounts.ts';
@@ -20,7 +20,7 @@ interface Report extends HostReport {
 export async function run(invocation: Invocation): Promise<number> {
   const { out, flags, json } = invocation;
   const own = ownFindings(invocation);
-  const report = await fullReport(invocation, own);
+  const report = withBuildFinding(invocation, await fullReport(invocation, own));
   if (json) printJson(invocation, report);
   else for (const line of renderReport(report, out, flags.has('all'))) out.line(line);
   return report.trouble === undefined ? EXIT_CODES.ok.code : EXIT_CODES.hostLacks.code;
@@ -29,17 +29,50 @@ export async function run(invocation: Invocation): Promise<number> {
 async function fullReport(invocation: Invocation, own: readonly Finding[]): Promise<Report> {
   const lacking = own.filter(({ state }) => state === 'missing');
   try {
-    const report = await invocation.withApi((api) => {
-      using progress = invocation.progress();
-      progress.step('looking at this host');
-      return api.call('host').finally(() => progress.clear());
-    });
+    // A daemon without its warden answers, too: what does not run is started first, and may fail to.
+    const trouble = await troubleOf(invocation.needServices());
+    const report = await readHost(invocation);
     const told = new Set(report.findings.map(({ id }) => id));
-    return { ...report, findings: [...report.findings, ...lacking.filter(({ id }) => !told.has(id))] };
+    const findings = [...report.findings, ...lacking.filter(({ id }) => !told.has(id))];
+    return { ...report, findings, ...(trouble === undefined ? {} : { trouble }) };
   } catch (error) {
     if (!(error instanceof RingwallError)) throw error;
     return { findings: [...own], processes: [], trouble: error.toBody() };
   }
+}
+
+async function troubleOf(work: Promise<void>): Promise<Report['trouble']> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RingwallError)) throw error;
+    return error.toBody();
+  }
+}
+
+async function readHost(invocation: Invocation): Promise<HostReport> {
+  using progress = invocation.progress();
+  progress.step('looking at this host');
+  const report = await invocation.api.call('host');
+  progress.clear();
+  return report;
+}
+
+/** A service goes on running what it was started from, whatever was built or installed since. */
+function withBuildFinding({ installation, self }: Invocation, report: Report): Report {
+  const own = readBuild(installation).id;
+  const old = report.processes.filter(({ build }) => build !== undefined && build !== own).map(({ name }) => name);
+  if (own === SOURCE_BUILD || old.length === 0) return report;
+  const finding: Finding = {
+    id: 'services.build',
+    title: 'services of this build',
+    state: 'missing',
+    seen: `another build runs as ${old.join(', ')}`,
+    meaning: 'what was changed or mended since they were started is not in force',
+    hint: `${self} down; the next command starts the new ones, and machines go on (where systemd runs them: ${self} install)`,
+  };
+  return { ...report, findings: [...report.findings, finding] };
 }
 
 /** What can be seen without asking anybody: packages by a file of theirs, and users. */
@@ -88,7 +121,9 @@ export function renderReport(report: Report, terminal: Terminal, explainAll: boo
   const sorted = findings.toSorted((a, b) => rank(a) - rank(b));
   const lines: string[] = [];
   if (trouble !== undefined) {
-    lines.push(`${terminal.cross} The services say nothing: ${plainText(trouble.message)}`);
+    lines.push(
+      `${terminal.cross} ${processes.length > 0 ? 'A service is missing' : 'The services say nothing'}: ${plainText(trouble.message)}`,
+    );
     lines.push(...wrapText(plainText(trouble.hint ?? ''), terminal.textColumns, 2), '');
   }
   for (const finding of sorted) lines.push(...renderFinding(finding, terminal, explainAll));

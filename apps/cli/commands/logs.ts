@@ -11,7 +11,7 @@ const POLL_INTERVAL_MS = 500;
 const OVERLAP_BYTES = 4096;
 
 export async function run(invocation: Invocation): Promise<void> {
-  const { flags, values, out, json } = invocation;
+  const { flags, values, out, err, json } = invocation;
   const machine = argumentOf(invocation, 0);
   const bytes = values.get('bytes');
   const asked = bytes === undefined ? undefined : parseCount(bytes, '--bytes', LOGS_LIMIT_BYTES);
@@ -28,6 +28,8 @@ export async function run(invocation: Invocation): Promise<void> {
     return;
   }
   show(log);
+  if (out.live && !flags.has('follow') && plainLog(log) === '')
+    err.line(err.paint('dim', `${machine} has said nothing yet.`));
   while (flags.has('follow')) {
     await new Promise((resolve) => {
       setTimeout(resolve, POLL_INTERVAL_MS);

@@ -13,8 +13,8 @@ export interface EachOptions {
   /** As in `hello is stopped.` */
   readonly done: string;
   readonly farewell: (machine: string) => string;
-  /** What to do next, after all went well. */
-  readonly next?: (machines: readonly string[]) => string;
+  /** More about the failure of an operation. */
+  readonly explain?: (machine: string, error: unknown) => Promise<unknown>;
 }
 
 interface Outcome {
@@ -32,7 +32,11 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
     using progress = invocation.progress();
     try {
       const { operation } = await invocation.withApi((api) => options.request(api, name));
-      await whileWatching(invocation, options.farewell(name), () => followOperation(invocation, operation, progress));
+      await whileWatching(invocation, options.farewell(name), () =>
+        followOperation(invocation, operation, progress),
+      ).catch(async (error: unknown) => {
+        throw (await options.explain?.(name, error)) ?? error;
+      });
       outcomes.push({ name, ok: true });
       if (!json) out.line(`${name} ${options.done}`);
     } catch (error) {
@@ -44,6 +48,5 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
     }
   }
   if (json) printJson(invocation, { machines: outcomes });
-  else if (exit === 0 && options.next !== undefined) out.line(options.next(outcomes.map(({ name }) => name)));
   return exit;
 }

@@ -1,6 +1,7 @@
 // `ringwall run`: the main job. Makes a machine, follows it until it is attested and unlocked, and reports.
 import { RingwallError } from '@ringwall/api/errors';
 import { exitCodeOf } from '../exit-codes.ts';
+import { explainMachine } from '../explain-machine.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
@@ -23,7 +24,7 @@ export async function run(invocation: Invocation): Promise<number> {
     await whileWatching(invocation, farewell, () => followOperation(invocation, operation, progress));
   } catch (error) {
     progress.fail();
-    throw await explained(invocation, name, error);
+    throw await explainMachine(invocation, name, error, `remove it: ${self} rm --force ${name}`);
   }
   const detail = await invocation.withApi((api) => api.call('showMachine', { params: { machine: machine.id } }));
   if (json) printJson(invocation, detail);
@@ -46,25 +47,4 @@ function wantedMachine({ values, arguments: words }: Invocation): Record<string,
     ...(memory === undefined ? {} : { memoryMiB: parseMiB(memory, '--memory') }),
     ...(disk === undefined ? {} : { diskMiB: parseMiB(disk, '--disk') }),
   };
-}
-
-/** A machine that was made and then failed stands there: says where to look, and adds the reasons it was refused for. */
-async function explained(invocation: Invocation, name: string, error: unknown): Promise<unknown> {
-  const { self } = invocation;
-  if (!(error instanceof RingwallError)) return error;
-  const detail = await invocation
-    .withApi((api) => api.call('showMachine', { params: { machine: name } }))
-    .catch(() => undefined);
-  if (detail === undefined) return error;
-  const reasons = detail.machine.status.reasons.filter(
-    (reason) => !error.message.includes(reason) && !reason.includes(error.message),
-  );
-  const message = [error.message, ...reasons.map((reason) => `  ${reason}`)].join('\n');
-  const hints = [
-    ...(error.hint === undefined ? [] : [error.hint]),
-    ...(error.hint?.includes('logs') === true ? [] : [`what it said: ${self} logs ${name}`]),
-    `remove it: ${self} rm --force ${name}`,
-  ];
-  const hint = hints.join('\n');
-  return new RingwallError(error.code, message, { hint, cause: error });
 }

@@ -1,4 +1,5 @@
 // `ringwall start`: starts stopped machines; each proves itself again before its disk opens.
+import { explainMachine } from '../explain-machine.ts';
 import type { Invocation } from '../invocation.ts';
 import { onEach } from './on-each.ts';
 
@@ -7,6 +8,13 @@ export function run(invocation: Invocation): Promise<number> {
   return onEach(invocation, {
     request: (api, machine) => api.call('startMachine', { params: { machine } }),
     done: 'runs: attested, and its disk is unlocked.',
+    explain: (machine, error) =>
+      explainMachine(
+        invocation,
+        machine,
+        error,
+        `once the reason is gone: ${self} stop ${machine} && ${self} start ${machine}`,
+      ),
     farewell: (machine) => `${machine} goes on starting. See it: ${self} show ${machine}`,
   });
 }

@@ -50,6 +50,8 @@ export interface ServiceContext {
 
 export interface ServiceRecord extends ProcessRef {
   readonly build: string;
+  /** The installation whose command started it in the background; of `up`, which keeps its services itself, none. */
+  readonly startedFrom?: string;
 }
 
 const UNAVAILABLE: Readonly<Record<ServiceName, ErrorCode>> = {
@@ -121,11 +123,16 @@ export function writeRecord(paths: Paths, name: ServiceName, record: ServiceReco
 
 export function readRecord(paths: Paths, name: ServiceName): ServiceRecord | undefined {
   try {
-    const { pid, startTicks, build }: Partial<Record<keyof ServiceRecord, unknown>> = JSON.parse(
+    const { pid, startTicks, build, startedFrom }: Partial<Record<keyof ServiceRecord, unknown>> = JSON.parse(
       readFileSync(recordFile(paths, name), 'utf8'),
     );
     if (typeof pid !== 'number' || typeof startTicks !== 'string') return undefined;
-    return { pid, startTicks, build: typeof build === 'string' ? build : '' };
+    return {
+      pid,
+      startTicks,
+      build: typeof build === 'string' ? build : '',
+      ...(typeof startedFrom === 'string' ? { startedFrom } : {}),
+    };
   } catch {
     return undefined;
   }
@@ -163,7 +170,8 @@ async function startInBackground(context: ServiceContext, service: Service, runt
   child.once('error', (error) => (exit = error.message));
   child.once('exit', (code, signal) => (exit = signal ?? `exit code ${String(code)}`));
   const ref = child.pid === undefined ? undefined : refOf(child.pid);
-  if (ref !== undefined) writeRecord(paths, service.name, { ...ref, build: runtime.id });
+  const startedFrom = context.installation.directory;
+  if (ref !== undefined) writeRecord(paths, service.name, { ...ref, build: runtime.id, startedFrom });
   try {
     await waitUntilReady(
       paths,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import {
+  BUILD_HEADER,
   healthSchema,
   hostReportSchema,
   HTTP_STATUS_OF_ERROR,
@@ -18,6 +19,7 @@ import {
   type Machine,
   type MachineDetail,
   type Operation,
+  type ProcessName,
 } from '@ringwall/api';
 
 /** The time of every test, so that ages are always the same. */
@@ -35,15 +37,22 @@ export class FakeApi implements AsyncDisposable {
   readonly bodies: unknown[] = [];
   readonly machines = new Map<string, Machine>();
   processes: Health['processes'] = FAKE_HOST.processes.map((process) => ({ ...process, state: 'up' }));
+  hostProcesses: Health['processes'] = FAKE_HOST.processes;
   readonly consoles: Duplex[] = [];
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
   notices: readonly string[] = [];
   operations = 0;
+  /** What a machine that is asked for turns out to be. */
+  made: Partial<Machine['status']> = {};
   proof: unknown = {};
   /** The next long work ends with this instead. */
   nextFailure: RingwallError | undefined;
   /** Every request is answered with this. */
   refuseAll: RingwallError | undefined;
+  /** The build that every answer names. */
+  build: string | undefined;
+  /** The next operation waits for this service before it goes on. */
+  waitsFor: ProcessName | undefined;
   /** How often an operation's stream breaks before it tells the end. */
   brokenStreams = 0;
   readonly #server: Server;
@@ -56,7 +65,7 @@ export class FakeApi implements AsyncDisposable {
     this.#server = createServer((request, response) => {
       this.#handle(request, response).catch((error: unknown) => {
         const known = error instanceof RingwallError ? error : new RingwallError('internal', String(error));
-        response.writeHead(HTTP_STATUS_OF_ERROR[known.code], { 'content-type': 'application/json' });
+        response.writeHead(HTTP_STATUS_OF_ERROR[known.code], this.#headers);
         response.end(JSON.stringify({ error: known.toBody() }));
       });
     });
@@ -90,6 +99,13 @@ export class FakeApi implements AsyncDisposable {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
+  get #headers(): Record<string, string> {
+    return {
+      'content-type': 'application/json',
+      ...(this.build === undefined ? {} : { [BUILD_HEADER]: this.build }),
+    };
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
     this.requests.push(`${method} ${url}`);
@@ -99,7 +115,7 @@ export class FakeApi implements AsyncDisposable {
     const { pathname, searchParams } = new URL(url, 'http://ringwall');
     const [, , kind = '', name = '', action = ''] = pathname.split('/').map(decodeURIComponent);
     const answer = (document: unknown, status = 200): void => {
-      response.writeHead(status, { 'content-type': 'application/json' });
+      response.writeHead(status, this.#headers);
       response.end(JSON.stringify(document));
     };
     switch (`${method} ${kind}${name === '' ? '' : '/*'}${action === '' ? '' : `/${action}`}`) {
@@ -126,7 +142,7 @@ export class FakeApi implements AsyncDisposable {
       case 'GET health':
         return answer(healthSchema.parse({ version: '0.1.0', processes: this.processes, operations: this.operations }));
       case 'GET host':
-        return answer(hostReportSchema.parse(FAKE_HOST));
+        return answer(hostReportSchema.parse({ ...FAKE_HOST, processes: this.hostProcesses }));
       case 'GET images':
         return answer({ images: [{ name: 'hello', title: 'the smallest', built: true }] });
       default:
@@ -148,7 +164,7 @@ export class FakeApi implements AsyncDisposable {
     if (this.machines.has(name)) {
       throw new RingwallError('name-taken', `there is a machine ${name} already`, { hint: 'take another with --name' });
     }
-    const machine = this.add(name, { spec: { image, cpus, memoryMiB } });
+    const machine = this.add(name, { spec: { image, cpus, memoryMiB }, status: this.made });
     return { machine, operation: this.#operate('machine.create', machine) };
   }
 
@@ -189,6 +205,8 @@ export class FakeApi implements AsyncDisposable {
       response.destroy();
       return;
     }
+    if (this.waitsFor !== undefined) send({ step: 'waiting: it does not run', waitsFor: this.waitsFor });
+    this.waitsFor = undefined;
     send({ step: 'booting', fraction: 0.5 });
     send({ step: 'waiting for evidence: event log', fraction: 0.8 });
     send(

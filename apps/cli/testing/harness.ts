@@ -1,6 +1,7 @@
 // Runs one command line in this process against a FakeApi, with streams that only remember.
 import { resolve } from 'node:path';
-import { runCommandLine } from '../command-line.ts';
+import { runCommandLine, type Services } from '../command-line.ts';
+import type { Installation } from '../installation.ts';
 import type { Stream } from '../terminal.ts';
 import { FAKE_NOW, type FakeApi } from './fake-api.ts';
 
@@ -16,6 +17,9 @@ export interface RunOptions {
   /** A terminal of so many columns; a pipe where absent. */
   readonly columns?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly services?: Services;
+  /** This checkout's sources where absent. */
+  readonly installation?: Installation;
 }
 
 export const REPOSITORY: string = resolve(import.meta.dirname, '../../..');
@@ -41,7 +45,12 @@ export async function runCli(
     },
     stdout: stream('stdout'),
     stderr: stream('stderr'),
-    installation: { kind: 'sources', directory: REPOSITORY, entry: resolve(REPOSITORY, 'apps/cli/main.ts') },
+    installation: options.installation ?? {
+      kind: 'sources',
+      directory: REPOSITORY,
+      entry: resolve(REPOSITORY, 'apps/cli/main.ts'),
+    },
+    ...(options.services === undefined ? {} : { services: options.services }),
     now: () => FAKE_NOW,
   });
   const text = (wanted?: string): string =>
