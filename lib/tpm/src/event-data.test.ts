@@ -90,5 +90,5 @@ function log(...variables: readonly Uint8Array[]): EventLog {
     data,
     offset: 0,
   }));
-  return { format: 'crypto-agile', algorithms: [], events };
+  return { format: 'crypto-agile', algorithms: [], events, paddingBytes: 0 };
 }

@@ -8,6 +8,7 @@ import {
   MAX_EVENT_DATA_BYTES,
   MAX_EVENT_LOG_BYTES,
   MAX_EVENTS,
+  NO_PCR,
   parseEventLog,
   replayEventLog,
   startupLocality,
@@ -89,11 +90,12 @@ describe('parseEventLog()', () => {
   test.each<[string, Uint8Array, string]>([
     ['an empty log', new Uint8Array(0), 'pcrIndex needs 4 bytes, expected at most 0'],
     ['PCR 24', build([{ pcr: 24 }]), 'pcrIndex 24, expected at most 23'],
-    ['an EV_NO_ACTION event of PCR 0xffffffff', build([{ pcr: 0xffff_ffff, type: 3 }]), 'pcrIndex 4294967295'],
+    ['a measured event of PCR 0xffffffff', build([{ pcr: NO_PCR }]), 'pcrIndex 4294967295, expected at most 23'],
+    ['an EV_NO_ACTION event of PCR 24', build([{ pcr: 24, type: 3 }]), 'pcrIndex 24, expected at most 23'],
     ['padding behind the last event', build([{}], new Uint8Array(64).fill(0xff)), 'pcrIndex 4294967295'],
     ['an event larger than the limit', build([{ size: MAX_EVENT_DATA_BYTES + 1 }]), 'expected at most 4194304'],
     ['an event larger than the log', build([{ size: 41 }]), 'event needs 41 bytes'],
-    ['an event with no digest', build([{ algorithms: [] }]), 'digests.count 0, expected 1 as in the header'],
+    ['an event with no digest', build([{ algorithms: [] }]), 'digests.count 0, expected 1 to 1 as in the header'],
     ['an event with a digest too many', build([{ algorithms: [11, 11] }]), 'digests.count 2, expected 1'],
     ['an event with another digest', build([{ algorithms: [4] }]), 'hashAlg 0x4, expected one that the header'],
     [
@@ -128,9 +130,14 @@ describe('parseEventLog()', () => {
       'digestSize 20, expected 32',
     ],
     [
-      'a header with an unknown algorithm',
-      build([], undefined, { algorithms: [[1, 20]] }),
-      'algorithmId 0x1, expected',
+      'a header with an unknown algorithm whose digests are too large',
+      build([], undefined, { algorithms: [[1, 129]] }),
+      'digestSize 129, expected 1 to 128',
+    ],
+    [
+      'a header with an unknown algorithm whose digests are nothing',
+      build([], undefined, { algorithms: [[1, 0]] }),
+      'digestSize 0, expected 1 to 128',
     ],
     ['a header of major version 3', build([], undefined, { major: 3 }), 'specVersion 3.0, expected 2'],
     ['a header of 128-bit words', build([], undefined, { uintnSize: 4 }), 'uintnSize 4, expected 1 or 2'],
@@ -149,6 +156,41 @@ describe('parseEventLog()', () => {
     const events = new Uint8Array(32 * (MAX_EVENTS + 1));
     expect(parseEventLog(events.subarray(0, 32 * MAX_EVENTS)).events).toHaveLength(MAX_EVENTS);
     expect(() => parseEventLog(events)).toThrow(ParseError);
+  });
+
+  test('digests of an unknown algorithm have the size that the header gives', async () => {
+    const algorithms = [
+      [0x99, 7],
+      [SHA256, 32],
+    ] as const;
+    const digest = (id: number): Uint8Array => new Uint8Array(id === 0x99 ? 7 : 32).fill(id);
+    const log = parseEventLog(build([{ algorithms: [0x99, SHA256], digestOf: digest }], undefined, { algorithms }));
+    expect(log.algorithms.map(({ name }) => name)).toEqual(['0x0099', 'sha256']);
+    expect(log.events[1]?.digests.get('0x0099')).toEqual(digest(0x99));
+    expect((await replayEventLog(log, 'sha256')).get(0)).not.toEqual(new Uint8Array(32));
+  });
+
+  test('an event that lacks a declared digest is read, but its bank cannot be replayed', async () => {
+    const algorithms = [
+      [4, 20],
+      [SHA256, 32],
+    ] as const;
+    const log = parseEventLog(build([{ algorithms: [4] }], undefined, { algorithms }));
+    expect((await replayEventLog(log, 'sha1')).size).toBe(24);
+    await expect(replayEventLog(log, 'sha256')).rejects.toThrow('event 1 has no sha256 digest, expected one');
+  });
+
+  test.each([0x00, 0xff])('padding of bytes %i behind the last event is taken where it was allowed', (byte) => {
+    const bytes = build([{ data: utf8('last') }], new Uint8Array(100_000).fill(byte));
+    expect(attempt(() => parseEventLog(bytes))).toBeInstanceOf(ParseError);
+    const log = parseEventLog(bytes, { padding: 'allowed' });
+    expect(log).toMatchObject({ paddingBytes: 100_000 });
+    expect(log.events).toHaveLength(2);
+  });
+
+  test('what is no padding is refused, allowed or not', () => {
+    const bytes = build([{}], Uint8Array.of(...new Uint8Array(64).fill(0xff), 1));
+    expect(attempt(() => parseEventLog(bytes, { padding: 'allowed' }))).toBeInstanceOf(ParseError);
   });
 
   test('a type that the specification does not name is kept, by its number', () => {
@@ -272,10 +314,15 @@ describe.skipIf(!VECTORS_PRESENT)(`logs of real machines${NEEDS_VECTORS}`, () =>
     expect(startupLocality(log)).toBe(3);
   });
 
-  test('option_rom_eventlog is refused: its firmware padded it', () => {
-    expect(() => parseEventLog(readVector('eventlog/go-attestation/option_rom_eventlog'))).toThrow(
-      'pcrIndex 4294967295, expected at most 23',
-    );
+  test('option_rom_eventlog ends with a note of Windows that has no PCR, and replays to the PCRs of its machine', async () => {
+    const log = parseEventLog(readVector('eventlog/go-attestation/option_rom_eventlog'));
+    expect(log.events.at(-1)).toMatchObject({ pcr: NO_PCR, type: EV_NO_ACTION });
+    const pcrs = await replayEventLog(log, 'sha1');
+    expect([0, 2, 7].map((pcr) => toHex(pcrs.get(pcr) ?? new Uint8Array(0)))).toEqual([
+      '01518aedc87a0ef505d27261ef835809e7da0086',
+      '366a31a0c075368f0e10857333ea2ed6e8a00fd3',
+      '20de7dfba6bcdfccadad7e3eb099c91d4d97c5ad',
+    ]);
   });
 
   const other = ['coreos_36_shielded_vm_no_secure_boot', 'crypto_agile', 'ebs_event_missing', 'sb_cert'];
@@ -298,6 +345,7 @@ interface Event {
   readonly type: number;
   readonly algorithms: readonly number[];
   readonly digest: Uint8Array;
+  readonly digestOf: (id: number) => Uint8Array;
   readonly data: Uint8Array;
   readonly size: number;
 }
@@ -333,7 +381,8 @@ function build(events: readonly Partial<Event>[], behind?: Uint8Array, header: P
     const ids = event.algorithms ?? [SHA256];
     log.u32le(event.pcr ?? 0).u32le(event.type ?? EV_SEPARATOR);
     log.u32le(ids.length);
-    for (const id of ids) log.u16le(id).bytes(event.digest ?? new Uint8Array(id === 4 ? 20 : 32));
+    for (const id of ids)
+      log.u16le(id).bytes(event.digestOf?.(id) ?? event.digest ?? new Uint8Array(id === 4 ? 20 : 32));
     const data = event.data ?? new Uint8Array(0);
     log.u32le(event.size ?? data.length).bytes(data);
   }

@@ -5,20 +5,19 @@
 import { concatBytes, Cursor, equalBytes, ParseError, utf8 } from '@ringwall/bytes';
 import { PCR_COUNT, TPM_ALG } from './constants.ts';
 import { EV_NO_ACTION, eventTypeName } from './event-types.ts';
-import { digest, hashAlgorithm, hashBytes, type ComputableHash, type HashName } from './hash.ts';
+import { digest, hashBytes, type ComputableHash } from './hash.ts';
+import { parseSpecId, SPEC_ID_AGILE, type BankName, type EventLogAlgorithm } from './logs/spec-id.ts';
 
 /** Firmware reserves 64 KiB to 1 MiB; a log above this only costs memory. */
 export const MAX_EVENT_LOG_BYTES: number = 16 * 1024 * 1024;
 /** Real logs have 20 to 300 events; the bound is on the time of a replay. */
-export const MAX_EVENTS = 65_536;
+export const MAX_EVENTS = 16_384;
 /** The largest real events are signature databases of some 100 KiB. */
 export const MAX_EVENT_DATA_BYTES: number = 4 * 1024 * 1024;
-/** TPMs have at most five banks; HASH_COUNT of the specification's own headers is 16. */
-export const MAX_LOG_ALGORITHMS = 16;
 
 const SHA1_BYTES = 20;
-/** Section 10.4.5.1: how the first event of a crypto-agile log begins. */
-const SPEC_ID_SIGNATURE = utf8('Spec ID Event03\0');
+/** Of a TCG_PCClientPCREvent before its data. */
+const SHA1_EVENT_HEADER_BYTES = 32;
 /** Section 10.4.5.3: where PCR 0 starts. */
 const STARTUP_LOCALITY_SIGNATURE = utf8('StartupLocality\0');
 /** Section 10.4.5.3: locality 0, 3, or 4 after an H-CRTM sequence. */
@@ -27,11 +26,8 @@ const STARTUP_LOCALITIES: ReadonlySet<number> = new Set([0, 3, 4]);
 const FIRST_DYNAMIC_PCR = 17;
 const LAST_DYNAMIC_PCR = 22;
 
-export interface EventLogAlgorithm {
-  readonly name: HashName;
-  readonly algorithmId: number;
-  readonly digestBytes: number;
-}
+/** Windows notes its attestation key under this index, with EV_NO_ACTION; nothing else may have an index above 23. */
+export const NO_PCR = 0xffff_ffff;
 
 /** One TCG_PCR_EVENT or TCG_PCR_EVENT2. `index` counts from 0, the header event included. */
 export interface LogEvent {
@@ -39,7 +35,7 @@ export interface LogEvent {
   readonly pcr: number;
   readonly type: number;
   readonly typeName: string;
-  readonly digests: ReadonlyMap<HashName, Uint8Array>;
+  readonly digests: ReadonlyMap<BankName, Uint8Array>;
   readonly data: Uint8Array;
   /** Of the event's first byte within the log. */
   readonly offset: number;
@@ -50,26 +46,39 @@ export interface EventLog {
   readonly algorithms: readonly EventLogAlgorithm[];
   /** All events in order; in a crypto-agile log the first is its header (EV_NO_ACTION, "Spec ID Event03"). */
   readonly events: readonly LogEvent[];
+  /** Behind the last event; 0 unless padding was allowed. */
+  readonly paddingBytes: number;
+}
+
+export interface EventLogOptions {
+  /**
+   * Firmware hands over whole areas: behind the last event they are all zeros or all ones (CCEL and ACPI areas, some
+   * `binary_bios_measurements`). Nothing is lost by refusing them unless somebody has such an area.
+   */
+  readonly padding?: 'refused' | 'allowed';
 }
 
 /**
  * Reads a whole log; throws `ParseError` on anything but the formats above: a digest of an algorithm that the header
- * does not declare, an algorithm missing or twice in one event, a PCR above 23, bytes after the last event.
+ * does not declare, or twice in one event, a PCR above 23, bytes after the last event. An event that lacks a declared
+ * digest is read, for firmware does write such; no bank that it lacks can be replayed.
  */
-export function parseEventLog(bytes: Uint8Array): EventLog {
+export function parseEventLog(bytes: Uint8Array, options: EventLogOptions = {}): EventLog {
   if (bytes.length > MAX_EVENT_LOG_BYTES) {
     throw new ParseError('limit', 'event log', 0, `has ${bytes.length} bytes, expected at most ${MAX_EVENT_LOG_BYTES}`);
   }
   const cursor = new Cursor(bytes);
   const first = readSha1Event(cursor, 0);
-  const agile = first.type === EV_NO_ACTION && startsWith(first.data, SPEC_ID_SIGNATURE);
-  const algorithms = agile ? parseSpecId(first) : [SHA1_ALGORITHM];
+  const agile = first.type === EV_NO_ACTION && startsWith(first.data, SPEC_ID_AGILE);
+  const algorithms = agile ? parseSpecId(first.data, SHA1_EVENT_HEADER_BYTES).algorithms : [SHA1_ALGORITHM];
   const events = [first];
-  while (cursor.remaining > 0) {
-    if (events.length === MAX_EVENTS) throw cursor.error('limit', 'events', `${MAX_EVENTS} and more, expected at most`);
-    events.push(agile ? readAgileEvent(cursor, events.length, algorithms) : readSha1Event(cursor, events.length));
+  const end = options.padding === 'allowed' ? paddingStart(bytes) : bytes.length;
+  while (cursor.offset < end) {
+    const { length } = events;
+    if (length === MAX_EVENTS) throw cursor.error('limit', 'events', `${length} and more, expected at most ${length}`);
+    events.push(agile ? readAgileEvent(cursor, length, algorithms) : readSha1Event(cursor, length));
   }
-  return { format: agile ? 'crypto-agile' : 'sha1', algorithms, events };
+  return { format: agile ? 'crypto-agile' : 'sha1', algorithms, events, paddingBytes: cursor.remaining };
 }
 
 /**
@@ -79,28 +88,46 @@ export function parseEventLog(bytes: Uint8Array): EventLog {
  * StartupLocality event that is malformed, comes twice or comes after PCR 0 was extended.
  */
 export async function replayEventLog(log: EventLog, bank: ComputableHash): Promise<Map<number, Uint8Array>> {
+  const registers = new Map<number, Uint8Array>();
+  for (let pcr = 0; pcr < PCR_COUNT; pcr += 1) {
+    const launched = log.events.some((event) => event.pcr === pcr && event.type !== EV_NO_ACTION);
+    const ones = pcr >= FIRST_DYNAMIC_PCR && pcr <= LAST_DYNAMIC_PCR && !launched;
+    registers.set(pcr, new Uint8Array(hashBytes(bank)).fill(ones ? 0xff : 0));
+  }
+  const start = registers.get(0);
+  if (start !== undefined) start[start.length - 1] = startupLocality(log);
+  return extendRegisters(registers, log, bank);
+}
+
+/** `registers` as the events of `log` extend them. Throws `ParseError` for a bank or a register that is not there. */
+export async function extendRegisters(
+  registers: ReadonlyMap<number, Uint8Array>,
+  log: EventLog,
+  bank: ComputableHash,
+): Promise<Map<number, Uint8Array>> {
   if (!log.algorithms.some((algorithm) => algorithm.name === bank)) {
     const present = log.algorithms.map((algorithm) => algorithm.name).join(', ');
     throw new ParseError('unsupported', 'event log', 0, `has banks ${present}, expected ${bank}`);
   }
-  const extending = log.events.filter((event) => event.type !== EV_NO_ACTION);
-  const pcrs = new Map<number, Uint8Array>();
-  for (let pcr = 0; pcr < PCR_COUNT; pcr += 1) {
-    const launched = extending.some((event) => event.pcr === pcr);
-    const ones = pcr >= FIRST_DYNAMIC_PCR && pcr <= LAST_DYNAMIC_PCR && !launched;
-    pcrs.set(pcr, new Uint8Array(hashBytes(bank)).fill(ones ? 0xff : 0));
-  }
-  const start = pcrs.get(0);
-  if (start !== undefined) start[start.length - 1] = startupLocality(log);
-  for (const event of extending) {
-    const before = pcrs.get(event.pcr);
+  const extended = new Map(registers);
+  for (const event of log.events) {
+    if (event.type === EV_NO_ACTION) continue;
+    const before = extended.get(event.pcr);
+    if (before === undefined) {
+      throw new ParseError(
+        'invalid',
+        'register',
+        event.offset,
+        `${event.pcr} of event ${event.index}, expected another`,
+      );
+    }
     const measured = event.digests.get(bank);
-    if (before === undefined || measured === undefined) {
+    if (measured === undefined) {
       throw new ParseError('invalid', 'event', event.offset, `${event.index} has no ${bank} digest, expected one`);
     }
-    pcrs.set(event.pcr, await digest(bank, concatBytes(before, measured)));
+    extended.set(event.pcr, await digest(bank, concatBytes(before, measured)));
   }
-  return pcrs;
+  return extended;
 }
 
 /** The locality of TPM2_Startup that the log names, 0 where it names none. */
@@ -137,14 +164,14 @@ function readSha1Event(cursor: Cursor, index: number): LogEvent {
 }
 
 /** TCG_PCR_EVENT2, section 10.2.2. */
-function readAgileEvent(cursor: Cursor, index: number, algorithms: readonly EventLogAlgorithm[]): LogEvent {
+export function readAgileEvent(cursor: Cursor, index: number, algorithms: readonly EventLogAlgorithm[]): LogEvent {
   const offset = cursor.offset;
   const { pcr, type } = readPcrAndType(cursor);
   const count = cursor.u32le('digests.count');
-  if (count !== algorithms.length) {
-    throw cursor.error('invalid', 'digests.count', `${count}, expected ${algorithms.length} as in the header`);
+  if (count < 1 || count > algorithms.length) {
+    throw cursor.error('invalid', 'digests.count', `${count}, expected 1 to ${algorithms.length} as in the header`);
   }
-  const digests = new Map<HashName, Uint8Array>();
+  const digests = new Map<BankName, Uint8Array>();
   for (let read = 0; read < count; read += 1) {
     const hashAlg = cursor.u16le('hashAlg');
     const algorithm = algorithms.find((declared) => declared.algorithmId === hashAlg);
@@ -162,9 +189,13 @@ function named(fields: Omit<LogEvent, 'typeName'>): LogEvent {
 }
 
 function readPcrAndType(cursor: Cursor): { readonly pcr: number; readonly type: number } {
+  const at = cursor.offset;
   const pcr = cursor.u32le('pcrIndex');
-  if (pcr >= PCR_COUNT) throw cursor.error('invalid', 'pcrIndex', `${pcr}, expected at most ${PCR_COUNT - 1}`);
-  return { pcr, type: cursor.u32le('eventType') };
+  const type = cursor.u32le('eventType');
+  if (pcr >= PCR_COUNT && !(pcr === NO_PCR && type === EV_NO_ACTION)) {
+    throw new ParseError('invalid', 'pcrIndex', at, `${pcr}, expected at most ${PCR_COUNT - 1}`);
+  }
+  return { pcr, type };
 }
 
 function readData(cursor: Cursor): Uint8Array {
@@ -175,46 +206,13 @@ function readData(cursor: Cursor): Uint8Array {
   return cursor.take(eventSize, 'event');
 }
 
-/** TCG_EfiSpecIDEvent, section 10.4.5.1: which digests each event carries. */
-function parseSpecId(header: LogEvent): readonly EventLogAlgorithm[] {
-  // 32 bytes of TCG_PCClientPCREvent stand before the data of the first event.
-  const cursor = new Cursor(header.data, header.offset + 32);
-  cursor.skip(SPEC_ID_SIGNATURE.length, 'signature');
-  cursor.skip(4, 'platformClass');
-  const specVersionMinor = cursor.u8('specVersionMinor');
-  const specVersionMajor = cursor.u8('specVersionMajor');
-  if (specVersionMajor !== 2) {
-    throw cursor.error('unsupported', 'specVersion', `${specVersionMajor}.${specVersionMinor}, expected 2`);
-  }
-  cursor.skip(1, 'specErrata');
-  const uintnSize = cursor.u8('uintnSize');
-  if (uintnSize !== 1 && uintnSize !== 2) throw cursor.error('invalid', 'uintnSize', `${uintnSize}, expected 1 or 2`);
-  const numberOfAlgorithms = cursor.u32le('numberOfAlgorithms');
-  if (numberOfAlgorithms < 1 || numberOfAlgorithms > MAX_LOG_ALGORITHMS) {
-    const expected = `expected 1 to ${MAX_LOG_ALGORITHMS}`;
-    throw cursor.error('limit', 'numberOfAlgorithms', `${numberOfAlgorithms}, ${expected}`);
-  }
-  const algorithms: EventLogAlgorithm[] = [];
-  for (let read = 0; read < numberOfAlgorithms; read += 1) algorithms.push(readAlgorithm(cursor, algorithms));
-  cursor.skip(cursor.u8('vendorInfoSize'), 'vendorInfo');
-  cursor.end('TCG_EfiSpecIDEvent');
-  return algorithms;
-}
-
-function readAlgorithm(cursor: Cursor, before: readonly EventLogAlgorithm[]): EventLogAlgorithm {
-  const algorithmId = cursor.u16le('algorithmId');
-  const known = hashAlgorithm(algorithmId);
-  if (known === undefined) {
-    throw cursor.error('unsupported', 'algorithmId', `0x${algorithmId.toString(16)}, expected a hash algorithm`);
-  }
-  if (before.some((other) => other.algorithmId === algorithmId)) {
-    throw cursor.error('invalid', 'algorithmId', `${known.name} twice, expected once`);
-  }
-  const digestBytes = cursor.u16le('digestSize');
-  if (digestBytes !== known.bytes) {
-    throw cursor.error('invalid', 'digestSize', `${digestBytes}, expected ${known.bytes} for ${known.name}`);
-  }
-  return { name: known.name, algorithmId, digestBytes };
+/** Where the run of equal bytes 0x00 or 0xff that ends `bytes` begins. */
+function paddingStart(bytes: Uint8Array): number {
+  const last = bytes.at(-1);
+  let start = bytes.length;
+  if (last !== 0x00 && last !== 0xff) return start;
+  while (start > 0 && bytes[start - 1] === last) start -= 1;
+  return start;
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {

@@ -51,8 +51,8 @@ export function computableHash(algorithmId: number): ComputableHash {
   throw new TpmError('unsupported', `hash algorithm 0x${algorithmId.toString(16)}, expected SHA-1 or SHA-2`);
 }
 
-export function isComputable(name: HashName): name is ComputableHash {
-  return name in WEBCRYPTO_NAMES;
+export function isComputable(name: string): name is ComputableHash {
+  return Object.hasOwn(WEBCRYPTO_NAMES, name);
 }
 
 export function webCryptoHash(hash: ComputableHash): string {

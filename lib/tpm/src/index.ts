@@ -49,12 +49,12 @@ export {
   MAX_EVENT_DATA_BYTES,
   MAX_EVENT_LOG_BYTES,
   MAX_EVENTS,
-  MAX_LOG_ALGORITHMS,
+  NO_PCR,
   parseEventLog,
   replayEventLog,
   startupLocality,
   type EventLog,
-  type EventLogAlgorithm,
+  type EventLogOptions,
   type LogEvent,
 } from './event-log.ts';
 export { parseUefiVariable, secureBootOf, type UefiVariable } from './event-data.ts';
