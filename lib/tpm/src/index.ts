@@ -23,6 +23,12 @@ export {
   type NvType,
   type TPMS_NV_PUBLIC,
 } from './structures/nv-public.ts';
+export { readAnswer, type AnswerReader } from './answers/answer.ts';
+export type { SignedAttestation } from './answers/attestation.ts';
+export { answers } from './answers/index.ts';
+export type { CreationAnswer } from './answers/keys.ts';
+export { tpmOver, type Tpm } from './client/tpm.ts';
+export type { Transport } from './client/transport.ts';
 export { TPM_CC } from './commands/command-codes.ts';
 export { commands } from './commands/index.ts';
 export type { Authorization } from './commands/frame.ts';
@@ -60,6 +66,7 @@ export {
 export { parseUefiVariable, secureBootOf, type UefiVariable } from './event-data.ts';
 export { EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } from './event-types.ts';
 export * from './logs/index.ts';
+export { EK_ATTRIBUTES, ekTemplateOf, type EkTemplateName } from './commands/ek-templates.ts';
 export { guestCommands, type GuestCommandName } from './commands/guest-commands.ts';
 export { computableHash, digest, hashAlgorithm, hashBytes, hmac, type ComputableHash, type HashName } from './hash.ts';
 export { kdfa, kdfe } from './secrets/key-derivation.ts';
@@ -69,7 +76,6 @@ export {
   BOOT_KEY_ATTRIBUTES,
   bootKeyTemplate,
   DEMANDED_PCRS,
-  EK_ATTRIBUTES,
   EK_CERTIFICATE_NV_ATTRIBUTES,
   EK_CERTIFICATE_NV_INDEX,
   EK_HANDLE,

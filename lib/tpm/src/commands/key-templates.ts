@@ -1,7 +1,8 @@
 // The public areas (TPMT_PUBLIC) of the keys that Ringwall makes, all ECC P-256, and where they are kept.
 
-import { fromHex, Writer } from '@ringwall/bytes';
+import { Writer } from '@ringwall/bytes';
 import { TPM_ALG, TPM_ECC, TPMA_NV, TPMA_OBJECT } from '../constants.ts';
+import { ekTemplateOf } from './ek-templates.ts';
 import { EMPTY_TPM2B, tpm2b } from './frame.ts';
 import { joinParts, type CommandTemplate, type TemplatePart } from './template.ts';
 
@@ -32,19 +33,6 @@ export const DEMANDED_PCRS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1
 /** What the guest extends after unlocking, so that no policy over `DEMANDED_PCRS` holds any more in this boot. */
 export const UNLOCKED_PCR = 15;
 
-/** PolicySecret(TPM_RH_ENDORSEMENT), SHA-256: PolicyA of the TCG EK Credential Profile 2.5 annex B. */
-const ENDORSEMENT_POLICY = fromHex('837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa');
-
-const P256_COORDINATE_BYTES = 32;
-
-export const EK_ATTRIBUTES: number =
-  TPMA_OBJECT.fixedTPM |
-  TPMA_OBJECT.fixedParent |
-  TPMA_OBJECT.sensitiveDataOrigin |
-  TPMA_OBJECT.adminWithPolicy |
-  TPMA_OBJECT.restricted |
-  TPMA_OBJECT.decrypt;
-
 export const AK_ATTRIBUTES: number =
   TPMA_OBJECT.fixedTPM |
   TPMA_OBJECT.fixedParent |
@@ -66,22 +54,9 @@ export const BOOT_KEY_ATTRIBUTES: number =
   TPMA_OBJECT.noDA |
   TPMA_OBJECT.decrypt;
 
-/** The EK by template L-2 (ECC NIST P-256, SHA-256, AES-128-CFB): TCG EK Credential Profile 2.5 section B.3.4. */
+/** The EK that Ringwall makes: template L-2 (ECC NIST P-256, SHA-256, AES-128-CFB). */
 export function ekTemplate(): Uint8Array<ArrayBuffer> {
-  return new Writer()
-    .u16be(TPM_ALG.ECC)
-    .u16be(TPM_ALG.SHA256)
-    .u32be(EK_ATTRIBUTES)
-    .sized16be((policy) => policy.bytes(ENDORSEMENT_POLICY))
-    .u16be(TPM_ALG.AES)
-    .u16be(128)
-    .u16be(TPM_ALG.CFB)
-    .u16be(TPM_ALG.NULL)
-    .u16be(TPM_ECC.NIST_P256)
-    .u16be(TPM_ALG.NULL)
-    .sized16be((x) => x.bytes(new Uint8Array(P256_COORDINATE_BYTES)))
-    .sized16be((y) => y.bytes(new Uint8Array(P256_COORDINATE_BYTES)))
-    .finish();
+  return ekTemplateOf('L-2');
 }
 
 /** The AK: restricted, so that it signs only what the TPM itself says; the same key at each boot of one TPM. */

@@ -5,7 +5,7 @@ import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from '../constants.ts';
 import { CREDENTIAL_BYTES } from './credential-sizes.ts';
 import { hmac } from '../hash.ts';
 import { kdfa, kdfe } from './key-derivation.ts';
-import { EK_ATTRIBUTES } from '../commands/key-templates.ts';
+import { EK_ATTRIBUTES } from '../commands/ek-templates.ts';
 import { decryptAesCfb, encryptAesCfb } from './aes-cfb.ts';
 import { makeCredential, type Credential } from './make-credential.ts';
 import { nameOf } from '../structures/names.ts';

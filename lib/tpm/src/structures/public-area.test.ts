@@ -5,13 +5,8 @@ import { attempt, flipBit } from '../../testing/attempt.ts';
 import { readSwtpmEvidence } from '../../testing/evidence.ts';
 import { NEEDS_VECTORS, readVector, VECTORS_PRESENT } from '../../testing/vectors.ts';
 import { TPM_ALG, TPM_ECC } from '../constants.ts';
-import {
-  AK_ATTRIBUTES,
-  akTemplate,
-  BOOT_KEY_ATTRIBUTES,
-  EK_ATTRIBUTES,
-  ekTemplate,
-} from '../commands/key-templates.ts';
+import { EK_ATTRIBUTES } from '../commands/ek-templates.ts';
+import { AK_ATTRIBUTES, akTemplate, BOOT_KEY_ATTRIBUTES, ekTemplate } from '../commands/key-templates.ts';
 import { nameOf } from './names.ts';
 import { attributesOf, parsePublic, type TPMT_PUBLIC } from './public-area.ts';
 import { pointOf, publicKeyOf } from './public-key.ts';
