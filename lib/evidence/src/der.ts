@@ -1,4 +1,5 @@
-// DER, ITU-T X.690 section 10, as far as certificates need it: definite lengths in their shortest form, tags below 31.
+// DER, ITU-T X.690 section 10, as far as certificates and revocation lists need it: definite lengths in their shortest
+// form, tags below 31.
 // What BER allows beyond that is refused, so that one certificate has one spelling. Throws ParseError only.
 import { Cursor, ParseError } from '@ringwall/bytes';
 
@@ -9,6 +10,7 @@ export const DER_TAG = {
   OCTET_STRING: 0x04,
   NULL: 0x05,
   OID: 0x06,
+  ENUMERATED: 0x0a,
   UTF8_STRING: 0x0c,
   PRINTABLE_STRING: 0x13,
   IA5_STRING: 0x16,
@@ -109,7 +111,10 @@ function readLength(cursor: Cursor, field: string): number {
   } else if (first === 0x82) {
     const length = cursor.u16be(`${field} length`);
     if (length >= 0x100) return length;
+  } else if (first === 0x83) {
+    const length = cursor.u8(`${field} length`) * 0x1_0000 + cursor.u16be(`${field} length`);
+    if (length >= 0x1_0000) return length;
   }
-  // 0x80 is BER's indefinite form; nothing in a certificate of ours is longer than 65,535 bytes.
+  // 0x80 is BER's indefinite form; nothing that is read here is longer than 16 MiB.
   throw cursor.error('invalid', `${field} length`, `begins 0x${first.toString(16)}, expected the shortest form`);
 }

@@ -6,6 +6,7 @@ export type EvidenceErrorCode =
   | 'firmware-invalid' // the firmware manifest is not what its schema says
   | 'image-invalid' // a PE/COFF image that cannot be measured
   | 'challenge-invalid' // nonce, machine or boot of a form that no broker makes
+  | 'collateral-invalid' // not a collateral bundle of a format known here
   | 'proof-invalid' // not a proof bundle of a format known here
   | 'too-large'; // more bytes than a named limit allows
 

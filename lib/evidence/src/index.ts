@@ -45,3 +45,42 @@ export {
 export { MAX_EXPECTED_EVENTS, parseReference, type ExpectedEvent, type ReferenceValues } from './reference.ts';
 export type { Check, EventStatus, JudgedEvent, Verdict } from './verdict.ts';
 export { isVerified, type Verified } from './verified.ts';
+
+// Hardware evidence: SEV-SNP and TDX.
+export {
+  COLLATERAL_FORMAT,
+  encodeCollateral,
+  MAX_COLLATERAL_BYTES,
+  parseCollateral,
+  type Collateral,
+} from './hardware/collateral.ts';
+export type { HardwareVerdict } from './hardware/findings.ts';
+export type { Allowed, AllowedValue, PolicyException } from './hardware/policy-parts.ts';
+export {
+  bindsVtpm,
+  REPORT_DATA_BYTES,
+  reportDataFor,
+  reportDataText,
+  vtpmCaQualifyingData,
+  vtpmCaReportData,
+  vtpmCaText,
+  type HardwareKind,
+  type VtpmBinding,
+  type VtpmCaBinding,
+} from './hardware/report-data.ts';
+export { SNP_CHECK_TITLES, type SnpCheckId } from './snp/checks.ts';
+export { judgeSnp, type SnpCollateral, type SnpEvidence, type SnpJudgement, type SnpResult } from './snp/judge.ts';
+export { parseSnpPolicy, type SnpException, type SnpPolicy } from './snp/policy.ts';
+export { parseSnpReport, SNP_REPORT_BYTES, type SnpReport } from './snp/report.ts';
+export { AMD_ROOTS, type AmdRoot } from './snp/roots.ts';
+export type { SnpProduct, SnpTcb } from './snp/tcb.ts';
+export { TDX_CHECK_TITLES, type TdxCheckId } from './tdx/checks.ts';
+export { judgeTdx, type TdxCollateral, type TdxEvidence, type TdxJudgement, type TdxResult } from './tdx/judge.ts';
+export { parseTdxPolicy, type AcceptableStatus, type TdxException, type TdxPolicy } from './tdx/policy.ts';
+export { MAX_QUOTE_BYTES, splitTdxQuote, type TdxQuote } from './tdx/quote.ts';
+export { INTEL_ROOT_KEYS } from './tdx/roots.ts';
+export type { EvaluatedStatus, TcbEvaluation } from './tdx/tcb-evaluation.ts';
+export { parseTdReport, type TdReport } from './tdx/td-report.ts';
+export { unpadCertificate, type UnpaddedCertificate } from './x509-padding.ts';
+export { certificatesOf } from './x509-pem.ts';
+export { keyFingerprint } from './x509-signature.ts';

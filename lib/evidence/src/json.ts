@@ -15,6 +15,16 @@ export class ClosedObject {
     this.#refuse = refuse;
   }
 
+  /** Whether an optional key is there. */
+  has(key: string): boolean {
+    return this.#values.has(key);
+  }
+
+  /** Takes the key where its value is this very word. */
+  is(key: string, word: string): boolean {
+    return this.#values.get(key) === word && this.#values.delete(key);
+  }
+
   /** For a reader that checks all of it. */
   value(key: string): unknown {
     return this.#take(key);

@@ -1,15 +1,14 @@
-// X.509 certificates, RFC 5280, read strictly and no further than a chain of two needs: names, validity, key,
-// extensions. Written here, and small, because whoever trusts a verdict trusts this parser; a general library brings
+// X.509 certificates, RFC 5280, read strictly and no further than our chains need: names, validity, key, extensions. Written here, and small, because whoever trusts a verdict trusts this parser; a general library brings
 // an ASN.1 compiler, a container of algorithms and a polyfill with it.
-import { equalBytes, ParseError, toHex, unshared } from '@ringwall/bytes';
+import { equalBytes, ParseError, toHex } from '@ringwall/bytes';
 import { DER_TAG, DerReader, readBoolean, unsignedOf, type DerValue } from './der.ts';
+import { verifySigned, type Signed } from './x509-signature.ts';
 
 /** An EK certificate with an RSA-4096 signature has about 1,800 bytes. */
 export const MAX_CERTIFICATE_BYTES = 4096;
 
 const MAX_EXTENSIONS = 32;
 const MAX_NAME_PARTS = 16;
-const MIN_RSA_BITS = 2048;
 
 /** Object identifiers by the hexadecimal of their DER content. */
 const OID = {
@@ -18,27 +17,10 @@ const OID = {
   keyUsage: '551d0f',
   basicConstraints: '551d13',
   extendedKeyUsage: '551d25',
-  ecPublicKey: '2a8648ce3d0201',
-  rsaEncryption: '2a864886f70d010101',
 } as const;
 
-const CURVES: ReadonlyMap<string, { readonly name: string; readonly bytes: number }> = new Map([
-  ['2a8648ce3d030107', { name: 'P-256', bytes: 32 }],
-  ['2b81040022', { name: 'P-384', bytes: 48 }],
-]);
-
-/** RFC 5758 and RFC 4055: SHA-1 is not here. */
-const SIGNATURE_ALGORITHMS: ReadonlyMap<string, { readonly kind: 'ecdsa' | 'rsa'; readonly hash: string }> = new Map([
-  ['2a8648ce3d040302', { kind: 'ecdsa', hash: 'SHA-256' }],
-  ['2a8648ce3d040303', { kind: 'ecdsa', hash: 'SHA-384' }],
-  ['2a8648ce3d040304', { kind: 'ecdsa', hash: 'SHA-512' }],
-  ['2a864886f70d01010b', { kind: 'rsa', hash: 'SHA-256' }],
-  ['2a864886f70d01010c', { kind: 'rsa', hash: 'SHA-384' }],
-  ['2a864886f70d01010d', { kind: 'rsa', hash: 'SHA-512' }],
-]);
-
 /** KeyUsage, RFC 5280 section 4.2.1.3: bits of the first byte. */
-export const KEY_USAGE = { keyAgreement: 0x08, keyCertSign: 0x04 } as const;
+export const KEY_USAGE = { digitalSignature: 0x80, keyAgreement: 0x08, keyCertSign: 0x04, cRLSign: 0x02 } as const;
 
 export interface X509Name {
   /** DER: names are compared as bytes. */
@@ -54,7 +36,7 @@ export interface X509Extension {
 }
 
 /** Only what the bytes say: whether anybody stands behind it is `isSignedBy`. */
-export interface X509Certificate {
+export interface X509Certificate extends Signed {
   readonly serialNumber: string;
   readonly issuer: X509Name;
   readonly subject: X509Name;
@@ -64,13 +46,12 @@ export interface X509Certificate {
   /** By the hexadecimal of their OID. */
   readonly extensions: ReadonlyMap<string, X509Extension>;
   readonly isCa: boolean;
+  /** How many CAs may follow this one; undefined where the certificate sets no limit. */
+  readonly pathLength: number | undefined;
   /** First byte of the KeyUsage bits, the second in bits 8 to 15; 0 where there is no such extension. */
   readonly keyUsage: number;
   /** Hexadecimal of the OIDs. */
   readonly extendedKeyUsage: readonly string[];
-  readonly tbs: Uint8Array;
-  readonly signatureAlgorithm: Uint8Array;
-  readonly signature: Uint8Array;
 }
 
 /** Exactly one certificate; throws ParseError. */
@@ -119,7 +100,7 @@ export function parseCertificate(der: Uint8Array): X509Certificate {
     notAfter,
     spki,
     extensions,
-    isCa: readIsCa(extensions.get(OID.basicConstraints)),
+    ...readBasicConstraints(extensions.get(OID.basicConstraints)),
     keyUsage: readKeyUsage(extensions.get(OID.keyUsage)),
     extendedKeyUsage: readExtendedKeyUsage(extensions.get(OID.extendedKeyUsage)),
     tbs: tbs.whole,
@@ -129,57 +110,17 @@ export function parseCertificate(der: Uint8Array): X509Certificate {
 }
 
 /** Whether the key in `issuer` made the signature of `certificate`. Says nothing about what either may do. */
-export async function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): Promise<boolean> {
-  const algorithm = SIGNATURE_ALGORITHMS.get(algorithmOid(certificate.signatureAlgorithm));
-  if (algorithm === undefined) return false;
-  try {
-    return algorithm.kind === 'ecdsa'
-      ? await verifyEcdsa(certificate, issuer.spki, algorithm.hash)
-      : await verifyRsa(certificate, issuer.spki, algorithm.hash);
-  } catch {
-    return false; // a key or signature of another form than its algorithm's
-  }
+export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): Promise<boolean> {
+  return verifySigned(certificate, issuer.spki);
 }
 
-async function verifyEcdsa(certificate: X509Certificate, spki: Uint8Array, hash: string): Promise<boolean> {
-  const curve = curveOf(spki);
-  if (curve === undefined) return false;
-  const outer = new DerReader(certificate.signature);
-  const pair = outer.sequence('Ecdsa-Sig-Value');
-  outer.end('Ecdsa-Sig-Value');
-  const r = unsignedOf(pair.read(DER_TAG.INTEGER, 'r'), curve.bytes);
-  const s = unsignedOf(pair.read(DER_TAG.INTEGER, 's'), curve.bytes);
-  pair.end('Ecdsa-Sig-Value');
-  if (r === undefined || s === undefined) return false;
-  const key = { name: 'ECDSA', namedCurve: curve.name };
-  const publicKey = await crypto.subtle.importKey('spki', unshared(spki), key, false, ['verify']);
-  const signature = new Uint8Array([...r, ...s]);
-  return crypto.subtle.verify({ name: 'ECDSA', hash }, publicKey, signature, unshared(certificate.tbs));
+/** The common name, as far as a terminal shows it as itself. */
+export function printableName(name: X509Name): string {
+  const [text = ''] = name.commonNames;
+  return /^[\x20-\x7e]{1,80}$/.test(text) ? `“${text}”` : 'a name that cannot be shown';
 }
 
-async function verifyRsa(certificate: X509Certificate, spki: Uint8Array, hash: string): Promise<boolean> {
-  const key = { name: 'RSASSA-PKCS1-v1_5', hash };
-  const publicKey = await crypto.subtle.importKey('spki', unshared(spki), key, false, ['verify']);
-  if (!('modulusLength' in publicKey.algorithm) || Number(publicKey.algorithm.modulusLength) < MIN_RSA_BITS)
-    return false;
-  return crypto.subtle.verify(key, publicKey, unshared(certificate.signature), unshared(certificate.tbs));
-}
-
-function curveOf(spki: Uint8Array): { readonly name: string; readonly bytes: number } | undefined {
-  const algorithm = new DerReader(spki).sequence('subjectPublicKeyInfo').sequence('algorithm');
-  if (toHex(algorithm.read(DER_TAG.OID, 'algorithm').content) !== OID.ecPublicKey) return undefined;
-  return CURVES.get(toHex(algorithm.read(DER_TAG.OID, 'namedCurve').content));
-}
-
-function algorithmOid(content: Uint8Array): string {
-  const reader = new DerReader(content);
-  const oid = toHex(reader.read(DER_TAG.OID, 'algorithm').content);
-  // RFC 4055: the RSA algorithms carry NULL; RFC 5758: the ECDSA ones carry nothing.
-  reader.optional(DER_TAG.NULL, 'parameters');
-  return reader.done ? oid : '';
-}
-
-function readName(value: DerValue, field: string): X509Name {
+export function readName(value: DerValue, field: string): X509Name {
   const parts: { readonly oid: string; readonly text: string }[] = [];
   const sets = new DerReader(value.content);
   while (!sets.done) {
@@ -208,7 +149,7 @@ function readText(value: DerValue): string {
 }
 
 /** RFC 5280 section 4.1.2.5: UTCTime up to 2049, GeneralizedTime after, both with seconds and Z. */
-function readTime(value: DerValue, field: string): Date {
+export function readTime(value: DerValue, field: string): Date {
   const text = new TextDecoder('latin1').decode(value.content);
   const isUtc = value.tag === DER_TAG.UTC_TIME;
   if (!isUtc && value.tag !== DER_TAG.GENERALIZED_TIME) throw invalid(field, 'is not a time');
@@ -224,11 +165,12 @@ function readTime(value: DerValue, field: string): Date {
   return time;
 }
 
-function readExtensions(explicit: DerValue): Map<string, X509Extension> {
-  const extensions = new Map<string, X509Extension>();
+/** From inside the explicit tag, as certificates, revocation lists and their entries have them. */
+export function readExtensions(explicit: DerValue): Map<string, X509Extension> {
   const outer = new DerReader(explicit.content);
   const list = outer.sequence('extensions');
   outer.end('extensions');
+  const extensions = new Map<string, X509Extension>();
   while (!list.done) {
     const extension = list.sequence('Extension');
     const oid = toHex(extension.read(DER_TAG.OID, 'extnID').content);
@@ -242,15 +184,17 @@ function readExtensions(explicit: DerValue): Map<string, X509Extension> {
   return extensions;
 }
 
-function readIsCa(extension: X509Extension | undefined): boolean {
-  if (extension === undefined) return false;
+function readBasicConstraints(extension: X509Extension | undefined): Pick<X509Certificate, 'isCa' | 'pathLength'> {
+  if (extension === undefined) return { isCa: false, pathLength: undefined };
   const outer = new DerReader(extension.value);
   const constraints = outer.sequence('basicConstraints');
   outer.end('basicConstraints');
   const ca = constraints.optional(DER_TAG.BOOLEAN, 'cA');
-  constraints.optional(DER_TAG.INTEGER, 'pathLenConstraint');
+  const length = constraints.optional(DER_TAG.INTEGER, 'pathLenConstraint');
   constraints.end('basicConstraints');
-  return ca !== undefined && readBoolean(ca, 'cA');
+  const pathLength = length === undefined ? undefined : unsignedOf(length, 1)?.[0];
+  if (length !== undefined && pathLength === undefined) throw invalid('pathLenConstraint', 'is not 0..255');
+  return { isCa: ca !== undefined && readBoolean(ca, 'cA'), pathLength };
 }
 
 function readKeyUsage(extension: X509Extension | undefined): number {
@@ -274,7 +218,7 @@ function readExtendedKeyUsage(extension: X509Extension | undefined): readonly st
 }
 
 /** A BIT STRING of whole bytes. */
-function bitString(value: DerValue, field: string): Uint8Array {
+export function bitString(value: DerValue, field: string): Uint8Array {
   if (value.content[0] !== 0) throw invalid(field, 'has loose bits, expected whole bytes');
   return value.content.subarray(1);
 }

@@ -1,0 +1,40 @@
+// The closed list of what is asked of SEV-SNP evidence, in the order in which it is asked; the title is the claim that holds
+// where the check is ok.
+
+export const SNP_CHECK_TITLES = {
+  policy: 'the policy can be read and demands something',
+  question: 'it is known which report data and which time to judge for',
+  'chain-form': 'there are the certificates of an endorsement key, its signing key and a root, in this order',
+  chain: 'each certificate is signed by the next, up to a root key of AMD that is trusted',
+  'chain-roles': 'every certificate is used for what it is for',
+  'chain-validity': 'the certificates are valid at this time',
+  crl: 'the root’s revocation list is there, and the root signed it',
+  'crl-fresh': 'the revocation lists are current',
+  revoked: 'no certificate of the chain is revoked',
+  'key-form': 'the endorsement key’s certificate says which chip or provider, and which firmware, it is for',
+  'report-size': 'the report has the size of a report, and its unused bytes are zero',
+  'report-signature': 'the report is signed by the endorsement key',
+  'report-form': 'the report is of a version that is known here, and has no unknown bits',
+  signer: 'the report names the kind of key that signed it, and the policy allows that kind',
+  product: 'root, certificate and report are of one product, which the policy allows',
+  'report-data': 'the report carries the report data that was asked for',
+  chip: 'the report is of the chip that the certificate is for',
+  tcb: 'the firmware that is reported is the one that the certificate is for',
+  'tcb-order': 'no reported, committed or launched firmware is newer than the current one',
+  'tcb-minimum': 'the firmware is not older than the policy demands, and cannot become so',
+  firmware: 'the firmware’s version is not below the policy’s, nor below what the guest demands',
+  'guest-abi': 'the guest demands a firmware interface that is not below the policy’s',
+  debug: 'the host cannot debug the guest',
+  migration: 'no migration agent can take the guest to another machine',
+  'guest-policy': 'the guest’s own policy has every bit that the policy demands, and none that it does not know',
+  platform: 'the platform is set up as the policy demands',
+  mitigations: 'the mitigations that the policy demands are in place',
+  vmpl: 'the report was asked for from a privilege level that the policy allows',
+  'guest-svn': 'the guest’s security version is not below the policy’s',
+  measurement: 'the guest began as what the policy expects',
+  'host-data': 'the host’s data is what the policy allows',
+  'id-key': 'the key that identified the guest is one that the policy allows',
+  'author-key': 'the key that vouches for that key is one that the policy allows',
+} as const;
+
+export type SnpCheckId = keyof typeof SNP_CHECK_TITLES;
