@@ -15,6 +15,13 @@ export const ADVERSARIES = {
 
 export type Adversary = keyof typeof ADVERSARIES;
 
+/** An adversary whom the drill's protection stops in one step, and who has another way. */
+export interface StoppedInPart {
+  readonly adversary: Adversary;
+  /** As in `A6 only as far as …`. */
+  readonly only: string;
+}
+
 /** One thing that the attacker tried, told from the attacker's side. */
 export interface Attempt {
   readonly what: string;
@@ -36,7 +43,9 @@ export interface DrillContext {
 export interface Drill {
   readonly name: string;
   readonly title: string;
+  /** Those who are stopped. */
   readonly adversaries: readonly Adversary[];
+  readonly inPart?: readonly StoppedInPart[];
   /** What happens, for a reader who has never seen this attack. */
   readonly story: string;
   /** What must be true for the attack to be worth anything. */
@@ -55,6 +64,7 @@ export interface DrillResult {
   readonly name: string;
   readonly title: string;
   readonly adversaries: readonly Adversary[];
+  readonly inPart: readonly StoppedInPart[];
   readonly outcome: Outcome;
   readonly without: readonly Attempt[];
   readonly with: readonly Attempt[];

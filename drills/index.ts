@@ -7,7 +7,15 @@ import { neighbourFiles } from './neighbour-files/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
 
-export { ADVERSARIES, type Adversary, type Attempt, type Drill, type DrillResult, type Outcome } from './drill.ts';
+export {
+  ADVERSARIES,
+  type Adversary,
+  type Attempt,
+  type Drill,
+  type DrillResult,
+  type Outcome,
+  type StoppedInPart,
+} from './drill.ts';
 export { runDrills, type RunDrillsOptions } from './runner.ts';
 
 export const drills: readonly Drill[] = [

@@ -35,7 +35,8 @@ export async function runDrills(drills: readonly Drill[], options: RunDrillsOpti
 
 async function runDrill(drill: Drill, context: DrillContext): Promise<DrillResult> {
   const startedAt = performance.now();
-  const told = { name: drill.name, title: drill.title, adversaries: drill.adversaries };
+  const { name, title, adversaries, inPart = [] } = drill;
+  const told = { name, title, adversaries, inPart };
   let without: readonly Attempt[] = [];
   let withRingwall: readonly Attempt[] = [];
   let error: string | undefined;

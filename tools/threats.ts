@@ -60,7 +60,7 @@ function renderDrill(drill: Drill): string[] {
   return [
     `### \`${drill.name}\``,
     '',
-    `**${drill.title}** (${drill.adversaries.join(', ')})`,
+    `**${drill.title}** (stops ${drill.adversaries.join(', ')})`,
     '',
     drill.story,
     '',
@@ -68,6 +68,9 @@ function renderDrill(drill: Drill): string[] {
     '- *Without Ringwall:* it succeeds, or the drill is void.',
     '- *With Ringwall:* every attempt fails.',
     `- *What stops it:* ${drill.stoppedBy}`,
+    ...(drill.inPart ?? []).map(
+      ({ adversary, only }) => `- *Stops ${adversary} only* ${only}. See [Nobody stops](#nobody-stops).`,
+    ),
     `- *Try it:* \`ringwall drill ${drill.name}\``,
   ];
 }
@@ -81,8 +84,11 @@ function isAdversary(id: string): id is Adversary {
 }
 
 function drillsAgainst(id: Adversary, told: readonly Drill[]): string {
-  const names = told.filter(({ adversaries: against }) => against.includes(id)).map(({ name }) => `\`${name}\``);
-  return names.length === 0 ? 'none yet' : names.join(', ');
+  const named = (drillsOf: readonly Drill[]): string => drillsOf.map(({ name }) => `\`${name}\``).join(', ');
+  const whole = named(told.filter(({ adversaries: against }) => against.includes(id)));
+  const part = named(told.filter(({ inPart = [] }) => inPart.some(({ adversary }) => adversary === id)));
+  if (part === '') return whole === '' ? 'none yet' : whole;
+  return `${whole === '' ? 'none' : whole}; for one step of theirs: ${part}`;
 }
 
 function cell(text: string): string {

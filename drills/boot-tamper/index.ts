@@ -44,7 +44,10 @@ const TAMPERINGS: readonly Tampering[] = [
 export const bootTamper: Drill = {
   name: 'boot-tamper',
   title: 'Kernel, initrd or command line are replaced on the host',
-  adversaries: ['A5', 'A6', 'A7'],
+  adversaries: ['A5', 'A7'],
+  inPart: [
+    { adversary: 'A6', only: 'as far as they change files: root reads the memory of a guest that runs unaltered' },
+  ],
   story: 'Somebody with write access to the host’s files changes what the machine boots, to read its disk from inside.',
   mustBeTrue: 'The altered system boots, and nothing inside it looks different.',
   stoppedBy:

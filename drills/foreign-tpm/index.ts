@@ -15,7 +15,13 @@ import { oldEvidence } from '../victim.ts';
 export const foreignTpm: Drill = {
   name: 'foreign-tpm',
   title: 'A TPM of somebody else, or none at all, vouches for the machine',
-  adversaries: ['A3', 'A6'],
+  adversaries: ['A3'],
+  inPart: [
+    {
+      adversary: 'A6',
+      only: 'without the key of the host’s vTPM CA: root who reads it certifies any TPM for a new machine',
+    },
+  ],
   story:
     'The attacker makes a vTPM of his own, or a key in a file that claims to be in one, replays the good event log into it and signs whatever is asked.',
   mustBeTrue: 'The attacker knows what the machine should measure, and can talk to the broker in the machine’s name.',

@@ -12,7 +12,8 @@ const HELLOS = 20;
 export const replayedEvidence: Drill = {
   name: 'replayed-evidence',
   title: 'Evidence of an earlier, healthy boot is shown again',
-  adversaries: ['A3', 'A6'],
+  adversaries: ['A3'],
+  inPart: [{ adversary: 'A6', only: 'as far as they relay: root reads the keys of a broker on the same host' }],
   story:
     'A machine proved itself once. Later it boots something else; the attacker on the relay answers with the recorded evidence of the good boot.',
   mustBeTrue: 'The attacker has a complete, genuine answer of the same machine, and sits on the relay.',

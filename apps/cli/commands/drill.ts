@@ -14,9 +14,15 @@ export async function run(invocation: Invocation): Promise<number> {
   const { out, err, flags, values, json, arguments: names, self } = invocation;
   const { drills, runDrills } = await loadDrills(invocation.installation);
   if (flags.has('list')) {
-    const listed = drills.map(({ name, title, adversaries, story }) => ({ name, title, adversaries, story }));
+    const listed = drills.map(({ name, title, adversaries, inPart = [], story }) => ({
+      name,
+      title,
+      adversaries,
+      inPart,
+      story,
+    }));
     if (json) printJson(invocation, { drills: listed });
-    else for (const line of renderTable(out, LIST_COLUMNS, listed.map(listRow))) out.line(line);
+    else for (const line of renderList(out, listed)) out.line(line);
     return 0;
   }
   const unknown = names.find((name) => !drills.some((drill) => drill.name === name));
@@ -45,7 +51,7 @@ export async function run(invocation: Invocation): Promise<number> {
   return exitOf(results);
 }
 
-const LIST_COLUMNS = [{ title: 'DRILL' }, { title: 'ADVERSARY' }, { title: 'ATTACK', elastic: true } as const];
+const LIST_COLUMNS = [{ title: 'DRILL' }, { title: 'STOPS' }, { title: 'ATTACK', elastic: true } as const];
 
 const OUTCOME_STYLES: Readonly<Record<DrillResult['outcome'], Style>> = {
   stopped: 'green',
@@ -54,14 +60,34 @@ const OUTCOME_STYLES: Readonly<Record<DrillResult['outcome'], Style>> = {
   error: 'red',
 };
 
-function listRow({ name, title, adversaries }: Pick<DrillResult, 'name' | 'title' | 'adversaries'>): Cell[] {
-  return [{ text: name, style: 'bold' }, { text: adversaries.join(' ') }, { text: title }];
+type Listed = Pick<DrillResult, 'name' | 'title' | 'adversaries' | 'inPart'>;
+
+/** As `A5 A7 (A6)`: whom it stops, and in parentheses whom in one step only. */
+function adversariesOf({ adversaries, inPart }: Pick<Listed, 'adversaries' | 'inPart'>): string {
+  return [...adversaries, ...inPart.map(({ adversary }) => `(${adversary})`)].join(' ');
+}
+
+export function renderList(terminal: Terminal, drills: readonly Listed[]): string[] {
+  const rows = drills.map((drill): Cell[] => [
+    { text: drill.name, style: 'bold' },
+    { text: adversariesOf(drill) },
+    { text: drill.title },
+  ]);
+  return [...renderTable(terminal, LIST_COLUMNS, rows), ...renderInPart(terminal, drills)];
+}
+
+/** What nobody should read into the tables: an adversary in parentheses has another way. */
+function renderInPart(terminal: Terminal, drills: readonly Listed[]): string[] {
+  const told = drills.flatMap(({ name, inPart }) =>
+    inPart.flatMap(({ adversary, only }) => bullet(terminal, terminal.bang, `${name} stops ${adversary} only ${only}`)),
+  );
+  return told.length === 0 ? [] : ['', ...told];
 }
 
 export function renderResults(terminal: Terminal, results: readonly DrillResult[]): string[] {
-  const rows = results.map(({ name, adversaries, outcome, without, with: against, seconds }): Cell[] => [
+  const rows = results.map(({ name, adversaries, inPart, outcome, without, with: against, seconds }): Cell[] => [
     { text: name, style: 'bold' },
-    { text: adversaries.join(' ') },
+    { text: adversariesOf({ adversaries, inPart }) },
     { text: tally(without) },
     { text: tally(against) },
     { text: outcome, style: OUTCOME_STYLES[outcome] },
@@ -83,7 +109,11 @@ export function renderResults(terminal: Terminal, results: readonly DrillResult[
       error === undefined ? attempts.map(({ what, seen }) => `${name}: ${what}: ${seen}`) : [`${name}: ${error}`];
     return told.flatMap((sentence) => bullet(terminal, terminal.cross, plainText(sentence)));
   });
-  return [...renderTable(terminal, columns, rows), ...(troubles.length === 0 ? [] : ['', ...troubles])];
+  return [
+    ...renderTable(terminal, columns, rows),
+    ...renderInPart(terminal, results),
+    ...(troubles.length === 0 ? [] : ['', ...troubles]),
+  ];
 }
 
 function tally(attempts: DrillResult['with']): string {
