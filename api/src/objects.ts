@@ -120,6 +120,9 @@ export const imageSchema = z.object({
   digest: z.string().optional(),
   bytes: z.int().optional(),
   builtAt: z.iso.datetime().optional(),
+  /** What it was built from; absent where it is not built. */
+  kernel: z.string().optional(),
+  packages: z.array(z.object({ name: z.string(), version: z.string() })).optional(),
 });
 export type Image = z.infer<typeof imageSchema>;
 

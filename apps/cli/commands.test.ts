@@ -11,8 +11,22 @@ describe('the table of commands', () => {
     const names = COMMANDS.filter(({ hidden }) => hidden !== true).map(({ name }) => name);
     expect(names.toSorted()).toEqual(
       [
-        ...['completion', 'console', 'doctor', 'down', 'drill', 'help', 'install', 'logs', 'ls', 'prove', 'rm', 'run'],
-        ...['setup', 'show', 'start', 'stop', 'up', 'verify', 'version'],
+        ...[
+          'completion',
+          'console',
+          'doctor',
+          'down',
+          'drill',
+          'help',
+          'images',
+          'install',
+          'logs',
+          'ls',
+          'prove',
+          'rm',
+          'run',
+        ],
+        ...['setup', 'show', 'start', 'stop', 'uninstall', 'up', 'verify', 'version'],
       ].toSorted(),
     );
   });

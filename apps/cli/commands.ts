@@ -231,6 +231,26 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/drill.ts'),
   },
   {
+    name: 'images',
+    group: 'This host',
+    summary: 'list what machines boot, or build it anew',
+    description:
+      'An image keeps the packages that it was built with: build it anew for updates of its kernel and programs. Machines ' +
+      'take the new one at their next start, and prove that they did; their disks stay as they are.',
+    forms: ['images', 'images build NAME'],
+    arguments: [
+      { name: 'build', optional: true, complete: ['build'] },
+      { name: 'NAME', optional: true, complete: 'image' },
+    ],
+    options: [{ name: 'rebuild', summary: 'build it although it is there' }],
+    examples: [
+      { line: 'images', says: 'their digests, their age, and what they were built from' },
+      { line: 'images build hello --rebuild', says: 'with the packages of today' },
+    ],
+    exits: ['notFound', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('./commands/images.ts'),
+  },
+  {
     name: 'doctor',
     group: 'This host',
     summary: 'list every protection of this host: present or missing, and what that means',
@@ -267,6 +287,26 @@ export const COMMANDS: readonly Command[] = [
     ],
     exits: ['hostLacks'],
     load: () => import('./commands/install.ts'),
+  },
+  {
+    name: 'uninstall',
+    group: 'This host',
+    summary: 'take the services off this host; machines and keys only with --purge',
+    description:
+      'Ends the services, and removes their units and the copies of programs that they run from. Machines that run must be ' +
+      'stopped first. With --purge the state goes, too: every machine, every disk, and the keys without which no copy or ' +
+      'backup of a disk can be read again. Packages and users of the system stay, and are named.',
+    options: [
+      { name: 'purge', summary: 'remove all machines, images and keys, after you have confirmed it' },
+      { name: 'yes', short: 'y', summary: 'do not ask' },
+      { name: 'dry-run', short: 'n', summary: 'say what would be removed, and change nothing' },
+    ],
+    examples: [
+      { line: 'uninstall --dry-run', says: 'look first' },
+      { line: 'uninstall --purge', says: 'names what is lost, and asks' },
+    ],
+    exits: ['hostLacks', 'conflict'],
+    load: () => import('./commands/uninstall.ts'),
   },
   {
     name: 'setup',

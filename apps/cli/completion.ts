@@ -27,7 +27,7 @@ function renderBash(): string {
       `    ${command.name})`,
       ...(values.length === 0 ? [] : ['      case $previous in', ...values.map((line) => `  ${line}`), '      esac']),
       `      if [[ $current == -* ]]; then COMPREPLY=($(compgen -W ${quote(words)} -- "$current")); return; fi`,
-      `      ${bashReply(command.name === 'help' ? VISIBLE.map(({ name }) => name) : command.arguments?.[0]?.complete)}`,
+      ...bashArguments(command).map((line) => `      ${line}`),
       '      ;;',
     ].join('\n');
   });
@@ -44,6 +44,16 @@ function renderBash(): string {
     'complete -F _ringwall ringwall ./ringwall',
     '',
   ].join('\n');
+}
+
+/** By position where the arguments differ; options in between are few, and Tab before them is rare. */
+function bashArguments(command: Command): string[] {
+  if (command.name === 'help') return [bashReply(VISIBLE.map(({ name }) => name))];
+  const [first, ...more] = command.arguments ?? [];
+  return [
+    ...more.map(({ complete }, index) => `if ((COMP_CWORD == ${String(index + 3)})); then ${bashReply(complete)}; fi`),
+    bashReply(first?.complete),
+  ];
 }
 
 function bashReply(complete: Completion | undefined): string {
@@ -117,11 +127,9 @@ function renderFish(): string {
       ({ name, summary }) => `complete -c ringwall -n __fish_use_subcommand -a ${name} -d ${quote(summary)}`,
     ),
     ...VISIBLE.flatMap((command) => [
-      ...(command.arguments ?? [])
-        .slice(0, 1)
-        .flatMap(({ complete }) =>
-          fishWords(command, command.name === 'help' ? VISIBLE.map(({ name }) => name) : complete),
-        ),
+      ...(command.arguments ?? []).flatMap(({ complete }) =>
+        fishWords(command, command.name === 'help' ? VISIBLE.map(({ name }) => name) : complete),
+      ),
       ...optionsOf(command).map((option) => fishOption(command, option)),
     ]),
     '',

@@ -17,7 +17,7 @@ export interface Unit {
   readonly content: string;
 }
 
-const UNIT_DIRECTORY = '/etc/systemd/system';
+export const UNIT_DIRECTORY = '/etc/systemd/system';
 export const TARGET = 'ringwall.target';
 
 export function renderUnits(paths: Paths, runtime: Runtime): Unit[] {

@@ -35,11 +35,13 @@ export function makeImagePart(layout: Layout): ImagePart {
       if (bytes === undefined) return undefined;
       const manifest = parseOrNothing(bytes);
       if (manifest === undefined) return undefined;
-      const { digest, files } = manifest;
+      const { digest, files, kernelVersion, sources } = manifest;
       return {
         digest,
         bytes: IMAGE_FILES.reduce((total, name) => total + files[name].bytes, bytes.length),
         builtAt: (await stat(path)).mtime.toISOString(),
+        kernel: kernelVersion,
+        packages: sources.map((source) => ({ name: source.name, version: source.version })),
       };
     },
     record: (name, staged) => recordImage(staged, expectedDir(layout, name)),

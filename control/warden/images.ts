@@ -101,7 +101,7 @@ async function describeImage(context: WardenContext, name: string): Promise<List
   const title = images.known.find((image) => image.name === name)?.title ?? name;
   const built = await images.read(imageDir(context.layout, name));
   if (built === undefined) return { name, title, built: false };
-  return { name, title, built: true, digest: built.digest, bytes: built.bytes, builtAt: built.builtAt };
+  return { name, title, built: true, ...built, packages: [...built.packages] };
 }
 
 async function buildInPlace(context: WardenContext, name: string, progress: ProgressListener): Promise<ListedImage> {

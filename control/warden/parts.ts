@@ -80,6 +80,9 @@ export interface BuiltImage {
   readonly digest: string;
   readonly bytes: number;
   readonly builtAt: string;
+  /** What it was built from: the kernel's version, and Debian packages. */
+  readonly kernel: string;
+  readonly packages: readonly { readonly name: string; readonly version: string }[];
 }
 
 export type ProgressListener = (progress: { readonly step: string; readonly fraction?: number }) => void;

@@ -9,6 +9,7 @@ import {
   BUILD_HEADER,
   healthSchema,
   hostReportSchema,
+  imageListSchema,
   HTTP_STATUS_OF_ERROR,
   machineDetailSchema,
   machineListSchema,
@@ -16,6 +17,7 @@ import {
   RingwallError,
   type Health,
   type HostReport,
+  type Image,
   type Machine,
   type MachineDetail,
   type Operation,
@@ -53,6 +55,12 @@ export class FakeApi implements AsyncDisposable {
   build: string | undefined;
   /** The next operation waits for this service before it goes on. */
   waitsFor: ProcessName | undefined;
+  images: Image[] = [
+    builtImage({ name: 'hello', title: 'the smallest', built: true }, 'ab'),
+    { name: 'debian', title: 'Debian 12', built: false },
+  ];
+  /** A byte of the digest that the next build comes out with. */
+  nextDigest = 'cd';
   /** How often an operation's stream breaks before it tells the end. */
   brokenStreams = 0;
   readonly #server: Server;
@@ -144,10 +152,20 @@ export class FakeApi implements AsyncDisposable {
       case 'GET host':
         return answer(hostReportSchema.parse({ ...FAKE_HOST, processes: this.hostProcesses }));
       case 'GET images':
-        return answer({ images: [{ name: 'hello', title: 'the smallest', built: true }] });
+        return answer(imageListSchema.parse({ images: this.images }));
+      case 'POST images/*/build':
+        return answer({ operation: this.#build(name, Object(body).rebuild === true) }, 202);
       default:
         throw new RingwallError('not-found', `no route ${method} ${url}`);
     }
+  }
+
+  #build(name: string, rebuild: boolean): Operation {
+    const image = this.images.find((each) => each.name === name);
+    if (image === undefined) throw new RingwallError('image-unknown', `there is no image ${name}`);
+    if (!image.built || rebuild) Object.assign(image, builtImage(image, this.nextDigest));
+    this.#operations += 1;
+    return fakeOperation(this.#operations, 'image.build', undefined);
   }
 
   #create(body: unknown): { machine: Machine; operation: Operation } {
@@ -218,10 +236,23 @@ export class FakeApi implements AsyncDisposable {
   }
 }
 
-function fakeOperation(number: number, kind: Operation['kind'], machine: Machine['id']): Operation {
+function builtImage(image: Image, digest: string): Image {
+  return {
+    ...image,
+    built: true,
+    digest: digest.repeat(32),
+    bytes: 20 * 1024 * 1024,
+    builtAt: new Date(FAKE_NOW - 5 * 24 * 3600_000).toISOString(),
+    kernel: '6.1.0-56-cloud-amd64',
+    packages: [{ name: 'busybox-static', version: '1:1.35.0-4' }],
+  };
+}
+
+function fakeOperation(number: number, kind: Operation['kind'], machine: Machine['id'] | undefined): Operation {
   const at = new Date(FAKE_NOW).toISOString();
   const id = `op_${'a'.repeat(19)}${'abcdefghijklmnopqrstuvwxyz'[number % 26] ?? 'a'}` as const;
-  return { id, kind, machine, state: 'running', step: 'waiting', createdAt: at, updatedAt: at };
+  const about = machine === undefined ? { id, kind } : { id, kind, machine };
+  return { ...about, state: 'running', step: 'waiting', createdAt: at, updatedAt: at };
 }
 
 export function fakeMachine(

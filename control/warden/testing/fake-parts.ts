@@ -136,7 +136,13 @@ export class FakeHost {
         read: async (dir) => {
           const path = join(dir, 'manifest.json');
           if (!existsSync(path)) return undefined;
-          return { digest: readFileSync(path, 'utf8'), bytes: 1, builtAt: '2026-11-21T00:00:00.000Z' };
+          return {
+            digest: readFileSync(path, 'utf8'),
+            bytes: 1,
+            builtAt: '2026-11-21T00:00:00.000Z',
+            kernel: '6.1.0',
+            packages: [],
+          };
         },
         record: async () => this.#effect('images.record'),
         settle: async () => this.#effect('images.settle'),
