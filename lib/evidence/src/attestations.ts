@@ -3,6 +3,7 @@ import { equalBytes } from '@ringwall/bytes';
 import { parseAttest, parseSignature, TPM_ALG, verifySignature, type TPMS_ATTEST } from '@ringwall/tpm';
 import { fails, holds, type Answer } from './checks.ts';
 import { messageOf, short, type KeyClaim } from './keys.ts';
+import type { Policy } from './policy.ts';
 
 export type Quote = Extract<TPMS_ATTEST, { type: 'quote' }>;
 export type Certification = Extract<TPMS_ATTEST, { type: 'certify' }>;
@@ -60,6 +61,14 @@ export function checkQuotedPcrs(quote: Quote, pcrs: readonly number[]): Answer {
     return fails(`the quote covers PCRs ${listPcrs(selection.pcrs)}, expected ${listPcrs(pcrs)}`);
   }
   return holds(`PCRs ${listPcrs(pcrs)}`);
+}
+
+/** quote-firmware: TPMS_ATTEST.firmwareVersion, which each maker numbers upwards. */
+export function checkTpmFirmware(quote: Quote, policy: Policy): Answer {
+  const minimum = policy.version === 1 ? undefined : policy.minimum?.tpm;
+  const seen = quote.firmwareVersion.toString(16).padStart(16, '0');
+  if (minimum === undefined || quote.firmwareVersion >= BigInt(`0x${minimum}`)) return holds(`firmware ${seen}`);
+  return fails(`the TPM’s firmware is ${seen}, the policy demands at least ${minimum}`);
 }
 
 /** certify-name. */

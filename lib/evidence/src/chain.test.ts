@@ -5,7 +5,8 @@ import { makeScene, type Scene } from '../testing/scene.ts';
 import { makeCa, NOW } from '../testing/vtpm-ca.ts';
 import { chainOf, LINK_TITLES, linkOfEvent, type Link, type LinkState } from './chain.ts';
 import { verifyProof, type ProofReport, type ProofTrust } from './proof-report.ts';
-import type { Proof, ProofSigner } from './proof.ts';
+import type { Proof } from './proof.ts';
+import type { Signer } from './signer.ts';
 
 const EV_EFI_BOOT_SERVICES_APPLICATION = 0x8000_0003;
 const EV_EFI_PLATFORM_FIRMWARE_BLOB = 0x8000_0008;
@@ -13,7 +14,7 @@ const EV_EVENT_TAG = 0x6;
 const OTHER = new Uint8Array(32).fill(0xee);
 
 let scene: Scene;
-let broker: ProofSigner;
+let broker: Signer;
 let good: Proof;
 beforeAll(async () => {
   scene = await makeScene();

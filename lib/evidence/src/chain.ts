@@ -3,7 +3,7 @@
 // Which PCR is about what: TCG PC Client Platform Firmware Profile 1.05 section 3.3.4 (0 to 7), UAPI Group, Linux TPM PCR
 // Registry (8 to 15).
 import type { Anchor, ProofReport } from './proof-report.ts';
-import type { Check, EventStatus, JudgedEvent } from './verdict.ts';
+import { GOOD_STATUSES, type Check, type JudgedEvent } from './verdict.ts';
 
 /** In the order in which each rests on those before it. */
 export const LINK_TITLES = {
@@ -88,14 +88,6 @@ export function linkOfEvent({ pcr, what }: Pick<JudgedEvent, 'pcr' | 'what'>): L
   }
 }
 
-const IS_WRONG: Readonly<Record<EventStatus, boolean>> = {
-  expected: false,
-  'not-measured': false,
-  unexpected: true,
-  missing: true,
-  altered: true,
-};
-
 const LINK_OF_ANCHOR: Readonly<Record<Anchor['id'], readonly LinkId[]>> = {
   'broker-key': ['broker'],
   policy: ['broker'],
@@ -106,7 +98,16 @@ const LINK_OF_ANCHOR: Readonly<Record<Anchor['id'], readonly LinkId[]>> = {
 };
 
 /** Of the verdict's checks, those about the question that the broker asked; the others are about the TPM's answer. */
-const BROKER_CHECKS: ReadonlySet<string> = new Set(['policy', 'reference', 'challenge', 'reference-quoted']);
+const BROKER_CHECKS: ReadonlySet<string> = new Set([
+  'policy',
+  'reference',
+  'challenge',
+  'reference-signature',
+  'reference-time',
+  'reference-authority',
+  'reference-quoted',
+  'evidence-kinds',
+]);
 
 /** Checks of a layered proof are named by what they are about. */
 const CHECK_PREFIXES: readonly (readonly [prefix: string, link: LinkId])[] = [
@@ -154,7 +155,7 @@ function isAbsent(id: LinkId, { events, checks }: Findings, { verdict }: ProofRe
 }
 
 function isWrong({ status }: JudgedEvent): boolean {
-  return IS_WRONG[status];
+  return !GOOD_STATUSES.has(status);
 }
 
 function wrongOf(id: LinkId, { events, checks }: Findings, { brokerSaid, verdict }: ProofReport): string[] {

@@ -18,7 +18,20 @@ export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './
 export { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
 export { judgeVtpm, releaseTargets, type Judgement, type ReleaseTargets, type VtpmJudgement } from './judge.ts';
 export { CHECK_TITLES, type CheckId } from './checks.ts';
-export { defaultPolicy, parsePolicy, type Policy } from './policy.ts';
+export {
+  checkAge,
+  defaultPolicy,
+  EVIDENCE_KINDS,
+  parsePolicy,
+  policyJson,
+  type EvidenceKind,
+  type Freshness,
+  type MinimumFirmware,
+  type Policy,
+  type PolicyV1,
+  type PolicyV2,
+} from './policy.ts';
+export { applyRules, CODE_PCRS, type AllowRule, type DenyRule, type EventRule } from './rules.ts';
 export { commandLineEvent, predictBoot, predictFromDigests, type BootSet, type BootSetDigests } from './predict.ts';
 export { patchKernelAsQemu, type QemuBoot } from './qemu-kernel.ts';
 export {
@@ -29,7 +42,6 @@ export {
   signProof,
   type Activation,
   type Proof,
-  type ProofSigner,
   type ProofVerdict,
   type UnsignedProof,
 } from './proof.ts';
@@ -42,8 +54,34 @@ export {
   type ProofTrust,
   type Source,
 } from './proof-report.ts';
-export { MAX_EXPECTED_EVENTS, parseReference, type ExpectedEvent, type ReferenceValues } from './reference.ts';
-export type { Check, EventStatus, JudgedEvent, Verdict } from './verdict.ts';
+export type { HostLayer, ImaIncrement } from './proof-layers.ts';
+export {
+  checkReferenceAuthority,
+  checkReferenceSignature,
+  checkReferenceTime,
+  decodeReference,
+  encodeReference,
+  MAX_REFERENCE_BYTES,
+  parseSignedReference,
+  REFERENCE_FORMAT,
+  referenceId,
+  referenceJson,
+  referenceValues,
+  signReference,
+  type Package,
+  type ReferenceContent,
+  type SignedReference,
+  type UnsignedReference,
+} from './signed-reference.ts';
+export type { Signer } from './signer.ts';
+export {
+  MAX_EXPECTED_EVENTS,
+  parseReference,
+  type Artefact,
+  type ExpectedEvent,
+  type ReferenceValues,
+} from './reference.ts';
+export { GOOD_STATUSES, type Check, type EventStatus, type JudgedEvent, type Verdict } from './verdict.ts';
 export { isVerified, type Verified } from './verified.ts';
 
 // Hardware evidence: SEV-SNP and TDX.

@@ -34,11 +34,31 @@ export class ClosedObject {
     return new ClosedObject(this.#take(key), `${this.#path}.${key}`, this.#refuse);
   }
 
+  /** An object that is an item of a list of this one. */
+  inner(item: unknown, path: string): ClosedObject {
+    return new ClosedObject(item, path, this.#refuse);
+  }
+
+  /** Whether the value is a text, where it may be something else; `has` it too. */
+  isText(key: string): boolean {
+    return typeof this.#values.get(key) === 'string';
+  }
+
+  refuse(key: string, what: string): never {
+    return this.#refuse(`${this.#path}.${key} ${what}`);
+  }
+
+  boolean(key: string): boolean {
+    const value = this.#take(key);
+    return typeof value === 'boolean' ? value : this.refuse(key, 'is neither true nor false');
+  }
+
   array<T>(key: string, limit: number, read: (item: unknown, path: string) => T): T[] {
     const value = this.#take(key);
     if (!Array.isArray(value)) return this.#refuse(`${this.#path}.${key} is not a list`);
     if (value.length > limit) return this.#refuse(`${this.#path}.${key} has ${value.length} items, at most ${limit}`);
-    return value.map((item, index) => read(item, `${this.#path}.${key}[${index}]`));
+    // Not `map`, which passes over holes: a caller in JavaScript can hand in anything.
+    return Array.from(value, (item, index) => read(item, `${this.#path}.${key}[${index}]`));
   }
 
   strings(key: string, limit: number, maxCharacters: number): string[] {
@@ -53,6 +73,11 @@ export class ClosedObject {
     const value = this.#take(key);
     if (typeof value !== 'string' || !pattern.test(value)) return this.#refuse(`${this.#path}.${key} is not ${form}`);
     return value;
+  }
+
+  /** An item of a list, which `array` hands to its reader. */
+  textMatching(item: unknown, path: string, pattern: RegExp, form: string): string {
+    return typeof item === 'string' && pattern.test(item) ? item : this.#refuse(`${path} is not ${form}`);
   }
 
   oneOf<const T extends string | number>(key: string, allowed: readonly T[]): T {

@@ -8,6 +8,7 @@ import {
   checkQuotedPcrs,
   checkSameRun,
   checkSignature,
+  checkTpmFirmware,
   readCertification,
   readQuote,
   type Certification,
@@ -37,17 +38,23 @@ import {
   readKey,
   type KeyClaim,
 } from './keys.ts';
-import { parsePolicy, type Policy } from './policy.ts';
-import { parseReference, type ReferenceValues } from './reference.ts';
+import { demandedBesides, parsePolicy, rulesOf, type EvidenceKind, type Policy } from './policy.ts';
+import { judgeReference } from './judge-reference.ts';
+import type { ReferenceValues } from './reference.ts';
 import { renderVerdict } from './render-verdict.ts';
-import type { JudgedEvent, Verdict } from './verdict.ts';
+import { applyRules } from './rules.ts';
+import type { SignedReference } from './signed-reference.ts';
+import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
 import { isVerified, markVerified, type Verified } from './verified.ts';
 
 export interface VtpmJudgement {
   readonly evidence: VtpmEvidence;
   readonly challenge: Challenge;
   readonly policy: Policy;
-  readonly reference: ReferenceValues;
+  /** What somebody signed is judged as such: signature, time, and whether the policy lets them. */
+  readonly reference: ReferenceValues | SignedReference;
+  /** Kinds of evidence beside this that the caller has judged itself, and found bound to this machine. */
+  readonly endorsed?: readonly EvidenceKind[] | undefined;
   /** DER of the vTPM CAs that the caller trusts. They must not come from the evidence or its sender. */
   readonly trustedRoots: readonly Uint8Array[];
   /** The certificate that this machine was registered with, DER. */
@@ -74,7 +81,8 @@ export interface ReleaseTargets {
 export async function judgeVtpm(input: VtpmJudgement): Promise<Judgement> {
   const findings = new Findings();
   const policy = read(findings, 'policy', () => parsePolicy(input.policy));
-  const reference = read(findings, 'reference', () => parseReference(input.reference));
+  const reference = await judgeReference(findings, { given: input.reference, policy, now: input.now });
+  if (policy !== undefined) findings.record('evidence-kinds', checkKinds(policy, input.endorsed ?? []));
   const challenge = read(findings, 'challenge', () => {
     checkChallenge(input.challenge);
     return input.challenge;
@@ -230,7 +238,10 @@ async function judgeQuote(
   findings.record('quote-form', holds('TPMS_ATTEST of a quote'));
   if (ak !== undefined) findings.record('quote-signer', await checkSigner(ak, quote.qualifiedSigner, 'quote'));
   if (qualifying !== undefined) findings.record('quote-nonce', checkNonce(quote, qualifying, 'quote'));
-  if (policy !== undefined) findings.record('quote-pcrs', checkQuotedPcrs(quote, policy.pcrs));
+  if (policy !== undefined) {
+    findings.record('quote-pcrs', checkQuotedPcrs(quote, policy.pcrs));
+    findings.record('quote-firmware', checkTpmFirmware(quote, policy));
+  }
   findings.claimsBecause(undefined);
   return { quote, signed };
 }
@@ -327,10 +338,17 @@ async function judgeLog(
   findings.record('log-untouched', checkUntouched(log, policy));
   findings.record('log-data', await checkEventData(log));
   if (reference === undefined) return [];
-  const events = judgeEvents(log, reference.events);
+  const events = applyRules(judgeEvents(log, reference.events), rulesOf(policy));
   findings.record('events', checkEvents(events));
   findings.claimsBecause(undefined);
   return events;
+}
+
+/** evidence-kinds. */
+function checkKinds(policy: Policy, endorsed: readonly EvidenceKind[]): Answer {
+  const missing = demandedBesides(policy).filter((kind) => !endorsed.includes(kind));
+  if (missing.length === 0) return holds(['vtpm', ...demandedBesides(policy)].join(', '));
+  return fails(`the policy demands evidence of the kind ${missing.join(' and ')}, and none held`);
 }
 
 /** reference-quoted: nothing would stand behind an event of another PCR, however well the log agrees. */
@@ -341,7 +359,8 @@ function checkQuoted(policy: Policy, reference: ReferenceValues): Answer {
 }
 
 function checkEvents(events: readonly JudgedEvent[]): Answer {
-  const [first, ...others] = events.filter(({ status }) => status !== 'expected' && status !== 'not-measured');
-  if (first === undefined) return holds('all as expected');
+  const [first, ...others] = events.filter(({ status }) => !GOOD_STATUSES.has(status));
+  const allowed = events.filter(({ status }) => status === 'allowed').length;
+  if (first === undefined) return holds(allowed === 0 ? 'all as expected' : `${allowed} differ as the policy allows`);
   return fails(others.length === 0 ? first.sentence : `${first.sentence}; and ${others.length} more`);
 }

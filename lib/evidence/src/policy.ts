@@ -1,11 +1,30 @@
 // What evidence must show at least: a small declarative object. Empty, partial or unreadable, it refuses everything.
-import { ClosedObject, checkInteger } from './json.ts';
+// policy.schema.json beside this package's README is the same as JSON Schema; what only code can say is said here.
+import type { JsonValue } from './canonical-json.ts';
+import { fails, holds, type Answer } from './checks.ts';
+import { ClosedObject, checkInteger, type Refuse } from './json.ts';
 import { EvidenceError } from './errors.ts';
+import { parseRules, type EventRule } from './rules.ts';
 
 /** PCRs that a PC Client platform has (PC Client Platform TPM Profile, 4.6): 0 to 23. */
 export const PCR_COUNT = 24;
 
-export interface Policy {
+/** Kinds of roots that evidence can have. */
+export const EVIDENCE_KINDS = ['vtpm', 'host-tpm', 'snp', 'tdx'] as const;
+export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
+
+/** More than a year is no freshness. */
+const MAX_AGE_SECONDS = 366 * 24 * 3600;
+/** Clocks of broker and verifier differ; what is from further ahead was not made by an honest clock. */
+export const CLOCK_SKEW_SECONDS: number = 5 * 60;
+/** A quote costs a TPM a fraction of a second, and the machine as much of its TPM. */
+const MIN_WATCH_SECONDS = 5;
+/** An organisation has a few; a policy that lists hundreds is not reviewed by anybody. */
+const MAX_SIGNERS = 16;
+const MAX_REFERENCES = 64;
+
+/** As it was at first: which PCRs count, and nothing else. */
+export interface PolicyV1 {
   readonly version: 1;
   /** What kind of root the evidence must have. */
   readonly kind: 'vtpm';
@@ -17,8 +36,56 @@ export interface Policy {
   readonly untouchedPcrs: readonly number[];
 }
 
+export interface PolicyV2 extends Pick<PolicyV1, 'bank' | 'pcrs' | 'untouchedPcrs'> {
+  readonly version: 2;
+  /** All of these must be there and hold. `vtpm` is always one of them: it is what the disk key is released to. */
+  readonly evidence: readonly EvidenceKind[];
+  /** Who may say what is expected: the signer of the reference values, or exactly these. */
+  readonly references?: {
+    /** P-256 keys, X and Y in hexadecimal. */
+    readonly signers: readonly string[];
+    readonly ids: readonly string[];
+  };
+  /** What may differ from the reference, and what must never be there; each says why. */
+  readonly rules: readonly EventRule[];
+  readonly freshness?: Freshness;
+  readonly minimum?: MinimumFirmware;
+}
+
+export interface Freshness {
+  /** A verdict that is older is none: `unknown`. */
+  readonly maxAgeSeconds: number;
+  /** How often a running machine is asked again. Less than the age, so that one answer may come late. */
+  readonly watchSeconds: number;
+}
+
+export interface MinimumFirmware {
+  /** TPMS_ATTEST.firmwareVersion, 16 hexadecimal digits. */
+  readonly tpm?: string;
+  /** TCB_VERSION of an SEV-SNP report, field by field. */
+  readonly snp?: {
+    readonly bootLoader: number;
+    readonly tee: number;
+    readonly snp: number;
+    readonly microcode: number;
+  };
+  /** The worst TCB status of a TDX platform that is let through, as Intel's TCB info names it. */
+  readonly tdx?: (typeof TDX_TCB_STATUSES)[number];
+}
+
+/** From the best to the worst. */
+export const TDX_TCB_STATUSES = [
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+] as const;
+
+export type Policy = PolicyV1 | PolicyV2;
+
 /** PCRs of the firmware (0–7), of boot loader and kernel (8, 9), and those that must still be zero when a key is asked for. */
-export const defaultPolicy: Policy = {
+export const defaultPolicy: PolicyV1 = {
   version: 1,
   kind: 'vtpm',
   bank: 'sha256',
@@ -29,26 +96,143 @@ export const defaultPolicy: Policy = {
 
 /** A policy from JSON or from a caller that might be wrong. Throws EvidenceError `policy-invalid`. */
 export function parsePolicy(value: unknown): Policy {
-  const refuse = (message: string): never => {
-    throw new EvidenceError('policy-invalid', message);
-  };
   const object = new ClosedObject(value, 'policy', refuse);
-  const pcr = (item: unknown, path: string): number => checkInteger(item, path, 0, PCR_COUNT - 1, refuse);
-  const policy: Policy = {
-    version: object.oneOf('version', [1]),
-    kind: object.oneOf('kind', ['vtpm']),
-    bank: object.oneOf('bank', ['sha256']),
-    pcrs: object.array('pcrs', PCR_COUNT, pcr),
-    untouchedPcrs: object.array('untouchedPcrs', PCR_COUNT, pcr),
-  };
+  const version = object.oneOf('version', [1, 2]);
+  const policy = version === 1 ? readV1(object) : readV2(object);
   object.end();
-  if (policy.pcrs.length === 0) refuse('policy.pcrs demands no PCR');
-  if (!isAscending(policy.pcrs)) refuse('policy.pcrs is not ascending');
-  if (!isAscending(policy.untouchedPcrs)) refuse('policy.untouchedPcrs is not ascending');
-  const stray = policy.untouchedPcrs.find((index) => !policy.pcrs.includes(index));
-  if (stray !== undefined) refuse(`policy.untouchedPcrs has PCR ${stray}, which is not quoted`);
   return policy;
 }
+
+/** With the keys that `parsePolicy` reads and no other. */
+export function policyJson(policy: Policy): { readonly [key: string]: JsonValue } {
+  const { bank, pcrs, untouchedPcrs } = policy;
+  if (policy.version === 1) return { version: 1, kind: policy.kind, bank, pcrs, untouchedPcrs };
+  const { evidence, references, rules, freshness, minimum } = policy;
+  return {
+    version: 2,
+    evidence,
+    bank,
+    pcrs,
+    untouchedPcrs,
+    ...(references === undefined ? {} : { references: { signers: references.signers, ids: references.ids } }),
+    rules: rules.map((rule) => ({ ...rule })),
+    ...(freshness === undefined ? {} : { freshness: { ...freshness } }),
+    ...(minimum === undefined ? {} : { minimum: minimumJson(minimum) }),
+  };
+}
+
+export function rulesOf(policy: Policy): readonly EventRule[] {
+  return policy.version === 1 ? [] : policy.rules;
+}
+
+/** The kinds of evidence that must be there beside the vTPM's. */
+export function demandedBesides(policy: Policy): readonly EvidenceKind[] {
+  return policy.version === 1 ? [] : policy.evidence.filter((kind) => kind !== 'vtpm');
+}
+
+/** Whether a verdict of `at` still counts at `now`. One from the future counts for nothing. */
+export function checkAge(policy: Policy, at: Date, now: Date): Answer {
+  const ageSeconds = Math.floor((now.getTime() - at.getTime()) / 1000);
+  if (policy.version === 1 || policy.freshness === undefined) return holds('the policy sets no age');
+  const { maxAgeSeconds } = policy.freshness;
+  if (!Number.isFinite(ageSeconds)) return fails('the time of the verdict cannot be read');
+  if (ageSeconds < -CLOCK_SKEW_SECONDS) return fails(`the verdict is from ${-ageSeconds} s in the future`);
+  if (ageSeconds <= maxAgeSeconds) return holds(`${ageSeconds} s old, at most ${maxAgeSeconds} s are allowed`);
+  return fails(`the verdict is ${ageSeconds} s old, the policy allows ${maxAgeSeconds} s`);
+}
+
+function readV1(object: ClosedObject): PolicyV1 {
+  return { version: 1, kind: object.oneOf('kind', ['vtpm']), ...readPcrs(object) };
+}
+
+function readV2(object: ClosedObject): PolicyV2 {
+  const evidence = object.array('evidence', EVIDENCE_KINDS.length, (item, path) => {
+    const kind = EVIDENCE_KINDS.find((known) => known === item);
+    return kind ?? refuse(`${path} is not ${EVIDENCE_KINDS.join(' or ')}`);
+  });
+  if (new Set(evidence).size !== evidence.length) refuse('policy.evidence names a kind twice');
+  if (!evidence.includes('vtpm')) refuse('policy.evidence does not demand a vTPM');
+  const pcrs = readPcrs(object);
+  return {
+    version: 2,
+    evidence,
+    ...pcrs,
+    ...(object.has('references') ? { references: readReferences(object.object('references')) } : {}),
+    rules: parseRules(object, pcrs, refuse),
+    ...(object.has('freshness') ? { freshness: readFreshness(object.object('freshness')) } : {}),
+    ...(object.has('minimum') ? { minimum: readMinimum(object.object('minimum')) } : {}),
+  };
+}
+
+function readPcrs(object: ClosedObject): Pick<PolicyV1, 'bank' | 'pcrs' | 'untouchedPcrs'> {
+  const pcr = (item: unknown, path: string): number => checkInteger(item, path, 0, PCR_COUNT - 1, refuse);
+  const bank = object.oneOf('bank', ['sha256']);
+  const pcrs = object.array('pcrs', PCR_COUNT, pcr);
+  const untouchedPcrs = object.array('untouchedPcrs', PCR_COUNT, pcr);
+  if (pcrs.length === 0) refuse('policy.pcrs demands no PCR');
+  if (!isAscending(pcrs)) refuse('policy.pcrs is not ascending');
+  if (!isAscending(untouchedPcrs)) refuse('policy.untouchedPcrs is not ascending');
+  const stray = untouchedPcrs.find((index) => !pcrs.includes(index));
+  if (stray !== undefined) refuse(`policy.untouchedPcrs has PCR ${stray}, which is not quoted`);
+  return { bank, pcrs, untouchedPcrs };
+}
+
+function readReferences(object: ClosedObject): {
+  readonly signers: readonly string[];
+  readonly ids: readonly string[];
+} {
+  const listed = (key: string, limit: number, pattern: RegExp, form: string): readonly string[] =>
+    object.array(key, limit, (item, path) => object.textMatching(item, path, pattern, form));
+  const references = {
+    signers: listed('signers', MAX_SIGNERS, /^[0-9a-f]{128}$/, 'a P-256 key, X and Y in hexadecimal'),
+    ids: listed('ids', MAX_REFERENCES, /^ref_[0-9a-f]{64}$/, 'the id of reference values'),
+  };
+  object.end();
+  if (references.signers.length + references.ids.length === 0)
+    refuse('policy.references lets nobody say what is expected');
+  return references;
+}
+
+function readFreshness(object: ClosedObject): Freshness {
+  const freshness = {
+    maxAgeSeconds: object.integer('maxAgeSeconds', MIN_WATCH_SECONDS, MAX_AGE_SECONDS),
+    watchSeconds: object.integer('watchSeconds', MIN_WATCH_SECONDS, MAX_AGE_SECONDS),
+  };
+  object.end();
+  if (freshness.watchSeconds >= freshness.maxAgeSeconds) {
+    refuse('policy.freshness.watchSeconds is not less than maxAgeSeconds: every verdict would be overdue');
+  }
+  return freshness;
+}
+
+function readMinimum(object: ClosedObject): MinimumFirmware {
+  const minimum: MinimumFirmware = {
+    ...(object.has('tpm') ? { tpm: object.matching('tpm', /^[0-9a-f]{16}$/, '16 hexadecimal digits') } : {}),
+    ...(object.has('snp') ? { snp: readSnpTcb(object.object('snp')) } : {}),
+    ...(object.has('tdx') ? { tdx: object.oneOf('tdx', TDX_TCB_STATUSES) } : {}),
+  };
+  object.end();
+  return minimum;
+}
+
+function readSnpTcb(object: ClosedObject): NonNullable<MinimumFirmware['snp']> {
+  const part = (key: string): number => object.integer(key, 0, 255);
+  const tcb = { bootLoader: part('bootLoader'), tee: part('tee'), snp: part('snp'), microcode: part('microcode') };
+  object.end();
+  return tcb;
+}
+
+function minimumJson({ tpm, snp, tdx }: MinimumFirmware): JsonValue {
+  return {
+    ...(tpm === undefined ? {} : { tpm }),
+    ...(snp === undefined ? {} : { snp: { ...snp } }),
+    ...(tdx === undefined ? {} : { tdx }),
+  };
+}
+
+const refuse: Refuse = (message) => {
+  throw new EvidenceError('policy-invalid', message);
+};
 
 function isAscending(numbers: readonly number[]): boolean {
   return numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? number));

@@ -5,7 +5,7 @@ import { short } from './keys.ts';
 import type { Policy } from './policy.ts';
 import { verifyProofSignature, type Proof } from './proof.ts';
 import type { ReferenceValues } from './reference.ts';
-import type { Check, Verdict } from './verdict.ts';
+import { GOOD_STATUSES, type Check, type Verdict } from './verdict.ts';
 
 /** Clocks of broker and verifier differ; a bundle from further ahead was not made by an honest clock. */
 const CLOCK_SKEW_MS: number = 5 * 60 * 1000;
@@ -58,7 +58,7 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
     evidence: proof.evidence,
     challenge: proof.challenge,
     policy: trust.policy ?? proof.policy,
-    reference: trust.reference ?? proof.reference,
+    reference: trust.reference ?? proof.signedReference ?? proof.reference,
     trustedRoots: trust.trustedRoots ?? proof.vtpmCa,
     // Certificates are judged at the time of the boot; whether that time is believed is the broker's anchor.
     now: proof.at,
@@ -217,7 +217,7 @@ export function explainProof(report: ProofReport): string[] {
   }
   lines.push('', 'Rests on:', ...anchors.map(({ what, source }) => `  ${what}: ${SOURCES[source]}`));
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured');
-  const wrong = measured.filter(({ status }) => status !== 'expected');
+  const wrong = measured.filter(({ status }) => !GOOD_STATUSES.has(status));
   lines.push('', `Measured: ${measured.length - wrong.length} of ${measured.length} events as expected`);
   return lines;
 }

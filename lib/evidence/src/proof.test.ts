@@ -8,18 +8,11 @@ import { makeCa, NOW } from '../testing/vtpm-ca.ts';
 import { EvidenceError } from './errors.ts';
 import { defaultPolicy } from './policy.ts';
 import { explainProof, verifyProof, type ProofReport, type ProofTrust } from './proof-report.ts';
-import {
-  encodeProof,
-  MAX_PROOF_BYTES,
-  parseProof,
-  signProof,
-  type Proof,
-  type ProofSigner,
-  type UnsignedProof,
-} from './proof.ts';
+import { encodeProof, MAX_PROOF_BYTES, parseProof, signProof, type Proof, type UnsignedProof } from './proof.ts';
+import type { Signer } from './signer.ts';
 
 let scene: Scene;
-let broker: ProofSigner;
+let broker: Signer;
 let unsigned: UnsignedProof;
 let proof: Proof;
 let text: string;
@@ -84,7 +77,7 @@ describe('parseProof()', () => {
   it.each<[what: string, bundle: () => string]>([
     ['text that is no JSON', () => '{'],
     ['a list', () => '[]'],
-    ['another format', () => inside('format', 'ringwall-proof/2')],
+    ['another format', () => inside('format', 'ringwall-proof/3')],
     ['an unknown key', () => inside('note', 'trust me')],
     ['an unknown key inside', () => inside('broker.note', 'trust me')],
     ['an unknown key in the reference', () => inside('reference.note', 'trust me')],

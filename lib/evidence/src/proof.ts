@@ -1,19 +1,41 @@
 // The proof bundle: one JSON file with everything that a stranger needs to repeat the broker's judgement offline.
-// The format is "ringwall-proof/1"; docs in this package's README. Every size has a bound, an unknown field is refused,
-// and base64 and hexadecimal have one spelling, so that two bundles that differ in a byte differ in what they say.
-import { fromHex, toHex, unshared, utf8 } from '@ringwall/bytes';
-import { fromBase64, toBase64 } from './base64.ts';
-import { canonicalJson, type JsonValue } from './canonical-json.ts';
+// Formats are "ringwall-proof/2" and, read for ever, "ringwall-proof/1"; docs in this package's README. Every size has a
+// bound, an unknown field is refused, and base64 and hexadecimal have one spelling, so that two bundles that differ in a
+// byte differ in what they say.
+import { fromHex, toHex } from '@ringwall/bytes';
+import { toBase64 } from './base64.ts';
+import type { JsonValue } from './canonical-json.ts';
 import { NONCE_BYTES, checkChallenge, type Challenge } from './challenge.ts';
 import { EvidenceError } from './errors.ts';
 import { EVIDENCE_FIELDS, EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
 import { ClosedObject } from './json.ts';
-import { parsePolicy, type Policy } from './policy.ts';
-import { parseReference, type ReferenceValues } from './reference.ts';
+import { parsePolicy, policyJson, type Policy } from './policy.ts';
+import {
+  decodeBase64,
+  hostJson,
+  imaJson,
+  readBase64,
+  readHostLayer,
+  readImaIncrement,
+  type HostLayer,
+  type ImaIncrement,
+} from './proof-layers.ts';
+import { expectedEventJson, parseReference, type ReferenceValues } from './reference.ts';
+import {
+  hexBytes,
+  parseSignedReference,
+  readTime,
+  referenceJson,
+  referenceValues,
+  type SignedReference,
+} from './signed-reference.ts';
+import { POINT_BYTES, SIGNATURE_BYTES, signedText, verifySigned, type Signer } from './signer.ts';
 import type { Verdict } from './verdict.ts';
 
-export const PROOF_FORMAT = 'ringwall-proof/1';
-/** The largest evidence in base64, the largest reference and texts, doubled: a bundle of a real boot has 20 KiB. */
+/** What is written today, and what was written before reference values were signed. */
+export const PROOF_FORMAT = 'ringwall-proof/2';
+export const PROOF_FORMATS = ['ringwall-proof/2', 'ringwall-proof/1'] as const;
+/** The largest evidence of all layers in base64, the largest reference and texts: a bundle of a real boot has 30 KiB. */
 export const MAX_PROOF_BYTES: number = 1024 * 1024;
 /** A host has one vTPM CA; a fleet that changes hosts has a few. */
 export const MAX_CA_CERTIFICATES = 16;
@@ -21,8 +43,6 @@ const MAX_CA_BYTES = 4096;
 const MAX_SENTENCES = 64;
 const MAX_SENTENCE_CHARACTERS = 1024;
 const MAX_NAME_CHARACTERS = 128;
-const POINT_BYTES = 64;
-const SIGNATURE_BYTES = 64;
 
 /** What the broker said at the time. Whoever verifies judges again and shows their own sentences, never these. */
 export type ProofVerdict = Pick<Verdict, 'outcome' | 'proven' | 'reasons'>;
@@ -38,7 +58,12 @@ export interface UnsignedProof {
   readonly machine: { readonly id: string; readonly name: string };
   readonly challenge: Challenge;
   readonly evidence: VtpmEvidence;
+  /** What the boot was judged by. */
   readonly reference: ReferenceValues;
+  /** The same with the word of whoever stands for it. Without, the bundle is of format 1, and has none of what follows. */
+  readonly signedReference?: SignedReference | undefined;
+  readonly host?: HostLayer | undefined;
+  readonly ima?: ImaIncrement | undefined;
   readonly policy: Policy;
   readonly verdict: ProofVerdict;
   readonly activation: Activation;
@@ -49,7 +74,7 @@ export interface UnsignedProof {
 }
 
 export interface Proof extends UnsignedProof {
-  readonly format: typeof PROOF_FORMAT;
+  readonly format: (typeof PROOF_FORMATS)[number];
   readonly broker: {
     /** P-256, X and Y. */
     readonly publicKey: Uint8Array;
@@ -58,50 +83,33 @@ export interface Proof extends UnsignedProof {
   };
 }
 
-/** The broker's P-256 key: how it signs is its own business. */
-export interface ProofSigner {
-  /** X and Y, 64 bytes. */
-  readonly publicKey: Uint8Array;
-  /** ECDSA with SHA-256 over `message`: r and s, 64 bytes, as WebCrypto gives them. */
-  readonly sign: (message: Uint8Array) => Promise<Uint8Array>;
-}
-
-export async function signProof(unsigned: UnsignedProof, signer: ProofSigner): Promise<Proof> {
+export async function signProof(unsigned: UnsignedProof, signer: Signer): Promise<Proof> {
   const signature = await signer.sign(proofSigningBytes(unsigned, signer.publicKey));
   const proof: Proof = {
     ...unsigned,
-    format: PROOF_FORMAT,
+    format: formatOf(unsigned),
     broker: { publicKey: new Uint8Array(signer.publicKey), signature: new Uint8Array(signature) },
   };
   // A broker must never hand out a bundle that nobody can read.
   return parseProof(encodeProof(proof));
 }
 
-/** What the broker signs: a line that no other text of Ringwall begins with, then all but the signature. */
+/** What the broker signs: all but the signature. */
 export function proofSigningBytes(unsigned: UnsignedProof, publicKey: Uint8Array): Uint8Array {
-  const value: JsonValue = { ...unsignedJson(unsigned), broker: { publicKey: toHex(publicKey) } };
-  return utf8(`${PROOF_FORMAT}\n${canonicalJson(value)}`);
+  return signedText(formatOf(unsigned), { ...unsignedJson(unsigned), broker: { publicKey: toHex(publicKey) } });
 }
 
 /** Whether the broker's signature in the bundle is that of the key in the bundle. Whose key it is, is another question. */
-export async function verifyProofSignature(proof: Proof): Promise<boolean> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-  const point = Uint8Array.of(4, ...proof.broker.publicKey);
-  try {
-    const key = await crypto.subtle.importKey('raw', point, algorithm, false, ['verify']);
-    const message = unshared(proofSigningBytes(proof, proof.broker.publicKey));
-    const signature = unshared(proof.broker.signature);
-    return await crypto.subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, key, signature, message);
-  } catch {
-    return false; // a point off the curve is the only thing that WebCrypto throws at here
-  }
+export function verifyProofSignature(proof: Proof): Promise<boolean> {
+  const { publicKey, signature } = proof.broker;
+  return verifySigned(publicKey, signature, proofSigningBytes(proof, publicKey));
 }
 
 /** The bundle as text: JSON with two spaces, ending in a line feed. */
 export function encodeProof(proof: Proof): string {
   const { publicKey, signature } = proof.broker;
   const value = {
-    format: PROOF_FORMAT,
+    format: formatOf(proof),
     ...unsignedJson(proof),
     broker: { publicKey: toHex(publicKey), signature: toHex(signature) },
   };
@@ -118,18 +126,20 @@ export function parseProof(input: string | Uint8Array): Proof {
     throw new EvidenceError('too-large', `proof has ${input.length} bytes, at most ${MAX_PROOF_BYTES}`);
   }
   const object = new ClosedObject(parseJson(input), 'proof', refuse);
-  const format = object.oneOf('format', [PROOF_FORMAT]);
+  const format = object.oneOf('format', PROOF_FORMATS);
   const proof: Proof = {
     format,
     machine: readMachine(object.object('machine')),
     challenge: readChallenge(object.object('challenge')),
     evidence: readEvidence(object.object('evidence')),
-    reference: parseReference(object.value('reference')),
+    ...(format === PROOF_FORMAT ? readFormat2(object) : { reference: parseReference(object.value('reference')) }),
     policy: parsePolicy(object.value('policy')),
     verdict: readVerdict(object.object('verdict')),
     activation: object.oneOf('activation', ['confirmed', 'unconfirmed']),
-    vtpmCa: object.array('vtpmCa', MAX_CA_CERTIFICATES, (item, path) => readBase64(item, path, MAX_CA_BYTES)),
-    at: readTime(object.string('at', 32)),
+    vtpmCa: object.array('vtpmCa', MAX_CA_CERTIFICATES, (item, path) =>
+      decodeBase64(item, MAX_CA_BYTES, (what) => refuse(`${path} ${what}`)),
+    ),
+    at: readTime(object, 'at'),
     broker: readBroker(object.object('broker')),
   };
   object.end();
@@ -137,8 +147,28 @@ export function parseProof(input: string | Uint8Array): Proof {
   return proof;
 }
 
+/** Reference values and layers as format 2 has them. */
+function readFormat2(object: ClosedObject): Pick<Proof, 'reference' | 'signedReference' | 'host' | 'ima'> {
+  const signedReference = parseSignedReference(object.value('reference'));
+  return {
+    reference: referenceValues(signedReference),
+    signedReference,
+    ...(object.has('host') ? { host: readHostLayer(object.object('host')) } : {}),
+    ...(object.has('ima') ? { ima: readImaIncrement(object.object('ima')) } : {}),
+  };
+}
+
+/** Format 1 has no place for what is more than the caller's own reference values and the first version of policies. */
+function formatOf(proof: UnsignedProof): Proof['format'] {
+  if (proof.signedReference !== undefined) return PROOF_FORMAT;
+  if (proof.host !== undefined || proof.ima !== undefined || proof.policy.version !== 1) {
+    throw new EvidenceError('proof-invalid', 'a bundle with layers or a policy of version 2 needs a signed reference');
+  }
+  return 'ringwall-proof/1';
+}
+
 function unsignedJson(proof: UnsignedProof): { readonly [key: string]: JsonValue } {
-  const { verdict, reference, policy } = proof;
+  const { verdict, policy } = proof;
   const evidence: Record<string, JsonValue> = { kind: proof.evidence.kind };
   for (const field of EVIDENCE_FIELDS) evidence[field] = toBase64(proof.evidence[field]);
   return {
@@ -149,23 +179,26 @@ function unsignedJson(proof: UnsignedProof): { readonly [key: string]: JsonValue
       boot: proof.challenge.boot,
     },
     evidence,
-    reference: {
-      version: reference.version,
-      image: { name: reference.image.name, digest: reference.image.digest },
-      firmware: { name: reference.firmware.name, digest: reference.firmware.digest },
-      events: reference.events.map(({ pcr, type, digest, what }) => ({ pcr, type, digest, what })),
-    },
-    policy: {
-      version: policy.version,
-      kind: policy.kind,
-      bank: policy.bank,
-      pcrs: policy.pcrs,
-      untouchedPcrs: policy.untouchedPcrs,
-    },
+    reference:
+      proof.signedReference === undefined
+        ? unsignedReferenceJson(proof.reference)
+        : referenceJson(proof.signedReference),
+    ...(proof.host === undefined ? {} : { host: hostJson(proof.host) }),
+    ...(proof.ima === undefined ? {} : { ima: imaJson(proof.ima) }),
+    policy: policyJson(policy),
     verdict: { outcome: verdict.outcome, proven: verdict.proven, reasons: verdict.reasons },
     activation: proof.activation,
     vtpmCa: proof.vtpmCa.map((certificate) => toBase64(certificate)),
     at: proof.at.toISOString(),
+  };
+}
+
+function unsignedReferenceJson(reference: ReferenceValues): JsonValue {
+  return {
+    version: reference.version,
+    image: { name: reference.image.name, digest: reference.image.digest },
+    firmware: { name: reference.firmware.name, digest: reference.firmware.digest },
+    events: reference.events.map((event) => expectedEventJson(event)),
   };
 }
 
@@ -204,8 +237,7 @@ function readChallenge(object: ClosedObject): Challenge {
 
 function readEvidence(object: ClosedObject): VtpmEvidence {
   const kind = object.oneOf('kind', ['vtpm']);
-  const bytes = (field: EvidenceField): Uint8Array =>
-    readBase64(object.value(field), `proof.evidence.${field}`, EVIDENCE_LIMITS_BYTES[field]);
+  const bytes = (field: EvidenceField): Uint8Array => readBase64(object, field, EVIDENCE_LIMITS_BYTES[field]);
   const evidence: VtpmEvidence = {
     kind,
     ekCertificate: bytes('ekCertificate'),
@@ -231,27 +263,11 @@ function readVerdict(object: ClosedObject): ProofVerdict {
   return verdict;
 }
 
-function readTime(text: string): Date {
-  const at = new Date(text);
-  if (Number.isNaN(at.getTime()) || at.toISOString() !== text)
-    refuse('proof.at is not a time as toISOString() writes it');
-  return at;
-}
-
 function readBroker(object: ClosedObject): Proof['broker'] {
-  const hex = (key: string, bytes: number): Uint8Array =>
-    fromHex(object.matching(key, new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `${bytes} bytes in hexadecimal`));
-  const broker = { publicKey: hex('publicKey', POINT_BYTES), signature: hex('signature', SIGNATURE_BYTES) };
+  const broker = {
+    publicKey: hexBytes(object, 'publicKey', POINT_BYTES),
+    signature: hexBytes(object, 'signature', SIGNATURE_BYTES),
+  };
   object.end();
   return broker;
-}
-
-function readBase64(value: unknown, path: string, limitBytes: number): Uint8Array {
-  if (typeof value !== 'string') return refuse(`${path} is not base64`);
-  // Looked at before it is decoded: four characters make three bytes.
-  if (value.length > Math.ceil(limitBytes / 3) * 4) return refuse(`${path} has more than ${limitBytes} bytes`);
-  const bytes = fromBase64(value);
-  if (bytes === undefined) return refuse(`${path} is not base64 in its one spelling`);
-  if (bytes.length > limitBytes) return refuse(`${path} has more than ${limitBytes} bytes`);
-  return bytes;
 }

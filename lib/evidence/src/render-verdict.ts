@@ -3,7 +3,7 @@ import type { Challenge } from './challenge.ts';
 import type { Findings } from './checks.ts';
 import { short } from './keys.ts';
 import type { ReferenceValues } from './reference.ts';
-import type { JudgedEvent, Verdict } from './verdict.ts';
+import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
 
 /** More sentences help nobody, and each is a line of the attestation protocol. */
 const MAX_REASONS = 24;
@@ -26,18 +26,24 @@ export function renderVerdict(findings: Findings, context: VerdictContext): Verd
   const events = context.events.slice(0, MAX_EVENTS_KEPT);
   const accepted = checks.every(({ ok }) => ok) && reference !== undefined && challenge !== undefined;
   if (accepted) {
-    const proven = provenSentences(reference, challenge, context.issuer);
+    const proven = provenSentences(reference, challenge, context);
     return { outcome: 'accepted', checks, events, proven, reasons: [] };
   }
   return { outcome: 'refused', checks, events, proven: [], reasons: reasonSentences(findings, context.events) };
 }
 
-function provenSentences(reference: ReferenceValues, challenge: Challenge, issuer: string): string[] {
+function provenSentences(
+  reference: ReferenceValues,
+  challenge: Challenge,
+  { events, issuer }: Pick<VerdictContext, 'events' | 'issuer'>,
+): string[] {
   const { firmware, image } = reference;
+  const allowed = events.filter(({ status }) => status === 'allowed').map(({ sentence }) => sentence);
+  const all = `all ${reference.events.length} measurements of the boot are expected ones`;
   return [
     `the firmware is ${firmware.name}, as in the manifest (sha256 ${short(firmware.digest)})`,
     `the kernel, initrd and command line are those of image ${image.name} (sha256 ${short(image.digest)})`,
-    `nothing else was measured: all ${reference.events.length} measurements of the boot are expected ones`,
+    ...(allowed.length === 0 ? [`nothing else was measured: ${all}`] : allowed),
     `the key opens only in the TPM that was made for ${challenge.machine}, certified by ${issuer}`,
     'the key opens only in this boot and in this state of the machine, and only once',
     'the evidence was made for this question: it answers the nonce of this boot and no other',
@@ -45,7 +51,7 @@ function provenSentences(reference: ReferenceValues, challenge: Challenge, issue
 }
 
 function reasonSentences(findings: Findings, events: readonly JudgedEvent[]): string[] {
-  const wrong = events.filter(({ status }) => status !== 'expected' && status !== 'not-measured');
+  const wrong = events.filter(({ status }) => !GOOD_STATUSES.has(status));
   const reasons = findings
     .failures()
     .flatMap(({ id, detail, claim }) =>

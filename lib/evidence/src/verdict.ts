@@ -11,8 +11,14 @@ export interface Check {
   readonly detail: string;
 }
 
-/** `altered`: an event of that kind was expected here, with another digest. `not-measured`: EV_NO_ACTION, informative. */
-export type EventStatus = 'expected' | 'unexpected' | 'missing' | 'altered' | 'not-measured';
+/**
+ * `altered`: an event of that kind was expected here, with another digest. `allowed`: it differs from the reference, and a
+ * rule of the policy lets it pass. `denied`: a rule refuses it. `not-measured`: EV_NO_ACTION, informative.
+ */
+export type EventStatus = 'expected' | 'allowed' | 'unexpected' | 'missing' | 'altered' | 'denied' | 'not-measured';
+
+/** Statuses of events with which a boot may still be accepted. */
+export const GOOD_STATUSES: ReadonlySet<EventStatus> = new Set<EventStatus>(['expected', 'allowed', 'not-measured']);
 
 /** One event of the log beside what the reference expects at its place. */
 export interface JudgedEvent {

@@ -1,11 +1,11 @@
 // Proof bundles for tests: a good one of the scene, and those that differ from it in what a test names.
-import { defaultPolicy, signProof, type Proof, type ProofSigner, type UnsignedProof } from '../src/index.ts';
+import { defaultPolicy, signProof, type Proof, type Signer, type UnsignedProof } from '../src/index.ts';
 import { realEvents } from './event-log.ts';
 import { MACHINE, type Scene } from './scene.ts';
 import type { Lies } from './software-tpm.ts';
 import { ecKeys, NOW } from './vtpm-ca.ts';
 
-export async function makeSigner(): Promise<ProofSigner> {
+export async function makeSigner(): Promise<Signer> {
   const { publicKey, privateKey } = await ecKeys();
   const point = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey));
   return {
@@ -20,7 +20,7 @@ export async function makeSigner(): Promise<ProofSigner> {
 /** What an honest broker says of evidence with these lies; `changes` are the broker's own lies. */
 export async function makeProof(
   scene: Scene,
-  broker: ProofSigner,
+  broker: Signer,
   lies: Lies = {},
   changes: Partial<UnsignedProof> = {},
 ): Promise<Proof> {
