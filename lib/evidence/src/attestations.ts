@@ -65,7 +65,7 @@ export function checkQuotedPcrs(quote: Quote, pcrs: readonly number[]): Answer {
 
 /** quote-firmware: TPMS_ATTEST.firmwareVersion, which each maker numbers upwards. */
 export function checkTpmFirmware(quote: Quote, policy: Policy): Answer {
-  const minimum = policy.version === 1 ? undefined : policy.minimum?.tpm;
+  const minimum = policy.version === 1 ? undefined : policy.minimumTpmFirmware;
   const seen = quote.firmwareVersion.toString(16).padStart(16, '0');
   if (minimum === undefined || quote.firmwareVersion >= BigInt(`0x${minimum}`)) return holds(`firmware ${seen}`);
   return fails(`the TPM’s firmware is ${seen}, the policy demands at least ${minimum}`);

@@ -16,7 +16,14 @@ export {
 export { EvidenceError, type EvidenceErrorCode } from './errors.ts';
 export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
 export { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
-export { judgeVtpm, releaseTargets, type Judgement, type ReleaseTargets, type VtpmJudgement } from './judge.ts';
+export {
+  judgeVtpm,
+  releaseTargets,
+  type HardwareEvidence,
+  type Judgement,
+  type ReleaseTargets,
+  type VtpmJudgement,
+} from './judge.ts';
 export { CHECK_TITLES, type CheckId } from './checks.ts';
 export {
   checkAge,
@@ -26,7 +33,6 @@ export {
   policyJson,
   type EvidenceKind,
   type Freshness,
-  type MinimumFirmware,
   type Policy,
   type PolicyV1,
   type PolicyV2,

@@ -1,7 +1,7 @@
 // The judgement of a vTPM's evidence: does it answer this challenge, does it come from a TPM that was made for this
 // machine, and did that machine boot what the reference says? Only a passed judgement makes a Verified.
 // It reads as the list of checks (checks.ts); each is a small function of its own in the files that are imported here.
-import { nameOf, parsePublic, TPM_ALG, type TPMT_PUBLIC } from '@ringwall/tpm';
+import { encodePublic, nameOf, parsePublic, TPM_ALG, type TPMT_PUBLIC } from '@ringwall/tpm';
 import {
   checkCertifiedName,
   checkNonce,
@@ -26,6 +26,9 @@ import {
   type EkCertificate,
 } from './ek-certificate.ts';
 import { judgeEvents } from './event-judgement.ts';
+import { bindsVtpm } from './hardware/report-data.ts';
+import type { SnpEvidence } from './snp/judge.ts';
+import type { TdxEvidence } from './tdx/judge.ts';
 import { checkBanks, checkCovered, checkEventData, checkReplay, checkUntouched, readLog } from './event-log.ts';
 import { EVIDENCE_FIELDS, EVIDENCE_LIMITS_BYTES, type VtpmEvidence } from './evidence.ts';
 import {
@@ -47,14 +50,16 @@ import type { SignedReference } from './signed-reference.ts';
 import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
 import { isVerified, markVerified, type Verified } from './verified.ts';
 
+export type HardwareEvidence = Verified<SnpEvidence> | Verified<TdxEvidence>;
+
 export interface VtpmJudgement {
   readonly evidence: VtpmEvidence;
   readonly challenge: Challenge;
   readonly policy: Policy;
   /** What somebody signed is judged as such: signature, time, and whether the policy lets them. */
   readonly reference: ReferenceValues | SignedReference;
-  /** Kinds of evidence beside this that the caller has judged itself, and found bound to this machine. */
-  readonly endorsed?: readonly EvidenceKind[] | undefined;
+  /** Evidence of the processor, judged before; whether it vouches for this very TPM is asked here. */
+  readonly hardware?: readonly HardwareEvidence[] | undefined;
   /** DER of the vTPM CAs that the caller trusts. They must not come from the evidence or its sender. */
   readonly trustedRoots: readonly Uint8Array[];
   /** The certificate that this machine was registered with, DER. */
@@ -82,7 +87,6 @@ export async function judgeVtpm(input: VtpmJudgement): Promise<Judgement> {
   const findings = new Findings();
   const policy = read(findings, 'policy', () => parsePolicy(input.policy));
   const reference = await judgeReference(findings, { given: input.reference, policy, now: input.now });
-  if (policy !== undefined) findings.record('evidence-kinds', checkKinds(policy, input.endorsed ?? []));
   const challenge = read(findings, 'challenge', () => {
     checkChallenge(input.challenge);
     return input.challenge;
@@ -93,6 +97,9 @@ export async function judgeVtpm(input: VtpmJudgement): Promise<Judgement> {
   const evidence = takeEvidence(findings, input.evidence);
 
   const ek = await judgeEkCertificate(findings, evidence, challenge, input);
+  if (policy !== undefined) {
+    findings.record('evidence-kinds', await checkKinds(demandedBesides(policy), input.hardware ?? [], ek, challenge));
+  }
   const ak = await judgeAk(findings, evidence);
   const bootKey = await judgeBootKey(findings, evidence);
   const qualifying =
@@ -344,11 +351,24 @@ async function judgeLog(
   return events;
 }
 
-/** evidence-kinds. */
-function checkKinds(policy: Policy, endorsed: readonly EvidenceKind[]): Answer {
-  const missing = demandedBesides(policy).filter((kind) => !endorsed.includes(kind));
-  if (missing.length === 0) return holds(['vtpm', ...demandedBesides(policy)].join(', '));
-  return fails(`the policy demands evidence of the kind ${missing.join(' and ')}, and none held`);
+/** evidence-kinds: of each demanded kind, evidence that held and that names this TPM's EK, for this question. */
+async function checkKinds(
+  demanded: readonly EvidenceKind[],
+  hardware: readonly HardwareEvidence[],
+  ek: EkCertificate | undefined,
+  challenge: Challenge | undefined,
+): Promise<Answer> {
+  if (demanded.length === 0) return holds('vtpm');
+  const bound = new Set<string>();
+  if (ek !== undefined && challenge !== undefined) {
+    const ekName = await nameOf(encodePublic(ek.ekPublic));
+    for (const evidence of hardware) {
+      if (isVerified(evidence) && (await bindsVtpm(evidence, { challenge, ekName }))) bound.add(evidence.kind);
+    }
+  }
+  const missing = demanded.filter((kind) => !bound.has(kind));
+  if (missing.length === 0) return holds(['vtpm', ...demanded].join(', '));
+  return fails(`the policy demands evidence of the kind ${missing.join(' and ')}, and none held that names this TPM`);
 }
 
 /** reference-quoted: nothing would stand behind an event of another PCR, however well the log agrees. */

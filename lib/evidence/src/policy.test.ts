@@ -12,7 +12,7 @@ const NOW = new Date('2026-11-21T12:00:00Z');
 /** Everything that a policy can say. */
 const full: PolicyV2 = {
   version: 2,
-  evidence: ['vtpm', 'host-tpm', 'snp'],
+  evidence: ['vtpm', 'host-tpm'],
   bank: 'sha256',
   pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15],
   untouchedPcrs: [11, 15],
@@ -37,7 +37,7 @@ const full: PolicyV2 = {
     { effect: 'deny', pcr: 4, digests: ['02'.repeat(32)], reason: 'a boot loader that was revoked' },
   ],
   freshness: { maxAgeSeconds: 180, watchSeconds: 60 },
-  minimum: { tpm: '2019102300163636', snp: { bootLoader: 3, tee: 0, snp: 8, microcode: 115 }, tdx: 'UpToDate' },
+  minimumTpmFirmware: '2019102300163636',
 };
 
 type Json = Record<string, unknown>;
@@ -59,7 +59,9 @@ describe('parsePolicy()', () => {
     for (const nothing of [undefined, null, {}, [], '', 'allow everything', { version: 2 }, { version: 3 }]) {
       expect(() => parsePolicy(nothing)).toThrow(EvidenceError);
     }
-    for (const key of Object.keys(copy()).filter((name) => !['references', 'freshness', 'minimum'].includes(name))) {
+    for (const key of Object.keys(copy()).filter(
+      (name) => !['references', 'freshness', 'minimumTpmFirmware'].includes(name),
+    )) {
       const partial = changed((policy) => {
         delete policy[key];
       });
@@ -73,7 +75,7 @@ describe('parsePolicy()', () => {
     ['a PCR that no platform has', (policy) => (policy['pcrs'] = [0, 24]), 'expected 0..23'],
     ['an untouched PCR that nobody quotes', (policy) => (policy['untouchedPcrs'] = [14]), 'not quoted'],
     ['the SHA-1 bank', (policy) => (policy['bank'] = 'sha1'), 'bank'],
-    ['no vTPM', (policy) => (policy['evidence'] = ['snp']), 'does not demand a vTPM'],
+    ['no vTPM', (policy) => (policy['evidence'] = ['host-tpm']), 'does not demand a vTPM'],
     ['a kind twice', (policy) => (policy['evidence'] = ['vtpm', 'vtpm']), 'twice'],
     ['an unknown kind', (policy) => (policy['evidence'] = ['vtpm', 'word of honour']), 'evidence[1]'],
     ['nobody who may say', (policy) => (policy['references'] = { signers: [], ids: [] }), 'lets nobody say'],
@@ -82,6 +84,8 @@ describe('parsePolicy()', () => {
       (policy) => (policy['freshness'] = { maxAgeSeconds: 60, watchSeconds: 60 }),
       'overdue',
     ],
+    ['hardware without rules for it', (policy) => (policy['evidence'] = ['vtpm', 'tdx']), 'policy.tdx is missing'],
+    ['rules for hardware that is not demanded', (policy) => (policy['sevSnp'] = {}), 'does not demand sev-snp'],
     ['an unknown key', (policy) => (policy['trust'] = 'all'), 'unknown key'],
   ])('refuses %s', (_what, change, says) => {
     expect(() => parsePolicy(changed(change))).toThrow(says);
@@ -132,7 +136,8 @@ describe('policy.schema.json', () => {
   });
 
   /** Rules between two members, which a schema cannot say. */
-  const BEYOND = /ascending|not quoted|untouched|holds code|overdue|twice|does not demand|lets nobody|does not say why/;
+  const BEYOND =
+    /ascending|not quoted|untouched|holds code|overdue|twice|does not demand|lets nobody|does not say why|is missing: tdx/;
 
   it('accepts whatever parsePolicy() reads, and refuses whatever it refuses for the form of one member', () => {
     // Each member of the full policy replaced by something else, one at a time.

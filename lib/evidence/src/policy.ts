@@ -5,12 +5,14 @@ import { fails, holds, type Answer } from './checks.ts';
 import { ClosedObject, checkInteger, type Refuse } from './json.ts';
 import { EvidenceError } from './errors.ts';
 import { parseRules, type EventRule } from './rules.ts';
+import { parseSnpPolicy, type SnpPolicy } from './snp/policy.ts';
+import { parseTdxPolicy, type TdxPolicy } from './tdx/policy.ts';
 
 /** PCRs that a PC Client platform has (PC Client Platform TPM Profile, 4.6): 0 to 23. */
 export const PCR_COUNT = 24;
 
 /** Kinds of roots that evidence can have. */
-export const EVIDENCE_KINDS = ['vtpm', 'host-tpm', 'snp', 'tdx'] as const;
+export const EVIDENCE_KINDS = ['vtpm', 'host-tpm', 'sev-snp', 'tdx'] as const;
 export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
 
 /** More than a year is no freshness. */
@@ -49,7 +51,11 @@ export interface PolicyV2 extends Pick<PolicyV1, 'bank' | 'pcrs' | 'untouchedPcr
   /** What may differ from the reference, and what must never be there; each says why. */
   readonly rules: readonly EventRule[];
   readonly freshness?: Freshness;
-  readonly minimum?: MinimumFirmware;
+  /** TPMS_ATTEST.firmwareVersion that the TPM must have at least, 16 hexadecimal digits. */
+  readonly minimumTpmFirmware?: string;
+  /** Each is there exactly where `evidence` demands its kind. */
+  readonly sevSnp?: SnpPolicy;
+  readonly tdx?: TdxPolicy;
 }
 
 export interface Freshness {
@@ -58,29 +64,6 @@ export interface Freshness {
   /** How often a running machine is asked again. Less than the age, so that one answer may come late. */
   readonly watchSeconds: number;
 }
-
-export interface MinimumFirmware {
-  /** TPMS_ATTEST.firmwareVersion, 16 hexadecimal digits. */
-  readonly tpm?: string;
-  /** TCB_VERSION of an SEV-SNP report, field by field. */
-  readonly snp?: {
-    readonly bootLoader: number;
-    readonly tee: number;
-    readonly snp: number;
-    readonly microcode: number;
-  };
-  /** The worst TCB status of a TDX platform that is let through, as Intel's TCB info names it. */
-  readonly tdx?: (typeof TDX_TCB_STATUSES)[number];
-}
-
-/** From the best to the worst. */
-export const TDX_TCB_STATUSES = [
-  'UpToDate',
-  'SWHardeningNeeded',
-  'ConfigurationNeeded',
-  'ConfigurationAndSWHardeningNeeded',
-  'OutOfDate',
-] as const;
 
 export type Policy = PolicyV1 | PolicyV2;
 
@@ -107,7 +90,7 @@ export function parsePolicy(value: unknown): Policy {
 export function policyJson(policy: Policy): { readonly [key: string]: JsonValue } {
   const { bank, pcrs, untouchedPcrs } = policy;
   if (policy.version === 1) return { version: 1, kind: policy.kind, bank, pcrs, untouchedPcrs };
-  const { evidence, references, rules, freshness, minimum } = policy;
+  const { evidence, references, rules, freshness, minimumTpmFirmware, sevSnp, tdx } = policy;
   return {
     version: 2,
     evidence,
@@ -117,7 +100,10 @@ export function policyJson(policy: Policy): { readonly [key: string]: JsonValue 
     ...(references === undefined ? {} : { references: { signers: references.signers, ids: references.ids } }),
     rules: rules.map((rule) => ({ ...rule })),
     ...(freshness === undefined ? {} : { freshness: { ...freshness } }),
-    ...(minimum === undefined ? {} : { minimum: minimumJson(minimum) }),
+    ...(minimumTpmFirmware === undefined ? {} : { minimumTpmFirmware }),
+    // The parsers of both return data of this very form.
+    ...(sevSnp === undefined ? {} : { sevSnp: plain(sevSnp) }),
+    ...(tdx === undefined ? {} : { tdx: plain(tdx) }),
   };
 }
 
@@ -160,7 +146,29 @@ function readV2(object: ClosedObject): PolicyV2 {
     ...(object.has('references') ? { references: readReferences(object.object('references')) } : {}),
     rules: parseRules(object, pcrs, refuse),
     ...(object.has('freshness') ? { freshness: readFreshness(object.object('freshness')) } : {}),
-    ...(object.has('minimum') ? { minimum: readMinimum(object.object('minimum')) } : {}),
+    ...(object.has('minimumTpmFirmware')
+      ? { minimumTpmFirmware: object.matching('minimumTpmFirmware', /^[0-9a-f]{16}$/, '16 hexadecimal digits') }
+      : {}),
+    ...readHardware(object, evidence),
+  };
+}
+
+/** A kind that is demanded without rules for it could be anything, and rules for a kind that is not demanded are dead. */
+function readHardware(object: ClosedObject, evidence: readonly EvidenceKind[]): Pick<PolicyV2, 'sevSnp' | 'tdx'> {
+  for (const [key, kind] of [
+    ['sevSnp', 'sev-snp'],
+    ['tdx', 'tdx'],
+  ] as const) {
+    if (object.has(key) === evidence.includes(kind)) continue;
+    refuse(
+      evidence.includes(kind)
+        ? `policy.${key} is missing: ${kind} is demanded`
+        : `policy.evidence does not demand ${kind}`,
+    );
+  }
+  return {
+    ...(object.has('sevSnp') ? { sevSnp: parseSnpPolicy(object.value('sevSnp')) } : {}),
+    ...(object.has('tdx') ? { tdx: parseTdxPolicy(object.value('tdx')) } : {}),
   };
 }
 
@@ -205,29 +213,9 @@ function readFreshness(object: ClosedObject): Freshness {
   return freshness;
 }
 
-function readMinimum(object: ClosedObject): MinimumFirmware {
-  const minimum: MinimumFirmware = {
-    ...(object.has('tpm') ? { tpm: object.matching('tpm', /^[0-9a-f]{16}$/, '16 hexadecimal digits') } : {}),
-    ...(object.has('snp') ? { snp: readSnpTcb(object.object('snp')) } : {}),
-    ...(object.has('tdx') ? { tdx: object.oneOf('tdx', TDX_TCB_STATUSES) } : {}),
-  };
-  object.end();
-  return minimum;
-}
-
-function readSnpTcb(object: ClosedObject): NonNullable<MinimumFirmware['snp']> {
-  const part = (key: string): number => object.integer(key, 0, 255);
-  const tcb = { bootLoader: part('bootLoader'), tee: part('tee'), snp: part('snp'), microcode: part('microcode') };
-  object.end();
-  return tcb;
-}
-
-function minimumJson({ tpm, snp, tdx }: MinimumFirmware): JsonValue {
-  return {
-    ...(tpm === undefined ? {} : { tpm }),
-    ...(snp === undefined ? {} : { snp: { ...snp } }),
-    ...(tdx === undefined ? {} : { tdx }),
-  };
+function plain(policy: SnpPolicy | TdxPolicy): JsonValue {
+  const value: JsonValue = JSON.parse(JSON.stringify(policy));
+  return value;
 }
 
 const refuse: Refuse = (message) => {

@@ -1,8 +1,13 @@
 // Rules of a policy: what they let pass, what they never let pass, and what they cannot do.
 import { utf8, toHex } from '@ringwall/bytes';
+import { ekTemplate, nameOf } from '@ringwall/tpm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { event, indexOf, realEvents, sha256, withEvent } from '../testing/event-log.ts';
 import { failed, makeScene, type Scene } from '../testing/scene.ts';
+import { makeSnpScene, type SnpScene } from '../testing/snp-scene.ts';
+import type { Challenge } from './challenge.ts';
+import { reportDataFor } from './hardware/report-data.ts';
+import type { HardwareEvidence, Judgement } from './judge.ts';
 import { defaultPolicy, type PolicyV2 } from './policy.ts';
 import type { EventRule } from './rules.ts';
 
@@ -92,18 +97,42 @@ describe('rules of a policy', () => {
   });
 });
 
+async function snpEvidenceFor(snp: SnpScene, challenge: Challenge, ekName: Uint8Array): Promise<HardwareEvidence> {
+  const expectedReportData = await reportDataFor({ kind: 'sev-snp', challenge, ekName });
+  const { verified } = await snp.judge({ report: await snp.report([0x50, expectedReportData]), expectedReportData });
+  if (verified === undefined) throw new Error('the hardware evidence was refused');
+  return verified;
+}
+
 describe('what a policy demands beside the vTPM', () => {
-  it('is refused where the caller has not judged it', async () => {
+  it('is hardware evidence that held, and that names this TPM for this question', async () => {
     const evidence = await scene.evidence();
-    const both: PolicyV2 = { ...policy(), evidence: ['vtpm', 'snp'] };
-    expect(failed(await scene.judge(evidence, { policy: both }))).toEqual(['evidence-kinds']);
-    expect(failed(await scene.judge(evidence, { policy: both, endorsed: ['tdx'] }))).toEqual(['evidence-kinds']);
-    expect(failed(await scene.judge(evidence, { policy: both, endorsed: ['snp'] }))).toEqual([]);
+    const snp = await makeSnpScene();
+    const demanded: PolicyV2 = { ...policy(), evidence: ['vtpm', 'sev-snp'], sevSnp: snp.policy };
+    const judge = (hardware: HardwareEvidence[]): Promise<Judgement> =>
+      scene.judge(evidence, { policy: demanded, hardware });
+    expect(failed(await judge([]))).toEqual(['evidence-kinds']);
+
+    const point = new Uint8Array(await crypto.subtle.exportKey('raw', scene.tpm.ek.publicKey));
+    const area = ekTemplate();
+    area.set(point.subarray(1, 33), area.length - 66);
+    area.set(point.subarray(33), area.length - 32);
+    const { challenge } = scene;
+    const ekName = await nameOf(area);
+    const bound = await snpEvidenceFor(snp, challenge, ekName);
+    expect(failed(await judge([bound]))).toEqual([]);
+
+    const otherTpm = await snpEvidenceFor(snp, challenge, await nameOf(ekTemplate()));
+    expect(failed(await judge([otherTpm]))).toEqual(['evidence-kinds']);
+    const otherQuestion = await snpEvidenceFor(snp, { ...challenge, nonce: new Uint8Array(32) }, ekName);
+    expect(failed(await judge([otherQuestion]))).toEqual(['evidence-kinds']);
+    // A copy is the same data, and has passed no judgement.
+    expect(failed(await judge([{ ...bound }]))).toEqual(['evidence-kinds']);
   });
 
   it('is a TPM firmware that is not older', async () => {
     const evidence = await scene.evidence();
-    const least = (tpm: string): PolicyV2 => ({ ...policy(), minimum: { tpm } });
+    const least = (tpm: string): PolicyV2 => ({ ...policy(), minimumTpmFirmware: tpm });
     expect(failed(await scene.judge(evidence, { policy: least('0000000020191023') }))).toEqual([]);
     expect(failed(await scene.judge(evidence, { policy: least('0000000020191024') }))).toEqual(['quote-firmware']);
   });
