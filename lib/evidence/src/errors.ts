@@ -7,6 +7,7 @@ export type EvidenceErrorCode =
   | 'image-invalid' // a PE/COFF image that cannot be measured
   | 'challenge-invalid' // nonce, machine or boot of a form that no broker makes
   | 'collateral-invalid' // not a collateral bundle of a format known here
+  | 'token-invalid' // not an attestation result that counts: its form, its signature, its time
   | 'proof-invalid' // not a proof bundle of a format known here
   | 'too-large'; // more bytes than a named limit allows
 

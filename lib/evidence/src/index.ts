@@ -13,6 +13,20 @@ export {
   type Challenge,
   type Release,
 } from './challenge.ts';
+export {
+  EAR_PROFILE,
+  EAR_PROFILE_DOTTED,
+  MAX_EAR_BYTES,
+  signEar,
+  verifyEar,
+  type Appraisal,
+  type Ear,
+  type EarProfile,
+  type EarStatus,
+  type EarTrust,
+  type TrustVector,
+} from './ear.ts';
+export { earOfProof } from './ear-of-proof.ts';
 export { EvidenceError, type EvidenceErrorCode } from './errors.ts';
 export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
 export { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
