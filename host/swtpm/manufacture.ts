@@ -19,7 +19,7 @@ import {
 } from '@ringwall/tpm';
 import { socketPair, waitForExit } from '../exec/index.ts';
 import { endJail } from '../jail/index.ts';
-import { TpmConnection } from './connection.ts';
+import { SocketTransport } from '../tpm/index.ts';
 import { startSwtpm, type TpmOptions } from './start.ts';
 
 /** swtpm writes its state at each change; its end after the last is a matter of milliseconds. */
@@ -44,7 +44,7 @@ export async function manufactureTpm(options: ManufactureOptions): Promise<Manuf
     throw new RingwallError('conflict', `${options.stateDir} holds a TPM already`);
   }
   const [ours, theirs] = await socketPair(options.privateDir);
-  await using tpm = new TpmConnection(ours);
+  await using tpm = new SocketTransport(ours);
   const jail = await startSwtpm(options, 'commands', theirs);
   try {
     return await manufacture(tpm, options.issueEkCertificate);
@@ -56,11 +56,11 @@ export async function manufactureTpm(options: ManufactureOptions): Promise<Manuf
 }
 
 async function manufacture(
-  tpm: TpmConnection,
+  tpm: SocketTransport,
   issueEkCertificate: ManufactureOptions['issueEkCertificate'],
 ): Promise<ManufacturedTpm> {
   const send = async (command: CommandTemplate): Promise<Uint8Array> => {
-    const response = await tpm.transmit(fillTemplate(command));
+    const response = await tpm.send(fillTemplate(command));
     bodyOf(response);
     return response;
   };

@@ -19,7 +19,7 @@ import { isAlive, socketPair } from '../exec/index.ts';
 import { endJail, readProtections } from '../jail/index.ts';
 import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
 import { SWTPM } from './argv.ts';
-import { TpmConnection } from './connection.ts';
+import { SocketTransport } from '../tpm/index.ts';
 import { manufactureTpm, startTpm, type ManufacturedTpm, type TpmOptions } from './index.ts';
 import { startSwtpm } from './start.ts';
 
@@ -57,10 +57,10 @@ describe.skipIf(lacks !== undefined)(`a TPM in its jail${lacks === undefined ? '
     key: Uint8Array = KEY,
   ): Promise<T> {
     const [ours, theirs] = await socketPair(options.privateDir);
-    await using tpm = new TpmConnection(ours);
+    await using tpm = new SocketTransport(ours);
     const jail = await startSwtpm({ ...options, stateKey: key }, 'commands', theirs);
     try {
-      return await use((command) => tpm.transmit(fillTemplate(command)));
+      return await use((command) => tpm.send(fillTemplate(command)));
     } finally {
       await endJail(jail, bench.leases);
     }

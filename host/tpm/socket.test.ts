@@ -4,19 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { socketPair } from '../exec/index.ts';
-import { TpmConnection } from './connection.ts';
+import { SocketTransport } from './socket.ts';
 
 const COMMAND = Uint8Array.of(0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0);
 const RESPONSE = Uint8Array.of(0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0);
 
 let dir: string;
 let tpm: Socket;
-let connection: TpmConnection;
+let connection: SocketTransport;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'ringwall-tpm-'));
   const [ours, theirs] = await socketPair(dir);
   tpm = theirs;
-  connection = new TpmConnection(ours);
+  connection = new SocketTransport(ours);
 });
 afterEach(async () => {
   await connection[Symbol.asyncDispose]();
@@ -24,18 +24,18 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-describe('TpmConnection', () => {
+describe('SocketTransport', () => {
   test('puts a response together from pieces of one byte', async () => {
     tpm.once('data', () => {
       for (const byte of RESPONSE) tpm.write(Uint8Array.of(byte));
     });
     tpm.resume();
-    expect([...(await connection.transmit(COMMAND))]).toEqual([...RESPONSE]);
+    expect([...(await connection.send(COMMAND))]).toEqual([...RESPONSE]);
   });
 
   test('takes one command at a time', async () => {
-    const first = connection.transmit(COMMAND);
-    await expect(connection.transmit(COMMAND)).rejects.toThrow('one command at a time');
+    const first = connection.send(COMMAND);
+    await expect(connection.send(COMMAND)).rejects.toThrow('one command at a time');
     tpm.end();
     await expect(first).rejects.toThrow('closed its connection');
   });
@@ -45,9 +45,9 @@ describe('TpmConnection', () => {
     ['a size beyond any TPM', [0x80, 1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]],
     ['more than its size', [...RESPONSE, 0]],
   ])('ends at a response with %s', async (_, bytes) => {
-    const answer = connection.transmit(COMMAND);
+    const answer = connection.send(COMMAND);
     tpm.write(Uint8Array.from(bytes));
     await expect(answer).rejects.toMatchObject({ code: 'tpm-failed' });
-    await expect(connection.transmit(COMMAND)).rejects.toMatchObject({ code: 'tpm-failed' });
+    await expect(connection.send(COMMAND)).rejects.toMatchObject({ code: 'tpm-failed' });
   });
 });
