@@ -1,4 +1,4 @@
-// Bundles the programs of apps/ into dist/, so that a start is one file to read instead of hundreds to resolve, and so
+// Bundles the programs and pages of apps/ into dist/, so that a start is one file to read instead of hundreds to resolve, and so
 // that a service can be run by a user who may not enter this checkout.
 //
 //   node tools/build.ts [TARGET...]       builds all, or those named
@@ -17,7 +17,8 @@ import {
 } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build, type BuildOptions, type Message, type Metafile } from 'esbuild';
+import { build, type BuildOptions, type BuildResult, type Message, type Metafile } from 'esbuild';
+import { renderSinglePage } from './single-page.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -25,6 +26,8 @@ const STAMP = join(DIST, 'build.json');
 
 interface Target {
   readonly entry: string;
+  /** Where it is not a program but one HTML file: its template, style sheet and worker, beside the entry. */
+  readonly page?: { readonly template: string; readonly style: string; readonly judge: string };
   /** Folders and files that the program reads at run time, from the repository root to below dist/. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -39,6 +42,14 @@ const TARGETS: Readonly<Record<string, Target>> = {
   broker: { entry: 'apps/broker/main.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },
   drills: { entry: 'drills/index.ts' },
+  'ringwall-proof': {
+    entry: 'apps/console/proof/main.ts',
+    page: {
+      template: 'apps/console/proof/page.html',
+      style: 'apps/console/proof/style.css',
+      judge: 'apps/console/proof/judge-worker.ts',
+    },
+  },
 };
 
 /** What was built from what: the sources by their digests, so that a touched but equal file is not stale. */
@@ -71,6 +82,19 @@ const COMMON: BuildOptions = {
   outExtension: { '.js': '.mjs' },
   metafile: true,
   logLevel: 'silent',
+};
+
+/** For browsers of the last two years: WebCrypto on pages from files, Trusted Types where there are any. */
+const BROWSER: BuildOptions = {
+  ...COMMON,
+  platform: 'browser',
+  target: 'es2023',
+  format: 'iife',
+  minify: true,
+  sourcemap: false,
+  banner: {},
+  outExtension: {},
+  write: false,
 };
 
 await main();
@@ -133,6 +157,7 @@ async function buildTargets(names: readonly string[]): Promise<void> {
 async function buildTarget(name: string, outdir: string): Promise<Metafile> {
   const target = TARGETS[name];
   if (target === undefined) throw new Error(`no target ${name}`);
+  if (target.page !== undefined) return buildPage(name, target.entry, target.page, outdir);
   const result = await build({
     ...COMMON,
     metafile: true,
@@ -140,6 +165,36 @@ async function buildTarget(name: string, outdir: string): Promise<Metafile> {
     outdir,
   });
   return result.metafile;
+}
+
+async function buildPage(
+  name: string,
+  entry: string,
+  { template, style, judge }: NonNullable<Target['page']>,
+  outdir: string,
+): Promise<Metafile> {
+  const [script, worker, css] = await Promise.all(
+    [entry, judge, style].map((file) => build({ ...BROWSER, metafile: true, entryPoints: [file], outdir })),
+  );
+  const page = renderSinglePage({
+    template: readFileSync(join(ROOT, template), 'utf8'),
+    style: textOf(css),
+    script: textOf(script),
+    version: version(),
+    data: { judge: textOf(worker) },
+  });
+  writeFileSync(join(outdir, `${name}.html`), page);
+  const inputs = Object.assign(
+    { [template]: {} },
+    script?.metafile.inputs,
+    worker?.metafile.inputs,
+    css?.metafile.inputs,
+  );
+  return { inputs, outputs: {} };
+}
+
+function textOf(result: BuildResult | undefined): string {
+  return result?.outputFiles?.[0]?.text.trim() ?? '';
 }
 
 /** Copies what the target reads at run time, and says which sources those are. */
@@ -164,10 +219,13 @@ function writeStamp(outdir: string, names: readonly string[], inputs: ReadonlySe
     ...Object.fromEntries([...inputs].toSorted().map((file) => [file, digestOf(file)])),
   };
   const id = createHash('sha256').update(JSON.stringify(sources)).digest('hex').slice(0, 16);
-  const version = /"version": "([^"]+)"/.exec(readFileSync(join(ROOT, 'package.json'), 'utf8'))?.[1] ?? 'unknown';
   const targets = [...new Set([...(kept?.targets ?? []), ...names])].toSorted();
-  const stamp: Stamp = { id, version, node: process.version, targets, sources };
+  const stamp: Stamp = { id, version: version(), node: process.version, targets, sources };
   writeFileSync(join(outdir, 'build.json'), `${JSON.stringify(stamp, undefined, 1)}\n`);
+}
+
+function version(): string {
+  return /"version": "([^"]+)"/.exec(readFileSync(join(ROOT, 'package.json'), 'utf8'))?.[1] ?? 'unknown';
 }
 
 function readStamp(): Stamp | undefined {

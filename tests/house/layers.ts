@@ -40,6 +40,12 @@ export const LAYERS: readonly Layer[] = [
     node: 'all',
     why: 'only a client of the API',
   },
+  {
+    folder: 'apps/console',
+    mayImport: [...LIBS, 'api'],
+    node: [],
+    why: 'runs in a browser: only the API and what is pure',
+  },
   { folder: 'apps/daemon', mayImport: [...LIBS, 'api', 'host', 'control'], node: 'all', why: 'wiring' },
   { folder: 'apps/warden', mayImport: [...LIBS, 'api', 'host', 'control'], node: 'all', why: 'wiring' },
   {

@@ -217,9 +217,13 @@ function counted(events: readonly JudgedEvent[]): string {
   if (events.length === 0) return 'nothing of it could be judged';
   const names = [...new Set(events.map(({ what }) => what))];
   const what = names.length <= MAX_NAMES ? ` (${names.join(', ')})` : '';
-  return events.length === 1
-    ? `its one measurement is as expected${what}`
-    : `its ${events.length} measurements are as expected${what}`;
+  const allowed = events.filter(({ status }) => status === 'allowed').length;
+  const but = allowed === 0 ? '' : `, but for ${allowed} that the policy allows to differ`;
+  if (events.length === 1)
+    return allowed === 0
+      ? `its one measurement is as expected${what}`
+      : `its one measurement differs, as the policy allows${what}`;
+  return `its ${events.length} measurements are as expected${what}${but}`;
 }
 
 /** More names than this are a list, not a sentence. */
