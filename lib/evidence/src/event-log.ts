@@ -1,15 +1,15 @@
 // The event log as a whole: its form, its banks, its replay against the quote, and data that contradicts its digest.
-import { concatBytes, equalBytes, fromHex, ParseError, utf8 } from '@ringwall/bytes';
+import { concatBytes, equalBytes, fromHex, utf8 } from '@ringwall/bytes';
 import {
+  dataIsMeasured,
   digest,
   EV_NO_ACTION,
   parseEventLog,
-  parseUefiVariable,
   pcrDigest,
   replayEventLog,
+  standingOfData,
   UNLOCKED_PCR,
   type EventLog,
-  type LogEvent,
 } from '@ringwall/tpm';
 import { listPcrs } from './attestations.ts';
 import { unlockedText, type Challenge } from './challenge.ts';
@@ -76,11 +76,7 @@ export function checkUntouched(log: EventLog, policy: Policy): Answer {
 /** log-data: for the types whose digest is that of their data (PFP 10.4.1), data that is not what was measured. */
 export async function checkEventData(log: EventLog): Promise<Answer> {
   for (const event of log.events) {
-    const measured = event.digests.get('sha256');
-    const candidates = measuredData(event);
-    if (measured === undefined || candidates === undefined) continue;
-    const digests = await Promise.all(candidates.map((data) => digest('sha256', data)));
-    if (!digests.some((candidate) => equalBytes(candidate, measured))) {
+    if (dataIsMeasured(event.type) === 'always' && (await standingOfData(event, 'sha256')) === 'contradicted') {
       const place = `event ${event.index} (PCR ${event.pcr}, ${event.typeName})`;
       return fails(`the data of ${place} is not what was measured: the log was rewritten`);
     }
@@ -115,31 +111,4 @@ async function extend(values: Map<number, Uint8Array>, pcr: number, measured: Ui
 function uncovered(log: EventLog, wanted: (pcr: number) => boolean): number[] {
   const pcrs = log.events.filter(({ type, pcr }) => type !== EV_NO_ACTION && wanted(pcr)).map(({ pcr }) => pcr);
   return [...new Set(pcrs)].toSorted((left, right) => left - right);
-}
-
-/** The bytes that the digest of such an event may be over, or undefined where its data is only informative. */
-function measuredData(event: LogEvent): readonly Uint8Array[] | undefined {
-  switch (event.typeName) {
-    case 'EV_SEPARATOR':
-    case 'EV_ACTION':
-    case 'EV_EFI_ACTION':
-    case 'EV_S_CRTM_VERSION':
-    case 'EV_EFI_VARIABLE_DRIVER_CONFIG':
-      return [event.data];
-    case 'EV_EFI_VARIABLE_BOOT':
-      // The specification says the variable's data alone; some firmware hashes the whole structure.
-      return [event.data, variableContent(event.data)];
-    default:
-      return undefined;
-  }
-}
-
-/** VariableData of a UEFI_VARIABLE_DATA; empty where the structure does not hold together. */
-function variableContent(data: Uint8Array): Uint8Array {
-  try {
-    return parseUefiVariable(data).data;
-  } catch (error) {
-    if (error instanceof ParseError) return new Uint8Array();
-    throw error;
-  }
 }

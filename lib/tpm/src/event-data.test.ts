@@ -2,8 +2,9 @@ import { fromHex, ParseError, Writer } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { attempt } from '../testing/attempt.ts';
-import { parseUefiVariable, secureBootOf } from './event-data.ts';
+import { secureBootOf } from './event-data.ts';
 import type { EventLog } from './event-log.ts';
+import { parseUefiVariable } from './logs/uefi-variable.ts';
 
 const GLOBAL = '61dfe48bca93d211aa0d00e098032b8c';
 const EV_EFI_VARIABLE_DRIVER_CONFIG = 0x8000_0001;
@@ -89,6 +90,7 @@ function log(...variables: readonly Uint8Array[]): EventLog {
     digests: new Map(),
     data,
     offset: 0,
+    dataOffset: 0,
   }));
   return { format: 'crypto-agile', algorithms: [], events, paddingBytes: 0 };
 }

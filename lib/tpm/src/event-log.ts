@@ -2,10 +2,11 @@
 // TPM 1.2 times. Little endian. Whoever ran before the operating system, and the host, may have written any byte: a
 // log is worth something only where its replay agrees with a quote.
 
-import { concatBytes, Cursor, equalBytes, ParseError, utf8 } from '@ringwall/bytes';
+import { concatBytes, Cursor, equalBytes, ParseError } from '@ringwall/bytes';
 import { PCR_COUNT, TPM_ALG } from './constants.ts';
 import { EV_NO_ACTION, eventTypeName } from './event-types.ts';
 import { digest, hashBytes, type ComputableHash } from './hash.ts';
+import { parseNoAction, STARTUP_LOCALITY_SIGNATURE } from './logs/no-action.ts';
 import { parseSpecId, SPEC_ID_AGILE, type BankName, type EventLogAlgorithm } from './logs/spec-id.ts';
 
 /** Firmware reserves 64 KiB to 1 MiB; a log above this only costs memory. */
@@ -18,10 +19,6 @@ export const MAX_EVENT_DATA_BYTES: number = 4 * 1024 * 1024;
 const SHA1_BYTES = 20;
 /** Of a TCG_PCClientPCREvent before its data. */
 const SHA1_EVENT_HEADER_BYTES = 32;
-/** Section 10.4.5.3: where PCR 0 starts. */
-const STARTUP_LOCALITY_SIGNATURE = utf8('StartupLocality\0');
-/** Section 10.4.5.3: locality 0, 3, or 4 after an H-CRTM sequence. */
-const STARTUP_LOCALITIES: ReadonlySet<number> = new Set([0, 3, 4]);
 /** PC Client Platform TPM Profile section 4.6: these PCRs start as all ones until a dynamic launch. */
 const FIRST_DYNAMIC_PCR = 17;
 const LAST_DYNAMIC_PCR = 22;
@@ -37,8 +34,9 @@ export interface LogEvent {
   readonly typeName: string;
   readonly digests: ReadonlyMap<BankName, Uint8Array>;
   readonly data: Uint8Array;
-  /** Of the event's first byte within the log. */
+  /** Of the event's first byte within the log, and of its data. */
   readonly offset: number;
+  readonly dataOffset: number;
 }
 
 export interface EventLog {
@@ -137,17 +135,15 @@ export function startupLocality(log: EventLog): number {
   for (const event of log.events) {
     if (event.pcr !== 0) continue;
     if (event.type !== EV_NO_ACTION) extended = true;
-    else if (startsWith(event.data, STARTUP_LOCALITY_SIGNATURE)) {
-      const cursor = new Cursor(event.data, event.offset);
-      cursor.skip(STARTUP_LOCALITY_SIGNATURE.length, 'signature');
-      const locality = cursor.u8('startupLocality');
-      if (!STARTUP_LOCALITIES.has(locality)) {
-        throw cursor.error('invalid', 'startupLocality', `${locality}, expected 0, 3 or 4`);
-      }
-      cursor.end('TCG_EfiStartupLocalityEvent');
-      if (found !== undefined) throw cursor.error('invalid', 'startupLocality', 'given twice, expected once');
-      if (extended) throw cursor.error('invalid', 'startupLocality', 'after PCR 0 was extended, expected before');
-      found = locality;
+    else {
+      if (!startsWith(event.data, STARTUP_LOCALITY_SIGNATURE)) continue;
+      const note = parseNoAction(event.data, event.dataOffset);
+      if (note?.kind !== 'startup-locality') continue;
+      const fault = (detail: string): ParseError =>
+        new ParseError('invalid', 'startupLocality', event.dataOffset, detail);
+      if (found !== undefined) throw fault('given twice, expected once');
+      if (extended) throw fault('after PCR 0 was extended, expected before');
+      found = note.locality;
     }
   }
   return found ?? 0;
@@ -160,7 +156,7 @@ function readSha1Event(cursor: Cursor, index: number): LogEvent {
   const offset = cursor.offset;
   const { pcr, type } = readPcrAndType(cursor);
   const sha1 = cursor.take(SHA1_BYTES, 'digest');
-  return named({ index, pcr, type, digests: new Map([['sha1', sha1]]), data: readData(cursor), offset });
+  return named({ index, pcr, type, digests: new Map([['sha1', sha1]]), offset, ...readData(cursor) });
 }
 
 /** TCG_PCR_EVENT2, section 10.2.2. */
@@ -181,7 +177,7 @@ export function readAgileEvent(cursor: Cursor, index: number, algorithms: readon
     if (digests.has(algorithm.name)) throw cursor.error('invalid', 'hashAlg', `${algorithm.name} twice, expected once`);
     digests.set(algorithm.name, cursor.take(algorithm.digestBytes, 'digest'));
   }
-  return named({ index, pcr, type, digests, data: readData(cursor), offset });
+  return named({ index, pcr, type, digests, offset, ...readData(cursor) });
 }
 
 function named(fields: Omit<LogEvent, 'typeName'>): LogEvent {
@@ -198,12 +194,13 @@ function readPcrAndType(cursor: Cursor): { readonly pcr: number; readonly type: 
   return { pcr, type };
 }
 
-function readData(cursor: Cursor): Uint8Array {
+function readData(cursor: Cursor): { readonly data: Uint8Array; readonly dataOffset: number } {
   const eventSize = cursor.u32le('eventSize');
   if (eventSize > MAX_EVENT_DATA_BYTES) {
     throw cursor.error('limit', 'eventSize', `${eventSize}, expected at most ${MAX_EVENT_DATA_BYTES}`);
   }
-  return cursor.take(eventSize, 'event');
+  const dataOffset = cursor.offset;
+  return { data: cursor.take(eventSize, 'event'), dataOffset };
 }
 
 /** Where the run of equal bytes 0x00 or 0xff that ends `bytes` begins. */

@@ -63,8 +63,15 @@ export {
   type EventLogOptions,
   type LogEvent,
 } from './event-log.ts';
-export { parseUefiVariable, secureBootOf, type UefiVariable } from './event-data.ts';
-export { EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } from './event-types.ts';
+export {
+  parseEventData,
+  secureBootOf,
+  type CrtmVersion,
+  type EventData,
+  type Separator,
+  type VariableEvent,
+} from './event-data.ts';
+export { EV, EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } from './event-types.ts';
 export * from './logs/index.ts';
 export { EK_ATTRIBUTES, ekTemplateOf, type EkTemplateName } from './commands/ek-templates.ts';
 export { guestCommands, type GuestCommandName } from './commands/guest-commands.ts';

@@ -22,3 +22,19 @@ export {
 } from './ima-template.ts';
 export { MAX_IMA_LINE_BYTES, parseImaLine, readImaText } from './ima-text.ts';
 export { MAX_LOG_ALGORITHMS, type BankName, type EventLogAlgorithm, type SpecId } from './spec-id.ts';
+export type { FirmwareBlob, GptPartition, HandoffTables, ImageLoad, PartitionTable } from './firmware-events.ts';
+export { MAX_DEVICE_PATH_NODES, parseDevicePath } from './device-path.ts';
+export type { Ipl } from './ipl.ts';
+export type {
+  HcrtmComponent,
+  Locator,
+  NoActionData,
+  NvIndexRecord,
+  ReferenceManifest,
+  StartupLocality,
+} from './no-action.ts';
+export { MAX_SIGNATURES, parseSignatureLists, type EfiSignature, type EfiSignatureList } from './signature-list.ts';
+export type { SpdmEvent, SpdmMeasurement } from './spdm-event.ts';
+export { MAX_TAG_DEPTH, MAX_TAGS, type Tag, type TaggedEvent } from './tagged-event.ts';
+export { parseUefiVariable, type LoadOption, type UefiVariable, type VariableContent } from './uefi-variable.ts';
+export { dataIsMeasured, standingOfData, type DataRule, type DataStanding } from './measured-data.ts';
