@@ -89,6 +89,8 @@ export function parseCrl(der: Uint8Array): X509Crl {
 export async function checkRevocation(question: RevocationQuestion): Promise<RevocationAnswers> {
   const { certificates, demanded, crls, now, missingAllowed } = question;
   if (crls.length > MAX_CRLS) return nothingSaid(`there are ${crls.length} revocation lists, at most ${MAX_CRLS}`);
+  const bytes = crls.reduce((total, der) => total + der.length, 0);
+  if (bytes > MAX_CRL_BYTES) return nothingSaid(`the revocation lists have ${bytes} bytes, at most ${MAX_CRL_BYTES}`);
   const lists: { readonly issuer: X509Certificate; readonly crl: X509Crl }[] = [];
   for (const [index, der] of crls.entries()) {
     const list = await issuedList(der, certificates);
@@ -124,7 +126,7 @@ function readRevoked(value: DerValue | undefined): ReadonlySet<string> {
   while (!entries.done) {
     const entry = entries.sequence('revokedCertificate');
     revoked.add(serialKey(toHex(entry.read(DER_TAG.INTEGER, 'userCertificate').content)));
-    readTime(entry.readAny('revocationDate'), 'revocationDate');
+    entry.readAny('revocationDate'); // revoked is revoked, whenever that was
     // removeFromCRL exists in delta lists only, so that every entry here is a revocation, whatever its reason.
     if (!entry.done) {
       const extensions = entry.read(DER_TAG.SEQUENCE, 'crlEntryExtensions');

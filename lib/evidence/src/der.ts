@@ -30,43 +30,41 @@ export interface DerValue {
 /** Reads one value after the other; each read says which tag it expects. */
 export class DerReader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  readonly #cursor: Cursor;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#cursor = new Cursor(bytes);
   }
 
   get done(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#cursor.remaining === 0;
   }
 
   read(tag: number, field: string): DerValue {
     const value = this.readAny(field);
     if (value.tag !== tag) {
-      throw new ParseError(
-        'invalid',
-        field,
-        this.#at,
-        `has tag 0x${value.tag.toString(16)}, expected 0x${tag.toString(16)}`,
-      );
+      throw this.#cursor.error('invalid', field, `has tag 0x${value.tag.toString(16)}, expected 0x${tag.toString(16)}`);
     }
     return value;
   }
 
   readAny(field: string): DerValue {
-    const start = this.#at;
-    const cursor = new Cursor(this.#bytes.subarray(start), start);
+    const cursor = this.#cursor;
+    const start = cursor.offset;
     const tag = cursor.u8(field);
     if ((tag & 0x1f) === 0x1f) throw cursor.error('unsupported', field, 'has a tag of several bytes, expected one');
     const length = readLength(cursor, field);
-    const content = cursor.take(length, field);
-    this.#at = cursor.offset;
-    return { tag, content, whole: this.#bytes.slice(start, this.#at) };
+    const contentAt = cursor.offset;
+    cursor.skip(length, field);
+    // One copy for both: a later change of the input changes nothing that was read.
+    const whole = this.#bytes.slice(start, cursor.offset);
+    return { tag, content: whole.subarray(contentAt - start), whole };
   }
 
   /** The next value if it has this tag. */
   optional(tag: number, field: string): DerValue | undefined {
-    return this.#bytes[this.#at] === tag ? this.read(tag, field) : undefined;
+    return this.#bytes[this.#cursor.offset] === tag ? this.read(tag, field) : undefined;
   }
 
   sequence(field: string): DerReader {
@@ -74,10 +72,7 @@ export class DerReader {
   }
 
   end(field: string): void {
-    if (!this.done) {
-      const left = this.#bytes.length - this.#at;
-      throw new ParseError('trailing', field, this.#at, `has ${left} bytes after its end, expected 0`);
-    }
+    this.#cursor.end(field);
   }
 }
 

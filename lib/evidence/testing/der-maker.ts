@@ -19,3 +19,15 @@ export function derInteger(value: number): Uint8Array {
   const [first = 0] = bytes;
   return der(0x02, Uint8Array.of(...(first >= 0x80 || bytes.length === 0 ? [0] : []), ...bytes));
 }
+
+/** An OBJECT IDENTIFIER by its dotted form. */
+export function derOid(dotted: string): Uint8Array {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  const bytes = [first * 40 + second];
+  for (const arc of rest) {
+    const digits = [arc % 128];
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) digits.unshift((left % 128) | 0x80);
+    bytes.push(...digits);
+  }
+  return der(0x06, Uint8Array.from(bytes));
+}
