@@ -14,6 +14,14 @@ export {
   type Release,
 } from './challenge.ts';
 export {
+  compareReferences,
+  explainDifference,
+  type Difference,
+  type DifferenceInput,
+  type Explanation,
+  type GoodBoot,
+} from './difference.ts';
+export {
   EAR_PROFILE,
   EAR_PROFILE_DOTTED,
   MAX_EAR_BYTES,
