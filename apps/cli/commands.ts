@@ -206,6 +206,7 @@ export const COMMANDS: readonly Command[] = [
     options: [
       { name: 'broker-key', value: 'KEY', complete: 'file', summary: 'key of the broker you trust, or a file with it' },
       { name: 'ca', value: 'FILE', complete: 'file', summary: 'the vTPM authority you trust, as PEM or DER' },
+      { name: 'page', value: 'FILE', complete: 'file', summary: 'also write the page that judges proofs in a browser' },
     ],
     examples: [
       { line: 'verify proof.json', says: 'exit code 0 only where it is proven' },

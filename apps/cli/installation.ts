@@ -37,3 +37,8 @@ export function readBuild({ kind, directory }: Installation): Build {
 export function packagesFile({ kind, directory }: Installation): string {
   return kind === 'bundles' ? join(directory, 'packages.txt') : join(directory, 'tools/setup/packages.txt');
 }
+
+/** The page that judges proofs in a browser. */
+export function proofPageFile({ kind, directory }: Installation): string {
+  return join(directory, kind === 'bundles' ? 'ringwall-proof.html' : 'dist/ringwall-proof.html');
+}

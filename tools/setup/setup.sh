@@ -5,6 +5,7 @@
 #
 #   setup.sh tools   Node, npm packages and bundles: what any command of `ringwall` needs
 #   setup.sh host    that, and the packages and users that running machines needs
+#   setup.sh tests   that, and what only the tests need
 set -eu
 
 # Node comes from npm, pinned: this version, and these very bytes (the registry's `dist.integrity`, RFC 4648 base64).
@@ -25,7 +26,7 @@ child=''
 
 main() {
   want=${1-host}
-  case $want in tools | host) ;; *) fail "setup.sh: unknown part '$want'" 'the parts are: tools, host' ;; esac
+  case $want in tools | host | tests) ;; *) fail "setup.sh: unknown part '$want'" 'the parts are: tools, host, tests' ;; esac
   umask 022
   mkdir -p "$own" 2>/dev/null ||
     fail "cannot write to $root" 'run this as the owner of the checkout, or clone it to a place of your own'
@@ -60,7 +61,7 @@ install_packages() {
   missing='' reasons=''
   while read -r part name witness reason; do
     case $part in '' | '#'*) continue ;; esac
-    [ "$part" = tools ] || [ "$want" = host ] || continue
+    case $want:$part in *:tools | host:host | tests:*) ;; *) continue ;; esac
     if is_there "$witness"; then continue; fi
     missing="$missing $name"
     reasons="$reasons$(printf '    %-23s %s' "$name" "$reason")

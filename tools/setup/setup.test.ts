@@ -213,6 +213,16 @@ describe.skipIf(process.getuid?.() !== 0)('setup.sh as root', () => {
     expect(code).toBe(5);
   });
 
+  it('brings what only the tests need when that is asked for, and not before', () => {
+    nodeIsThere();
+    npmPackagesAreThere();
+    packages('host qemu /nonexistent/qemu runs\ntests chromium /nonexistent/chromium opens the page');
+    expect(setup('host').printed).not.toContain('chromium');
+    rmSync(join(checkout, '.ringwall/setup.log'));
+    expect(setup('tests').printed).toContain('chromium');
+    expect(readFileSync(join(checkout, '.ringwall/setup.log'), 'utf8')).toMatch(/apt-get .*install qemu chromium/);
+  });
+
   it('takes the other way in where npm refuses the lockfile for other platforms', () => {
     nodeIsThere();
     stub(

@@ -1,5 +1,6 @@
 // `prove` and `verify` with a real judgement: the evidence of lib/evidence's own scene, signed by a broker of this test.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeProof } from '@ringwall/evidence';
@@ -51,6 +52,29 @@ describe('verify', () => {
     expect(stdout).toMatch(/^CONSISTENT, NOT PROVEN/);
     expect(stdout).toContain('--broker-key KEY');
     expect(code).toBe(9);
+  });
+
+  it('shows the chain, link by link', async () => {
+    const { stdout } = await verify(proofFile('good.json'), '--broker-key', key);
+    expect(stdout).toContain('✔ TPM: a TPM that was made for this machine');
+    expect(stdout).toContain('· Processes: not part of this proof');
+    const alone = await verify(proofFile('good.json'));
+    expect(alone.stdout).toContain('! Firmware: its 16 measurements are as expected, but only as a claim');
+  });
+
+  it('--page writes the page as it was built, and names its digest', async () => {
+    const dist = join(directory, 'dist');
+    mkdirSync(dist);
+    const installation = { kind: 'bundles', directory: dist, entry: join(dist, 'ringwall.mjs') } as const;
+    const argv = ['verify', proofFile('good.json'), '--broker-key', key, '--page', join(directory, 'page.html')];
+    const none = await runCli(undefined, argv, { installation });
+    expect(none.code).toBe(3);
+    expect(none.stderr).toContain('node tools/build.ts ringwall-proof');
+    writeFileSync(join(dist, 'ringwall-proof.html'), '<!doctype html>');
+    const { code, stdout } = await runCli(undefined, argv, { installation });
+    expect(code).toBe(0);
+    expect(readFileSync(join(directory, 'page.html'), 'utf8')).toBe('<!doctype html>');
+    expect(stdout).toContain(createHash('sha256').update('<!doctype html>').digest('hex'));
   });
 
   it('takes the vTPM authority as DER and as PEM', async () => {

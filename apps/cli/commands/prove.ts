@@ -1,8 +1,8 @@
 // `ringwall prove`: writes the proof bundle, whole or not at all.
-import { chownSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { argumentOf, printJson, type Invocation } from '../invocation.ts';
 import { BROKER_KEY, rememberBroker } from '../known-brokers.ts';
+import { writeWhole } from '../write-whole.ts';
 
 export async function run(invocation: Invocation): Promise<void> {
   const { out, self, values, json } = invocation;
@@ -32,18 +32,4 @@ function brokerKeyOf(proof: Readonly<Record<string, unknown>>): string {
   const { broker } = proof;
   const key = typeof broker === 'object' && broker !== null && 'publicKey' in broker ? broker.publicKey : undefined;
   return typeof key === 'string' && BROKER_KEY.test(key) ? key : '';
-}
-
-function writeWhole(file: string, text: string, environment: Invocation['environment']): void {
-  const beside = `${file}.unfinished-${String(process.pid)}`;
-  try {
-    writeFileSync(beside, text, { flag: 'wx' });
-    // Through sudo, the file is still for who asked for it.
-    const [uid, gid] = [Number(environment['SUDO_UID']), Number(environment['SUDO_GID'])];
-    if (process.getuid?.() === 0 && uid > 0 && gid > 0) chownSync(beside, uid, gid);
-    renameSync(beside, file);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    throw error;
-  }
 }

@@ -1,19 +1,25 @@
 // `ringwall verify`: checks a proof bundle offline, with the same judgement as the broker's, and explains it.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
 import {
+  chainOf,
   EvidenceError,
   explainProof,
   MAX_PROOF_BYTES,
   parseProof,
   verifyProof,
+  type LinkState,
   type ProofReport,
 } from '@ringwall/evidence';
 import { EXIT_CODES, type ExitName } from '../exit-codes.ts';
+import { proofPageFile } from '../installation.ts';
 import { argumentOf, printJson, type Invocation } from '../invocation.ts';
 import { bullet } from '../report.ts';
 import { BROKER_KEY, readKnownBrokers } from '../known-brokers.ts';
-import { plainText, type Style } from '../terminal.ts';
+import { plainText, type Style, type Terminal } from '../terminal.ts';
+import { writeWhole } from '../write-whole.ts';
 
 /** A CA certificate is below 4 KiB; a file may hold a few. */
 const CERTIFICATES_LIMIT_BYTES = 64 * 1024;
@@ -36,12 +42,20 @@ export async function run(invocation: Invocation): Promise<number> {
     ...(ca === undefined ? {} : { trustedRoots: readCertificates(ca) }),
     now: new Date(now()),
   });
+  const page = values.get('page');
+  const pageDigest = page === undefined ? undefined : writePage(invocation, page);
   if (json) {
     printJson(invocation, JSON.parse(JSON.stringify(report, hexBytes)));
   } else {
     for (const line of renderProofReport(invocation, report)) out.line(line);
     out.line();
+    for (const line of renderChain(out, report)) out.line(line);
+    out.line();
     for (const line of advice(invocation, report, file, anchor?.from)) out.line(line);
+    if (page !== undefined) {
+      out.line(`The page is in ${page} (sha256 ${pageDigest ?? ''}).`);
+      out.line(`Open it in a browser, offline, and drop ${file} on it.`);
+    }
   }
   return EXIT_CODES[EXIT_OF_OUTCOME[report.outcome]].code;
 }
@@ -135,6 +149,28 @@ function renderProofReport({ out }: Invocation, report: ProofReport): string[] {
     const sign = HELD.has(report.outcome) ? out.sign('·', '-') : out.cross;
     return bullet(out, sign, text);
   });
+}
+
+function renderChain(out: Terminal, report: ProofReport): string[] {
+  const signs: Readonly<Record<LinkState, string>> = {
+    holds: out.tick,
+    claimed: out.bang,
+    broken: out.cross,
+    absent: out.sign('·', '-'),
+  };
+  const links = chainOf(report).flatMap(({ title, state, says }) => bullet(out, signs[state], `${title}: ${says}`));
+  return [out.paint('bold', 'Chain:'), ...links];
+}
+
+/** The page of this installation, and its digest: whoever gets it from somebody can compare. */
+function writePage({ installation, environment }: Invocation, to: string): string {
+  const from = proofPageFile(installation);
+  if (!existsSync(from)) {
+    throw new RingwallError('not-found', 'the page was not built yet', { hint: 'node tools/build.ts ringwall-proof' });
+  }
+  const page = readFileSync(from);
+  writeWhole(resolve(to), page, environment);
+  return createHash('sha256').update(page).digest('hex');
 }
 
 function advice({ self }: Invocation, { outcome }: ProofReport, file: string, from: string | undefined): string[] {
