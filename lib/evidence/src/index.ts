@@ -124,6 +124,7 @@ export type { HardwareVerdict } from './hardware/findings.ts';
 export type { Allowed, AllowedValue, PolicyException } from './hardware/policy-parts.ts';
 export {
   bindsVtpm,
+  endorsesVtpmCa,
   REPORT_DATA_BYTES,
   reportDataFor,
   reportDataText,

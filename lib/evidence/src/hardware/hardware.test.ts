@@ -10,6 +10,7 @@ import { parseTdxPolicy } from '../tdx/policy.ts';
 import { encodeCollateral, MAX_COLLATERAL_BYTES, parseCollateral, type Collateral } from './collateral.ts';
 import {
   bindsVtpm,
+  endorsesVtpmCa,
   reportDataFor,
   reportDataText,
   vtpmCaQualifyingData,
@@ -87,6 +88,19 @@ describe('vtpmCaText()', () => {
     expect(await vtpmCaText(binding)).toBe(`ringwall-vtpm-ca 1\n${'00'.repeat(32)}\nhost_a\n${key}\n`);
     expect((await vtpmCaReportData(binding)).length).toBe(64);
     expect((await vtpmCaQualifyingData(binding)).length).toBe(32);
+  });
+
+  it('is what a host’s evidence carries that endorses the CA', async () => {
+    const expectedReportData = await vtpmCaReportData(binding);
+    const { verified } = await snp.judge({
+      expectedReportData,
+      report: await snp.report([0x50, expectedReportData]),
+    });
+    if (verified === undefined) throw new Error('refused');
+    expect(await endorsesVtpmCa(verified, binding)).toBe(true);
+    expect(await endorsesVtpmCa(verified, { ...binding, spki: utf8('other') })).toBe(false);
+    expect(await endorsesVtpmCa(verified, { ...binding, host: 'host_b' })).toBe(false);
+    await expect(endorsesVtpmCa({ ...verified }, binding)).rejects.toThrow('passed judgement');
   });
 
   it('refuses a host or nonce of another form', async () => {

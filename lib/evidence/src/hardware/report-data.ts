@@ -59,6 +59,15 @@ export async function bindsVtpm(
   return equalBytes(evidence.reportData, await reportDataFor({ ...binding, kind: evidence.kind }));
 }
 
+/** Whether evidence of a host that passed its judgement vouches for this CA: only then is it a root for EK certificates. */
+export async function endorsesVtpmCa(
+  evidence: Verified<SnpEvidence> | Verified<TdxEvidence>,
+  binding: VtpmCaBinding,
+): Promise<boolean> {
+  if (!isVerified(evidence)) throw new TypeError('evidence that did not come out of a passed judgement');
+  return equalBytes(evidence.reportData, await vtpmCaReportData(binding));
+}
+
 export async function vtpmCaText({ nonce, host, spki }: VtpmCaBinding): Promise<string> {
   if (nonce.length !== NONCE_BYTES) throw new EvidenceError('challenge-invalid', `nonce is not ${NONCE_BYTES} bytes`);
   if (!HOST.test(host)) throw new EvidenceError('challenge-invalid', 'host id is not of the form that ids have');

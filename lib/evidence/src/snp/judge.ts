@@ -76,10 +76,12 @@ export interface SnpResult {
 /** Judges. Never throws over what it is given: what is wrong is in the verdict. */
 export async function judgeSnp(input: SnpJudgement): Promise<SnpResult> {
   const findings = new HardwareFindings<SnpCheckId>('sev-snp', SNP_CHECK_TITLES);
+  // Before the first wait: what is read is what was signed, whoever else holds the buffer.
+  const bytes = new Uint8Array(input.report);
   const policy = findings.read('policy', 'the policy', () => parseSnpPolicy(input.policy));
   findings.record('question', checkQuestion(input));
   const certified = await judgeCertificates(findings, input, policy);
-  const report = await judgeReport(findings, input.report, certified);
+  const report = await judgeReport(findings, bytes, certified);
   if (policy !== undefined && certified !== undefined && report !== undefined) {
     judgeContent(findings, { report, certified, policy, expectedReportData: input.expectedReportData });
   }
