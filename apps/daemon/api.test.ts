@@ -42,14 +42,13 @@ afterEach(async () => {
 });
 
 function listen(): Promise<ApiServer> {
-  const { machines, host, store, warden, worker } = world;
+  const { machines, host, store, worker } = world;
   const note = (line: string): void => void world.notes.push(line);
   const app = makeApi({
     machines,
     operations: worker.operations,
     host,
     store,
-    warden,
     version: '1.2.3',
     build: BUILD,
     note,

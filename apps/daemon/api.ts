@@ -9,7 +9,7 @@ import {
   OPENAPI_PATH,
   RingwallError,
 } from '@ringwall/api';
-import type { WardenClient, HostReports, Machines, Operations } from '@ringwall/control/machines';
+import type { HostReports, Machines, Operations } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
 import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
@@ -21,7 +21,6 @@ export interface ApiParts {
   readonly operations: Operations;
   readonly host: HostReports;
   readonly store: Store;
-  readonly warden: Pick<WardenClient, 'call'>;
   readonly version: string;
   /** Undefined where it runs from the sources. */
   readonly build: string | undefined;
@@ -59,11 +58,11 @@ type Handlers = {
 
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
-function handlersOf({ machines, operations, host, store, warden, version }: ApiParts): Handlers {
+function handlersOf({ machines, operations, host, store, version }: ApiParts): Handlers {
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
-    listImages: async () => answerJson(200, await warden.call({ op: 'list-images' })),
+    listImages: async () => answerJson(200, await machines.listImages()),
     buildImage: async ({ params, body }) =>
       answerJson(202, { operation: await machines.buildImage(params.image, body.rebuild === true) }),
     listMachines: async ({ query }) =>

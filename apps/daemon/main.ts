@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     const machines = new Machines(worker, host, hostBootId);
     const { version } = manifest;
     const build = await readBuildOf(process.pid);
-    const app = makeApi({ machines, operations: worker.operations, host, store, warden, version, build, note });
+    const app = makeApi({ machines, operations: worker.operations, host, store, version, build, note });
     await using server = await listenOn(join(run, 'api.sock'), app, machines, note);
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);

@@ -57,7 +57,10 @@ export class HostReports {
   }
 
   #ask(): Promise<{ findings: Finding[] }> {
-    return this.#parts.warden.call({ op: 'host-report' }, { timeoutMs: CALL_TIMEOUT_MS['host-report'] });
+    return this.#parts.warden.call(
+      { op: 'host-report' },
+      { firstWordMs: PING_TIMEOUT_MS, timeoutMs: CALL_TIMEOUT_MS['host-report'] },
+    );
   }
 
   async #describe(name: ProcessInfo['name'], answer: Promise<{ pid?: number | undefined }>): Promise<ProcessInfo> {

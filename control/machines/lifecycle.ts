@@ -194,8 +194,13 @@ async function endStart(work: Work, id: MachineId, error: unknown): Promise<Outc
   }
   const failed = asRingwallError(error);
   if (failed.code === 'internal') work.note(`${id}: ${describe(failed)}`);
+  // Before that its console is the one of the boot before.
+  const begun = machine.status.phase === 'starting' || machine.status.phase === 'attesting';
   const { lastWords, ended } = await endFailedBoot(work, machine);
-  const reasons = [failed.message, ...(lastWords === undefined ? [] : [`its console said last: ${lastWords}`])];
+  const reasons = [
+    failed.message,
+    ...(lastWords === undefined || !begun ? [] : [`its console said last: ${lastWords}`]),
+  ];
   await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'failed', reasons } }), {
     kind: 'machine.failed',
     machine: id,

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CreateMachine,
+  type ImageList,
   type Machine,
   type MachineDetail,
   newMachineId,
@@ -81,7 +82,7 @@ export class Machines {
     const [protections, findings, boot] = await Promise.all([
       runs
         ? this.#worker.warden
-            .call({ op: 'read-protections', machine: machine.id })
+            .call({ op: 'read-protections', machine: machine.id }, this.#soon)
             .then((answer) => answer.protections)
             .catch(() => undefined)
         : [],
@@ -137,7 +138,7 @@ export class Machines {
 
   async logs(idOrName: string, bytes: number): Promise<{ text: string }> {
     const machine = await this.find(idOrName);
-    return this.#worker.warden.call({ op: 'read-console', machine: machine.id, bytes });
+    return this.#worker.warden.call({ op: 'read-console', machine: machine.id, bytes }, this.#soon);
   }
 
   async proof(idOrName: string): Promise<Record<string, unknown>> {
@@ -157,13 +158,22 @@ export class Machines {
         hint: `start it: ringwall start ${machine.name}; what it said last: ringwall logs ${machine.name}`,
       });
     }
-    return (await this.#worker.warden.openStream({ op: 'open-console', machine: machine.id })).stream;
+    return (await this.#worker.warden.openStream({ op: 'open-console', machine: machine.id }, this.#soon)).stream;
+  }
+
+  listImages(): Promise<ImageList> {
+    return this.#worker.warden.call({ op: 'list-images' }, this.#soon);
   }
 
   async buildImage(image: string, rebuild: boolean): Promise<Operation> {
-    const { images } = await this.#worker.warden.call({ op: 'list-images' });
+    const { images } = await this.listImages();
     checkImage(image, images);
     return this.#worker.build(image, rebuild);
+  }
+
+  /** For what somebody waits for: a stranger in the warden's place is told of at once. */
+  get #soon(): { readonly firstWordMs: number } {
+    return { firstWordMs: this.#worker.timing.strangerMs };
   }
 
   async #adopt(hostBootId: string): Promise<void> {
@@ -174,8 +184,8 @@ export class Machines {
   async #insert(request: CreateMachine): Promise<{ machine: Machine; operation: Operation }> {
     const { store, warden, operations } = this.#worker;
     const [{ images }, capacity, machines] = await Promise.all([
-      warden.call({ op: 'list-images' }),
-      warden.call({ op: 'host-capacity' }),
+      this.listImages(),
+      warden.call({ op: 'host-capacity' }, this.#soon),
       store.listMachines(),
     ]);
     const takenNames = new Set(machines.map((machine) => machine.name));

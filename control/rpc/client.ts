@@ -147,7 +147,7 @@ export class LineClient<
         new RingwallError(
           'timeout',
           `what listens on ${this.#options.path} said nothing for ${String(firstWordMs)} ms: it hangs, or it is not ${this.#options.peer}`,
-          { hint: `see who it is: ss -xlp | grep ${this.#options.path}; then ${this.#options.hint}` },
+          { hint: `see who it is: ss -xlp | grep ${this.#options.path}\n${this.#options.hint}` },
         ),
       );
     }, firstWordMs);
@@ -235,7 +235,7 @@ export class LineClient<
     const code = 'code' in error ? error.code : undefined;
     if (code === 'EACCES' || code === 'EPERM') {
       return new RingwallError('unauthorized', `${whoami()} may not open ${path}${ownerOf(path)}`, {
-        hint: `${peer} did not make it so: end what listens there (ss -xlp | grep ${path}), then ${this.#options.hint}`,
+        hint: `${peer} did not make it so; see who did: ss -xlp | grep ${path}\n${this.#options.hint}`,
         cause: error,
       });
     }

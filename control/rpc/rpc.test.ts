@@ -425,7 +425,7 @@ describe('LineClient', () => {
       await expect(client().call({ op: 'echo', text: 'x' })).rejects.toMatchObject({
         code: 'unauthorized',
         message: expect.stringMatching(/may not open .*, which belongs to uid 0, mode 600$/),
-        hint: expect.stringMatching(/^the broker did not make it so: end what listens there .*, then start it/),
+        hint: expect.stringMatching(/^the broker did not make it so; see who did: ss -xlp .*\nstart it/),
       });
     } finally {
       process.seteuid?.(0);
