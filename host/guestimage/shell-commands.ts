@@ -18,6 +18,7 @@ export const ANSWERS: ReadonlyMap<string, keyof typeof RESPONSE_LAYOUTS> = new M
   ['policyGetDigest', 'policyGetDigest'],
   ['createBootKey', 'createPrimary'],
   ['quote', 'quote'],
+  ['watchQuote', 'quote'],
   ['certify', 'certify'],
   ['loadBrokerKey', 'loadExternal'],
   ['verifyRelease', 'verifySignature'],

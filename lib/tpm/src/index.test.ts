@@ -56,6 +56,7 @@ test('the public names of @ringwall/tpm', () => {
     'TPM_SU',
     'TpmError',
     'UNLOCKED_PCR',
+    'WATCHED_PCRS',
     'WRAP_LABEL',
     'akTemplate',
     'answers',

@@ -90,6 +90,7 @@ export {
   MAX_EK_CERTIFICATE_BYTES,
   UNLOCKED_PCR,
   verifyKeyTemplate,
+  WATCHED_PCRS,
 } from './commands/key-templates.ts';
 export { makeCredential, type Credential } from './secrets/make-credential.ts';
 export { pcrDigest, policyPcrDigest } from './policies/pcr-policy.ts';

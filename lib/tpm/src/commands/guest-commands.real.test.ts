@@ -9,6 +9,7 @@ import {
   bodyOf,
   commands,
   DEMANDED_PCRS,
+  WATCHED_PCRS,
   digest,
   EK_CERTIFICATE_NV_ATTRIBUTES,
   EK_CERTIFICATE_NV_INDEX,
@@ -147,6 +148,16 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
     const changed = new Uint8Array(answer.quoted);
     changed[20] = (changed[20] ?? 0) ^ 1;
     expect(await verifySignature(parsePublic(ak.public), signature, changed)).toBe(false);
+  });
+
+  test('a quote of the watch covers PCR 10 too', async () => {
+    const answer = parseFields('quote', await tpm.guest('watchQuote', { ak: ak.handle, qualifying }));
+    expect(parseAttest(answer.quoted)).toMatchObject({
+      extraData: qualifying,
+      attested: { pcrSelect: [{ hash: TPM_ALG.SHA256, pcrs: WATCHED_PCRS }] },
+    });
+    const signature = readSignature(new Cursor(answer.signatureAndAuthorization));
+    expect(await verifySignature(parsePublic(ak.public), signature, answer.quoted)).toBe(true);
   });
 
   test('a certification names the boot key and verifies with the AK', async () => {

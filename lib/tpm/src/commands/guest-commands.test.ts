@@ -47,6 +47,8 @@ describe('guestCommands', () => {
         '80020000006100000154 {boot_key:4} 00000009 {session:4} 0000000000 0044 0020 {point_x:32} 0020 {point_y:32}',
       flushContext: '80010000000e00000165 {handle:4}',
       extendUnlocked: '80020000004100000182 0000000f 00000009400000090000000000 00000001000b {digest:32}',
+      watchQuote:
+        '80020000004900000158 {ak:4} 00000009400000090000000000 0020 {qualifying:32} 0010 00000001000b03ffff00',
     };
     const rendered = Object.entries(guestCommands).map(([name, template]) => [name, render(template)]);
     expect(rendered).toEqual(Object.entries(golden).map(([name, text]) => [name, text.replaceAll(' ', '')]));

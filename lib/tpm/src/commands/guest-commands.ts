@@ -11,6 +11,7 @@ import {
   EK_HANDLE,
   UNLOCKED_PCR,
   verifyKeyTemplate,
+  WATCHED_PCRS,
 } from './key-templates.ts';
 import { CREDENTIAL_BYTES } from '../secrets/credential-sizes.ts';
 import { slot, type CommandTemplate } from './template.ts';
@@ -32,7 +33,8 @@ export type GuestCommandName =
   | 'activateCredential'
   | 'ecdhZGen'
   | 'flushContext'
-  | 'extendUnlocked';
+  | 'extendUnlocked'
+  | 'watchQuote';
 
 const ak = slot('ak', 4);
 const bootKey = slot('boot_key', 4);
@@ -97,4 +99,5 @@ export const guestCommands: Readonly<Record<GuestCommandName, CommandTemplate>> 
   }),
   flushContext: commands.flushContext(slot('handle', 4)),
   extendUnlocked: commands.pcrExtend(UNLOCKED_PCR, slot('digest', 32)),
+  watchQuote: commands.quote({ signHandle: ak, qualifyingData: qualifying, pcrs: WATCHED_PCRS }),
 };

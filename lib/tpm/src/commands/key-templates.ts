@@ -30,6 +30,8 @@ export const EK_CERTIFICATE_NV_ATTRIBUTES: number =
  * the Linux integrity measurement's and changes with every file that runs.
  */
 export const DEMANDED_PCRS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15];
+/** What a quote of the watch covers: the same, and what Linux has measured since. */
+export const WATCHED_PCRS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 /** What the guest extends after unlocking, so that no policy over `DEMANDED_PCRS` holds any more in this boot. */
 export const UNLOCKED_PCR = 15;
 

@@ -61,7 +61,7 @@ export interface ImaReplayOptions {
   readonly maxEntries?: number;
   /** A quoted PCR: `matched` is the state after the first entry where the aggregate equals it. */
   readonly quoted?: { readonly bank: ImaBank; readonly value: Uint8Array };
-  /** Sees each entry; decoding them costs as much again as the replay. */
+  /** Sees each entry, when `state` stands after it; decoding them costs as much again as the replay. */
   readonly onEntry?: (entry: ImaEntry) => void;
 }
 
@@ -238,19 +238,21 @@ export class ImaReplay {
     }
     this.#sha1.digest(sha1, 0, 2 * SHA1_BYTES, sha1, 0);
     this.#sha256.digest(sha256, 0, 2 * SHA256_BYTES, sha256, 0);
-    this.#options.onEntry?.({
+    const { onEntry } = this.#options;
+    const entry = onEntry && {
       ...decode(),
       index: this.#entries,
       pcr,
       template: this.#template.name,
       templateDigest: this.#buffer.slice(digestAt, digestAt + this.#templateHashBytes),
       violation,
-    });
+    };
     this.#entries += 1;
     this.#bytes += end - this.#start;
     this.#start = end;
     this.#needed = HEADER_BYTES;
     this.#compare();
+    if (entry !== undefined) onEntry?.(entry);
   }
 
   #compare(): void {
