@@ -151,3 +151,6 @@ export { parseTdReport, type TdReport } from './tdx/td-report.ts';
 export { unpadCertificate, type UnpaddedCertificate } from './x509-padding.ts';
 export { certificatesOf } from './x509-pem.ts';
 export { keyFingerprint } from './x509-signature.ts';
+
+// The watch of a running machine.
+export * from './watch/index.ts';

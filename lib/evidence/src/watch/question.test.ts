@@ -1,0 +1,31 @@
+import { toHex } from '@ringwall/bytes';
+import { beforeAll, expect, test } from 'vitest';
+import { makeWatched, type Watched } from '../../testing/watching.ts';
+import { askWatch, observeLine, observeQualifyingData, observeText } from './index.ts';
+
+// The example of docs/protocols/watching.md.
+const EXAMPLE = {
+  nonce: Uint8Array.from({ length: 32 }, (_, index) => index),
+  machine: 'mch_aaaaaaaaaaaaaaaaaaaa',
+  boot: '0123456789abcdef0123456789abcdef',
+  from: 5619,
+};
+let watched: Watched;
+beforeAll(async () => {
+  watched = await makeWatched();
+});
+
+test('observeQualifyingData() is the digest that the protocol document gives', async () => {
+  expect(toHex(await observeQualifyingData(EXAMPLE))).toBe(
+    '4d0884a193a001bde296e396391f43461b5595ab1860ac3ac63f5b90ea8f83fd',
+  );
+});
+
+test('checklist 3: nonces are never the same, and no part of a question can be read as another', () => {
+  const nonces = new Set(Array.from({ length: 100 }, () => toHex(askWatch(watched.record).nonce)));
+  expect(nonces.size).toBe(100);
+  expect(observeLine(EXAMPLE)).toMatch(/^observe [0-9a-f]{64} mch_a{20} [0-9a-f]{32} 5619$/);
+  expect(() => observeText({ ...EXAMPLE, machine: 'mch_a\nb' })).toThrow('machine id');
+  expect(() => observeText({ ...EXAMPLE, boot: 'x' })).toThrow('boot id');
+  for (const from of [-1, 0.5, Number.NaN]) expect(() => observeText({ ...EXAMPLE, from })).toThrow('from is');
+});
