@@ -137,6 +137,7 @@ export {
 } from './hardware/report-data.ts';
 export { SNP_CHECK_TITLES, type SnpCheckId } from './snp/checks.ts';
 export { judgeSnp, type SnpCollateral, type SnpEvidence, type SnpJudgement, type SnpResult } from './snp/judge.ts';
+export { predictSnpMeasurement, type SnpLaunch } from './snp/launch-measurement.ts';
 export { parseSnpPolicy, type SnpException, type SnpPolicy } from './snp/policy.ts';
 export { parseSnpReport, SNP_REPORT_BYTES, type SnpReport } from './snp/report.ts';
 export { AMD_ROOTS, type AmdRoot } from './snp/roots.ts';

@@ -220,6 +220,13 @@ describe('checklist 14: the certificates of Intel', () => {
     expect(await failsOf(await withPck(await scene.pck(changes)))).toEqual(fails);
   });
 
+  it('checklist 14: a chain of another length', async () => {
+    expect(await failsOf({ pckChain: [await scene.pck(), scene.root.der] })).toContain('pck-form');
+    expect(await failsOf({ pckChain: [await scene.pck(), scene.ca.der, scene.ca.der, scene.root.der] })).toContain(
+      'pck-form',
+    );
+  });
+
   it('checklist 14: a platform’s certificate by a CA for something else', async () => {
     const ca = await makeAuthority(scene.root, 'Intel SGX Other CA', 'P-256');
     const pck = await certify(ca, scene.pckKeys.publicKey, 'Intel SGX PCK Certificate');
@@ -333,11 +340,12 @@ describe('checklist 14: what Intel says about firmware', () => {
   it.each<[what: string, key: string, value: unknown]>([
     ['version 1', 'version', 1],
     ['another enclave', 'id', 'QE'],
-    ['no levels', 'tcbLevels', []],
+    ['levels of another form', 'tcbLevels', [{}]],
   ])('checklist 14: a quoting enclave’s identity of %s is refused', async (_what, key, wrong) => {
     const fails = await asQeIdentity((value) => {
       value[key] = wrong;
     });
+    expect(fails[0]).toBe('qe-identity-form');
     expect(fails).toContain('tcb-status');
   });
 
