@@ -1,7 +1,18 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { toHex } from '@ringwall/bytes';
 import { beforeAll, expect, test } from 'vitest';
 import { makeWatched, type Watched } from '../../testing/watching.ts';
-import { askWatch, observeLine, observeQualifyingData, observeText } from './index.ts';
+import {
+  askWatch,
+  MAX_ANSWER_MS,
+  MAX_KEPT_STRAYS,
+  observeLine,
+  observeQualifyingData,
+  observeText,
+  WATCH_CHECK_TITLES,
+  WATCH_LIMITS,
+} from './index.ts';
 
 // The example of docs/protocols/watching.md.
 const EXAMPLE = {
@@ -15,7 +26,26 @@ beforeAll(async () => {
   watched = await makeWatched();
 });
 
+const DOCUMENT = readFileSync(join(import.meta.dirname, '../../../../docs/protocols/watching.md'), 'utf8');
+
+test('docs/protocols/watching.md says the limits that the code has, and its checks', () => {
+  const section = DOCUMENT.slice(DOCUMENT.indexOf('## Limits'), DOCUMENT.indexOf('## What it does not show'));
+  const rows = [...section.matchAll(/^\| (.+?) \| (\d+) ?(?:bytes|ms|characters)? \|/gm)];
+  expect(Object.fromEntries(rows.map(([, name, value]) => [name, Number(value)]))).toEqual({
+    'line of an answer': WATCH_LIMITS.lineCharacters,
+    'list in an answer': WATCH_LIMITS.logBytes,
+    'list in a line': WATCH_LIMITS.logLineBytes,
+    'lines of an answer': WATCH_LIMITS.lines,
+    'age of an answer': MAX_ANSWER_MS,
+    'strays that are kept': MAX_KEPT_STRAYS,
+  });
+  const checks = DOCUMENT.slice(DOCUMENT.indexOf('## What the broker checks'), DOCUMENT.indexOf('| outcome |'));
+  const named = [...checks.matchAll(/^\| ([a-z][a-z, -]*) \|/gm)].flatMap(([, names = '']) => names.split(', '));
+  expect(named.filter((name) => name !== 'check')).toEqual(Object.keys(WATCH_CHECK_TITLES));
+});
+
 test('observeQualifyingData() is the digest that the protocol document gives', async () => {
+  expect(DOCUMENT).toContain(`qualifying data ${toHex(await observeQualifyingData(EXAMPLE))}\n`);
   expect(toHex(await observeQualifyingData(EXAMPLE))).toBe(
     '4d0884a193a001bde296e396391f43461b5595ab1860ac3ac63f5b90ea8f83fd',
   );
