@@ -210,22 +210,22 @@ describe('replayEventLog()', () => {
   const pcr0 = async (...events: readonly Partial<Event>[]): Promise<string> =>
     toHex((await replayEventLog(parseEventLog(build(events)), 'sha256')).get(0) ?? new Uint8Array(0));
 
-  test('EV_NO_ACTION never extends, whatever its digest', async () => {
+  test('checklist 9: EV_NO_ACTION never extends, whatever its digest', async () => {
     const digest = new Uint8Array(32).fill(0xab);
     expect(await pcr0({ type: EV_NO_ACTION, digest })).toBe('00'.repeat(32));
     expect(await pcr0({ type: EV_SEPARATOR, digest })).not.toBe('00'.repeat(32));
   });
 
-  test('StartupLocality sets where PCR 0 starts', async () => {
+  test('checklist 9: StartupLocality sets where PCR 0 starts', async () => {
     expect(await pcr0({ type: EV_NO_ACTION, data: locality(3) })).toBe(`${'00'.repeat(31)}03`);
     expect(await pcr0({ type: EV_NO_ACTION, data: locality(0) })).toBe('00'.repeat(32));
   });
 
-  test('StartupLocality of another PCR says nothing', async () => {
+  test('checklist 9: StartupLocality of another PCR says nothing', async () => {
     expect(await pcr0({ pcr: 1, type: EV_NO_ACTION, data: locality(3) })).toBe('00'.repeat(32));
   });
 
-  test('StartupLocality in an event that extends says nothing', async () => {
+  test('checklist 9: StartupLocality in an event that extends says nothing', async () => {
     const plain = await pcr0({ type: EV_SEPARATOR });
     expect(await pcr0({ type: EV_SEPARATOR, data: locality(3) })).toBe(plain);
   });

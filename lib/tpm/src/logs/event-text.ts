@@ -21,21 +21,28 @@ export function renderGuid(bytes: Uint8Array): string {
 /** Printable ASCII, one NUL at its end or none; undefined where `bytes` are anything else. */
 export function asciiText(bytes: Uint8Array): string | undefined {
   const text = bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
-  if (text.length === 0 || text.some((byte) => (byte < 0x20 && byte !== 0x09 && byte !== 0x0a) || byte > 0x7e)) {
-    return undefined;
-  }
+  if (text.length === 0 || hasControls(text) || text.some((byte) => byte > 0x7e)) return undefined;
   return new TextDecoder().decode(text);
 }
 
 /** UTF-8 without control characters but tab and line feed, one NUL at its end or none; else undefined. */
 export function utf8Text(bytes: Uint8Array): string | undefined {
   const body = bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
+  // Most data that is no text ends here, and not in an exception.
+  if (body.length === 0 || hasControls(body)) return undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
-    return text.length > 0 && text.replaceAll(/[\t\n]/g, '').search(UNPRINTABLE) < 0 ? text : undefined;
+    return text.replaceAll(/[\t\n]/g, '').search(UNPRINTABLE) < 0 ? text : undefined;
   } catch {
     return undefined;
   }
+}
+
+function hasControls(bytes: Uint8Array): boolean {
+  for (const byte of bytes) {
+    if (byte === 0x7f || (byte < 0x20 && byte !== 0x09 && byte !== 0x0a)) return true;
+  }
+  return false;
 }
 
 /** UTF-16 that ends in NUL, all of it printable; undefined where `bytes` are anything else. */

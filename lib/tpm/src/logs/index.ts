@@ -38,3 +38,19 @@ export type { SpdmEvent, SpdmMeasurement } from './spdm-event.ts';
 export { MAX_TAG_DEPTH, MAX_TAGS, type Tag, type TaggedEvent } from './tagged-event.ts';
 export { parseUefiVariable, type LoadOption, type UefiVariable, type VariableContent } from './uefi-variable.ts';
 export { dataIsMeasured, standingOfData, type DataRule, type DataStanding } from './measured-data.ts';
+export {
+  checkBootSequence,
+  comparePcrs,
+  type BootFault,
+  type BootFaultCode,
+  type BootSequence,
+  type PcrStanding,
+} from './boot-sequence.ts';
+export {
+  isMeasuredText,
+  MAX_SYSTEMD_LOG_BYTES,
+  MAX_SYSTEMD_RECORDS,
+  parseSystemdLog,
+  replaySystemdLog,
+  type SystemdRecord,
+} from './systemd-log.ts';

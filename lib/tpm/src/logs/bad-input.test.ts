@@ -1,0 +1,168 @@
+// Whatever bytes come: an error of the library's own, soon, and in little memory.
+
+import { concatBytes, ParseError, utf8 } from '@ringwall/bytes';
+import { describe, expect, test } from 'vitest';
+import { attempt } from '../../testing/attempt.ts';
+import { agileEvent, agileHeader, agileLog } from '../../testing/event-log.ts';
+import { encodeIma, imaNg } from '../../testing/ima-list.ts';
+import { NEEDS_VECTORS, readFixture, readVector, VECTORS_PRESENT } from '../../testing/vectors.ts';
+import { parseEventData } from '../event-data.ts';
+import { MAX_EVENT_LOG_BYTES, MAX_EVENTS, parseEventLog } from '../event-log.ts';
+import { EV } from '../event-types.ts';
+import { checkBootSequence } from './boot-sequence.ts';
+import { ImaReplay } from './ima-replay.ts';
+
+/** What an answer may take; a busy machine gets ten times that before a test calls it slow. */
+const ANSWER_MS = 100;
+const ANSWER_BYTES = 64 * 1024 * 1024;
+const PATIENCE = 10;
+const MUTATIONS = 1500;
+/** Of the large logs of real machines, whose structures are the same. */
+const VECTOR_MUTATIONS = 200;
+
+/** The whole way of a log: its events, and the data of each. */
+function readAll(bytes: Uint8Array): number {
+  const log = parseEventLog(bytes, { padding: 'allowed' });
+  return log.events.filter((event) => parseEventData(event).kind === 'malformed').length;
+}
+
+function timed(action: () => void): number {
+  const startedAt = performance.now();
+  action();
+  return performance.now() - startedAt;
+}
+
+/** Numbers that are the same in every run. */
+function* random(seed: number): Generator<number> {
+  let state = seed;
+  for (;;) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    yield state;
+  }
+}
+
+/** Bits flipped, lengths made huge, parts doubled, moved and cut out. */
+function* mutations(bytes: Uint8Array, count: number): Generator<Uint8Array> {
+  const numbers = random(bytes.length);
+  const next = (below: number): number => (numbers.next().value ?? 0) % below;
+  for (let made = 0; made < count; made += 1) {
+    const at = next(bytes.length);
+    const length = next(64);
+    const changed = new Uint8Array(bytes);
+    if (made % 4 === 0) changed[at] = next(256);
+    else if (made % 4 === 1) changed.fill(0xff, at, at + 4);
+    else if (made % 4 === 2) changed.copyWithin(at, next(bytes.length), bytes.length);
+    yield made % 4 === 3 ? concatBytes(bytes.subarray(0, at), bytes.subarray(at + length)) : changed;
+  }
+}
+
+/** Reads mutations until one throws what is no `ParseError`; gives the time of the slowest. */
+function slowestMutation(bytes: Uint8Array, count: number): number {
+  let slowest = 0;
+  for (const changed of mutations(bytes, count)) {
+    slowest = Math.max(
+      slowest,
+      timed(() => void attempt(() => readAll(changed))),
+    );
+  }
+  return slowest;
+}
+
+describe('boot event logs', () => {
+  test('thousands of mutations of a real log are refused or read', () => {
+    expect(slowestMutation(readFixture('ovmf-direct-boot.bin'), MUTATIONS)).toBeLessThan(ANSWER_MS * PATIENCE);
+  });
+
+  const vectors = ['go-tpm-tools/rhel8-uefi.bin', 'go-tpm-tools/debian-10.bin', 'go-attestation/option_rom_eventlog'];
+  test.skipIf(!VECTORS_PRESENT).each(vectors)(`hundreds of mutations of %s${NEEDS_VECTORS}`, (name) => {
+    const slowest = slowestMutation(readVector(`eventlog/${name}`), VECTOR_MUTATIONS);
+    expect(slowest).toBeLessThan(ANSWER_MS * PATIENCE);
+  });
+
+  test('a log of 64 MB is refused before it is read', () => {
+    const bytes = new Uint8Array(ANSWER_BYTES);
+    expect(timed(() => expect(attempt(() => parseEventLog(bytes))).toBeInstanceOf(ParseError))).toBeLessThan(ANSWER_MS);
+    expect(bytes.length).toBeGreaterThan(MAX_EVENT_LOG_BYTES);
+  });
+
+  test('the most events that are taken are read soon', () => {
+    const one = agileEvent({ pcr: 4, type: EV.IPL });
+    const bytes = concatBytes(agileHeader(), ...Array.from({ length: MAX_EVENTS - 1 }, () => one));
+    expect(timed(() => void readAll(bytes))).toBeLessThan(ANSWER_MS * PATIENCE);
+    expect(attempt(() => readAll(concatBytes(bytes, one)))).toBeInstanceOf(ParseError);
+  });
+
+  test.each<[string, number, Uint8Array]>([
+    ['a signature list of nothing but headers', EV.EFI_VARIABLE_DRIVER_CONFIG, manyLists()],
+    ['a device path of one-byte nodes', EV.EFI_BOOT_SERVICES_DRIVER, new Uint8Array(4_000_000).fill(1)],
+    ['tags without data', EV.EVENT_TAG, new Uint8Array(4_000_000)],
+    ['text of four megabytes', EV.IPL, new Uint8Array(4_000_000).fill(0x61)],
+  ])('%s takes little time', (_, type, data) => {
+    const [, event] = parseEventLog(agileLog({ pcr: 1, type, data })).events;
+    expect(timed(() => void (event && parseEventData(event)))).toBeLessThan(ANSWER_MS * PATIENCE);
+  });
+
+  test('the order of a mutated log is checked, and nothing else is thrown', async () => {
+    const logs = [...mutations(readFixture('ovmf-direct-boot.bin'), 100)].flatMap((changed) => {
+      const log = attempt(() => parseEventLog(changed));
+      return log instanceof ParseError || log.algorithms[0]?.name !== 'sha256' ? [] : [log];
+    });
+    expect(logs.length).toBeGreaterThan(10);
+    for (const log of logs) expect(await checkBootSequence(log, 'sha256')).toBeDefined();
+  });
+});
+
+describe('IMA lists', () => {
+  test('thousands of mutations are refused, or lead to another PCR', () => {
+    const list = encodeIma(...Array.from({ length: 20 }, (_, index) => imaNg(`/usr/bin/program-${index}`)));
+    const replay = (bytes: Uint8Array): string => {
+      const ima = new ImaReplay({ onEntry: ({ name }) => void name });
+      ima.push(bytes);
+      ima.end();
+      return ima.state.sha256.join();
+    };
+    const whole = replay(list);
+    for (const changed of mutations(list, MUTATIONS)) {
+      if (changed.join() === list.join()) continue;
+      const result = attempt(() => replay(changed));
+      expect(result instanceof ParseError || result !== whole).toBe(true);
+    }
+  });
+
+  test('an entry that grows byte by byte takes no more than its size', () => {
+    const entry = encodeIma({ template: 'ima-buf', fields: [...imaNg('/a').fields, new Uint8Array(200_000)] });
+    const ima = new ImaReplay();
+    const took = timed(() => {
+      for (let at = 0; at < entry.length; at += 1) ima.push(entry.subarray(at, at + 1));
+    });
+    expect(ima.state.entries).toBe(1);
+    expect(took).toBeLessThan(ANSWER_MS * PATIENCE);
+  });
+});
+
+function manyLists(): Uint8Array {
+  const list = concatBytes(new Uint8Array(16), Uint8Array.of(28, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0));
+  const lists = concatBytes(...Array.from({ length: 20_000 }, () => list));
+  const lengths = new Uint8Array(16);
+  new DataView(lengths.buffer).setBigUint64(0, 2n, true);
+  new DataView(lengths.buffer).setBigUint64(8, BigInt(lists.length), true);
+  const guid = Uint8Array.of(
+    0x61,
+    0xdf,
+    0xe4,
+    0x8b,
+    0xca,
+    0x93,
+    0xd2,
+    0x11,
+    0xaa,
+    0x0d,
+    0x00,
+    0xe0,
+    0x98,
+    0x03,
+    0x2b,
+    0x8c,
+  );
+  return concatBytes(guid, lengths, utf8('P\0K\0'), lists);
+}
