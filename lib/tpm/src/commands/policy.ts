@@ -166,17 +166,24 @@ export function policyTemplate(policySession: HandlePart, templateHash: Template
   return onSession(TPM_CC.PolicyTemplate, policySession, tpm2b(templateHash));
 }
 
-/** TPM2_PolicyDuplicationSelect, Part 3 section 23.15. */
+/**
+ * TPM2_PolicyDuplicationSelect, Part 3 section 23.15. The session then serves `objectName` alone; only with
+ * `includeObject` is that object's Name part of the digest.
+ */
 export function policyDuplicationSelect(
   policySession: HandlePart,
-  input: { readonly newParentName: TemplatePart; readonly objectName?: TemplatePart },
+  input: {
+    readonly objectName: TemplatePart;
+    readonly newParentName: TemplatePart;
+    readonly includeObject: boolean;
+  },
 ): CommandTemplate {
   return onSession(
     TPM_CC.PolicyDuplicationSelect,
     policySession,
-    tpm2b(input.objectName ?? EMPTY),
+    tpm2b(input.objectName),
     tpm2b(input.newParentName),
-    u8(input.objectName === undefined ? 0 : 1),
+    u8(input.includeObject ? 1 : 0),
   );
 }
 

@@ -228,12 +228,14 @@ describe.skipIf(!SWTPM_PRESENT)(`policyDigest() is what TPM2_PolicyGetDigest say
     plain(
       'PolicyDuplicationSelect of any object',
       () => policy(policyDuplicationSelect({ newParentName: key.name })),
-      (session) => tpm.policyDuplicationSelect(session, { newParentName: key.name }),
+      (session) =>
+        tpm.policyDuplicationSelect(session, { newParentName: key.name, objectName: nvName, includeObject: false }),
     ),
     plain(
       'PolicyDuplicationSelect of one object',
       () => policy(policyDuplicationSelect({ newParentName: key.name, objectName: nvName })),
-      (session) => tpm.policyDuplicationSelect(session, { newParentName: key.name, objectName: nvName }),
+      (session) =>
+        tpm.policyDuplicationSelect(session, { newParentName: key.name, objectName: nvName, includeObject: true }),
     ),
     {
       name: 'PolicyOR of trees and digests after another step, and a step behind it',

@@ -49,6 +49,9 @@ export async function cipherKeyObject(
   mode: number,
   options: ImportableOptions = {},
 ): Promise<ImportableObject> {
+  if (key.length !== 16 && key.length !== 24 && key.length !== 32) {
+    throw new TpmError('parameter', `AES key has ${key.length} bytes, expected 16, 24 or 32`);
+  }
   const sym = { algorithm: TPM_ALG.AES, keyBits: key.length * 8, mode };
   const attributes = TPMA_OBJECT.sign | TPMA_OBJECT.decrypt;
   return importable({ type: TPM_ALG.SYMCIPHER, parameters: { sym } }, key, attributes, options);
