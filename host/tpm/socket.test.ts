@@ -40,6 +40,24 @@ describe('SocketTransport', () => {
     await expect(first).rejects.toThrow('closed its connection');
   });
 
+  test('ends at bytes that nobody asked for, so that they are never taken for an answer', async () => {
+    tpm.write(RESPONSE);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect(connection.send(COMMAND)).rejects.toThrow('nobody asked for');
+  });
+
+  test('gives up after its time', async () => {
+    const [ours, theirs] = await socketPair(dir);
+    await using impatient = new SocketTransport(ours, { timeoutMs: 10 });
+    await expect(impatient.send(COMMAND)).rejects.toThrow('did not answer within 0.01 s');
+    theirs.destroy();
+  });
+
+  test('does not send a command that its header does not measure', async () => {
+    await expect(connection.send(COMMAND.subarray(0, 11))).rejects.toMatchObject({ code: 'internal' });
+    await expect(connection.send(Uint8Array.of(...COMMAND, 0))).rejects.toMatchObject({ code: 'internal' });
+  });
+
   test.each([
     ['a size below the header', [0x80, 1, 0, 0, 0, 9, 0, 0, 0, 0]],
     ['a size beyond any TPM', [0x80, 1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]],

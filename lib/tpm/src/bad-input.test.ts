@@ -15,6 +15,7 @@ import {
   encodePublic,
   encodeSensitive,
   encodeSignature,
+  encodeTpm2b,
   hmacKeyObject,
   makeCredential,
   nameOf,
@@ -24,6 +25,7 @@ import {
   parsePublic,
   parseSensitive,
   parseSignature,
+  parseTpm2b,
   publicKeyOf,
   readAnswer,
   sealedObject,
@@ -61,6 +63,7 @@ const STRUCTURES: readonly Structure[] = [
   ['TPMT_SENSITIVE', encodeSensitive(sealed.sensitive), parseSensitive],
   ['TPMS_NV_PUBLIC', nvPublic, parseNvPublic],
   ['TPMS_CREATION_DATA', real.creationData, parseCreationData],
+  ['TPM2B', encodeTpm2b(evidence.akPublic), parseTpm2b],
   ...(VECTORS_PRESENT
     ? ([
         ['keylime’s quote', readVector('quote/keylime/quote.out'), parseAttest],

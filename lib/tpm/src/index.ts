@@ -147,6 +147,7 @@ export {
 export { pointOf, publicKeyOf } from './structures/public-key.ts';
 export type { TPMT_ASYM_SCHEME, TPMT_KEYEDHASH_SCHEME, TPMT_SYM_DEF_OBJECT } from './structures/schemes.ts';
 export { encodeSensitive, parseSensitive, type TPMT_SENSITIVE } from './structures/sensitive.ts';
+export { encodeTpm2b, parseTpm2b } from './structures/sized.ts';
 export type { TPMT_TK } from './structures/ticket.ts';
 export { decodeResponseCode, type DecodedResponseCode, type ResponsePlace } from './commands/response-codes.ts';
 export {

@@ -1,6 +1,6 @@
 // TPM2B, TPM 2.0 Part 2 section 10.4: bytes behind their length in 16 bits, and how long each kind may be.
 
-import type { Cursor, Writer } from '@ringwall/bytes';
+import { Cursor, Writer } from '@ringwall/bytes';
 
 /** TPM2B_DIGEST, TPM2B_AUTH and TPM2B_NONCE hold no more than the largest hash, SHA-512: 64 bytes. */
 export const MAX_DIGEST_BYTES = 64;
@@ -16,6 +16,19 @@ export const MAX_ECC_BYTES = 66;
 export const MAX_SYM_DATA_BYTES = 128;
 /** MAX_NV_BUFFER_SIZE is 1,024 or 2,048 in the TPMs that are known. */
 export const MAX_NV_BUFFER_BYTES = 2048;
+
+/** The content of exactly one TPM2B, such as the TPM2B_PUBLIC in a file of tpm2-tools; throws `ParseError`. */
+export function parseTpm2b(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const cursor = new Cursor(bytes);
+  const content = cursor.take(cursor.u16be('size'), 'content');
+  cursor.end('TPM2B');
+  return content;
+}
+
+/** `content` as TPM2B: at most 65,535 bytes, else `RangeError`. */
+export function encodeTpm2b(content: Uint8Array): Uint8Array<ArrayBuffer> {
+  return writeSized(new Writer(), content).finish();
+}
 
 /** A TPM2B whose content has at most `maximum` bytes. */
 export function readSized(cursor: Cursor, field: string, maximum: number): Uint8Array<ArrayBuffer> {
