@@ -3,6 +3,9 @@
 
 import type { Cursor } from '@ringwall/bytes';
 
+/** The longest text that a real log has is a menu entry of GRUB, some 3 KiB; longer data is not looked at as text. */
+export const MAX_TEXT_BYTES: number = 64 * 1024;
+
 /** Control characters of both sets, surrogates without a partner, and marks that turn the direction of writing. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
@@ -21,7 +24,8 @@ export function renderGuid(bytes: Uint8Array): string {
 /** Printable ASCII, one NUL at its end or none; undefined where `bytes` are anything else. */
 export function asciiText(bytes: Uint8Array): string | undefined {
   const text = bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
-  if (text.length === 0 || hasControls(text) || text.some((byte) => byte > 0x7e)) return undefined;
+  if (text.length === 0 || text.length > MAX_TEXT_BYTES || hasControls(text) || text.some((byte) => byte > 0x7e))
+    return undefined;
   return new TextDecoder().decode(text);
 }
 
@@ -29,7 +33,7 @@ export function asciiText(bytes: Uint8Array): string | undefined {
 export function utf8Text(bytes: Uint8Array): string | undefined {
   const body = bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes;
   // Most data that is no text ends here, and not in an exception.
-  if (body.length === 0 || hasControls(body)) return undefined;
+  if (body.length === 0 || body.length > MAX_TEXT_BYTES || hasControls(body)) return undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
     return text.replaceAll(/[\t\n]/g, '').search(UNPRINTABLE) < 0 ? text : undefined;
@@ -47,7 +51,14 @@ function hasControls(bytes: Uint8Array): boolean {
 
 /** UTF-16 that ends in NUL, all of it printable; undefined where `bytes` are anything else. */
 export function utf16Text(bytes: Uint8Array): string | undefined {
-  if (bytes.length < 4 || bytes.length % 2 !== 0 || bytes.at(-1) !== 0 || bytes.at(-2) !== 0) return undefined;
+  if (
+    bytes.length < 4 ||
+    bytes.length > MAX_TEXT_BYTES ||
+    bytes.length % 2 !== 0 ||
+    bytes.at(-1) !== 0 ||
+    bytes.at(-2) !== 0
+  )
+    return undefined;
   const text = decodeUtf16(bytes.subarray(0, -2));
   return /^[\P{C}\t\n]+$/u.test(text) ? text : undefined;
 }

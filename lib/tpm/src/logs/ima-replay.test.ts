@@ -199,13 +199,13 @@ describe('ImaReplay', () => {
     );
   });
 
-  test('fifty thousand entries, in chunks, with the memory of one', () => {
+  test('twenty thousand entries, in chunks, with the memory of one', () => {
     const one = encodeIma(imaNg('/usr/lib/x86_64-linux-gnu/libc.so.6'));
     const chunk = concatBytes(...Array.from({ length: 1000 }, () => one));
     const ima = new ImaReplay();
-    for (let sent = 0; sent < 50; sent += 1) ima.push(chunk);
+    for (let sent = 0; sent < 20; sent += 1) ima.push(chunk);
     ima.end();
-    expect(ima.state).toMatchObject({ entries: 50_000, bytes: one.length * 50_000 });
+    expect(ima.state).toMatchObject({ entries: 20_000, bytes: one.length * 20_000 });
   });
 });
 

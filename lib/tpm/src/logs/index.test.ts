@@ -18,6 +18,7 @@ test('the public names of measurement logs', () => {
     'MAX_SYSTEMD_RECORDS',
     'MAX_TAGS',
     'MAX_TAG_DEPTH',
+    'MAX_TEXT_BYTES',
     'ccelIndexOfPcr',
     'checkBootSequence',
     'comparePcrs',

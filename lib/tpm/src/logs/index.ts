@@ -54,3 +54,4 @@ export {
   replaySystemdLog,
   type SystemdRecord,
 } from './systemd-log.ts';
+export { MAX_TEXT_BYTES } from './event-text.ts';

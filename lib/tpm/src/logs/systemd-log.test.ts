@@ -60,7 +60,6 @@ describe('parseSystemdLog()', () => {
     ['a digest twice', record({ digests: [0, 0].map(() => ({ hashAlg: 'sha256', digest: hash('x') })) })],
     ['a digest of another length', record({ digests: [{ hashAlg: 'sha256', digest: 'ab' }] })],
     ['a digest that is no hex', record({ digests: [{ hashAlg: 'sha256', digest: 'zz'.repeat(32) }] })],
-    ['JSON that nests without end', `\u001e${'['.repeat(100_000)}\n`],
     [
       'more records than the limit',
       record()
@@ -69,6 +68,12 @@ describe('parseSystemdLog()', () => {
     ],
   ])('refuses %s', (_, log) => {
     expect(attempt(() => parseSystemdLog(utf8(log)))).toBeInstanceOf(ParseError);
+  });
+
+  test('refuses JSON that nests deeper than any record', () => {
+    const deep: unknown = JSON.parse(`${'['.repeat(20)}${']'.repeat(20)}`);
+    expect(() => parseSystemdLog(utf8(record({ deep })))).toThrow('record 0 nests deeper than 16');
+    expect(attempt(() => parseSystemdLog(utf8(`\u001e${'['.repeat(500_000)}\n`)))).toBeInstanceOf(ParseError);
   });
 
   test('refuses a log beyond its limit, and one that is no UTF-8', () => {
