@@ -36,6 +36,7 @@ test('the public names of @ringwall/tpm', () => {
     'MAX_SYSTEMD_RECORDS',
     'MAX_TAGS',
     'MAX_TAG_DEPTH',
+    'MAX_TEXT_BYTES',
     'NO_PCR',
     'PCR_COUNT',
     'RESPONSE_HEADER_BYTES',
