@@ -129,6 +129,16 @@ describe('GuestSession', () => {
     expect(step).toMatchObject({ challenge: { nonce: new Uint8Array(32).fill(2) } });
   });
 
+  test.each([
+    ['its first line', 1, 'evid'],
+    ['a field', 5, 'certify 04 0'],
+    ['the event log', 6, 'event-log 0'],
+  ])('begins anew where evidence is broken off within %s', (_name, whole, torn) => {
+    say('hello 1', ...EVIDENCE.slice(0, whole - 1));
+    expect(say(`${torn}hello 1`)).toMatchObject([{ text: expect.stringMatching(/^challenge /) }]);
+    expect(say(...EVIDENCE)).toMatchObject([{ kind: 'judge', challenge: { nonce: new Uint8Array(32).fill(nonces) } }]);
+  });
+
   test('burns the nonce when a hello comes within the evidence, and begins anew', () => {
     say('hello 1', ...EVIDENCE.slice(0, 5));
     expect(say('hello 1')).toMatchObject([{ text: `challenge ${nonceHex(2)} ${machine} ${boot}\n` }]);

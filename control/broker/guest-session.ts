@@ -66,6 +66,8 @@ export interface SessionOptions {
   readonly makeNonce?: () => Uint8Array;
 }
 
+const HELLO = 'hello 1';
+
 /**
  * What may come before the first hello: the rest of lines that were meant for a session which was cut off, the last of
  * them perhaps torn and run into a hello. The guest notices that nobody answers, and says hello again.
@@ -182,6 +184,9 @@ export class GuestSession {
     if (line === 'hello' || line.startsWith('hello ')) return this.#takeHello(line);
     if (line.startsWith('failed ')) return this.#takeFailed(line.slice('failed '.length));
     const state = this.#state;
+    // A guest gives up on sending evidence that is not taken from it, in the middle of a line, and begins anew.
+    const beginsAnew = state.name === 'challenged' || state.name === 'evidence';
+    if (beginsAnew && line.endsWith(HELLO) && LEFTOVER.test(line)) return this.#takeHello(HELLO);
     switch (state.name) {
       case 'challenged':
         if (line !== 'evidence') throw this.#unexpected('evidence');
@@ -204,7 +209,7 @@ export class GuestSession {
   }
 
   #takeHello(line: string): SessionStep {
-    if (line !== 'hello 1') throw this.#violation('unknown-version', 'the broker speaks version 1 of the protocol');
+    if (line !== HELLO) throw this.#violation('unknown-version', 'the broker speaks version 1 of the protocol');
     const state = this.#state;
     // A guest that was not heard says hello again, and both may arrive together. Until it has begun to answer, it gets
     // the same challenge again: a new one would make the answer that is on its way a stale one. Half of the lifetime

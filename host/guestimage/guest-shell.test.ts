@@ -26,6 +26,25 @@ const RELEASED = `
   send_evidence() { printf '%s|' "$nonce"; }
   if receive_release; then printf '%s|%s|' "$release_mode" "$machine_name"; cat "$SENTENCES"; else printf 'silence'; fi`;
 
+/** TPM2_NV_ReadPublic as far as a fake TPM looks at it, and an answer to it that holds aabb. */
+const COMMAND = '80010000000e0000016901c0000a';
+const ANSWER = '80010000000e000000000002aabb';
+
+/** Sends one command to a TPM that gives these answers, one after the other; '' is none. */
+function transactWith(answers: readonly string[]): string {
+  return `
+    usleep() { :; }
+    asked=0
+    tpm_exchange() {
+      asked=$((asked + 1)) tpm_rest=''
+      case $asked in
+        ${answers.map((answer, index) => `${index + 1}) tpm_rest='${answer}' ;;`).join('\n')}
+      esac
+      [ -n "$tpm_rest" ]
+    }
+    tpm_transact ${COMMAND}`;
+}
+
 describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs busybox, where it is missing)', () => {
   it('take a challenge apart', async () => {
     const result = await runGuestShell(CHALLENGED, `${CHALLENGE}\n`);
@@ -62,6 +81,31 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
     const silent = 'HELLO_SECONDS=1; sleep() { :; }\n';
     expect(await runGuestShell(silent + CHALLENGED, '')).toMatchObject({ code: 0, stdout: 'silence' });
     expect(await runGuestShell(silent + CHALLENGED, CHALLENGE)).toMatchObject({ code: 0, stdout: 'silence' });
+  });
+
+  it('drop the rest of a line that broke off, and not the line after it', async () => {
+    const body = `
+      HELLO_SECONDS=1 LINE_SECONDS=1
+      sleep() { :; }
+      mkfifo "$dir/port" && exec 4<>"$dir/port"
+      printf '${CHALLENGE.slice(0, 40)}' >&4
+      ${CHALLENGED}
+      printf '%s\\n' '${CHALLENGE.slice(40)}' '${CHALLENGE}' >&4
+      ${CHALLENGED}`;
+    expect(await runGuestShell(body)).toMatchObject({
+      code: 0,
+      stdout: `silence${NONCE}|${MACHINE}|${BOOT}`,
+      reasons: [],
+    });
+  });
+
+  it('tell the broker also of what went wrong before there was anything to say', async () => {
+    const body = `
+      list_loaded() { printf yes; }
+      port_by_name() { printf '%s' "$dir/port"; }
+      tell_broker_failed 'the TPM does not answer'
+      cat "$dir/port"`;
+    expect((await runGuestShell(body)).stdout).toBe('failed the TPM does not answer\n');
   });
 
   it('pass over a release that came too late for the challenge before', async () => {
@@ -173,6 +217,29 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
   it('cut an answer of the TPM by its lengths', async () => {
     const body = `tpm_rest=0003aabbcc0000dd; take_sized; printf '%s|' "$taken"; take_sized; take_rest; printf '%s' "$taken"`;
     expect((await runGuestShell(body)).stdout).toBe('aabbcc|dd');
+  });
+
+  it.each([
+    ['that the kernel gave up on', ['', '', ANSWER]],
+    ['that got the late answer of another', ['80020000000b00000000ff', ANSWER]],
+    ['that got half an answer', [ANSWER.slice(0, -2), ANSWER]],
+    ['that the TPM asks for once more', ['80010000000a00000922', '80010000000a00000908', ANSWER]],
+  ])('repeat a command %s', async (_name, answers) => {
+    const result = await runGuestShell(`${transactWith(answers)}; take_sized; printf '%s' "$taken"`);
+    expect(result).toMatchObject({ code: 0, stdout: 'aabb', reasons: [] });
+  });
+
+  it('do not repeat a command that the TPM refuses', async () => {
+    const { code, reasons } = await runGuestShell(transactWith(['80010000000a0000018b', ANSWER]));
+    expect({ code, reasons }).toEqual({
+      code: 1,
+      reasons: ['the TPM refused command 0x00000169 with code 0x0000018b'],
+    });
+  });
+
+  it('give up on a TPM that does not answer', async () => {
+    const { code, reasons } = await runGuestShell(transactWith([]));
+    expect({ code, reasons }).toEqual({ code: 1, reasons: ['the TPM does not answer command 0x00000169'] });
   });
 
   it.each([['0003aabb'], ['00'], [''], ['ffff00']])('refuse the answer %s, which is cut short', async (answer) => {

@@ -6,8 +6,9 @@
 LINE_LIMIT=4096       # characters of a line from the broker
 SENTENCES_LIMIT=64    # of reasons, and of what was proven
 HELLO_SECONDS=2       # between one hello and the next
+HELLOS_LIMIT=30       # that nobody answers: counted, for seconds also pass while a host holds its machines still
 CHALLENGES_LIMIT=8    # that are answered in one session
-PATIENCE_SECONDS=60   # for a broker that does not answer
+LINE_SECONDS=10       # from the first character of a line to its end
 REPORT_SECONDS=10     # for a broker that does not take the report
 JUDGEMENT_SECONDS=10  # for the broker to judge the evidence; then it is asked anew
 EVENT_LOG=/sys/kernel/security/tpm0/binary_bios_measurements
@@ -39,13 +40,13 @@ random_hex() {
 
 # Sets release_mode and disk_key, machine, boot and machine_name; or ends in a refusal.
 attest() {
-  local deadline
+  local hellos=0
   wait_for_drivers port
   wait_for port_by_name "$PORT_NAME" || fail "the machine has no port $PORT_NAME to a broker"
   exec 4<>"$found"
   port_open=1
-  deadline=$(($(uptime_seconds) + PATIENCE_SECONDS))
-  while [ "$(uptime_seconds)" -lt "$deadline" ]; do
+  while [ "$hellos" -lt "$HELLOS_LIMIT" ]; do
+    hellos=$((hellos + 1))
     # A broker that was restarted knows nothing of this session: then it begins anew, with another nonce.
     if receive_challenge && send_evidence && receive_release; then
       open_release
@@ -63,15 +64,34 @@ send() {
   timeout "$1" cat >&4 2>/dev/null
 }
 
-# receive SECONDS: the next line in $line; fails where there is none in this time.
+# Set where a line began and did not end in its time: what comes next is the rest of it.
+torn=''
+
+# receive SECONDS: the next line in $line; fails where none begins in this time.
 receive() {
-  line=''
-  IFS='' read -r -t "$1" -n "$((LINE_LIMIT + 1))"  line <&4 || {
-    line=''
+  local first
+  if [ -n "$torn" ]; then
+    read_line "$LINE_SECONDS" "$((LINE_LIMIT + 1))" || return 1
+    torn=''
+  fi
+  # The shell drops what it has read of a line when the time is over. So that time is for the first character alone.
+  read_line "$1" 1 || return 1
+  first=$line
+  [ -n "$first" ] || return 0
+  if ! read_line "$LINE_SECONDS" "$LINE_LIMIT"; then
+    torn=1
     return 1
-  }
+  fi
+  line=$first$line
   [ "${#line}" -le "$LINE_LIMIT" ] || fail 'the broker sent a line that is too long'
   is_printable "$line" || fail 'the broker sent bytes that are not text'
+}
+
+# read_line SECONDS CHARACTERS: what comes before the next line feed, at most so many of them.
+read_line() {
+  IFS='' read -r -t "$1" -n "$2" line <&4 && return 0
+  line=''
+  return 1
 }
 
 receive_challenge() {
@@ -258,6 +278,12 @@ report_unlocked() {
 
 # tell_broker_failed SENTENCE: as far as there is somebody to tell who did not say it himself.
 tell_broker_failed() {
-  [ -n "$port_open" ] && [ -z "$broker_knows" ] || return 0
-  printf 'failed %s\n' "$1" | send "$HELLO_SECONDS"
+  if [ -n "$broker_knows" ]; then
+    return 0
+  elif [ -n "$port_open" ]; then
+    printf 'failed %s\n' "$1" | send "$HELLO_SECONDS"
+  elif wait_for list_loaded port && wait_for port_by_name "$PORT_NAME"; then
+    # It went wrong before there was anything to say: a machine that only its console hears would seem to be dead.
+    printf 'failed %s\n' "$1" | timeout "$HELLO_SECONDS" cat >"$found"
+  fi
 }

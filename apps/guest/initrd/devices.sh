@@ -1,7 +1,8 @@
 # The command line, the drivers, and the devices by the names that the host gave them.
 
 PORT_NAME=org.ringwall.attest
-DEVICE_WAIT_SECONDS=30
+DEVICE_TRIES=1000              # counted, for seconds also pass while a host holds its machines still
+DEVICE_PAUSE_MICROSECONDS=30000
 
 image='' verity_root='' hash_offset='' broker_key=''
 
@@ -55,14 +56,14 @@ list_loaded() {
 
 # wait_for FUNCTION ARGUMENT: until it prints something, which is then in $found.
 wait_for() {
-  local deadline
-  deadline=$(($(uptime_seconds) + DEVICE_WAIT_SECONDS))
-  while :; do
+  local tries=0
+  while [ "$tries" -lt "$DEVICE_TRIES" ]; do
     found=$("$1" "$2")
     [ -z "$found" ] || return 0
-    [ "$(uptime_seconds)" -lt "$deadline" ] || return 1
-    usleep 30000
+    tries=$((tries + 1))
+    usleep "$DEVICE_PAUSE_MICROSECONDS"
   done
+  return 1
 }
 
 # The block device whose virtio serial is $1.

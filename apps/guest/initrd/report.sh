@@ -21,12 +21,13 @@ refuse() {
   disk_key=''
   [ -s "$REASONS" ] || printf '%s\n' "$1" >>"$REASONS"
   close_disk
-  tell_broker_failed "$(head -n 1 "$REASONS")"
+  [ -z "$port_open" ] || tell_broker_failed "$(head -n 1 "$REASONS")"
   open_power_button && button=1
   mark "refused: $(head -n 1 "$REASONS")"
   printf '\n  This machine has no disk key and stays locked:\n\n'
   sed 's/^/    - /' "$REASONS"
   printf '\n  There is no shell here. Its power button stops it.\n\n'
+  [ -n "$port_open" ] || tell_broker_failed "$(head -n 1 "$REASONS")"
   [ -z "$button" ] || wait_for_power_button && poweroff -f
   while :; do sleep 3600; done
 }

@@ -6,17 +6,43 @@ tpm_rest='' taken=''
 # What a refusal of the next command would mean, where that can be said better than by its code.
 tpm_refusal_means=''
 
+TPM_TRIES=30 # of one command: half a minute of a TPM that stands still, for most commands more
+TPM_PAUSE_MICROSECONDS=100000
+
 # tpm_transact HEX: sends one command; fails where the TPM says anything but success (response code 0).
 tpm_transact() {
-  # One write is one command, and what it answers is read until the device has no more.
-  xxd -r -p >&3 <<EOT
-$1
-EOT
-  tpm_rest=$(xxd -p -c 4096 <&3)
+  local tries=0
+  # On a host that is overloaded the TPM answers late. The kernel gives up on TPM2_NV_Read after 2 s and on
+  # TPM2_PCR_Extend, also its own, after 750 ms. What is sent while the TPM is still busy with that is lost, and the late
+  # answer is taken for its answer. To read or to extend once more does no harm, and what was lost was never done.
+  until tpm_exchange "$1" && is_answer_to "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt "$TPM_TRIES" ] || fail "the TPM does not answer command 0x${1:12:8}"
+    usleep "$TPM_PAUSE_MICROSECONDS"
+  done
   take_bytes 6
   take_bytes 4
   [ "$taken" = 00000000 ] || fail "${tpm_refusal_means:-the TPM refused command 0x${1:12:8} with code 0x$taken}"
   tpm_refusal_means=''
+}
+
+# One write is one command, and what it answers is read until the device has no more.
+tpm_exchange() {
+  xxd -r -p >&3 2>/dev/null <<EOT || return 1
+$1
+EOT
+  tpm_rest=$(xxd -p -c 4096 <&3)
+}
+
+# is_answer_to HEX: whether $tpm_rest is whole and can be the answer to this command; not where the TPM asks to be asked
+# again. TPM 2.0 Part 1, section 16: size, and a tag that is the command's where it succeeded. Part 2, section 6.6.3:
+# TPM_RC_YIELDED, TPM_RC_CANCELED, TPM_RC_TESTING, TPM_RC_NV_RATE, TPM_RC_RETRY.
+is_answer_to() {
+  [ "${#tpm_rest}" -ge 20 ] && [ "$((0x${tpm_rest:4:8} * 2))" -eq "${#tpm_rest}" ] || return 1
+  case ${tpm_rest:12:8} in
+    00000000) [ "${tpm_rest:0:4}" = "${1:0:4}" ] ;;
+    00000908 | 00000909 | 0000090a | 00000920 | 00000922) return 1 ;;
+  esac
 }
 
 take_bytes() {
