@@ -1,7 +1,9 @@
 // A TPM outside every jail, as an attacker or a test would run one: swtpm with its commands on a Unix socket.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { concatBytes, Cursor } from '@ringwall/bytes';
@@ -27,18 +29,36 @@ const RESPONSE_TIMEOUT_MS = 30_000;
 /** tag, size, code. */
 const HEADER_BYTES = 10;
 
+export const SWTPM_PRESENT: boolean = existsSync(SWTPM);
+
+/** Ends a test's title where it skips for want of swtpm. */
+export const NEEDS_SWTPM: string = SWTPM_PRESENT ? '' : ` (skipped: needs ${SWTPM})`;
+
 export class PlainTpm implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
+  /** What goes with this TPM. */
+  readonly #ownDirectory: string | undefined;
 
-  private constructor(child: ChildProcess, socket: Socket) {
+  private constructor(child: ChildProcess, socket: Socket, ownDirectory: string | undefined) {
     this.#child = child;
     this.#socket = socket;
+    this.#ownDirectory = ownDirectory;
+  }
+
+  /** A TPM that never was before, in a directory that goes with it. */
+  static async fresh(): Promise<PlainTpm> {
+    const directory = await mkdtemp(join(tmpdir(), 'ringwall-tpm-'));
+    return PlainTpm.#open(directory, directory);
   }
 
   /** Starts swtpm on the state in `directory`, which is made where it is missing. The TPM has had its Startup. */
   static async start(directory: string): Promise<PlainTpm> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return PlainTpm.#open(directory, undefined);
+  }
+
+  static async #open(directory: string, ownDirectory: string | undefined): Promise<PlainTpm> {
     const server = join(directory, 'server.sock');
     const child = spawn(
       SWTPM,
@@ -50,7 +70,7 @@ export class PlainTpm implements AsyncDisposable {
       ],
       { stdio: 'ignore', env: {} },
     );
-    return new PlainTpm(child, await connectWhenReady(server, child));
+    return new PlainTpm(child, await connectWhenReady(server, child), ownDirectory);
   }
 
   /** Makes the EK and stores the certificate that `certify` gives for its public area (TPMT_PUBLIC). */
@@ -90,10 +110,12 @@ export class PlainTpm implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.destroy();
-    if (this.#child.exitCode !== null) return;
-    const ended = new Promise((done) => this.#child.once('exit', done));
-    this.#child.kill('SIGTERM');
-    await ended;
+    if (this.#child.exitCode === null) {
+      const ended = new Promise((done) => this.#child.once('exit', done));
+      this.#child.kill('SIGTERM');
+      await ended;
+    }
+    if (this.#ownDirectory !== undefined) await rm(this.#ownDirectory, { recursive: true, force: true });
   }
 }
 

@@ -3,7 +3,7 @@ import { concatBytes, fromHex, toHex } from '@ringwall/bytes';
 import { parseProof, verifyProof } from '@ringwall/evidence';
 import { bodyOf, TpmError } from '@ringwall/tpm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, SWTPM_PRESENT } from '../../lib/tpm/testing/swtpm.ts';
+import { NEEDS_SWTPM, SWTPM_PRESENT } from '../../testkit/plain-tpm.ts';
 import { bootEvents } from './testing/boot-log.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
 import { SwtpmGuest } from './testing/swtpm-guest.ts';

@@ -14,23 +14,23 @@ import {
   TPM_RH,
   TpmError,
 } from '@ringwall/tpm';
-import { startSwtpm, type SwtpmForTests } from '../../../lib/tpm/testing/swtpm.ts';
+import { PlainTpm } from '../../../testkit/plain-tpm.ts';
 import { replay, sha256, type BootEvent } from './boot-log.ts';
 import type { Attested, GuestTpm } from './guest-tpm.ts';
 
 export class SwtpmGuest implements GuestTpm, AsyncDisposable {
   readonly ekPublic: Uint8Array;
-  readonly #tpm: SwtpmForTests;
+  readonly #tpm: PlainTpm;
   #ak = new Uint8Array();
   #bootKey = new Uint8Array();
 
-  private constructor(tpm: SwtpmForTests, ekPublic: Uint8Array) {
+  private constructor(tpm: PlainTpm, ekPublic: Uint8Array) {
     this.#tpm = tpm;
     this.ekPublic = ekPublic;
   }
 
   static async start(): Promise<SwtpmGuest> {
-    const tpm = await startSwtpm();
+    const tpm = await PlainTpm.fresh();
     const made = parseFields('createPrimary', await tpm.run(commands.createPrimary(TPM_RH.ENDORSEMENT, ekTemplate())));
     const objectHandle = new Cursor(made.objectHandle).u32be('objectHandle');
     const persist = { authHandle: TPM_RH.OWNER, objectHandle, persistentHandle: EK_HANDLE };
@@ -40,7 +40,7 @@ export class SwtpmGuest implements GuestTpm, AsyncDisposable {
   }
 
   /** For attacks that the script would not try. */
-  get raw(): SwtpmForTests {
+  get raw(): PlainTpm {
     return this.#tpm;
   }
 
@@ -110,7 +110,7 @@ export class SwtpmGuest implements GuestTpm, AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#tpm.stop();
+    return this.#tpm[Symbol.asyncDispose]();
   }
 }
 

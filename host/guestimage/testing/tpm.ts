@@ -3,26 +3,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  bodyOf,
-  commands,
-  EK_CERTIFICATE_NV_ATTRIBUTES,
-  EK_CERTIFICATE_NV_INDEX,
-  EK_HANDLE,
-  ekTemplate,
-  fillTemplate,
-  parseFields,
-  parsePublic,
-  PCR_COUNT,
-  TPM_ALG,
-  TPM_RH,
-  type CommandTemplate,
-  type TPMT_PUBLIC,
-} from '@ringwall/tpm';
+import { bodyOf, commands, parsePublic, PCR_COUNT, TPM_ALG, type TPMT_PUBLIC } from '@ringwall/tpm';
+import { PlainTpm } from '../../../testkit/plain-tpm.ts';
 
 export const SWTPM = '/usr/bin/swtpm';
 const START_TIMEOUT_MS = 10_000;
@@ -35,39 +19,19 @@ export interface TestTpm {
 
 /** Makes the TPM's state in `dir`. */
 export async function makeTpm(dir: string): Promise<TestTpm> {
-  await mkdir(dir, { recursive: true });
-  const server = join(dir, 'server.sock');
-  const child = spawn(
-    SWTPM,
-    [...['socket', '--tpm2', '--tpmstate', `dir=${dir}`, '--server', `type=unixio,path=${server}`], ...NO_INIT],
-    { stdio: 'ignore', env: {} },
-  );
-  try {
-    const socket = await connectSoon(server, child);
-    const send = async (command: CommandTemplate): Promise<Uint8Array> => {
-      socket.write(fillTemplate(command));
-      const response = await nextResponse(socket);
-      bodyOf(response);
-      return response;
-    };
-    const made = parseFields('createPrimary', await send(commands.createPrimary(TPM_RH.ENDORSEMENT, ekTemplate())));
-    const objectHandle = new DataView(made.objectHandle.buffer, made.objectHandle.byteOffset).getUint32(0);
-    await send(commands.evictControl({ authHandle: TPM_RH.OWNER, objectHandle, persistentHandle: EK_HANDLE }));
-    await send(commands.flushContext(objectHandle));
-    const ekCertificate = crypto.getRandomValues(new Uint8Array(700));
-    const index = { nvIndex: EK_CERTIFICATE_NV_INDEX };
-    const attributes = EK_CERTIFICATE_NV_ATTRIBUTES;
-    await send(commands.nvDefineSpace({ ...index, attributes, dataSize: ekCertificate.length }));
-    await send(commands.nvWrite({ ...index, data: ekCertificate, offset: 0 }));
-    const all = Array.from({ length: PCR_COUNT }, (_, pcr) => pcr);
-    const off = [TPM_ALG.SHA1, TPM_ALG.SHA384, TPM_ALG.SHA512].map((hash) => ({ hash, pcrs: [] }));
-    await send(commands.pcrAllocate([...off, { hash: TPM_ALG.SHA256, pcrs: all }]));
-    await send(commands.shutdown());
-    socket.destroy();
-    return { dir, ekPublic: parsePublic(made.outPublic), ekCertificate };
-  } finally {
-    await end(child);
-  }
+  await using tpm = await PlainTpm.start(dir);
+  let ekPublic: TPMT_PUBLIC | undefined;
+  const ekCertificate = crypto.getRandomValues(new Uint8Array(700));
+  await tpm.manufacture(async (bytes) => {
+    ekPublic = parsePublic(bytes);
+    return ekCertificate;
+  });
+  if (ekPublic === undefined) throw new Error('the TPM has no EK');
+  const all = Array.from({ length: PCR_COUNT }, (_, pcr) => pcr);
+  const off = [TPM_ALG.SHA1, TPM_ALG.SHA384, TPM_ALG.SHA512].map((hash) => ({ hash, pcrs: [] }));
+  bodyOf(await tpm.run(commands.pcrAllocate([...off, { hash: TPM_ALG.SHA256, pcrs: all }])));
+  bodyOf(await tpm.run(commands.shutdown()));
+  return { dir, ekPublic, ekCertificate };
 }
 
 /** For a VMM to connect to; it ends when the VMM does. */
@@ -105,11 +69,4 @@ export async function connectSoon(path: string, child: ChildProcess): Promise<So
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`nothing listens on ${path}`);
     await sleep(20);
   }
-}
-
-const NO_INIT = ['--flags', 'not-need-init,startup-clear'];
-
-async function nextResponse(socket: Socket): Promise<Uint8Array> {
-  const [bytes] = await once(socket, 'data');
-  return new Uint8Array(bytes);
 }

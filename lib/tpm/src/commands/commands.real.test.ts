@@ -2,7 +2,7 @@
 
 import { Cursor, equalBytes, Writer } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import {
   AK_ATTRIBUTES,
   akTemplate,
@@ -22,14 +22,14 @@ import {
 } from '../index.ts';
 
 describe.skipIf(!SWTPM_PRESENT)(`commands on swtpm${NEEDS_SWTPM}`, () => {
-  let tpm: SwtpmForTests;
+  let tpm: PlainTpm;
 
   beforeAll(async () => {
-    tpm = await startSwtpm();
+    tpm = await PlainTpm.fresh();
   });
 
   afterAll(async () => {
-    await tpm.stop();
+    await tpm[Symbol.asyncDispose]();
   });
 
   test('selfTest and getRandom answer', async () => {

@@ -2,7 +2,7 @@
 
 import { Cursor, equalBytes, toHex, utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import { writeFixture } from '../../testing/vectors.ts';
 import {
   attributesOf,
@@ -37,7 +37,7 @@ import {
 } from '../index.ts';
 
 describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () => {
-  let tpm: SwtpmForTests;
+  let tpm: PlainTpm;
   const certificate = crypto.getRandomValues(new Uint8Array(700));
   const ek = { public: new Uint8Array(0) };
   const ak = { handle: new Uint8Array(0), public: new Uint8Array(0), name: new Uint8Array(0) };
@@ -47,7 +47,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
   const qualifying = crypto.getRandomValues(new Uint8Array(32));
 
   beforeAll(async () => {
-    tpm = await startSwtpm();
+    tpm = await PlainTpm.fresh();
     const made = parseFields('createPrimary', await tpm.run(commands.createPrimary(TPM_RH.ENDORSEMENT, ekTemplate())));
     ek.public = new Uint8Array(made.outPublic);
     const objectHandle = new Cursor(made.objectHandle).u32be('objectHandle');
@@ -63,7 +63,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
   });
 
   afterAll(async () => {
-    await tpm.stop();
+    await tpm[Symbol.asyncDispose]();
     if (process.env['RINGWALL_WRITE_FIXTURES'] === '1') {
       const bytes = { ...kept, ekPublic: ek.public, akPublic: ak.public, bootPublic: boot.public, qualifying };
       const hex = Object.fromEntries(Object.entries(bytes).map(([name, value]) => [name, toHex(value)]));
@@ -248,7 +248,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
 });
 
 async function activate(
-  tpm: SwtpmForTests,
+  tpm: PlainTpm,
   ak: Uint8Array,
   idObject: Uint8Array,
   encryptedSecret: Uint8Array,
@@ -261,7 +261,7 @@ async function activate(
   return answer;
 }
 
-async function zGen(tpm: SwtpmForTests, bootKey: Uint8Array, ephemeral: Uint8Array): Promise<Uint8Array> {
+async function zGen(tpm: PlainTpm, bootKey: Uint8Array, ephemeral: Uint8Array): Promise<Uint8Array> {
   const { sessionHandle: session } = parseFields('startAuthSession', await tpm.guest('startPolicy'));
   bodyOf(await tpm.guest('policyPcr', { session }));
   const values = { boot_key: bootKey, session, point_x: ephemeral.slice(0, 32), point_y: ephemeral.slice(32) };
@@ -271,7 +271,7 @@ async function zGen(tpm: SwtpmForTests, bootKey: Uint8Array, ephemeral: Uint8Arr
 }
 
 /** A policy session goes away with the command that it authorized, unless that command failed. */
-async function flushFailed(tpm: SwtpmForTests, session: Uint8Array, answer: Uint8Array): Promise<void> {
+async function flushFailed(tpm: PlainTpm, session: Uint8Array, answer: Uint8Array): Promise<void> {
   const flushed = await tpm.guest('flushContext', { handle: session });
   const failed = new Cursor(answer.slice(6)).u32be('responseCode') !== 0;
   expect(new Cursor(flushed.slice(6)).u32be('responseCode') === 0).toBe(failed);
