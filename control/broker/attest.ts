@@ -24,8 +24,8 @@ import type { AuditLog } from './audit-log.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
 import { releaseKey } from './release.ts';
 import type { SigningKey } from './signing-key.ts';
-import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease, TpmClock } from './store.ts';
-import { refuseClock } from './tpm-clock.ts';
+import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease, TpmStart } from './store.ts';
+import { refuseStart } from './tpm-start.ts';
 
 /** How long a relay may leave our answer unread; its pipe holds far more than all we ever send. */
 const SEND_TIMEOUT_MS = 10_000;
@@ -147,8 +147,8 @@ class Attestation {
       expectedEkCertificate: machine.ekCertificate,
       now: at,
     });
-    const clock = verified === undefined ? undefined : clockOf(verified, this.#boot);
-    const rolledBack = clock === undefined ? undefined : refuseClock(machine.clock, this.#boot, clock);
+    const tpmStart = verified === undefined ? undefined : startOf(verified, this.#boot);
+    const rolledBack = tpmStart === undefined ? undefined : refuseStart(machine.unlockedAt, tpmStart);
     const decided: ProofVerdict =
       rolledBack === undefined ? verdict : { outcome: 'refused', proven: [], reasons: [rolledBack] };
     const unsigned: UnsignedProof = {
@@ -162,8 +162,8 @@ class Attestation {
       vtpmCa: machine.vtpmCa,
       at,
     };
-    if (decided.outcome === 'accepted' && verified !== undefined && clock !== undefined) {
-      await this.#release(verified, machine, unsigned, clock);
+    if (decided.outcome === 'accepted' && verified !== undefined && tpmStart !== undefined) {
+      await this.#release(verified, machine, unsigned, tpmStart);
       return;
     }
     const text = await this.#encodeRefusal(unsigned);
@@ -176,7 +176,7 @@ class Attestation {
     verified: Verified<VtpmEvidence>,
     machine: MachineRecord,
     proof: UnsignedProof,
-    clock: TpmClock,
+    tpmStart: TpmStart,
   ): Promise<void> {
     using diskKey = unwrapKey(this.#use.root, diskKeyIdentity(machine.id, machine.keyVersion), machine.wrappedKey);
     const release = await releaseKey(verified, {
@@ -193,7 +193,7 @@ class Attestation {
       proven,
       at: proof.at,
       proof: { kind: 'unconfirmed', text: await this.#encode(proof) },
-      release: { activation: release.activation, mode: machine.disk, clock },
+      release: { activation: release.activation, mode: machine.disk, tpmStart },
     });
     if (!recorded) {
       await this.#refuse(['the machine was removed']);
@@ -225,7 +225,7 @@ class Attestation {
     await this.#send('done\n');
   }
 
-  async #recordUnlocked(record: BootRecord, { clock }: SentRelease, at: Date): Promise<void> {
+  async #recordUnlocked(record: BootRecord, { tpmStart }: SentRelease, at: Date): Promise<void> {
     const sent = this.#use.store.readProof(this.#machine, 'unconfirmed');
     const proofSent = sent === undefined ? undefined : parseProof(sent);
     if (proofSent?.challenge.boot !== this.#boot) throw new RingwallError('internal', 'a release without a proof');
@@ -238,7 +238,7 @@ class Attestation {
       proven,
       at,
       proof,
-      clock,
+      unlockedAt: tpmStart,
     });
   }
 
@@ -353,8 +353,8 @@ function unlockedLie(how: 'opened' | 'formatted', activation: Uint8Array, releas
   return undefined;
 }
 
-/** Of evidence that was verified: its signature holds, so the clock is the TPM's word. */
-function clockOf(evidence: Verified<VtpmEvidence>, boot: BootId): TpmClock & { readonly safe: boolean } {
-  const { clock, resetCount, restartCount, safe } = parseAttest(evidence.quote).clockInfo;
-  return { boot, resetCount, restartCount, clock, safe };
+/** Of evidence that was verified: its signature holds, so the counters are the TPM's word. */
+function startOf(evidence: Verified<VtpmEvidence>, boot: BootId): TpmStart {
+  const { resetCount, restartCount } = parseAttest(evidence.quote).clockInfo;
+  return { boot, resetCount, restartCount };
 }

@@ -46,6 +46,11 @@ const MIGRATIONS: readonly string[] = [
      proof TEXT NOT NULL,
      PRIMARY KEY (machine, kind)
    ) STRICT, WITHOUT ROWID;`,
+  // The TPM's clock was kept beside its counters, and decided nothing.
+  `ALTER TABLE machine RENAME COLUMN clock TO tpm_start;
+   UPDATE machine SET tpm_start = json_remove(tpm_start, '$.clock') WHERE tpm_start IS NOT NULL;
+   UPDATE boot SET release = json_set(json_remove(release, '$.clock'),
+     '$.tpmStart', json_remove(json_extract(release, '$.clock'), '$.clock')) WHERE release IS NOT NULL;`,
 ];
 
 /** Whether the disk was ever unlocked: until then a guest may format a blank one. */
@@ -61,15 +66,14 @@ export interface MachineRecord {
   readonly disk: DiskState;
   /** The boot that may attest; earlier ones may not. */
   readonly currentBoot: BootId | undefined;
-  readonly clock: TpmClock | undefined;
+  readonly unlockedAt: TpmStart | undefined;
 }
 
-/** What the machine's TPM said of its clock (TPMS_CLOCK_INFO) when its disk was last unlocked. */
-export interface TpmClock {
+/** Which start of the machine's TPM it was (TPMS_CLOCK_INFO) when its disk was last unlocked. */
+export interface TpmStart {
   readonly boot: BootId;
   readonly resetCount: number;
   readonly restartCount: number;
-  readonly clock: bigint;
 }
 
 /** A release that was sent, as far as the guest's report of it is judged by it. No part of a key is in it. */
@@ -77,7 +81,7 @@ export interface SentRelease {
   /** What the guest must answer to show that its TPM opened the credential. */
   readonly activation: Uint8Array;
   readonly mode: DiskState;
-  readonly clock: TpmClock;
+  readonly tpmStart: TpmStart;
 }
 
 export type BootState = 'pending' | 'accepted' | 'unlocked' | 'refused' | 'failed';
@@ -106,7 +110,7 @@ export interface Outcome {
   /** Recorded with `accepted`: before the release leaves. */
   readonly release?: SentRelease;
   /** Recorded with `unlocked`, in the same commit. */
-  readonly clock?: TpmClock;
+  readonly unlockedAt?: TpmStart;
 }
 
 export class BrokerStore implements Disposable {
@@ -147,7 +151,7 @@ export class BrokerStore implements Disposable {
     return row === undefined ? undefined : asMachine(id, row);
   }
 
-  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'clock'>, at: Date): void {
+  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt'>, at: Date): void {
     this.#transact(() => {
       this.#db
         .prepare(
@@ -202,10 +206,10 @@ export class BrokerStore implements Disposable {
     });
   }
 
-  /** Verdict, proof, disk state and clock in one commit. False where the machine was forgotten meanwhile. */
+  /** Verdict, proof, disk state and TPM start in one commit. False where the machine was forgotten meanwhile. */
   recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
     return this.#transact(() => {
-      const { state, reasons, proven, at, proof, release, clock } = outcome;
+      const { state, reasons, proven, at, proof, release, unlockedAt } = outcome;
       const { changes } = this.#db
         .prepare('UPDATE boot SET state = ?, reasons = ?, proven = ?, at = ? WHERE machine = ? AND boot = ?')
         .run(state, JSON.stringify(reasons), JSON.stringify(proven), at.toISOString(), machine, boot);
@@ -217,8 +221,8 @@ export class BrokerStore implements Disposable {
       }
       if (proof !== undefined) this.#writeProof(machine, boot, proof.kind, proof.text);
       if (state === 'unlocked') this.#db.prepare(`UPDATE machine SET disk = 'open' WHERE id = ?`).run(machine);
-      if (clock !== undefined) {
-        this.#db.prepare('UPDATE machine SET clock = ? WHERE id = ?').run(clockText(clock), machine);
+      if (unlockedAt !== undefined) {
+        this.#db.prepare('UPDATE machine SET tpm_start = ? WHERE id = ?').run(JSON.stringify(unlockedAt), machine);
       }
       return true;
     });
@@ -275,7 +279,7 @@ type Row = Record<string, SQLOutputValue>;
 function asMachine(id: MachineId, row: Row): MachineRecord {
   const disk = textOf(row, 'disk');
   const currentBoot = row['current_boot'];
-  const clock = row['clock'];
+  const tpmStart = row['tpm_start'];
   return {
     id,
     name: textOf(row, 'name'),
@@ -285,7 +289,7 @@ function asMachine(id: MachineId, row: Row): MachineRecord {
     wrappedKey: blob(row, 'wrapped_key'),
     disk: disk === 'open' ? 'open' : 'format',
     currentBoot: typeof currentBoot === 'string' ? currentBoot : undefined,
-    clock: typeof clock === 'string' ? asClock(clock) : undefined,
+    unlockedAt: typeof tpmStart === 'string' ? asTpmStart(parseJson(tpmStart), 'machine.tpm_start') : undefined,
   };
 }
 
@@ -309,30 +313,29 @@ function asBootState(value: string): BootState {
   return state;
 }
 
-function clockText({ boot, resetCount, restartCount, clock }: TpmClock): string {
-  return JSON.stringify({ boot, resetCount, restartCount, clock: clock.toString() });
-}
-
-function asClock(json: string): TpmClock {
-  const { boot, resetCount, restartCount, clock } = asObject(json, 'machine.clock');
-  if (typeof boot !== 'string' || typeof clock !== 'string') throw damaged('machine.clock');
-  if (typeof resetCount !== 'number' || typeof restartCount !== 'number') throw damaged('machine.clock');
-  return { boot, resetCount, restartCount, clock: BigInt(clock) };
-}
-
-function releaseText({ activation, mode, clock }: SentRelease): string {
-  return JSON.stringify({ activation: toHex(activation), mode, clock: clockText(clock) });
+function releaseText({ activation, mode, tpmStart }: SentRelease): string {
+  return JSON.stringify({ activation: toHex(activation), mode, tpmStart });
 }
 
 function asRelease(json: string): SentRelease {
-  const { activation, mode, clock } = asObject(json, 'boot.release');
-  if (typeof activation !== 'string' || typeof clock !== 'string') throw damaged('boot.release');
+  const { activation, mode, tpmStart } = asObject(parseJson(json), 'boot.release');
+  if (typeof activation !== 'string') throw damaged('boot.release');
   if (mode !== 'format' && mode !== 'open') throw damaged('boot.release');
-  return { activation: fromHex(activation), mode, clock: asClock(clock) };
+  return { activation: fromHex(activation), mode, tpmStart: asTpmStart(tpmStart, 'boot.release') };
 }
 
-function asObject(json: string, column: string): Readonly<Record<string, unknown>> {
-  const value: unknown = JSON.parse(json);
+function asTpmStart(value: unknown, column: string): TpmStart {
+  const { boot, resetCount, restartCount } = asObject(value, column);
+  if (typeof boot !== 'string' || typeof resetCount !== 'number' || typeof restartCount !== 'number')
+    throw damaged(column);
+  return { boot, resetCount, restartCount };
+}
+
+function parseJson(json: string): unknown {
+  return JSON.parse(json);
+}
+
+function asObject(value: unknown, column: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) throw damaged(column);
   return { ...value };
 }
