@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newBootId, newMachineId, type BootId, type MachineId } from '@ringwall/api';
+import { newBootId, newMachineId, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import { openVtpmCa, type VtpmCa } from '../../ca/index.ts';
 import { Secret } from '../../keys/index.ts';
@@ -115,4 +115,13 @@ function serveAt(directory: string, options: BrokerOptions): Promise<RunningBrok
 
 function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
+}
+
+/** The code that a call is refused with. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => 'no error',
+    (reason: unknown) => reason,
+  );
+  return error instanceof RingwallError ? error.code : String(error);
 }

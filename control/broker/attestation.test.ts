@@ -1,16 +1,14 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+// What a broker does with evidence: when it releases the key, and when it does not.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { newBootId, newMachineId, RingwallError } from '@ringwall/api';
-import { toHex, utf8 } from '@ringwall/bytes';
+import { toHex } from '@ringwall/bytes';
 import { parseProof, type VtpmEvidence } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openVtpmCa } from '../ca/index.ts';
 import { Secret } from '../keys/index.ts';
-import { serveBroker } from './index.ts';
-import { bootEvents, referenceFor } from './testing/boot-log.ts';
+import { bootEvents } from './testing/boot-log.ts';
 import { SoftwareTpm } from './testing/guest-tpm.ts';
-import { BrokerInstance } from './testing/instance.ts';
+import { BrokerInstance, codeOf } from './testing/instance.ts';
 
 let broker: BrokerInstance;
 /** The broker's monotonic clock, which a test may turn on. */
@@ -21,14 +19,6 @@ beforeEach(async () => {
   broker = await BrokerInstance.start({ monotonicMs: () => monotonicMs });
 });
 afterEach(() => broker[Symbol.asyncDispose]());
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  const error: unknown = await promise.then(
-    () => 'no error',
-    (reason: unknown) => reason,
-  );
-  return error instanceof RingwallError ? error.code : String(error);
-}
 
 function auditLog(): string {
   return readFileSync(join(broker.stateDirectory, 'audit.log'), 'utf8');
@@ -317,196 +307,3 @@ describe('evidence that is no evidence', () => {
     expect(auditLog()).not.toContain('"internal"');
   });
 });
-
-describe('a session', () => {
-  test.each([
-    ['says nothing', ''],
-    ['begins a line and does not end it', 'hel'],
-  ])('ends when its guest %s for too long', async (_name, text) => {
-    const machine = await broker.addMachine();
-    const { boot, guest } = await broker.boot(machine);
-    // Time goes on, and the broker looks at it when it next hears something.
-    monotonicMs += 599_960;
-    guest.lines.send(`end\n${text}`);
-    expect((await guest.lines.answer()).reasons).toEqual(['the guest was too late with hello']);
-    expect(await broker.verdict(machine, boot)).toMatchObject({ state: 'failed' });
-    expect(await guest.lines.next()).toBeUndefined();
-  });
-
-  test('ends when its evidence does, however slowly it comes', async () => {
-    const machine = await broker.addMachine();
-    const { guest } = await broker.boot(machine);
-    await guest.hello();
-    guest.lines.send('evidence\n');
-    for (let sent = 0; sent < 6; sent += 1) {
-      monotonicMs += 9990;
-      guest.lines.send('e');
-      await sleep(10);
-    }
-    expect((await guest.lines.answer()).reasons).toEqual(['the guest was too late with the end of the evidence']);
-  });
-
-  const rubbish: [string, Uint8Array][] = [
-    ['bytes that are no text', Uint8Array.of(0xff, 0xfe, 0x00, 0x0a)],
-    ['an escape sequence', utf8('\u001b[2J\n')],
-    ['a line that is too long', utf8('a'.repeat(5000))],
-    ['a sentence before hello', utf8('let me in, please\n')],
-    ['another version', utf8('hello 2\n')],
-    ['an endless stream', new Uint8Array(300 * 1024).fill(0x61)],
-  ];
-  test.each(rubbish)('refuses %s, says why, and ends', async (_name, bytes) => {
-    const machine = await broker.addMachine();
-    const { boot } = await broker.boot(machine);
-    const { stream } = await broker.client.openStream({ op: 'open-session', machine: machine.id, boot });
-    let text = '';
-    stream.on('error', () => undefined);
-    stream.write(bytes);
-    for await (const chunk of stream) text += String(chunk);
-    expect(text).toMatch(/^refused\nreason [\x20-\x7e]+\nend\n$/);
-    expect(await broker.verdict(machine, boot)).toMatchObject({ state: 'failed' });
-  });
-
-  test('is cut off by a newer one of the same machine, and by the next boot', async () => {
-    const machine = await broker.addMachine();
-    const { boot, guest } = await broker.boot(machine);
-    await guest.hello();
-    const newer = await broker.connect(machine, boot);
-    expect(await guest.lines.next()).toBeUndefined();
-    await newer.hello();
-    const next = await broker.boot(machine);
-    expect(await newer.lines.next()).toBeUndefined();
-    await next.guest.unlock(await broker.brokerKey());
-  });
-
-  test('is opened only for the boot that is expected', async () => {
-    const machine = await broker.addMachine();
-    const first = await broker.boot(machine);
-    await broker.boot(machine);
-    expect(await codeOf(broker.connect(machine, first.boot))).toBe('conflict');
-    expect(await codeOf(broker.connect(machine, newBootId()))).toBe('not-found');
-    expect(await codeOf(broker.connect({ ...machine, id: newMachineId() }, first.boot))).toBe('not-found');
-  });
-
-  test('gets no key once its machine was forgotten', async () => {
-    const machine = await broker.addMachine();
-    const { guest } = await broker.boot(machine);
-    const evidence = await guest.evidence(await guest.hello());
-    await broker.client.call({ op: 'forget-machine', machine: machine.id });
-    expect((await guest.send(evidence)).lines).toEqual([]);
-  });
-});
-
-describe('a request', () => {
-  test('register-machine binds a machine to its EK for good', async () => {
-    const machine = await broker.addMachine();
-    await broker.register(machine.id, machine.ekCertificate);
-    const tpm = await SoftwareTpm.make();
-    const other = await broker.ca.issueEkCertificate(tpm.ekPublic, machine.id);
-    expect(await codeOf(broker.register(machine.id, other))).toBe('conflict');
-    expect((await broker.client.call({ op: 'status' })).machines).toBe(1);
-  });
-
-  test('register-machine refuses a certificate that could never be judged well', async () => {
-    const id = newMachineId();
-    const tpm = await SoftwareTpm.make();
-    const good = await broker.ca.issueEkCertificate(tpm.ekPublic, id);
-    using hostKey = Secret.random(32);
-    const stranger = await openVtpmCa(join(broker.directory, 'stranger.json'), hostKey);
-    const root = broker.ca.certificates[0] ?? new Uint8Array();
-    expect(await codeOf(broker.register(newMachineId(), good))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, good, stranger.certificates))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, good, []))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, root))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, new Uint8Array(Buffer.concat([good, Buffer.of(0)]))))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, new Uint8Array(5000)))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, good))).toBe('no error');
-  });
-
-  test('expect-boot is idempotent, and refuses another expectation or none', async () => {
-    const machine = await broker.addMachine();
-    const boot = newBootId();
-    const expectBoot = (reference: unknown): Promise<unknown> =>
-      broker.client.call({ op: 'expect-boot', machine: machine.id, boot, reference });
-    await expectBoot(referenceFor(bootEvents()));
-    await expectBoot(referenceFor(bootEvents()));
-    expect(await codeOf(expectBoot(referenceFor(bootEvents('another'))))).toBe('conflict');
-    expect(await codeOf(expectBoot({ version: 1 }))).toBe('bad-request');
-    expect(await codeOf(expectBoot({ ...referenceFor(bootEvents()), events: [] }))).toBe('bad-request');
-  });
-
-  test('forget-machine destroys the key in the file too, and is idempotent', async () => {
-    const machine = await broker.addMachine();
-    const wrapped = wrappedKeysIn(broker.stateDirectory);
-    expect(wrapped).toBeGreaterThan(0);
-    await broker.client.call({ op: 'forget-machine', machine: machine.id });
-    await broker.client.call({ op: 'forget-machine', machine: machine.id });
-    expect(wrappedKeysIn(broker.stateDirectory)).toBe(0);
-    expect(await codeOf(broker.boot(machine))).toBe('not-found');
-  });
-
-  test('read-verdict knows no boot that was not expected', async () => {
-    const machine = await broker.addMachine();
-    expect(await codeOf(broker.verdict(machine, newBootId()))).toBe('not-found');
-  });
-});
-
-describe('the state', () => {
-  test('is for its user alone, and holds neither a key nor a private key in clear', async () => {
-    const machine = await broker.addMachine();
-    const { guest } = await broker.boot(machine);
-    const { key } = await guest.unlock(await broker.brokerKey());
-    await broker.restart();
-    for (const name of readdirSync(broker.stateDirectory)) {
-      const path = join(broker.stateDirectory, name);
-      expect(statSync(path).mode & 0o077, name).toBe(0);
-      expect(readFileSync(path).includes(Buffer.from(key)), name).toBe(false);
-    }
-    const log = readFileSync(join(broker.stateDirectory, 'audit.log'), 'utf8');
-    expect(log).toContain('"what":"release"');
-    expect(log).not.toContain(toHex(key));
-  });
-
-  test('comes back whole after a restart: keys, verdicts, proofs', async () => {
-    const machine = await broker.addMachine();
-    const brokerKey = await broker.brokerKey();
-    const { boot, guest } = await broker.boot(machine);
-    const { key } = await guest.unlock(brokerKey);
-    const before = await broker.verdict(machine, boot);
-    await broker.restart();
-    expect(await broker.brokerKey()).toBe(brokerKey);
-    expect(await broker.verdict(machine, boot)).toEqual(before);
-    const again = await broker.boot(machine);
-    expect(toHex((await again.guest.unlock(brokerKey)).key)).toBe(toHex(key));
-  });
-
-  test('is not opened by a second broker', async () => {
-    const second = serveBroker({
-      stateDirectory: broker.stateDirectory,
-      socketPath: join(broker.directory, 'second.sock'),
-    });
-    await expect(second).rejects.toMatchObject({ code: 'conflict' });
-  });
-
-  test('is refused where its root key is gone or another, and left as it is', async () => {
-    const path = join(broker.stateDirectory, 'root.key');
-    await broker.addMachine();
-    const kept = readFileSync(path);
-    rmSync(path);
-    await expect(broker.restart()).rejects.toMatchObject({ code: 'conflict' });
-    writeFileSync(path, Buffer.alloc(32), { mode: 0o600 });
-    const socketPath = join(broker.directory, 'broker.sock');
-    const reopen = serveBroker({ stateDirectory: broker.stateDirectory, socketPath });
-    await expect(reopen).rejects.toThrow('another root key');
-    writeFileSync(path, kept, { mode: 0o600 });
-    await broker.restart();
-    expect((await broker.client.call({ op: 'status' })).machines).toBe(1);
-  });
-});
-
-/** How often the mark of a wrapped key stands in the store's files. */
-function wrappedKeysIn(directory: string): number {
-  return readdirSync(directory)
-    .filter((name) => name.startsWith('broker.db'))
-    .map((name) => readFileSync(join(directory, name)).toString('latin1').split('RWK\u0001').length - 1)
-    .reduce((total, count) => total + count, 0);
-}
