@@ -2,7 +2,7 @@
 
 import { concatBytes, utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import {
   akTemplate,
   digest,
@@ -55,13 +55,13 @@ const HASHES: readonly (readonly [ComputableHash, number])[] = [
 ];
 
 describe.skipIf(!SWTPM_PRESENT)(`policyDigest() is what TPM2_PolicyGetDigest says${NEEDS_SWTPM}`, () => {
-  let swtpm: SwtpmForTests;
+  let swtpm: PlainTpm;
   let tpm: Tpm;
   let key: { readonly handle: number; readonly name: Uint8Array };
   let nvName: Uint8Array;
 
   beforeAll(async () => {
-    swtpm = await startSwtpm();
+    swtpm = await PlainTpm.fresh();
     tpm = tpmOver(swtpm);
     const made = await tpm.createPrimary(TPM_RH.ENDORSEMENT, akTemplate());
     key = { handle: made.objectHandle, name: made.name };
@@ -74,7 +74,7 @@ describe.skipIf(!SWTPM_PRESENT)(`policyDigest() is what TPM2_PolicyGetDigest say
   });
 
   afterAll(async () => {
-    await swtpm.stop();
+    await swtpm[Symbol.asyncDispose]();
   });
 
   interface Case {

@@ -2,7 +2,7 @@
 
 import { utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import {
   akTemplate,
   digest,
@@ -36,16 +36,16 @@ const EKS: readonly (readonly [EkTemplateName, ComputableHash, number])[] = [
 ];
 
 describe.skipIf(!SWTPM_PRESENT)(`makeCredential() for a real TPM${NEEDS_SWTPM}`, () => {
-  let swtpm: SwtpmForTests;
+  let swtpm: PlainTpm;
   let tpm: Tpm;
 
   beforeAll(async () => {
-    swtpm = await startSwtpm();
+    swtpm = await PlainTpm.fresh();
     tpm = tpmOver(swtpm);
   });
 
   afterAll(async () => {
-    await swtpm.stop();
+    await swtpm[Symbol.asyncDispose]();
   });
 
   test.each(EKS)(

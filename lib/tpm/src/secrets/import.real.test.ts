@@ -2,7 +2,7 @@
 
 import { utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import {
   cipherKeyObject,
   encodePublic,
@@ -47,16 +47,16 @@ const PARENTS: readonly (readonly [string, Uint8Array])[] = [
 ];
 
 describe.skipIf(!SWTPM_PRESENT)(`wrapForImport() for a real TPM${NEEDS_SWTPM}`, () => {
-  let swtpm: SwtpmForTests;
+  let swtpm: PlainTpm;
   let tpm: Tpm;
 
   beforeAll(async () => {
-    swtpm = await startSwtpm();
+    swtpm = await PlainTpm.fresh();
     tpm = tpmOver(swtpm);
   });
 
   afterAll(async () => {
-    await swtpm.stop();
+    await swtpm[Symbol.asyncDispose]();
   });
 
   /** A storage key of the owner for as long as `use` takes. */

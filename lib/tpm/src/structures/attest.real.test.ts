@@ -2,7 +2,7 @@
 
 import { toHex, utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import { writeFixture } from '../../testing/vectors.ts';
 import {
   AK_ATTRIBUTES,
@@ -65,14 +65,14 @@ const rsaAk = (scheme: number, hashAlg: number): Uint8Array =>
   });
 
 describe.skipIf(!SWTPM_PRESENT)(`attestations of a real TPM${NEEDS_SWTPM}`, () => {
-  let swtpm: SwtpmForTests;
+  let swtpm: PlainTpm;
   let tpm: Tpm;
   /** What the unit tests read as fixtures/swtpm-attestations.json; RINGWALL_WRITE_FIXTURES=1 makes that file anew. */
   const kept: Record<string, { readonly attestation: string; readonly signature: string }> = {};
   let ak: CreationAnswer & { readonly objectHandle: number; readonly name: Uint8Array };
 
   beforeAll(async () => {
-    swtpm = await startSwtpm();
+    swtpm = await PlainTpm.fresh();
     tpm = tpmOver(swtpm);
     const outsideInfo = utf8('outside');
     const creationPcrs = [{ hash: TPM_ALG.SHA256, pcrs: [0, 7] }];
@@ -84,7 +84,7 @@ describe.skipIf(!SWTPM_PRESENT)(`attestations of a real TPM${NEEDS_SWTPM}`, () =
   });
 
   afterAll(async () => {
-    await swtpm.stop();
+    await swtpm[Symbol.asyncDispose]();
     if (process.env['RINGWALL_WRITE_FIXTURES'] === '1') {
       const hex = (bytes: Uint8Array): string => toHex(bytes);
       const all = { akPublic: hex(ak.outPublic.bytes), creationData: hex(ak.creationData), ...kept };

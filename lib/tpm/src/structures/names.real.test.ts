@@ -2,7 +2,7 @@
 
 import { utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import {
   ekTemplateOf,
   nameOf,
@@ -18,16 +18,16 @@ import {
 } from '../index.ts';
 
 describe.skipIf(!SWTPM_PRESENT)(`Names of a real TPM${NEEDS_SWTPM}`, () => {
-  let swtpm: SwtpmForTests;
+  let swtpm: PlainTpm;
   let tpm: Tpm;
 
   beforeAll(async () => {
-    swtpm = await startSwtpm();
+    swtpm = await PlainTpm.fresh();
     tpm = tpmOver(swtpm);
   });
 
   afterAll(async () => {
-    await swtpm.stop();
+    await swtpm[Symbol.asyncDispose]();
   });
 
   const access = TPMA_NV.OWNERWRITE | TPMA_NV.OWNERREAD | TPMA_NV.AUTHREAD | TPMA_NV.NO_DA;
