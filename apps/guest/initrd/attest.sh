@@ -18,7 +18,7 @@ SENTENCES=/run/ringwall/proven
 # made in the null hierarchy, which dies with this boot, and decrypts only while the PCRs are as they are now.
 make_keys() {
   local policy session
-  exec 3<>/dev/tpm0
+  open_tpm
   tpm_nv_read_public
   tpm_nv_read "$answer_data_size"
   ek_certificate=$answer_data

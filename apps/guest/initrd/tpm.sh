@@ -6,8 +6,26 @@ tpm_rest='' taken=''
 # What a refusal of the next command would mean, where that can be said better than by its code.
 tpm_refusal_means=''
 
+TPM_DEVICE=/dev/tpm0
+# QEMU's TPM as ACPI names it, and the file by which its driver is told to look for it.
+TPM_ACPI_NAME=MSFT0101:00
+TPM_DRIVER_BIND=/sys/bus/acpi/drivers/tpm_crb/bind
+
 TPM_TRIES=30 # of one command: half a minute of a TPM that stands still, for most commands more
 TPM_PAUSE_MICROSECONDS=100000
+
+# Opens the TPM as descriptor 3. The kernel looks for it once, and takes one that is slower than 750 ms for none.
+open_tpm() {
+  local tries=0
+  until [ -c "$TPM_DEVICE" ]; do
+    [ "$tries" -lt "$TPM_TRIES" ] || fail 'the machine has no TPM, or one that does not answer'
+    tries=$((tries + 1))
+    usleep "$TPM_PAUSE_MICROSECONDS"
+    # printf fails where the TPM is still too slow.
+    printf '%s' "$TPM_ACPI_NAME" 2>/dev/null >"$TPM_DRIVER_BIND" || true
+  done
+  exec 3<>"$TPM_DEVICE"
+}
 
 # tpm_transact HEX: sends one command; fails where the TPM says anything but success (response code 0).
 tpm_transact() {
