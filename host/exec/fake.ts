@@ -21,7 +21,9 @@ export function fakeRun(
     calls.push({ argv, options });
     const line = argv.join(' ');
     const rule = Object.entries(rules).find(([prefix]) => line === prefix || line.startsWith(`${prefix} `))?.[1];
-    return toResult(typeof rule === 'function' ? rule(argv) : (rule ?? { code: 127, stderr: 'no rule' }));
+    const result = toResult(typeof rule === 'function' ? rule(argv) : (rule ?? { code: 127, stderr: 'no rule' }));
+    options.onOutput?.(result.stdout);
+    return result;
   };
   return { run: fake, calls };
 }

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly uid?: number;
   readonly gid?: number;
   readonly signal?: AbortSignal;
+  /** Called with each piece of stdout, which is then not kept: for more than anybody should hold. Throwing ends it. */
+  readonly onOutput?: (chunk: Uint8Array) => void;
   /** Called with each whole line of stdout and stderr, for progress. */
   readonly onLine?: (line: string) => void;
 }
@@ -71,7 +73,7 @@ export const run: Run = (argv, options = {}) => {
       options.signal?.removeEventListener('abort', onAbort);
     };
 
-    const collect = (stream: NodeJS.ReadableStream): Buffer[] => {
+    const collect = (stream: NodeJS.ReadableStream, take?: (chunk: Uint8Array) => void): Buffer[] => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       let line = '';
@@ -81,7 +83,14 @@ export const run: Run = (argv, options = {}) => {
           fail(new RingwallError('too-large', `${file} wrote more than ${maxOutputBytes} bytes`));
           return;
         }
-        chunks.push(chunk);
+        if (take === undefined) chunks.push(chunk);
+        else if (failure === undefined) {
+          try {
+            take(chunk);
+          } catch (cause) {
+            fail(new RingwallError('internal', `what ${file} wrote is not taken`, { cause }));
+          }
+        }
         if (options.onLine === undefined) return;
         const lines = (line + chunk.toString('utf8')).split(/[\r\n]+/);
         line = lines.pop() ?? '';
@@ -89,7 +98,7 @@ export const run: Run = (argv, options = {}) => {
       });
       return chunks;
     };
-    const stdout = collect(child.stdout);
+    const stdout = collect(child.stdout, options.onOutput);
     const stderr = collect(child.stderr);
 
     child.on('error', (cause: NodeJS.ErrnoException) => {

@@ -1,9 +1,14 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toHex } from '@ringwall/bytes';
+import { authenticodeDigest, patchKernelAsQemu } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fakeRun } from '../exec/index.ts';
 import { buildImage, checkImage, imageDigest, readImage, renderManifest } from './index.ts';
+import { makeKernel, makePe } from '../../lib/evidence/testing/pe-image.ts';
+import { HASH_CHUNK_BYTES } from './image.ts';
 import { kernelDigest, parseDigests } from './kernel-digest.ts';
 
 const SHA256_OF_X = '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881';
@@ -16,7 +21,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-async function writeImage(): Promise<void> {
+async function writeImage(kernel = { sha256: SHA256_OF_X, bytes: 1 }): Promise<void> {
   const file = { sha256: SHA256_OF_X, bytes: 1 };
   const parts = {
     name: 'hello',
@@ -24,7 +29,7 @@ async function writeImage(): Promise<void> {
     verityRootHash: 'ab'.repeat(32),
     hashOffset: 4096,
     kernelVersion: '6.1',
-    files: { kernel: file, initrd: file, 'system.img': { ...file, bytes: 8192 } },
+    files: { kernel, initrd: file, 'system.img': { ...file, bytes: 8192 } },
     sources: [],
   };
   await writeFile(join(dir, 'manifest.json'), renderManifest({ version: 1, digest: imageDigest(parts), ...parts }));
@@ -87,6 +92,13 @@ describe('readImage() and checkImage()', () => {
   });
 });
 
+/** A PE image with the setup header of a kernel in its first section, where nothing else looks. */
+function kernelOf(trailingBytes: number): Uint8Array {
+  const { image } = makePe({ trailingBytes, certificateBytes: 0 });
+  image.set(makeKernel().subarray(0x200, 0x260), 0x200);
+  return image;
+}
+
 describe('kernelDigest()', () => {
   const keepDigests = (value: unknown): Promise<void> =>
     writeFile(join(dir, 'kernel-digests.json'), JSON.stringify(value));
@@ -100,6 +112,16 @@ describe('kernelDigest()', () => {
     if (image === undefined) throw new Error('no image');
     expect(Buffer.from(await kernelDigest(image, 512)).toString('hex')).toBe('cd'.repeat(32));
     await expect(kernelDigest(image, 1024)).rejects.toThrow('the kernel of hello is not the one that was built');
+  });
+
+  it('is that of the whole file, which is read in pieces', async () => {
+    const kernel = kernelOf(2 * HASH_CHUNK_BYTES + 77);
+    await writeImage({ sha256: createHash('sha256').update(kernel).digest('hex'), bytes: kernel.length });
+    await writeFile(join(dir, 'kernel'), kernel);
+    const image = await readImage(dir);
+    if (image === undefined) throw new Error('no image');
+    const patched = patchKernelAsQemu(kernel, { initrdBytes: 1, memoryBytes: 512 * 1024 * 1024 });
+    expect(toHex(await kernelDigest(image, 512))).toBe(toHex(await authenticodeDigest(patched)));
   });
 
   it.each<[string, unknown]>([

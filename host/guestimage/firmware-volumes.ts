@@ -2,7 +2,8 @@
 // Initialization, volume 3: GUIDed section 3.2.5.7, firmware volume image section 3.2.5.10). DXEFV is measured as it is.
 // PEIFV is measured out of memory, where PlatformPei has by then written down what machine it is in; so the same words are
 // written here.
-import { ParseError, Cursor } from '@ringwall/bytes';
+import { createHash } from 'node:crypto';
+import { concatBytes, Cursor, ParseError } from '@ringwall/bytes';
 import { RingwallError } from '@ringwall/api';
 import { runChecked, type Run } from '../exec/index.ts';
 
@@ -21,10 +22,13 @@ export interface PlatformInfoLayout {
 
 export interface FirmwareVolumes {
   readonly pei: Uint8Array;
-  readonly dxe: Uint8Array;
+  /** SHA-256 of DXEFV, hexadecimal. */
+  readonly dxeDigest: string;
 }
 
 const XZ = '/usr/bin/xz';
+/** Of the builds of 4 MiB it has 896 KiB. */
+const PEI_LIMIT_BYTES = 8 * 1024 * 1024;
 /** OVMF of 4 MiB unpacks to 13 MiB. */
 const UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024;
 const UNPACK_TIMEOUT_MS = 30_000;
@@ -41,14 +45,14 @@ const SECTION_ALIGNMENT_BYTES = 4;
 export async function unpackVolumes(code: Uint8Array, run: Run): Promise<FirmwareVolumes> {
   try {
     const packed = lzmaSection(code);
-    const { stdout } = await runChecked(run, [XZ, '--format=lzma', '--decompress', '--stdout'], {
+    const volumes = new VolumeReader();
+    await runChecked(run, [XZ, '--format=lzma', '--decompress', '--stdout'], {
       input: packed,
       maxOutputBytes: UNPACKED_LIMIT_BYTES,
       timeoutMs: UNPACK_TIMEOUT_MS,
+      onOutput: (chunk) => volumes.push(chunk),
     });
-    const [pei, dxe, ...more] = volumeSections(new Uint8Array(stdout));
-    if (pei === undefined || dxe === undefined || more.length > 0) throw new Error('expected two firmware volumes');
-    return { pei, dxe };
+    return volumes.end();
   } catch (cause) {
     throw new RingwallError('host-lacks', 'the firmware file is not laid out as OVMF is', {
       hint: 'apt-get install --reinstall ovmf xz-utils',
@@ -79,18 +83,66 @@ function lzmaSection(code: Uint8Array): Uint8Array {
   return new Cursor(code.slice(start), start).take(size, 'section').slice(dataOffset);
 }
 
-function volumeSections(unpacked: Uint8Array): Uint8Array[] {
-  const volumes: Uint8Array[] = [];
-  for (let at = 0; at + SECTION_HEADER_BYTES < unpacked.length;) {
-    const header = new Cursor(unpacked.slice(at, at + SECTION_HEADER_BYTES), at);
-    const size = readSize(header, 'section.size');
-    if (size < SECTION_HEADER_BYTES || at + size > unpacked.length)
-      throw header.error('invalid', 'section.size', `${size}`);
-    const type = header.take(1, 'section.type')[0];
-    if (type === SECTION_FIRMWARE_VOLUME_IMAGE) volumes.push(unpacked.slice(at + SECTION_HEADER_BYTES, at + size));
-    at += Math.ceil(size / SECTION_ALIGNMENT_BYTES) * SECTION_ALIGNMENT_BYTES;
+/** Takes sections as they come out of the unpacker: keeps the first volume, and of the second only the digest. */
+class VolumeReader {
+  readonly #pei: Uint8Array[] = [];
+  readonly #dxe = createHash('sha256');
+  #volumes = 0;
+  /** Of a header or of the space before one, until it is whole. */
+  #pending: Uint8Array = new Uint8Array();
+  #paddingBytes = 0;
+  #section: { readonly type: number; leftBytes: number } | undefined;
+  #offset = 0;
+
+  push(chunk: Uint8Array): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#section !== undefined) rest = this.#takeBody(this.#section, rest);
+      else if (this.#paddingBytes > 0) rest = this.#skipPadding(rest);
+      else rest = this.#takeHeader(rest);
+    }
   }
-  return volumes;
+
+  end(): FirmwareVolumes {
+    if (this.#section !== undefined || this.#volumes !== 2) throw new Error('expected two firmware volumes');
+    return { pei: Uint8Array.from(Buffer.concat(this.#pei)), dxeDigest: this.#dxe.digest('hex') };
+  }
+
+  #takeHeader(bytes: Uint8Array): Uint8Array {
+    const taken = bytes.subarray(0, SECTION_HEADER_BYTES - this.#pending.length);
+    this.#pending = concatBytes(this.#pending, taken);
+    if (this.#pending.length === SECTION_HEADER_BYTES) {
+      const header = new Cursor(this.#pending, this.#offset);
+      const size = readSize(header, 'section.size');
+      if (size < SECTION_HEADER_BYTES) throw header.error('invalid', 'section.size', String(size));
+      const type = header.take(1, 'section.type')[0] ?? 0;
+      if (type === SECTION_FIRMWARE_VOLUME_IMAGE) this.#volumes += 1;
+      if (this.#volumes === 1 && size > PEI_LIMIT_BYTES) throw header.error('limit', 'PEIFV', `${size} bytes`);
+      this.#section = { type, leftBytes: size - SECTION_HEADER_BYTES };
+      this.#paddingBytes = (SECTION_ALIGNMENT_BYTES - (size % SECTION_ALIGNMENT_BYTES)) % SECTION_ALIGNMENT_BYTES;
+      this.#pending = new Uint8Array();
+      this.#offset += size + this.#paddingBytes;
+      if (this.#section.leftBytes === 0) this.#section = undefined;
+    }
+    return bytes.subarray(taken.length);
+  }
+
+  #takeBody(section: { readonly type: number; leftBytes: number }, bytes: Uint8Array): Uint8Array {
+    const taken = bytes.subarray(0, section.leftBytes);
+    section.leftBytes -= taken.length;
+    if (section.type === SECTION_FIRMWARE_VOLUME_IMAGE) {
+      if (this.#volumes === 1) this.#pei.push(taken.slice());
+      else this.#dxe.update(taken);
+    }
+    if (section.leftBytes === 0) this.#section = undefined;
+    return bytes.subarray(taken.length);
+  }
+
+  #skipPadding(bytes: Uint8Array): Uint8Array {
+    const skipped = Math.min(bytes.length, this.#paddingBytes);
+    this.#paddingBytes -= skipped;
+    return bytes.subarray(skipped);
+  }
 }
 
 /** 24 bits; all ones would say that a longer size follows, which OVMF's sections do not need. */

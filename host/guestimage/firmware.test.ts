@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FIRMWARE_CODE, readFirmware } from './firmware.ts';
 import { initializePei, unpackVolumes } from './firmware-volumes.ts';
-import { fakeRun } from '../exec/index.ts';
+import { fakeRun, type Run } from '../exec/index.ts';
 
 describe.skipIf(!existsSync(FIRMWARE_CODE))(
   'readFirmware() (skipped: needs the package ovmf, where it is missing)',
@@ -36,7 +37,55 @@ describe.skipIf(!existsSync(FIRMWARE_CODE))(
   },
 );
 
+/** A code file as far as it is looked at: a GUIDed section of three bytes for the unpacker. */
+function codeFile(): Uint8Array {
+  const guid = Buffer.from('98584eee143959429d6edc7bd79403cf', 'hex');
+  return new Uint8Array(
+    Buffer.concat([Buffer.alloc(100, 0xff), Buffer.of(27, 0, 0, 2), guid, Buffer.of(24, 0, 1, 0), Buffer.from('xz!')]),
+  );
+}
+
+function section(type: number, body: Buffer): Buffer {
+  const size = body.length + 4;
+  return Buffer.concat([Buffer.of(size & 0xff, size >> 8, 0, type), body, Buffer.alloc((4 - (size % 4)) % 4)]);
+}
+
+/** An unpacker that writes `unpacked` in pieces of so many bytes. */
+function unpacker(unpacked: Buffer, pieceBytes: number): Run {
+  return async (argv, { input, onOutput } = {}) => {
+    expect(argv[0]).toBe('/usr/bin/xz');
+    expect(Buffer.from(input ?? '').toString()).toBe('xz!');
+    for (let at = 0; at < unpacked.length; at += pieceBytes) onOutput?.(unpacked.subarray(at, at + pieceBytes));
+    return { code: 0, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+  };
+}
+
+const PEI = Buffer.from('the first volume, which is kept');
+const DXE = Buffer.from('the second volume, of which only the digest is');
+
 describe('unpackVolumes()', () => {
+  const [raw, pei, dxe] = [section(0x19, Buffer.from('pad')), section(0x17, PEI), section(0x17, DXE)];
+
+  it.each([1, 2, 3, 5, 7, 64, 4096])('finds the two volumes in pieces of %i bytes', async (pieceBytes) => {
+    const unpacked = Buffer.concat([raw, pei, raw, dxe, raw]);
+    const volumes = await unpackVolumes(codeFile(), unpacker(unpacked, pieceBytes));
+    expect(Buffer.from(volumes.pei).toString()).toBe(PEI.toString());
+    expect(volumes.dxeDigest).toBe(createHash('sha256').update(DXE).digest('hex'));
+  });
+
+  it.each([
+    ['one volume', [raw, pei]],
+    ['three volumes', [pei, dxe, dxe]],
+    ['a volume that breaks off', [pei, dxe.subarray(0, 20)]],
+    ['a section smaller than its header', [pei, Buffer.of(3, 0, 0, 0x17), dxe]],
+    ['a first volume of 16 MiB', [Buffer.of(0, 0, 0xf0, 0x17), dxe]],
+    ['nothing', []],
+  ])('refuses %s', async (_name, parts) => {
+    await expect(unpackVolumes(codeFile(), unpacker(Buffer.concat(parts), 16))).rejects.toMatchObject({
+      code: 'host-lacks',
+    });
+  });
+
   it('refuses a file without an LZMA section, before anything is run', async () => {
     await expect(unpackVolumes(new Uint8Array(4096), fakeRun({}).run)).rejects.toMatchObject({ code: 'host-lacks' });
   });

@@ -1,17 +1,12 @@
 // Finds out which firmware this host has, by the digest of its file, and what that build measures of itself in a machine.
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { RingwallError } from '@ringwall/api';
 import { fromHex } from '@ringwall/bytes';
 import { parseFirmwareManifest, type FirmwareManifest } from '@ringwall/evidence';
 import { run } from '../exec/index.ts';
-import {
-  initializePei,
-  unpackVolumes,
-  type FirmwareVolumes,
-  type PlatformInfoLayout,
-  type PlatformShape,
-} from './firmware-volumes.ts';
+import { initializePei, unpackVolumes, type PlatformInfoLayout, type PlatformShape } from './firmware-volumes.ts';
+import { sha256File } from './image.ts';
 import ovmfDebian12 from './firmware/ovmf-2022.11-6-deb12u2.json' with { type: 'json' };
 
 /** Where Debian's package `ovmf` has the build without Secure Boot and SMM, and its pristine variables. */
@@ -27,16 +22,26 @@ export interface FirmwareFiles {
   readonly vars: string;
 }
 
-/** Unpacking takes 0.2 s, so it is done once for each file in the life of a process; by the file's digest. */
-const unpacked = new Map<string, Promise<FirmwareVolumes>>();
+/** A code file of OVMF has 4 MiB at most. */
+const FIRMWARE_LIMIT_BYTES = 16 * 1024 * 1024;
+
+interface VolumeDigests {
+  readonly pei: string;
+  readonly dxe: string;
+}
+
+/**
+ * Unpacking takes 0.2 s, so its result is kept for the life of a process, by the file's digest and the number of
+ * processors; a host has few of either. The volumes are not kept.
+ */
+const computed = new Map<string, Promise<VolumeDigests>>();
 
 /** Throws `host-lacks` where the firmware is missing or none that Ringwall knows. */
 export async function readFirmware(
   shape: PlatformShape,
   files: FirmwareFiles = { code: FIRMWARE_CODE, vars: FIRMWARE_VARS },
 ): Promise<FirmwareManifest> {
-  const code = await readFirmwareFile(files.code);
-  const digest = sha256(code);
+  const digest = await digestFirmwareFile(files.code);
   const known = KNOWN.find((entry) => entry.digest === digest);
   if (known === undefined) {
     throw new RingwallError(
@@ -47,30 +52,44 @@ export async function readFirmware(
       },
     );
   }
-  if (known.varsDigest !== sha256(await readFirmwareFile(files.vars))) {
+  if (known.varsDigest !== (await digestFirmwareFile(files.vars))) {
     throw new RingwallError('host-lacks', `${files.vars} does not belong to ${known.name}, or was changed`, {
       hint: 'apt-get install --reinstall ovmf',
     });
   }
-  const { pei, dxe } = await volumesOf(code, digest);
-  const { platformInfo, ...manifest } = known;
+  const { version, name, crtmVersion, bootOptions, varsDigest } = known;
+  const { pei, dxe } = await digestsOf(files.code, known, shape);
   return parseFirmwareManifest({
-    ...manifest,
+    version,
+    name,
+    digest,
+    varsDigest,
+    crtmVersion,
+    bootOptions,
     volumes: [
-      { name: 'PEIFV', digest: sha256(initializePei(pei, layoutOf(platformInfo), shape)) },
-      { name: 'DXEFV', digest: sha256(dxe) },
+      { name: 'PEIFV', digest: pei },
+      { name: 'DXEFV', digest: dxe },
     ],
   });
 }
 
-function volumesOf(code: Uint8Array, digest: string): Promise<FirmwareVolumes> {
-  const before = unpacked.get(digest);
+function digestsOf(path: string, known: KnownFirmware, shape: PlatformShape): Promise<VolumeDigests> {
+  const key = `${known.digest} ${shape.cpus}`;
+  const before = computed.get(key);
   if (before !== undefined) return before;
-  const volumes = unpackVolumes(code, run);
-  unpacked.set(digest, volumes);
+  const digests = computeDigests(path, known, shape);
+  computed.set(key, digests);
   // A failure is not kept: xz may be installed by the next try.
-  volumes.catch(() => unpacked.delete(digest));
-  return volumes;
+  digests.catch(() => computed.delete(key));
+  return digests;
+}
+
+async function computeDigests(path: string, known: KnownFirmware, shape: PlatformShape): Promise<VolumeDigests> {
+  const code = await readFile(path);
+  // It may have been exchanged since it was looked at.
+  if (sha256(code) !== known.digest) throw new RingwallError('host-lacks', `${path} was changed just now`);
+  const { pei, dxeDigest } = await unpackVolumes(code, run);
+  return { pei: sha256(initializePei(pei, layoutOf(known.platformInfo), shape)), dxe: dxeDigest };
 }
 
 function layoutOf(recorded: KnownFirmware['platformInfo']): PlatformInfoLayout {
@@ -78,10 +97,14 @@ function layoutOf(recorded: KnownFirmware['platformInfo']): PlatformInfoLayout {
   return { ...recorded, constants };
 }
 
-async function readFirmwareFile(path: string): Promise<Uint8Array> {
+async function digestFirmwareFile(path: string): Promise<string> {
   try {
-    return await readFile(path);
+    const { size } = await stat(path);
+    if (size > FIRMWARE_LIMIT_BYTES)
+      throw new RingwallError('host-lacks', `${path} has ${size} bytes, too many for OVMF`);
+    return await sha256File(path);
   } catch (cause) {
+    if (cause instanceof RingwallError) throw cause;
     throw new RingwallError('host-lacks', `there is no firmware at ${path}`, { hint: 'apt-get install ovmf', cause });
   }
 }

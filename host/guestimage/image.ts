@@ -14,6 +14,9 @@ import {
   type ImageManifest,
 } from './manifest.ts';
 
+/** Files are digested in pieces of this size: images have gigabytes, and the warden, which never ends, a hundred megabytes. */
+export const HASH_CHUNK_BYTES: number = 256 * 1024;
+
 export interface Image {
   readonly dir: string;
   readonly manifest: ImageManifest;
@@ -53,7 +56,7 @@ export async function checkImage(dir: string): Promise<void> {
 
 export async function sha256File(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  await pipeline(createReadStream(path, { highWaterMark: HASH_CHUNK_BYTES }), hash);
   return hash.digest('hex');
 }
 

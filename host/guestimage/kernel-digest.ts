@@ -2,12 +2,12 @@
 // for each size of memory, from a kernel that still is what the image was built with, and kept beside the manifest:
 // a kernel that is replaced later is then measured, compared with what is kept here, and refused by name.
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, toHex } from '@ringwall/bytes';
 import { RingwallError } from '@ringwall/api';
-import { authenticodeDigest, patchKernelAsQemu } from '@ringwall/evidence';
-import type { Image } from './image.ts';
+import { authenticodeRanges, patchKernelAsQemu, type QemuBoot } from '@ringwall/evidence';
+import { HASH_CHUNK_BYTES, sha256File, type Image } from './image.ts';
 
 const FILE = 'kernel-digests.json';
 const MIB = 1024 * 1024;
@@ -26,18 +26,37 @@ export async function kernelDigest(image: Image, memoryMiB: number): Promise<Uin
   const known = kept[memoryMiB];
   if (known !== undefined) return fromHex(known);
 
-  const bytes = await readFile(join(image.dir, 'kernel'));
-  if (createHash('sha256').update(bytes).digest('hex') !== kernel.sha256) {
+  const source = join(image.dir, 'kernel');
+  if ((await sha256File(source)) !== kernel.sha256) {
     throw new RingwallError('image-failed', `the kernel of ${image.manifest.name} is not the one that was built`, {
       hint: 'build the image again',
     });
   }
-  const patched = patchKernelAsQemu(bytes, { initrdBytes: initrd.bytes, memoryBytes: memoryMiB * MIB });
-  const digest = await authenticodeDigest(patched);
+  const digest = await patchedDigest(source, { initrdBytes: initrd.bytes, memoryBytes: memoryMiB * MIB });
   if (Object.keys(kept).length < MAX_KEPT) {
     await keep(path, JSON.stringify({ version: 1, basis, digests: { ...kept, [memoryMiB]: toHex(digest) } }));
   }
   return digest;
+}
+
+/** Of the kernel as the firmware finds it. What QEMU changes is in the headers; the rest is read in pieces. */
+async function patchedDigest(path: string, boot: QemuBoot): Promise<Uint8Array> {
+  await using file = await open(path);
+  const { size } = await file.stat();
+  const buffer = new Uint8Array(HASH_CHUNK_BYTES);
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+  const headers = patchKernelAsQemu(buffer.subarray(0, bytesRead), boot);
+  const hash = createHash('sha256');
+  for (const { start, end } of authenticodeRanges(headers, size)) {
+    hash.update(headers.subarray(start, end));
+    for (let at = Math.max(start, headers.length); at < end;) {
+      const read = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+      if (read.bytesRead === 0) throw new RingwallError('image-failed', `${path} ends before its own end`);
+      hash.update(buffer.subarray(0, read.bytesRead));
+      at += read.bytesRead;
+    }
+  }
+  return new Uint8Array(hash.digest());
 }
 
 /** What is kept for this kernel and this initrd; nothing where the file is missing, damaged or of another image. */

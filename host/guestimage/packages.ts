@@ -1,11 +1,11 @@
 // Fetches Debian packages for what goes into a guest: by apt-get, which checks them against the signed index, into a
 // cache, and never from what happens to be installed on this host. Works for a user without any privilege.
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import type { Run } from '../exec/index.ts';
+import { sha256File } from './image.ts';
 
 export interface DebianPackage {
   readonly name: string;
@@ -169,11 +169,7 @@ function fileName({ name, version, architecture }: Candidate): string {
 async function isIntact(candidate: Candidate, directory: string): Promise<boolean> {
   const file = join(directory, fileName(candidate));
   if (!existsSync(file)) return false;
-  return (
-    createHash('sha256')
-      .update(await readFile(file))
-      .digest('hex') === candidate.sha256
-  );
+  return (await sha256File(file)) === candidate.sha256;
 }
 
 function failed(message: string, said: Buffer, hint: string): RingwallError {

