@@ -10,6 +10,8 @@ import {
   fileNode,
   imageLoad,
   loadOption,
+  nestedTags,
+  partitionTable,
   pathNode,
   SECURITY_DATABASE,
   SHIM_LOCK,
@@ -32,15 +34,6 @@ const sized = (text: string): Uint8Array => concatBytes(Uint8Array.of(text.lengt
 const blob = new Writer().u64le(0x8000n).u64le(0x100n).finish();
 const handoff = new Writer().u64le(1n).bytes(GUID).u64le(0x7000n).finish();
 const digest = new Uint8Array(32).fill(0xd1);
-
-function gpt(entryBytes = 128): Uint8Array {
-  const header = new Writer().bytes(utf8('EFI PART')).u32le(0x1_0000).u32le(92).bytes(new Uint8Array(40)).bytes(GUID);
-  header.bytes(new Uint8Array(12)).u32le(entryBytes).u32le(0);
-  const partition = new Writer().bytes(GUID).bytes(GUID).u64le(34n).u64le(99n).u64le(0n);
-  const name = utf16('EFI system partition');
-  partition.bytes(name).bytes(new Uint8Array(72 - name.length));
-  return header.u64le(1n).bytes(partition.finish()).finish();
-}
 
 function spdm2(body: Uint8Array, subType: number): Uint8Array {
   const rest = new Writer().u32le(1).u32le(subType).u32le(body.length).u64le(5n).u64le(0n).bytes(body).finish();
@@ -206,10 +199,10 @@ const SAMPLES: readonly (readonly [type: number, data: Uint8Array, expected: obj
   [EV.EFI_RUNTIME_SERVICES_DRIVER, imageLoad(END_NODE), { kind: 'image-load', devicePath: '' }],
   [
     EV.EFI_GPT_EVENT,
-    gpt(),
+    partitionTable(GUID),
     { kind: 'partition-table', diskGuid: GUID_TEXT, partitions: [{ name: 'EFI system partition', lastBlock: 99n }] },
   ],
-  [EV.EFI_GPT_EVENT2, gpt(), { kind: 'partition-table' }],
+  [EV.EFI_GPT_EVENT2, partitionTable(GUID), { kind: 'partition-table' }],
   [EV.EFI_ACTION, utf8('Exit Boot Services Invocation'), { kind: 'text' }],
   [EV.EFI_PLATFORM_FIRMWARE_BLOB, blob, { kind: 'firmware-blob', description: '' }],
   [EV.EFI_PLATFORM_FIRMWARE_BLOB2, concatBytes(sized('Fv'), blob), { kind: 'firmware-blob', description: 'Fv' }],
@@ -331,7 +324,12 @@ describe('parseEventData()', () => {
     ['an S-CRTM version of nothing', EV.S_CRTM_VERSION, new Uint8Array(0), 'S-CRTM version is empty'],
     ['a locality 2', EV.NO_ACTION, utf8('StartupLocality\0\u0002'), 'startupLocality 2, expected 0, 3 or 4'],
     ['a partition table that is none', EV.EFI_GPT_EVENT, new Uint8Array(100), 'signature 0000000000000000, expected'],
-    ['a partition table with tiny entries', EV.EFI_GPT_EVENT, gpt(16), 'sizeOfPartitionEntry 16, expected 128'],
+    [
+      'a partition table with tiny entries',
+      EV.EFI_GPT_EVENT,
+      partitionTable(GUID, 16),
+      'sizeOfPartitionEntry 16, expected 128',
+    ],
     [
       '2^61 tables',
       EV.EFI_HANDOFF_TABLES,
@@ -352,7 +350,7 @@ describe('parseEventData()', () => {
       'device path has 256 nodes',
     ],
     ['a tag cut short', EV.EVENT_TAG, Uint8Array.of(1, 0, 0, 0, 9, 0, 0, 0), 'taggedEventData needs 9 bytes'],
-    ['tags nested too deep', EV.EVENT_TAG, nested(8), 'tags nest deeper than 6'],
+    ['tags nested too deep', EV.EVENT_TAG, nestedTags(8), 'tags nest deeper than 6'],
     ['an SPDM event of another signature', EV.EFI_SPDM_FIRMWARE_BLOB, new Uint8Array(64), 'signature'],
     [
       'an SPDM event of another length',
@@ -397,16 +395,3 @@ describe('parseEventData()', () => {
     );
   });
 });
-
-/** Aggregations of Windows, each within the one before. */
-function nested(depth: number): Uint8Array {
-  let data: Uint8Array = new Uint8Array(0);
-  for (let level = 0; level < depth; level += 1) {
-    const inner = data;
-    data = new Writer()
-      .u32le(0x4001_0001)
-      .sized32le((sizedInner) => sizedInner.bytes(inner))
-      .finish();
-  }
-  return data;
-}

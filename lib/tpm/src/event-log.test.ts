@@ -2,6 +2,7 @@ import { Cursor, equalBytes, fromHex, ParseError, toHex, utf8, Writer } from '@r
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { attempt, flipBit } from '../testing/attempt.ts';
+import { readYamlEvents } from '../testing/tpm2-eventlog.ts';
 import { NEEDS_VECTORS, readFixture, readVector, VECTORS_PRESENT } from '../testing/vectors.ts';
 import { secureBootOf } from './event-data.ts';
 import {
@@ -387,22 +388,4 @@ function build(events: readonly Partial<Event>[], behind?: Uint8Array, header: P
     log.u32le(event.size ?? data.length).bytes(data);
   }
   return log.bytes(behind ?? new Uint8Array(0)).finish();
-}
-
-interface PrintedEvent {
-  readonly pcr: number;
-  readonly type: string;
-  readonly digests: string[];
-  readonly size: number;
-}
-
-/** The fields of tpm2_eventlog's YAML that stand in every event. Its older output leaves out the list's dashes. */
-function readYamlEvents(yaml: string): readonly PrintedEvent[] {
-  const events = yaml.split(/^(?:- EventNum: \d+\n)? {2}PCRIndex: /m).slice(1);
-  return events.map((text) => ({
-    pcr: Number.parseInt(text, 10),
-    type: /^ {2}EventType: (\S+)$/m.exec(text)?.[1] ?? '',
-    digests: [...text.matchAll(/^ {2,4}Digest: "([0-9a-f]+)"$/gm)].map((match) => match[1] ?? ''),
-    size: Number(/^ {2}EventSize: (\d+)$/m.exec(text)?.[1]),
-  }));
 }

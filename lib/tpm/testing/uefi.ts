@@ -56,3 +56,26 @@ export function signatureList(type: string, ...signatures: readonly Uint8Array[]
 
 export const CERT_SHA256 = '2616c4c14c509240aca941f936934328';
 export const CERT_X509 = 'a159c0a5e494a74a87b5ab155c2bf072';
+
+/** UEFI_GPT_DATA of one partition; `guid` names disk, type and partition. */
+export function partitionTable(guid: Uint8Array, entryBytes: number = 128): Uint8Array {
+  const header = new Writer().bytes(utf8('EFI PART')).u32le(0x1_0000).u32le(92).bytes(new Uint8Array(40)).bytes(guid);
+  header.bytes(new Uint8Array(12)).u32le(entryBytes).u32le(0);
+  const partition = new Writer().bytes(guid).bytes(guid).u64le(34n).u64le(99n).u64le(0n);
+  const name = utf16('EFI system partition');
+  partition.bytes(name).bytes(new Uint8Array(72 - name.length));
+  return header.u64le(1n).bytes(partition.finish()).finish();
+}
+
+/** Aggregations of Windows, each within the one before. */
+export function nestedTags(depth: number): Uint8Array {
+  let data: Uint8Array = new Uint8Array(0);
+  for (let level = 0; level < depth; level += 1) {
+    const inner = data;
+    data = new Writer()
+      .u32le(0x4001_0001)
+      .sized32le((sizedInner) => sizedInner.bytes(inner))
+      .finish();
+  }
+  return data;
+}
