@@ -31,8 +31,11 @@ function start(): void {
   if (picker instanceof HTMLInputElement) listen(picker, (arriving) => void take(arriving), hover);
   for (const id of ['choose', 'another']) byId(id).addEventListener('click', choose);
   byId('print').addEventListener('click', () => window.print());
-  byId('unfold').addEventListener('click', () => unfold(true));
-  window.addEventListener('beforeprint', () => unfold(true));
+  byId('unfold').addEventListener('click', unfold);
+  // On paper nothing can be opened: the links are, their checks stay as they were left.
+  window.addEventListener('beforeprint', () => {
+    for (const details of result.querySelectorAll<HTMLDetailsElement>('details.more')) details.open = true;
+  });
   byId('paste').addEventListener('submit', (event) => {
     event.preventDefault();
     const field = byId('paste-text');
@@ -161,6 +164,6 @@ function forgetProof(): void {
   taken = taken.filter((_, index) => index !== at);
 }
 
-function unfold(open: boolean): void {
-  for (const details of result.querySelectorAll('details')) details.open = open;
+function unfold(): void {
+  for (const details of result.querySelectorAll('details')) details.open = true;
 }

@@ -86,7 +86,7 @@ export const STATES: Readonly<Record<LinkState, string>> = {
   holds: 'holds',
   claimed: 'only a claim',
   broken: 'broken',
-  absent: 'not part of this proof',
+  absent: 'not covered',
 };
 
 export const SOURCES: Readonly<Record<Source, string>> = {

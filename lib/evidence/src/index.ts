@@ -109,6 +109,7 @@ export {
   type ExpectedEvent,
   type ReferenceValues,
 } from './reference.ts';
+export { MAX_EVENTS_KEPT } from './render-verdict.ts';
 export { GOOD_STATUSES, type Check, type EventStatus, type JudgedEvent, type Verdict } from './verdict.ts';
 export { isVerified, type Verified } from './verified.ts';
 

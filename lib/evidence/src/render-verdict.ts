@@ -8,7 +8,7 @@ import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
 /** More sentences help nobody, and each is a line of the attestation protocol. */
 const MAX_REASONS = 24;
 /** A verdict travels and is stored: a log of thousands of events refuses, and need not be kept in full to say why. */
-const MAX_EVENTS_KEPT = 512;
+export const MAX_EVENTS_KEPT = 512;
 /** A line of the protocol has 4,096 bytes; a sentence that long is none. */
 const MAX_SENTENCE_CHARACTERS = 400;
 

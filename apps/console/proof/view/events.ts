@@ -1,5 +1,13 @@
 // The measurements as a table: each beside what was expected at its place, to be searched and copied from.
-import { GOOD_STATUSES, LINK_TITLES, linkOfEvent, type JudgedEvent, type Link, type LinkId } from '@ringwall/evidence';
+import {
+  GOOD_STATUSES,
+  LINK_TITLES,
+  linkOfEvent,
+  MAX_EVENTS_KEPT,
+  type JudgedEvent,
+  type Link,
+  type LinkId,
+} from '@ringwall/evidence';
 import { el } from '../dom.ts';
 import { visibleText } from '../visible-text.ts';
 import { EVENT_STATUSES } from '../words.ts';
@@ -53,7 +61,12 @@ export function eventTable(events: readonly JudgedEvent[], say: (sentence: strin
     'section',
     { class: 'events', 'aria-labelledby': 'events-title' },
     title,
-    el('p', { class: 'lead' }, 'In the order of the log. Names are those of the reference values, never of the log.'),
+    el(
+      'p',
+      { class: 'lead' },
+      'In the order of the log. Names are those of the reference values, never of the log.',
+      events.length < MAX_EVENTS_KEPT ? undefined : ` Only the first ${MAX_EVENTS_KEPT} are kept.`,
+    ),
     el(
       'form',
       { class: 'filter', 'aria-label': 'Filter the measurements' },
@@ -93,21 +106,22 @@ function matches(
 function table(rows: readonly Row[]): HTMLElement {
   if (rows.length === 0) return el('p', { class: 'none' }, 'No measurement could be judged.');
   const heads = ['#', 'PCR', 'What', 'Link', 'Measured', 'Judgement'];
+  // The roles are those that the elements have: a small screen lays them out as no table, and would take them away.
   return el(
     'table',
-    {},
+    { role: 'table', 'aria-labelledby': 'events-title' },
     el(
       'thead',
-      {},
+      { role: 'rowgroup' },
       el(
         'tr',
-        {},
-        heads.map((head) => el('th', { scope: 'col' }, head)),
+        { role: 'row' },
+        heads.map((head) => el('th', { role: 'columnheader', scope: 'col' }, head)),
       ),
     ),
     el(
       'tbody',
-      {},
+      { role: 'rowgroup' },
       rows.map(({ element }) => element),
     ),
   );
@@ -117,23 +131,28 @@ function rowOf(event: JudgedEvent, say: (sentence: string) => void): Row {
   const { status, pcr, type, what, measured, expected, index } = event;
   const link = linkOfEvent(event);
   const name = what === '' ? '—' : visibleText(what);
-  const cell = (label: string, ...children: readonly (Node | string | undefined)[]): HTMLElement =>
-    el('td', { 'data-label': label }, children);
+  const cell = (column: string, ...children: readonly (Node | string | undefined)[]): HTMLElement =>
+    el('td', { role: 'cell', class: `cell-${column}` }, children);
   const element = el(
     'tr',
-    { 'data-status': status, 'data-index': index === undefined ? '' : String(index), 'data-pcr': String(pcr) },
-    cell('#', index === undefined ? '—' : String(index)),
-    cell('PCR', String(pcr)),
-    cell('What', el('bdi', { class: 'what' }, name), el('small', { class: 'type' }, visibleText(type))),
-    cell('Link', LINK_TITLES[link]),
+    {
+      role: 'row',
+      'data-status': status,
+      'data-index': index === undefined ? '' : String(index),
+      'data-pcr': String(pcr),
+    },
+    cell('index', index === undefined ? '—' : String(index)),
+    cell('pcr', String(pcr)),
+    cell('what', el('bdi', { class: 'what' }, name), el('small', { class: 'type' }, visibleText(type))),
+    cell('link', LINK_TITLES[link]),
     cell(
-      'Measured',
+      'measured',
       measured === undefined || measured === '' ? '—' : digest(measured, 'the measured digest', say),
       expected === undefined || expected === measured
         ? undefined
         : el('span', { class: 'wanted' }, 'expected ', digest(expected, 'the expected digest', say)),
     ),
-    cell('Judgement', el('span', { class: 'status' }, EVENT_STATUSES[status])),
+    cell('judgement', el('span', { class: 'status' }, EVENT_STATUSES[status])),
   );
   const text = [name, type, `pcr ${pcr}`, LINK_TITLES[link], measured ?? '', expected ?? '', EVENT_STATUSES[status]]
     .join(' ')
