@@ -63,13 +63,12 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
     // Certificates are judged at the time of the boot; whether that time is believed is the broker's anchor.
     now: proof.at,
   });
-  const checks = [
-    await checkBrokerSignature(proof),
-    checkBrokerKey(proof, trust.brokerKey),
-    checkTime(proof, trust.now),
-    checkAgreement(proof, verdict, trust),
-  ];
-  const anchors = anchorsOf(proof, trust);
+  const signature = await checkBrokerSignature(proof);
+  const brokerKey = checkBrokerKey(proof, trust.brokerKey);
+  const checks = [signature, brokerKey, checkTime(proof, trust.now), checkAgreement(proof, verdict, trust)];
+  // A broker that is trusted stands for a bundle only where the seal is its own, and unbroken.
+  const sealed = trust.brokerKey !== undefined && signature.ok && brokerKey.ok;
+  const anchors = anchorsOf(proof, trust, sealed);
   return {
     outcome: outcomeOf(proof, checks, verdict, anchors),
     machine: proof.machine,
@@ -125,18 +124,17 @@ function checkAgreement(proof: Proof, verdict: Verdict, trust: ProofTrust): Chec
   return { id: 'agreement', title, ok, detail };
 }
 
-function anchorsOf(proof: Proof, trust: ProofTrust): readonly Anchor[] {
-  const brokerPinned = trust.brokerKey !== undefined;
+function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean): readonly Anchor[] {
   const source = (given: unknown): Source => {
     if (given !== undefined) return 'caller';
-    return brokerPinned ? 'broker' : 'bundle';
+    return sealed ? 'broker' : 'bundle';
   };
   const { reference, vtpmCa, activation } = proof;
   return [
     {
       id: 'broker-key',
       what: `broker key ${short(proof.broker.publicKey)}`,
-      source: brokerPinned ? 'caller' : 'bundle',
+      source: sealed ? 'caller' : 'bundle',
     },
     {
       id: 'vtpm-ca',

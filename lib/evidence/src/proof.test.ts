@@ -182,6 +182,15 @@ describe('verifyProof()', () => {
     expect(failedChecks(report)).toEqual(['broker-key']);
   });
 
+  it('takes nothing on the word of a trusted broker that did not seal this very bundle', async () => {
+    const altered = { ...proof, machine: { ...proof.machine, name: 'omega' } };
+    for (const bundle of [altered, await signProof(unsigned, await makeSigner())]) {
+      const { outcome, anchors } = await verifyProof(bundle, { brokerKey: broker.publicKey, now: NOW });
+      expect(outcome).toBe('invalid');
+      expect(new Set(anchors.map(({ source }) => source))).toEqual(new Set(['bundle']));
+    }
+  });
+
   it('refuses a bundle from the future', async () => {
     const at = new Date(NOW.getTime() + 10 * 60 * 1000);
     const report = await verifyProof(await signProof({ ...unsigned, at }, broker), trust());

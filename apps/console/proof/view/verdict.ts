@@ -55,7 +55,7 @@ function facts(report: ProofReport, now: Date): HTMLElement {
     fact(
       'Judged here',
       el('time', { datetime: now.toISOString() }, formatTime(now)),
-      el('span', { class: 'age' }, `by this computer’s clock, shown in UTC; its zone is ${zone}`),
+      el('span', { class: 'age' }, `by this computer’s clock (zone: ${zone})`),
     ),
     fact('Certificates', validity.replace(/T(\d\d:\d\d:\d\d)\.\d+Z/, ' $1 UTC')),
   );
