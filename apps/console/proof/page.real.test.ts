@@ -1,4 +1,5 @@
 // The page in Chromium says of every bundle what verifyProof says of it in Node, and asks no network for anything.
+import { statSync } from 'node:fs';
 import { toHex } from '@ringwall/bytes';
 import {
   chainOf,
@@ -17,7 +18,16 @@ import { encodeLog, event, indexOf, realEvents, withEvent } from '../../../lib/e
 import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
 import { makeScene, type Scene } from '../../../lib/evidence/testing/scene.ts';
 import { makeCa } from '../../../lib/evidence/testing/vtpm-ca.ts';
-import { buildPage, file, launch, NEEDS_CHROMIUM, NO_CHROMIUM, ProofPage, type Shown } from '../testing/browser.ts';
+import {
+  buildPage,
+  file,
+  launch,
+  NEEDS_CHROMIUM,
+  NO_CHROMIUM,
+  PAGE_FILE,
+  ProofPage,
+  type Shown,
+} from '../testing/browser.ts';
 
 const EV_EFI_BOOT_SERVICES_APPLICATION = 0x8000_0003;
 const EV_EFI_PLATFORM_FIRMWARE_BLOB = 0x8000_0008;
@@ -209,6 +219,10 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
     expect(opened.trouble).toEqual([]);
   });
 
+  it('is one file, small enough for a mail', () => {
+    expect(statSync(PAGE_FILE).size).toBeLessThan(200_000);
+  });
+
   it('shows every outcome in the table of bundles', async () => {
     const outcomes = await Promise.all(
       CASES.map(
@@ -278,7 +292,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
     await opened.page.keyboard.press('Tab');
     await opened.page.keyboard.press('Enter');
     expect(opened.page.url()).toMatch(/#link-host$/);
-    expect(await opened.page.textContent('#live')).toBe('Proven.');
+    await opened.page.waitForFunction(() => document.getElementById('live')?.textContent === 'Proven.');
   });
 
   it('has a name for every control, and headings without a gap', async () => {

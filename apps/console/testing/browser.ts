@@ -7,7 +7,8 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from 'p
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const CHROMIUM = '/usr/bin/chromium';
-const PAGE = pathToFileURL(resolve(ROOT, 'dist/ringwall-proof.html')).href;
+export const PAGE_FILE: string = resolve(ROOT, 'dist/ringwall-proof.html');
+const PAGE = pathToFileURL(PAGE_FILE).href;
 
 export const NO_CHROMIUM: boolean = !existsSync(CHROMIUM);
 export const NEEDS_CHROMIUM: string = NO_CHROMIUM ? ' (skipped: needs chromium)' : '';
