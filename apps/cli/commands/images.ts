@@ -23,7 +23,7 @@ export async function run(invocation: Invocation): Promise<void> {
   if (action !== 'build') {
     throw usage(
       `images has no ${JSON.stringify(action)}`,
-      `to list them: ${self} images   to build one: ${self} images build NAME`,
+      `list them: ${self} images\nbuild one: ${self} images build NAME`,
     );
   }
   if (name === undefined) throw usage('no image is named', `as in: ${self} images build hello`);
@@ -60,7 +60,7 @@ function outcomeOf(before: Image | undefined, image: Image | undefined, rebuild:
 
 const SENTENCES: Readonly<Record<BuildOutcome, (name: string, image: Image | undefined, self: string) => string>> = {
   'there already': (name, image, self) =>
-    `${name} is there already${digestOf(image)}. With the packages of today: ${self} images build ${name} --rebuild`,
+    `${name} is there already${digestOf(image)}.\nWith the packages of today: ${self} images build ${name} --rebuild`,
   built: (name, image, self) => `${name} is built${digestOf(image)}. Run it: ${self} run ${name}`,
   'the same': (name, image) => `${name} was built anew, and came out the same${digestOf(image)}.`,
   another: (name, image) =>
@@ -92,7 +92,7 @@ export function renderImages(images: readonly Image[], terminal: Terminal, self:
       { title: 'DIGEST' },
       { title: 'SIZE', align: 'right' },
       { title: 'AGE', align: 'right' },
-      { title: 'BUILT FROM', elastic: true },
+      { title: 'BUILT FROM' },
       { title: 'WHAT IT IS', elastic: true },
     ],
     rows,
@@ -103,8 +103,8 @@ export function renderImages(images: readonly Image[], terminal: Terminal, self:
 }
 
 function originOf(kernel: string, packages: readonly unknown[]): string {
-  const count = packages.length === 1 ? '1 Debian package' : `${String(packages.length)} Debian packages`;
-  return plainText(`Linux ${kernel}, ${count}`);
+  const count = packages.length === 1 ? '1 package' : `${String(packages.length)} packages`;
+  return plainText(`Linux ${kernel}, ${count} of Debian`);
 }
 
 function shorten(digest: string): string {
