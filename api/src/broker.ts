@@ -4,8 +4,18 @@
 import { z } from 'zod';
 import { BOOT_ID } from './ids.ts';
 import { machineIdSchema } from './objects.ts';
+import {
+  quarantineSchema,
+  strayFileSchema,
+  WATCH_INTERVAL_LIMITS_MS,
+  watchModeSchema,
+  watchReportSchema,
+} from './watch.ts';
 
 export const BROKER_LINE_LIMIT_BYTES: number = 1024 * 1024;
+
+/** Reports with all their reasons stay well below a line. */
+export const READ_WATCHES_LIMIT = 64;
 
 export const brokerRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('status') }),
@@ -29,6 +39,33 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('read-verdict'), machine: machineIdSchema, boot: z.string().regex(BOOT_ID) }),
   /** The proof bundle of the last accepted (or else refused) boot. */
   z.object({ op: z.literal('read-proof'), machine: machineIdSchema }),
+  /** How this boot is watched once it is unlocked; what was said first of a boot holds. */
+  z.object({
+    op: z.literal('expect-watch'),
+    machine: machineIdSchema,
+    boot: z.string().regex(BOOT_ID),
+    mode: watchModeSchema,
+    intervalMs: z.int().min(WATCH_INTERVAL_LIMITS_MS.min).max(WATCH_INTERVAL_LIMITS_MS.max),
+    /** SHA-256 of the image's list of files. */
+    files: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+  /** A part of such a list, in order; believed by its digest. */
+  z.object({
+    op: z.literal('add-image-files'),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    offset: z.int().min(0),
+    part: z.base64(),
+    last: z.boolean(),
+  }),
+  /** How watched boots stand; those that nobody has ordered are left out. */
+  z.object({
+    op: z.literal('read-watches'),
+    boots: z.array(z.object({ machine: machineIdSchema, boot: z.string().regex(BOOT_ID) })).max(READ_WATCHES_LIMIT),
+  }),
+  /** What ran in the machine's last boot and is not of its image, and whether it is quarantined. */
+  z.object({ op: z.literal('read-watch'), machine: machineIdSchema }),
+  /** An operator lifts the quarantine: the next start gets its key. Idempotent. */
+  z.object({ op: z.literal('readmit-machine'), machine: machineIdSchema }),
   /** Destroys the machine's key. Idempotent. */
   z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
 ]);
@@ -49,6 +86,17 @@ export const brokerResponseSchemas = {
     at: z.iso.datetime().optional(),
   }),
   'read-proof': z.object({ proof: z.unknown() }),
+  /** `wantsFiles`: the list is not here yet; send it by `add-image-files`. */
+  'expect-watch': z.object({ wantsFiles: z.boolean() }),
+  'add-image-files': z.object({}),
+  'read-watches': z.object({
+    watches: z.array(
+      z.object({ machine: machineIdSchema, boot: z.string().regex(BOOT_ID), report: watchReportSchema }),
+    ),
+  }),
+  'read-watch': z.object({ files: z.array(strayFileSchema), quarantine: quarantineSchema.optional() }),
+  /** `lifted`: it was quarantined. */
+  'readmit-machine': z.object({ lifted: z.boolean() }),
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

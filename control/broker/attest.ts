@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type { BootId, MachineId } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api';
-import { equalBytes } from '@ringwall/bytes';
+import { concatBytes, equalBytes, utf8 } from '@ringwall/bytes';
 import {
   defaultPolicy,
   encodeProof,
@@ -26,6 +26,8 @@ import { releaseKey } from './release.ts';
 import type { SigningKey } from './signing-key.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease, TpmStart } from './store.ts';
 import { refuseStart } from './tpm-start.ts';
+import type { WatchBook } from './watch-book.ts';
+import { runWatch } from './watch.ts';
 
 /** How long a relay may leave our answer unread; its pipe holds far more than all we ever send. */
 const SEND_TIMEOUT_MS = 10_000;
@@ -35,11 +37,15 @@ export interface AttestDependencies {
   readonly root: Secret;
   readonly signer: SigningKey;
   readonly audit: AuditLog;
+  readonly watches: WatchBook;
   /** The time of day, for certificates and proofs. */
   readonly now: () => Date;
   /** Milliseconds that never go back, for time-outs. */
   readonly monotonicMs: () => number;
 }
+
+/** What has told the session that the guest is there tells the watch, too. */
+const WATCH_LINE = utf8('watch 1\n');
 
 export function diskKeyIdentity(machine: MachineId, version: number): { kind: string; id: string; version: number } {
   return { kind: 'disk-key', id: machine, version };
@@ -70,13 +76,17 @@ class Attestation {
   readonly #use: AttestDependencies;
   readonly #session: GuestSession;
   #timer: NodeJS.Timeout | undefined;
+  /** From which byte on the stream is the watch's. */
+  #watchFrom: Uint8Array | undefined;
 
   constructor(stream: Duplex, ids: { readonly machine: MachineId; readonly boot: BootId }, use: AttestDependencies) {
     this.#stream = stream;
     this.#machine = ids.machine;
     this.#boot = ids.boot;
     this.#use = use;
-    this.#session = new GuestSession({ ...ids, now: use.monotonicMs });
+    const unlocked = use.store.readBoot(ids.machine, ids.boot)?.state === 'unlocked';
+    const watched = unlocked && use.watches.intervalMs(ids.machine, ids.boot) !== undefined;
+    this.#session = new GuestSession({ ...ids, now: use.monotonicMs, watched });
   }
 
   async run(): Promise<void> {
@@ -89,6 +99,7 @@ class Attestation {
         await this.#take(chunk);
         if (this.#session.state === 'over') break;
       }
+      await this.#goOnWatching();
       this.#audit('session', 'closed');
     } catch (error) {
       // A stream that breaks is the relay's or the guest's end, and was counted on.
@@ -126,7 +137,18 @@ class Attestation {
         return this.#unlocked(step.how, step.activation);
       case 'failed':
         return this.#failed(step.sentence);
+      case 'watch':
+        this.#watchFrom = concatBytes(WATCH_LINE, this.#session.takeRest());
+        return undefined;
     }
+  }
+
+  async #goOnWatching(): Promise<void> {
+    const { watches, monotonicMs } = this.#use;
+    const ids = { machine: this.#machine, boot: this.#boot };
+    const intervalMs = watches.intervalMs(ids.machine, ids.boot);
+    if (this.#watchFrom === undefined || intervalMs === undefined) return;
+    await runWatch({ ...ids, stream: this.#stream, rest: this.#watchFrom, intervalMs }, watches, monotonicMs);
   }
 
   async #judge(challenge: Challenge, evidence: VtpmEvidence): Promise<void> {
@@ -149,8 +171,9 @@ class Attestation {
     });
     const tpmStart = verified === undefined ? undefined : startOf(verified, this.#boot);
     const rolledBack = tpmStart === undefined ? undefined : refuseStart(machine.unlockedAt, tpmStart);
+    const withheld = rolledBack ?? this.#use.watches.withholds(machine);
     const decided: ProofVerdict =
-      rolledBack === undefined ? verdict : { outcome: 'refused', proven: [], reasons: [rolledBack] };
+      withheld === undefined ? verdict : { outcome: 'refused', proven: [], reasons: [withheld, ...verdict.reasons] };
     const unsigned: UnsignedProof = {
       machine: { id: machine.id, name: machine.name },
       challenge,
@@ -185,6 +208,7 @@ class Attestation {
       mode: machine.disk,
       signer: this.#use.signer,
     });
+    await this.#use.watches.accepted(machine.id, verified, proof.challenge);
     // Written down before the key leaves: whatever happens to this process next, there is a proof for every release.
     const { proven } = proof.verdict;
     const recorded = this.#use.store.recordOutcome(this.#machine, this.#boot, {
@@ -221,6 +245,8 @@ class Attestation {
     }
     // Said twice where the first `done` was lost.
     if (record.state !== 'unlocked') await this.#recordUnlocked(record, release, at);
+    this.#use.watches.unlocked(this.#machine, this.#boot);
+    this.#watchFrom = this.#session.takeRest();
     this.#audit('unlocked', 'ok', [how]);
     await this.#send('done\n');
   }

@@ -13,6 +13,8 @@ import { AuditLog } from './audit-log.ts';
 import { checkRegistration } from './ek-certificate.ts';
 import { openSigningKey, type SigningKey } from './signing-key.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
+import { WatchBook } from './watch-book.ts';
+import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
 
 /** K of a machine: the keyfile of its LUKS2 disk. */
 const DISK_KEY_BYTES = 32;
@@ -30,6 +32,7 @@ export class Broker implements Disposable {
   readonly #audit: AuditLog;
   readonly #now: () => Date;
   readonly #monotonicMs: () => number;
+  readonly #watches: WatchBook;
   /** One attestation a machine: a newer one cuts off the older. */
   readonly #sessions = new Map<MachineId, AbortController>();
 
@@ -43,6 +46,12 @@ export class Broker implements Disposable {
     this.#audit = parts.audit;
     this.#now = options.now ?? ((): Date => new Date());
     this.#monotonicMs = options.monotonicMs ?? ((): number => performance.now());
+    this.#watches = new WatchBook({
+      store: parts.store.watches,
+      audit: parts.audit,
+      now: this.#now,
+      monotonicMs: this.#monotonicMs,
+    });
   }
 
   /** Opens the broker whose state is in `directory` (0700, this user's own), or makes it. */
@@ -87,6 +96,7 @@ export class Broker implements Disposable {
 
   [Symbol.dispose](): void {
     for (const session of this.#sessions.values()) session.abort();
+    this.#watches[Symbol.dispose]();
     this.#store[Symbol.dispose]();
     this.#root[Symbol.dispose]();
     this.#audit[Symbol.dispose]();
@@ -106,6 +116,18 @@ export class Broker implements Disposable {
         return this.#readVerdict(request.machine, request.boot);
       case 'read-proof':
         return this.#readProof(request.machine);
+      case 'expect-watch':
+        return expectWatch(this.#watches, this.#store, request);
+      case 'add-image-files':
+        return addImageFiles(this.#watches, request);
+      case 'read-watches':
+        return readWatches(this.#watches, request);
+      case 'read-watch':
+        this.#machine(request.machine);
+        return readWatch(this.#watches, request);
+      case 'readmit-machine':
+        this.#machine(request.machine);
+        return readmitMachine(this.#watches, request);
       case 'forget-machine':
       default:
         return this.#forget(request.machine);
@@ -173,6 +195,7 @@ export class Broker implements Disposable {
         root: this.#root,
         signer: this.#signer,
         audit: this.#audit,
+        watches: this.#watches,
         now: this.#now,
         monotonicMs: this.#monotonicMs,
       };
@@ -211,6 +234,7 @@ export class Broker implements Disposable {
 
   #forget(id: MachineId): BrokerResponse<'forget-machine'> {
     this.#sessions.get(id)?.abort();
+    this.#watches.forget(id);
     this.#store.removeMachine(id);
     return {};
   }
@@ -244,9 +268,17 @@ function idsOf(request: BrokerRequest): { machine?: string; boot?: string } {
   };
 }
 
-/** A daemon polls these: an entry each would push out what matters. */
+/** A daemon polls these, or sends them in parts: an entry each would push out what matters. */
+const QUIET_OPS: ReadonlySet<BrokerRequest['op']> = new Set([
+  'status',
+  'read-verdict',
+  'read-watches',
+  'read-watch',
+  'add-image-files',
+]);
+
 function isWorthAnEntry(op: BrokerRequest['op']): boolean {
-  return op !== 'status' && op !== 'read-verdict';
+  return !QUIET_OPS.has(op);
 }
 
 function fromBase64(text: string): Uint8Array<ArrayBuffer> {

@@ -56,7 +56,9 @@ export type SessionStep =
   | { readonly kind: 'judge'; readonly challenge: Challenge; readonly evidence: VtpmEvidence }
   /** `activation`: the digest that only the TPM of the EK certificate can make. */
   | { readonly kind: 'unlocked'; readonly how: 'opened' | 'formatted'; readonly activation: Uint8Array }
-  | { readonly kind: 'failed'; readonly sentence: string };
+  | { readonly kind: 'failed'; readonly sentence: string }
+  /** The guest of an unlocked boot is there to be watched: what comes now is no attestation any more. */
+  | { readonly kind: 'watch' };
 
 export interface SessionOptions {
   readonly machine: string;
@@ -64,6 +66,8 @@ export interface SessionOptions {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly makeNonce?: () => Uint8Array;
+  /** This boot was unlocked before, and is watched. It need not say hello again. */
+  readonly watched?: boolean;
 }
 
 const HELLO = 'hello 1';
@@ -72,7 +76,7 @@ const HELLO = 'hello 1';
  * What may come before the first hello: the rest of lines that were meant for a session which was cut off, the last of
  * them perhaps torn and run into a hello. The guest notices that nobody answers, and says hello again.
  */
-const LEFTOVER = /^[0-9a-z-]*(?: [0-9a-f]*){0,2}(?:hello 1)?$/;
+const LEFTOVER = /^[0-9a-z-]*(?: [0-9a-f]*){0,2}(?:hello 1|watch 1)?$/;
 
 /** In this order, each once; event-log follows and repeats. */
 const FIELDS = ['ek-certificate', 'ak-public', 'boot-public', 'certify', 'quote'] as const;
@@ -130,6 +134,11 @@ export class GuestSession {
     if (this.#state.name === 'judging') this.#state = { name: 'released', since: this.#options.now() };
   }
 
+  /** What was read and is no line of this session any more; for whoever goes on with the stream. */
+  takeRest(): Uint8Array {
+    return this.#lines.takeRest();
+  }
+
   /** Nothing more is taken from this guest. */
   end(): void {
     this.#state = { name: 'over' };
@@ -139,6 +148,7 @@ export class GuestSession {
   get remainingMs(): number | undefined {
     const state = this.#state;
     if (state.name === 'judging' || state.name === 'over') return undefined;
+    if (state.name === 'waiting' && this.#options.watched === true) return undefined;
     const limitMs = {
       waiting: SESSION_LIMITS.helloTimeoutMs,
       challenged: SESSION_LIMITS.nonceLifetimeMs,
@@ -199,6 +209,7 @@ export class GuestSession {
       case 'waiting':
         // Also the word of what came of a release by a broker that was restarted since.
         if (line.startsWith('unlocked ')) return this.#takeUnlocked(line);
+        if (line === 'watch 1' && this.#options.watched === true) return this.#takeWatch();
         if (LEFTOVER.test(line)) return undefined;
         throw this.#unexpected('hello');
       case 'judging':
@@ -257,6 +268,11 @@ export class GuestSession {
     }
     this.end();
     return { kind: 'unlocked', how, activation: fromHex(activation) };
+  }
+
+  #takeWatch(): SessionStep {
+    this.end();
+    return { kind: 'watch' };
   }
 
   #takeFailed(sentence: string): SessionStep {

@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
+import { WATCH_TABLES, WatchStore } from './watch-store.ts';
 
 /** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
 const BOOTS_KEPT = 8;
@@ -51,6 +52,7 @@ const MIGRATIONS: readonly string[] = [
    UPDATE machine SET tpm_start = json_remove(tpm_start, '$.clock') WHERE tpm_start IS NOT NULL;
    UPDATE boot SET release = json_set(json_remove(release, '$.clock'),
      '$.tpmStart', json_remove(json_extract(release, '$.clock'), '$.clock')) WHERE release IS NOT NULL;`,
+  WATCH_TABLES,
 ];
 
 /** Whether the disk was ever unlocked: until then a guest may format a blank one. */
@@ -114,10 +116,12 @@ export interface Outcome {
 }
 
 export class BrokerStore implements Disposable {
+  readonly watches: WatchStore;
   readonly #db: DatabaseSync;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
+    this.watches = new WatchStore(db);
   }
 
   static open(path: string): BrokerStore {

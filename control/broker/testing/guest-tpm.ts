@@ -19,6 +19,7 @@ import {
   TPM_GENERATED_VALUE,
   TPM_RH,
   TPM_ST,
+  WATCHED_PCRS,
   type TPMS_CLOCK_INFO,
 } from '@ringwall/tpm';
 import { replay, sha256, type BootEvent } from './boot-log.ts';
@@ -48,6 +49,7 @@ const ECDH = { name: 'ECDH', namedCurve: 'P-256' } as const;
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const ECDSA_SHA256 = { name: 'ECDSA', hash: 'SHA-256' } as const;
 const UNLOCKED_PCR = 15;
+const IMA_PCR = 10;
 
 export class SoftwareTpm implements GuestTpm {
   readonly ekPublic: Uint8Array;
@@ -98,10 +100,24 @@ export class SoftwareTpm implements GuestTpm {
     return this.#attest(TPM_ST.ATTEST_CERTIFY, qualifying, attested);
   }
 
-  async quote(qualifying: Uint8Array): Promise<Attested> {
-    const digest = await pcrDigest(this.#pcrs, DEMANDED_PCRS);
+  quote(qualifying: Uint8Array): Promise<Attested> {
+    return this.#quote(qualifying, DEMANDED_PCRS);
+  }
+
+  /** As the watcher has it made: with the PCR that Linux's measurements have led to. */
+  quoteWatched(qualifying: Uint8Array, imaPcr: Uint8Array): Promise<Attested> {
+    this.#pcrs.set(IMA_PCR, imaPcr);
+    return this.#quote(qualifying, WATCHED_PCRS);
+  }
+
+  pcr(index: number): Uint8Array {
+    return this.#pcrs.get(index) ?? new Uint8Array(32);
+  }
+
+  async #quote(qualifying: Uint8Array, pcrs: readonly number[]): Promise<Attested> {
+    const digest = await pcrDigest(this.#pcrs, pcrs);
     const attested = new Writer()
-      .bytes(encodePcrSelection(TPM_ALG.SHA256, DEMANDED_PCRS))
+      .bytes(encodePcrSelection(TPM_ALG.SHA256, pcrs))
       .sized16be((part) => part.bytes(digest))
       .finish();
     return this.#attest(TPM_ST.ATTEST_QUOTE, qualifying, attested);

@@ -1,0 +1,80 @@
+// The watcher of a guest for tests: it answers the broker's questions of what has run, or lies about it.
+import { createHash } from 'node:crypto';
+import { concatBytes, fromHex, toHex, utf8 } from '@ringwall/bytes';
+import { observeQualifyingData, renderRuntimeFiles, type WatchQuestion } from '@ringwall/evidence';
+import { encodeIma, imaNg, imaPcr, sha, type TestImaEntry } from '../../../lib/tpm/testing/ima-list.ts';
+import type { Guest } from './guest.ts';
+import type { SoftwareTpm } from './guest-tpm.ts';
+
+const LINE_BYTES = 1024;
+const AGGREGATED_PCRS = 10;
+
+/** files.json of an image with these files, each of whose content is its own path; and its digest. */
+export function imageFiles(...paths: readonly string[]): { readonly text: string; readonly sha256: string } {
+  const text = renderRuntimeFiles({
+    image: 'hello',
+    files: paths.map((path) => ({
+      path,
+      sha256: toHex(sha('sha256', utf8(path))),
+      package: { name: 'busybox-static', version: '1:1.35.0-4' },
+    })),
+  });
+  return { text, sha256: createHash('sha256').update(text).digest('hex') };
+}
+
+export class WatchedGuest {
+  /** What has run, after the boot's own entry. */
+  readonly ran: TestImaEntry[] = [imaNg('/bin/busybox')];
+  /** In PCR 10 and not in the list. */
+  readonly hidden: TestImaEntry[] = [];
+  readonly #guest: Guest;
+  readonly #tpm: SoftwareTpm;
+
+  constructor(guest: Guest, tpm: SoftwareTpm) {
+    this.#guest = guest;
+    this.#tpm = tpm;
+  }
+
+  get list(): TestImaEntry[] {
+    const pcrs = Array.from({ length: AGGREGATED_PCRS }, (_, index) => this.#tpm.pcr(index));
+    return [imaNg('boot_aggregate', sha('sha256', concatBytes(...pcrs))), ...this.ran];
+  }
+
+  /** The next question, or undefined where the broker has ended the session. */
+  async question(): Promise<WatchQuestion | undefined> {
+    const line = await this.#guest.lines.next();
+    if (line === undefined) return undefined;
+    const [word, nonce, machine, boot, from, ...rest] = line.split(' ');
+    if (word !== 'observe' || nonce === undefined || machine === undefined || boot === undefined || rest.length > 0) {
+      throw new Error(`no question: ${line}`);
+    }
+    return { nonce: fromHex(nonce), machine, boot, from: Number(from) };
+  }
+
+  async answer(question: WatchQuestion): Promise<void> {
+    this.#guest.lines.send(await this.answerText(question));
+  }
+
+  async answerText(question: WatchQuestion): Promise<string> {
+    const measured = imaPcr('sha256', ...this.list, ...this.hidden);
+    const { attest, signature } = await this.#tpm.quoteWatched(await observeQualifyingData(question), measured);
+    const log = encodeIma(...this.list).subarray(question.from);
+    const lines = [`observed ${question.from + log.length}`, `quote ${toHex(attest)} ${toHex(signature)}`];
+    for (let at = 0; at < log.length; at += LINE_BYTES)
+      lines.push(`ima-log ${toHex(log.subarray(at, at + LINE_BYTES))}`);
+    return [...lines, 'end', ''].join('\n');
+  }
+
+  /** Says that it is there, and answers as many questions. */
+  async answerQuestions(count: number): Promise<void> {
+    for (let answered = 0; answered < count; answered += 1) {
+      const question = await this.question();
+      if (question === undefined) throw new Error('the broker has ended the session');
+      await this.answer(question);
+    }
+  }
+
+  sayThere(): void {
+    this.#guest.lines.send('watch 1\n');
+  }
+}

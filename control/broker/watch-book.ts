@@ -1,0 +1,338 @@
+// The watches of all machines, as the broker holds them: what each boot was when it was proven, how it stands, and since
+// when. What changes anything is in the store before it is told; that all is well is written down now and then.
+import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import type { Quarantine, StrayFile, WatchReport } from '@ringwall/api/watch';
+import {
+  askWatch,
+  judgeWatch,
+  parseWatchRecord,
+  renderWatchRecord,
+  startWatch,
+  watchBaseline,
+  type Challenge,
+  type RuntimeIndex,
+  type Stray,
+  type Verified,
+  type VtpmEvidence,
+  type WatchAnswer,
+  type WatchQuestion,
+  type WatchRecord,
+} from '@ringwall/evidence';
+import type { AuditLog } from './audit-log.ts';
+import { ImageFiles } from './image-files.ts';
+import { decideWatch, type Standing } from './watch-decision.ts';
+import type { WatchRow, WatchStore } from './watch-store.ts';
+
+/** A restarted broker takes machines for unseen since then: well within the age at which they become unknown. */
+const SAVE_SEEN_MS = 5_000;
+/** Of a sentence, as it is kept and told. */
+const MAX_REASONS = 40;
+
+export interface WatchBookOptions {
+  readonly store: WatchStore;
+  readonly audit: AuditLog;
+  readonly now: () => Date;
+  readonly monotonicMs: () => number;
+}
+
+/** How the boot of a machine is to be watched. */
+export type WatchOrder = Pick<WatchRow, 'machine' | 'boot' | 'mode' | 'intervalMs' | 'files'>;
+
+/** A moment, by both clocks; by the wall clock alone where another run of the broker has written it down. */
+interface Moment {
+  readonly at: Date;
+  readonly monotonicMs?: number;
+}
+
+interface Entry extends WatchOrder {
+  record: WatchRecord | undefined;
+  standing: Standing;
+  reasons: readonly string[];
+  trouble: string | undefined;
+  proven: Moment | undefined;
+  seen: Moment | undefined;
+  readmittedAt: Date | undefined;
+}
+
+export class WatchBook implements Disposable {
+  readonly files: ImageFiles;
+  readonly #use: WatchBookOptions;
+  /** Of machines that were asked about since the broker started; a machine has one boot at a time. */
+  readonly #entries = new Map<MachineId, Entry>();
+  readonly #unsaved = new Set<Entry>();
+  #saving: NodeJS.Timeout | undefined;
+
+  constructor(options: WatchBookOptions) {
+    this.#use = options;
+    this.files = new ImageFiles(options.store);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#unsaved.size > 0) this.#saveSeen();
+    clearTimeout(this.#saving);
+  }
+
+  /** What was said first of a boot holds for all of it. Answers whether the list of files is still wanted. */
+  expect(order: WatchOrder): { readonly wantsFiles: boolean } {
+    const known = this.#find(order.machine, order.boot);
+    if (known === undefined) {
+      this.forget(order.machine);
+      const entry = { ...order, ...NOTHING_YET };
+      this.#entries.set(order.machine, entry);
+      this.#save(entry);
+    }
+    return { wantsFiles: !this.files.has((known ?? order).files) };
+  }
+
+  /** Evidence of this boot was accepted: what every later answer is held against. Before the key is sent. */
+  async accepted(machine: MachineId, evidence: Verified<VtpmEvidence>, challenge: Challenge): Promise<void> {
+    const entry = this.#find(machine, challenge.boot);
+    if (entry === undefined || entry.mode === 'off') return;
+    entry.record = startWatch(await watchBaseline(evidence, challenge));
+    this.#save(entry);
+  }
+
+  /** The disk is unlocked: from here on it is watched. */
+  unlocked(machine: MachineId, boot: BootId): void {
+    const entry = this.#find(machine, boot);
+    if (entry === undefined || entry.proven !== undefined) return;
+    entry.proven = this.#moment();
+    this.#save(entry);
+  }
+
+  /** Undefined where nobody has ordered it, or there is nothing to hold answers against. */
+  intervalMs(machine: MachineId, boot: BootId): number | undefined {
+    const entry = this.#find(machine, boot);
+    return entry?.record === undefined || entry.mode === 'off' ? undefined : entry.intervalMs;
+  }
+
+  ask(machine: MachineId, boot: BootId): WatchQuestion {
+    const record = this.#find(machine, boot)?.record;
+    if (record === undefined) throw new RingwallError('internal', 'a question to a boot that is not watched');
+    return askWatch(record);
+  }
+
+  /** Judges, keeps what follows, and says when to ask again. */
+  async judge(
+    ids: { readonly machine: MachineId; readonly boot: BootId },
+    answered: { readonly question: WatchQuestion; readonly answer: WatchAnswer; readonly waitedMs: number },
+  ): Promise<'at-once' | 'interval'> {
+    const entry = this.#find(ids.machine, ids.boot);
+    if (entry?.record === undefined) return 'interval';
+    const files = this.files.find(entry.files);
+    if (files === undefined) {
+      this.nothing(ids, 'the broker was not given the list of the image’s files');
+      return 'interval';
+    }
+    const before = entry.record;
+    const { verdict, record } = await judgeWatch({ ...answered, record: before, files });
+    if (this.#entries.get(ids.machine) !== entry) return 'interval';
+    const decision = decideWatch(entry.standing, entry.mode, { verdict, strays: record.proven.strayCount });
+    const changed = decision.standing.state !== entry.standing.state;
+    const urgent = changed || decision.quarantine || record.proven.ima.entries !== before.proven.ima.entries;
+    entry.record = record;
+    entry.standing = decision.standing;
+    if (decision.seen) entry.seen = this.#moment();
+    if (decision.seen || decision.quarantine) entry.reasons = decision.reasons.slice(0, MAX_REASONS);
+    this.#tellTrouble(entry, decision.trouble);
+    if (decision.quarantine) this.#quarantine(entry);
+    else if (urgent) this.#save(entry);
+    else if (decision.seen) this.#saveSoon(entry);
+    if (changed || verdict.news.length > 0) {
+      this.#audit(entry, `watch ${entry.standing.state}`, changed ? entry.reasons : newsOf(verdict.news));
+    }
+    return decision.next;
+  }
+
+  /** A question has come to nothing. */
+  nothing({ machine, boot }: { readonly machine: MachineId; readonly boot: BootId }, reason: string): void {
+    const entry = this.#find(machine, boot);
+    if (entry !== undefined) this.#tellTrouble(entry, reason);
+  }
+
+  report(machine: MachineId, boot: BootId): WatchReport | undefined {
+    const entry = this.#find(machine, boot);
+    if (entry === undefined) return undefined;
+    const { mode, intervalMs, standing, reasons, trouble, record, readmittedAt } = entry;
+    const seenAgoMs = this.#agoMs(entry.seen);
+    const provenAgoMs = this.#agoMs(entry.proven);
+    return {
+      mode,
+      intervalMs,
+      state: standing.state,
+      reasons: [...reasons],
+      entries: record?.proven.ima.entries ?? 0,
+      strays: record?.proven.strayCount ?? 0,
+      ...(seenAgoMs === undefined ? {} : { seenAgoMs }),
+      ...(provenAgoMs === undefined ? {} : { provenAgoMs }),
+      ...(trouble === undefined ? {} : { trouble }),
+      ...(readmittedAt === undefined ? {} : { readmittedAt: readmittedAt.toISOString() }),
+    };
+  }
+
+  /** What ran in the machine's last boot and is not of its image. */
+  strays(machine: MachineId): StrayFile[] {
+    const entry = this.#find(machine);
+    const files = entry === undefined ? undefined : this.files.find(entry.files);
+    return (entry?.record?.proven.strays ?? []).map((stray) => strayFile(stray, files));
+  }
+
+  quarantineOf(machine: MachineId): Quarantine | undefined {
+    return this.#use.store.findQuarantine(machine);
+  }
+
+  /** Why the key is withheld, however good the evidence of a later boot. */
+  withholds({ id, name }: { readonly id: MachineId; readonly name: string }): string | undefined {
+    const quarantine = this.quarantineOf(id);
+    if (quarantine === undefined) return undefined;
+    const { since, reasons } = quarantine;
+    return `quarantined since ${since}: ${reasons[0] ?? 'without a reason'}; to lift it: ringwall readmit ${name}`;
+  }
+
+  /** The operator's word: its next start gets its key. What has run in this boot stays what it is. */
+  readmit(machine: MachineId): boolean {
+    const lifted = this.#use.store.findQuarantine(machine) !== undefined;
+    const entry = this.#find(machine);
+    if (lifted && entry !== undefined) {
+      entry.readmittedAt = this.#use.now();
+      entry.standing = { ...entry.standing, readmittedStrays: entry.record?.proven.strayCount ?? 0 };
+      this.#save(entry);
+    }
+    this.#use.store.liftQuarantine(machine);
+    return lifted;
+  }
+
+  forget(machine: MachineId): void {
+    const entry = this.#entries.get(machine);
+    if (entry !== undefined) this.#unsaved.delete(entry);
+    this.#entries.delete(machine);
+  }
+
+  #find(machine: MachineId, boot?: BootId): Entry | undefined {
+    let entry = this.#entries.get(machine);
+    if (entry === undefined) {
+      const row = this.#use.store.find(machine);
+      if (row === undefined) return undefined;
+      entry = entryOf(row);
+      this.#entries.set(machine, entry);
+    }
+    return boot === undefined || entry.boot === boot ? entry : undefined;
+  }
+
+  #quarantine(entry: Entry): void {
+    const { machine, boot, reasons } = entry;
+    entry.readmittedAt = undefined;
+    this.#use.store.save([rowOf(entry)], {
+      machine,
+      boot,
+      since: this.#use.now().toISOString(),
+      reasons: [...reasons],
+    });
+    this.#unsaved.delete(entry);
+    this.#audit(entry, 'quarantine', reasons);
+  }
+
+  #save(entry: Entry): void {
+    this.#use.store.save([rowOf(entry)]);
+    this.#unsaved.delete(entry);
+  }
+
+  #saveSoon(entry: Entry): void {
+    this.#unsaved.add(entry);
+    this.#saving ??= setTimeout(() => this.#saveSeen(), SAVE_SEEN_MS).unref();
+  }
+
+  /** One commit for all machines. */
+  #saveSeen(): void {
+    this.#saving = undefined;
+    const entries = [...this.#unsaved];
+    this.#unsaved.clear();
+    try {
+      this.#use.store.save(entries.map(rowOf));
+    } catch (error) {
+      // A full disk: what was seen is known as long as this broker lives, and written with the next change.
+      this.#use.audit.defect(error, 'watch');
+    }
+  }
+
+  #tellTrouble(entry: Entry, trouble: string | undefined): void {
+    const begins = trouble !== undefined && entry.trouble === undefined;
+    entry.trouble = trouble;
+    if (begins) this.#audit(entry, 'watch trouble', [trouble]);
+  }
+
+  #audit({ machine, boot, standing }: Entry, what: string, reasons: readonly string[]): void {
+    this.#use.audit.write({ what, machine, boot, outcome: standing.state, reasons });
+  }
+
+  #moment(): Moment {
+    return { at: this.#use.now(), monotonicMs: this.#use.monotonicMs() };
+  }
+
+  /** A wall clock that went back says nothing about the time before. */
+  #agoMs(moment: Moment | undefined): number | undefined {
+    if (moment === undefined) return undefined;
+    const agoMs =
+      moment.monotonicMs === undefined
+        ? this.#use.now().getTime() - moment.at.getTime()
+        : this.#use.monotonicMs() - moment.monotonicMs;
+    return agoMs >= 0 ? Math.round(agoMs) : undefined;
+  }
+}
+
+const NOTHING_YET = {
+  record: undefined,
+  standing: { state: 'awaited', refusals: 0, readmittedStrays: 0 },
+  reasons: [],
+  trouble: undefined,
+  proven: undefined,
+  seen: undefined,
+  readmittedAt: undefined,
+} as const;
+
+function entryOf(row: WatchRow): Entry {
+  const { state, reasons, record, provenAt, seenAt, readmittedAt, readmittedStrays } = row;
+  const { machine, boot, mode, intervalMs, files } = row;
+  return {
+    ...{ machine, boot, mode, intervalMs, files, reasons, readmittedAt },
+    record: record === undefined ? undefined : parseWatchRecord(record),
+    standing: { state, refusals: 0, readmittedStrays },
+    trouble: undefined,
+    proven: provenAt === undefined ? undefined : { at: provenAt },
+    seen: seenAt === undefined ? undefined : { at: seenAt },
+  };
+}
+
+function rowOf(entry: Entry): WatchRow {
+  const { machine, boot, mode, intervalMs, files, reasons, readmittedAt, standing } = entry;
+  return {
+    ...{ machine, boot, mode, intervalMs, files, reasons, readmittedAt },
+    state: standing.state,
+    readmittedStrays: standing.readmittedStrays,
+    record: entry.record === undefined ? undefined : renderWatchRecord(entry.record),
+    provenAt: entry.proven?.at,
+    seenAt: entry.seen?.at,
+  };
+}
+
+function newsOf(news: readonly Stray[]): string[] {
+  return news.map(({ path, sha256 }) => `${path} ${sha256}`);
+}
+
+function strayFile({ path, sha256, kind }: Stray, files: RuntimeIndex | undefined): StrayFile {
+  const known = files?.byPath.get(path);
+  const from = known?.package;
+  return {
+    path,
+    kind,
+    ...(sha256 === '' ? {} : { sha256 }),
+    ...(known === undefined
+      ? {}
+      : {
+          expected: {
+            sha256: known.sha256,
+            ...(from === undefined ? {} : { package: `${from.name} ${from.version}` }),
+          },
+        }),
+  };
+}
