@@ -1,4 +1,5 @@
-// Two projects: `unit` decides in seconds and touches nothing but temporary files; `real` starts real components.
+// Three projects: `unit` decides in seconds and touches nothing but temporary files; `sweep` feeds parsers and judges with
+// thousands of altered inputs; `real` starts real components.
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const config: ViteUserConfig = defineConfig({
@@ -11,7 +12,16 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: ['{lib,host,control,api,apps,testkit,drills,tools}/**/*.test.ts', 'tests/house/**/*.test.ts'],
-          exclude: ['**/*.real.test.ts', '**/node_modules/**', '**/dist/**'],
+          exclude: ['**/*.{real,sweep}.test.ts', '**/node_modules/**', '**/dist/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'sweep',
+          include: ['lib/**/*.sweep.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+          testTimeout: 300_000,
         },
       },
       {

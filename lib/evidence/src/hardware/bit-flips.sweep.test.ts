@@ -1,4 +1,4 @@
-// Every byte of what real processors signed, one bit flipped: minutes, where vectors.test.ts takes samples.
+// Every byte of what real processors signed, one bit flipped: where vectors.sweep.test.ts takes samples.
 import { describe, expect, it } from 'vitest';
 import { hasVectors, realSnp, realTdx } from '../../testing/real-hardware.ts';
 import { failedChecks } from '../../testing/snp-scene.ts';
