@@ -154,5 +154,8 @@ export { unpadCertificate, type UnpaddedCertificate } from './x509-padding.ts';
 export { certificatesOf } from './x509-pem.ts';
 export { keyFingerprint } from './x509-signature.ts';
 
+// Evidence of a host with a TPM.
+export * from './host/index.ts';
+
 // The watch of a running machine.
 export * from './watch/index.ts';

@@ -152,7 +152,10 @@ export async function checkReferenceSignature(reference: SignedReference): Promi
 }
 
 /** Whether they counted at `at`. */
-export function checkReferenceTime({ notBefore, notAfter }: SignedReference, at: Date): Answer {
+export function checkReferenceTime(
+  { notBefore, notAfter }: Pick<SignedReference, 'notBefore' | 'notAfter'>,
+  at: Date,
+): Answer {
   const seconds = Math.floor(at.getTime() / 1000);
   if (seconds + CLOCK_SKEW_SECONDS < notBefore.getTime() / 1000) {
     return fails(`the reference values count only from ${notBefore.toISOString()}`);

@@ -20,7 +20,13 @@ const OID = {
 } as const;
 
 /** KeyUsage, RFC 5280 section 4.2.1.3: bits of the first byte. */
-export const KEY_USAGE = { digitalSignature: 0x80, keyAgreement: 0x08, keyCertSign: 0x04, cRLSign: 0x02 } as const;
+export const KEY_USAGE = {
+  digitalSignature: 0x80,
+  keyEncipherment: 0x20,
+  keyAgreement: 0x08,
+  keyCertSign: 0x04,
+  cRLSign: 0x02,
+} as const;
 
 export interface X509Name {
   /** DER: names are compared as bytes. */

@@ -1,4 +1,4 @@
-// The answers to a closed list of questions about hardware evidence. A question that was never answered has failed, so that
+// The answers to a closed list of questions about evidence of hardware, or of a host. A question that was never answered has failed, so that
 // code which forgets one, or cannot come to it, refuses.
 import { fails, holds, type Answer } from '../checks.ts';
 import { messageOf } from '../keys.ts';
@@ -10,7 +10,7 @@ const MAX_REASONS = 24;
 const MAX_SENTENCE_CHARACTERS = 400;
 
 export interface HardwareVerdict {
-  readonly kind: 'sev-snp' | 'tdx';
+  readonly kind: 'sev-snp' | 'tdx' | 'host-tpm';
   readonly outcome: 'accepted' | 'refused';
   /** All questions of the kind's list, always. */
   readonly checks: readonly Check[];

@@ -16,7 +16,8 @@ const NAME_BYTES: ReadonlyMap<string, number> = new Map([
   ['000c', 50],
   ['000d', 66],
 ]);
-const HOST = /^[a-z][a-z0-9_-]{0,62}$/;
+/** The id of a host, as a binding names it. */
+export const HOST: RegExp = /^[a-z][a-z0-9_-]{0,62}$/;
 
 export type HardwareKind = 'sev-snp' | 'tdx';
 
