@@ -104,6 +104,7 @@ export const ANCHORS: Readonly<Record<Anchor['id'], string>> = {
   reference: 'What firmware, kernel and image should measure. Your own values are better than anybody’s word.',
   policy: 'Which registers must be shown. Your own policy may demand more than the broker’s.',
   activation: 'That the signing key is inside the certified TPM. It shows only to the broker, while the machine boots.',
+  host: 'What the host is: its TPM’s key, its boot, the files that start machines. Whoever enrolled it saw it once.',
   freshness: 'That the answer was made for this question. Only the broker saw when it asked.',
 };
 

@@ -203,10 +203,18 @@ describe('chainOf()', () => {
     const layered = (ok: boolean): ProofReport => ({
       ...report,
       checks: [...report.checks],
+      host: {
+        kind: 'host-tpm',
+        outcome: ok ? 'accepted' : 'refused',
+        checks: [{ id: 'host-quote-nonce', title: 'the host has answered', ok, detail: 'seen' }],
+        proven: [],
+        reasons: [],
+        events: [],
+        ran: undefined,
+      },
       verdict: {
         ...report.verdict,
         checks: [
-          { id: 'host-quote', title: 'the host has proven itself', ok, detail: 'seen' },
           ...report.verdict.checks,
           { id: 'ima-replay', title: 'the list of programs is whole', ok: true, detail: 'seen' },
         ],

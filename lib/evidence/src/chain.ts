@@ -94,6 +94,7 @@ const LINK_OF_ANCHOR: Readonly<Record<Anchor['id'], readonly LinkId[]>> = {
   freshness: ['broker'],
   'vtpm-ca': ['tpm'],
   activation: ['tpm'],
+  host: ['host'],
   reference: ['firmware', 'boot-loader', 'kernel', 'system-image'],
 };
 
@@ -110,10 +111,7 @@ const BROKER_CHECKS: ReadonlySet<string> = new Set([
 ]);
 
 /** Checks of a layered proof are named by what they are about. */
-const CHECK_PREFIXES: readonly (readonly [prefix: string, link: LinkId])[] = [
-  ['host-', 'host'],
-  ['ima-', 'processes'],
-];
+const CHECK_PREFIXES: readonly (readonly [prefix: string, link: LinkId])[] = [['ima-', 'processes']];
 
 function linkOf(id: LinkId, report: ProofReport, weakest: Link | undefined): Link {
   const findings = findingsOf(id, report);
@@ -127,7 +125,9 @@ function linkOf(id: LinkId, report: ProofReport, weakest: Link | undefined): Lin
   return { ...base, state: 'holds', says: describe(id, findings) };
 }
 
-function findingsOf(id: LinkId, { checks, verdict, anchors }: ProofReport): Findings {
+function findingsOf(id: LinkId, { checks, verdict, host, anchors }: ProofReport): Findings {
+  const ofLink = anchors.filter((anchor) => LINK_OF_ANCHOR[anchor.id].includes(id));
+  if (id === 'host') return { events: host?.events ?? [], checks: host?.checks ?? [], anchors: ofLink };
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured' || id === 'firmware');
   return {
     events: measured.filter((event) => linkOfEvent(event) === id),
@@ -135,7 +135,7 @@ function findingsOf(id: LinkId, { checks, verdict, anchors }: ProofReport): Find
       ...(id === 'broker' ? checks : []),
       ...verdict.checks.filter((check) => linkOfCheck(check.id, verdict.events) === id),
     ],
-    anchors: anchors.filter((anchor) => LINK_OF_ANCHOR[anchor.id].includes(id)),
+    anchors: ofLink,
   };
 }
 
@@ -194,7 +194,7 @@ const ABSENT: Readonly<Record<LinkId, string>> = {
 /** Links that are more than a list of measurements. */
 const WORDS: Readonly<Partial<Record<LinkId, string>>> = {
   broker: 'a broker asked, judged the answer and sealed it',
-  host: 'the host has shown what it booted',
+  host: 'its TPM has shown what it booted and ran, and that it vouches for the machine’s TPM',
   tpm: 'a TPM that was made for this machine signed what was measured, for this question alone',
   processes: 'what ran is what may run',
 };

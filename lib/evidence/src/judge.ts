@@ -27,6 +27,8 @@ import {
 } from './ek-certificate.ts';
 import { judgeEvents } from './event-judgement.ts';
 import { bindsVtpm } from './hardware/report-data.ts';
+import { certifiedEk } from './host/binding.ts';
+import type { HostEvidence } from './host/evidence.ts';
 import type { SnpEvidence } from './snp/judge.ts';
 import type { TdxEvidence } from './tdx/judge.ts';
 import { checkBanks, checkCovered, checkEventData, checkReplay, checkUntouched, readLog } from './event-log.ts';
@@ -50,7 +52,7 @@ import type { SignedReference } from './signed-reference.ts';
 import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
 import { isVerified, markVerified, type Verified } from './verified.ts';
 
-export type HardwareEvidence = Verified<SnpEvidence> | Verified<TdxEvidence>;
+export type HardwareEvidence = Verified<SnpEvidence> | Verified<TdxEvidence> | Verified<HostEvidence>;
 
 export interface VtpmJudgement {
   readonly evidence: VtpmEvidence;
@@ -58,7 +60,7 @@ export interface VtpmJudgement {
   readonly policy: Policy;
   /** What somebody signed is judged as such: signature, time, and whether the policy lets them. */
   readonly reference: ReferenceValues | SignedReference;
-  /** Evidence of the processor, judged before; whether it vouches for this very TPM is asked here. */
+  /** Evidence of the processor or of the host, judged before; whether it vouches for this very TPM is asked here. */
   readonly hardware?: readonly HardwareEvidence[] | undefined;
   /** DER of the vTPM CAs that the caller trusts. They must not come from the evidence or its sender. */
   readonly trustedRoots: readonly Uint8Array[];
@@ -363,7 +365,12 @@ async function checkKinds(
   if (ek !== undefined && challenge !== undefined) {
     const ekName = await nameOf(encodePublic(ek.ekPublic));
     for (const evidence of hardware) {
-      if (isVerified(evidence) && (await bindsVtpm(evidence, { challenge, ekName }))) bound.add(evidence.kind);
+      if (!isVerified(evidence)) continue;
+      const binds =
+        evidence.kind === 'host-tpm'
+          ? await certifiedEk(evidence, ek.x509)
+          : await bindsVtpm(evidence, { challenge, ekName });
+      if (binds) bound.add(evidence.kind);
     }
   }
   const missing = demanded.filter((kind) => !bound.has(kind));

@@ -4,6 +4,7 @@ import type { JsonValue } from './canonical-json.ts';
 import { fails, holds, type Answer } from './checks.ts';
 import { ClosedObject, checkInteger, type Refuse } from './json.ts';
 import { EvidenceError } from './errors.ts';
+import { parseHostPolicy, type HostPolicy } from './host/policy.ts';
 import { parseRules, type EventRule } from './rules.ts';
 import { parseSnpPolicy, type SnpPolicy } from './snp/policy.ts';
 import { parseTdxPolicy, type TdxPolicy } from './tdx/policy.ts';
@@ -56,6 +57,7 @@ export interface PolicyV2 extends Pick<PolicyV1, 'bank' | 'pcrs' | 'untouchedPcr
   /** Each is there exactly where `evidence` demands its kind. */
   readonly sevSnp?: SnpPolicy;
   readonly tdx?: TdxPolicy;
+  readonly hostTpm?: HostPolicy;
 }
 
 export interface Freshness {
@@ -90,7 +92,7 @@ export function parsePolicy(value: unknown): Policy {
 export function policyJson(policy: Policy): { readonly [key: string]: JsonValue } {
   const { bank, pcrs, untouchedPcrs } = policy;
   if (policy.version === 1) return { version: 1, kind: policy.kind, bank, pcrs, untouchedPcrs };
-  const { evidence, references, rules, freshness, minimumTpmFirmware, sevSnp, tdx } = policy;
+  const { evidence, references, rules, freshness, minimumTpmFirmware, sevSnp, tdx, hostTpm } = policy;
   return {
     version: 2,
     evidence,
@@ -101,9 +103,10 @@ export function policyJson(policy: Policy): { readonly [key: string]: JsonValue 
     rules: rules.map((rule) => ({ ...rule })),
     ...(freshness === undefined ? {} : { freshness: { ...freshness } }),
     ...(minimumTpmFirmware === undefined ? {} : { minimumTpmFirmware }),
-    // The parsers of both return data of this very form.
+    // The parsers of all three return data of this very form.
     ...(sevSnp === undefined ? {} : { sevSnp: plain(sevSnp) }),
     ...(tdx === undefined ? {} : { tdx: plain(tdx) }),
+    ...(hostTpm === undefined ? {} : { hostTpm: plain(hostTpm) }),
   };
 }
 
@@ -149,15 +152,19 @@ function readV2(object: ClosedObject): PolicyV2 {
     ...(object.has('minimumTpmFirmware')
       ? { minimumTpmFirmware: object.matching('minimumTpmFirmware', /^[0-9a-f]{16}$/, '16 hexadecimal digits') }
       : {}),
-    ...readHardware(object, evidence),
+    ...readKinds(object, evidence),
   };
 }
 
 /** A kind that is demanded without rules for it could be anything, and rules for a kind that is not demanded are dead. */
-function readHardware(object: ClosedObject, evidence: readonly EvidenceKind[]): Pick<PolicyV2, 'sevSnp' | 'tdx'> {
+function readKinds(
+  object: ClosedObject,
+  evidence: readonly EvidenceKind[],
+): Pick<PolicyV2, 'sevSnp' | 'tdx' | 'hostTpm'> {
   for (const [key, kind] of [
     ['sevSnp', 'sev-snp'],
     ['tdx', 'tdx'],
+    ['hostTpm', 'host-tpm'],
   ] as const) {
     if (object.has(key) === evidence.includes(kind)) continue;
     refuse(
@@ -169,6 +176,7 @@ function readHardware(object: ClosedObject, evidence: readonly EvidenceKind[]): 
   return {
     ...(object.has('sevSnp') ? { sevSnp: parseSnpPolicy(object.value('sevSnp')) } : {}),
     ...(object.has('tdx') ? { tdx: parseTdxPolicy(object.value('tdx')) } : {}),
+    ...(object.has('hostTpm') ? { hostTpm: parseHostPolicy(object.value('hostTpm')) } : {}),
   };
 }
 
@@ -213,7 +221,7 @@ function readFreshness(object: ClosedObject): Freshness {
   return freshness;
 }
 
-function plain(policy: SnpPolicy | TdxPolicy): JsonValue {
+function plain(policy: SnpPolicy | TdxPolicy | HostPolicy): JsonValue {
   const value: JsonValue = JSON.parse(JSON.stringify(policy));
   return value;
 }

@@ -3,6 +3,7 @@ import { toHex } from '@ringwall/bytes';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeProof, makeSigner } from '../testing/proofs.ts';
 import { makeScene, type Scene } from '../testing/scene.ts';
+import { makeHostScene, type HostScene } from '../testing/host-scene.ts';
 import { NOW } from '../testing/vtpm-ca.ts';
 import { EvidenceError } from './errors.ts';
 import { defaultPolicy, type PolicyV2 } from './policy.ts';
@@ -15,6 +16,7 @@ import type { Signer } from './signer.ts';
 const DAY_MS = 24 * 3600 * 1000;
 
 let scene: Scene;
+let host: HostScene;
 let broker: Signer;
 let maker: Signer;
 let unsigned: UnsignedReference;
@@ -23,6 +25,7 @@ let policy: PolicyV2;
 let proof: Proof;
 beforeAll(async () => {
   scene = await makeScene();
+  host = await makeHostScene();
   broker = await makeSigner();
   maker = await makeSigner();
   const { firmware, image, events } = scene.reference;
@@ -59,8 +62,8 @@ const layers = (): { host: HostLayer; ima: ImaIncrement } => {
   const bytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   return {
     host: {
-      name: 'host-a',
       nonce: bytes(32),
+      askedAt: NOW,
       evidence: {
         kind: 'host-tpm',
         ekCertificate: bytes(900),
@@ -68,9 +71,11 @@ const layers = (): { host: HostLayer; ima: ImaIncrement } => {
         quote: bytes(200),
         quoteSignature: bytes(72),
         eventLog: bytes(4000),
-        imaLog: new Uint8Array(),
+        imaLog: bytes(300),
+        vtpmCa: scene.ca.der,
       },
-      reference: signedReference,
+      activation: 'confirmed',
+      reference: host.reference,
     },
     ima: { nonce: bytes(32), first: 12, quote: bytes(200), quoteSignature: bytes(72), log: bytes(5000) },
   };
@@ -136,7 +141,7 @@ describe('ringwall-proof/2', () => {
     const written = await makeProof(scene, broker, {}, { signedReference, policy, ...layers() });
     const parts: readonly (readonly string[])[] = [
       ['reference', 'by', 'name'],
-      ['host', 'name'],
+      ['host', 'reference', 'id'],
       ['host', 'nonce'],
       ['ima', 'first'],
       ['ima', 'nonce'],

@@ -1,38 +1,32 @@
 // What a proof bundle may hold beside the boot of its machine: the host's own evidence, and what has run since the boot.
-// Bytes only, each with a limit; what they are worth is for host-judgement.ts and runtime-judgement.ts.
+// Bytes only, each with a limit; what they are worth is for proof-host.ts and for the watch.
 import { fromBase64, toBase64 } from './base64.ts';
 import type { JsonValue } from './canonical-json.ts';
 import { NONCE_BYTES } from './challenge.ts';
 import type { ClosedObject, Refuse } from './json.ts';
-import { parseSignedReference, referenceJson, hexBytes, type SignedReference } from './signed-reference.ts';
+import { HOST_EVIDENCE_LIMITS_BYTES, type HostEvidence, type HostEvidenceField } from './host/evidence.ts';
+import { hostReferenceJson, parseHostReference, type HostReference } from './host/reference.ts';
+import type { Activation } from './proof.ts';
+import { hexBytes, readTime } from './signed-reference.ts';
 import { toHex } from '@ringwall/bytes';
 
-const MAX_NAME_CHARACTERS = 128;
-/** The host's lists and the machine's, in base64, leave room for the rest of a bundle. */
+/** The machine's list, in base64, leaves room for the rest of a bundle. */
 const MAX_LOG_BYTES = 128 * 1024;
-/** As for a machine: an attestation, a signature, a public area. */
+/** As for a machine: an attestation, a signature. */
 const MAX_ATTEST_BYTES = 2048;
 const MAX_KEY_BYTES = 1024;
-const MAX_CERTIFICATE_BYTES = 4096;
 /** A million entries are what a kernel holds before its memory is the problem. */
 const MAX_FIRST_ENTRY = 1_000_000;
 
-/** Evidence of the computer that ran the machine, made for a nonce that names the machine's vTPM CA. */
+/** Evidence of the computer that ran the machine, made for a nonce of the broker's and for the machine's vTPM CA. */
 export interface HostLayer {
-  readonly name: string;
   readonly nonce: Uint8Array;
-  readonly evidence: {
-    readonly kind: 'host-tpm';
-    /** Empty where the host's maker gave its TPM none. */
-    readonly ekCertificate: Uint8Array;
-    readonly akPublic: Uint8Array;
-    readonly quote: Uint8Array;
-    readonly quoteSignature: Uint8Array;
-    readonly eventLog: Uint8Array;
-    /** The kernel's list of what ran on it; empty where it keeps none. */
-    readonly imaLog: Uint8Array;
-  };
-  readonly reference: SignedReference;
+  /** When the broker made that nonce. */
+  readonly askedAt: Date;
+  readonly evidence: HostEvidence;
+  /** The broker's word, as for the machine. */
+  readonly activation: Activation;
+  readonly reference: HostReference;
 }
 
 /** What has run since the last increment, and a quote that covers it. */
@@ -47,19 +41,23 @@ export interface ImaIncrement {
 
 export function readHostLayer(object: ClosedObject): HostLayer {
   const evidence = object.object('evidence');
+  const bytes = (field: HostEvidenceField): Uint8Array =>
+    readBase64(evidence, field, HOST_EVIDENCE_LIMITS_BYTES[field]);
   const host: HostLayer = {
-    name: object.string('name', MAX_NAME_CHARACTERS),
     nonce: hexBytes(object, 'nonce', NONCE_BYTES),
+    askedAt: readTime(object, 'askedAt'),
     evidence: {
       kind: evidence.oneOf('kind', ['host-tpm']),
-      ekCertificate: readBase64(evidence, 'ekCertificate', MAX_CERTIFICATE_BYTES),
-      akPublic: readBase64(evidence, 'akPublic', MAX_KEY_BYTES),
-      quote: readBase64(evidence, 'quote', MAX_ATTEST_BYTES),
-      quoteSignature: readBase64(evidence, 'quoteSignature', MAX_KEY_BYTES),
-      eventLog: readBase64(evidence, 'eventLog', MAX_LOG_BYTES),
-      imaLog: readBase64(evidence, 'imaLog', MAX_LOG_BYTES),
+      ekCertificate: bytes('ekCertificate'),
+      akPublic: bytes('akPublic'),
+      quote: bytes('quote'),
+      quoteSignature: bytes('quoteSignature'),
+      eventLog: bytes('eventLog'),
+      imaLog: bytes('imaLog'),
+      vtpmCa: bytes('vtpmCa'),
     },
-    reference: parseSignedReference(object.value('reference')),
+    activation: object.oneOf('activation', ['confirmed', 'unconfirmed']),
+    reference: parseHostReference(object.value('reference')),
   };
   evidence.end();
   object.end();
@@ -69,10 +67,11 @@ export function readHostLayer(object: ClosedObject): HostLayer {
 export function hostJson(host: HostLayer): JsonValue {
   const { kind, ...fields } = host.evidence;
   return {
-    name: host.name,
     nonce: toHex(host.nonce),
+    askedAt: host.askedAt.toISOString(),
     evidence: { kind, ...base64Fields(fields) },
-    reference: referenceJson(host.reference),
+    activation: host.activation,
+    reference: hostReferenceJson(host.reference),
   };
 }
 

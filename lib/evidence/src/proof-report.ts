@@ -1,8 +1,12 @@
 // What a proof bundle is worth: its evidence judged anew, and an account of whose word each part rests on.
 import { equalBytes } from '@ringwall/bytes';
+import type { HostVerdict } from './host/judge.ts';
+import type { HostRan } from './host/measured-files.ts';
+import type { HostReference } from './host/reference.ts';
 import { judgeVtpm } from './judge.ts';
 import { short } from './keys.ts';
 import type { Policy } from './policy.ts';
+import { judgeHostOfProof } from './proof-host.ts';
 import { verifyProofSignature, type Proof } from './proof.ts';
 import type { ReferenceValues } from './reference.ts';
 import { GOOD_STATUSES, type Check, type Verdict } from './verdict.ts';
@@ -15,7 +19,7 @@ export type Source = 'caller' | 'broker' | 'bundle' | 'nobody';
 
 /** One thing that a proof rests on and that its evidence cannot show. */
 export interface Anchor {
-  readonly id: 'broker-key' | 'vtpm-ca' | 'reference' | 'policy' | 'activation' | 'freshness';
+  readonly id: 'broker-key' | 'vtpm-ca' | 'reference' | 'policy' | 'activation' | 'freshness' | 'host';
   readonly what: string;
   readonly source: Source;
 }
@@ -37,6 +41,8 @@ export interface ProofReport {
   readonly checks: readonly Check[];
   /** Of the evidence, judged now. */
   readonly verdict: Verdict;
+  /** Of the host's evidence, judged now, where the bundle has it and the policy says what a host must show. */
+  readonly host?: HostVerdict | undefined;
   readonly anchors: readonly Anchor[];
   /** Why it is not `proven`; empty if it is. */
   readonly reasons: readonly string[];
@@ -49,17 +55,21 @@ export interface ProofTrust {
   /** vTPM CAs, DER. */
   readonly trustedRoots?: readonly Uint8Array[] | undefined;
   readonly reference?: ReferenceValues | undefined;
+  /** What the host is that ran the machine. */
+  readonly hostReference?: HostReference | undefined;
   readonly policy?: Policy | undefined;
   readonly now: Date;
 }
 
 export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<ProofReport> {
+  const host = await judgeHostOfProof(proof, trust);
   const { verdict } = await judgeVtpm({
     evidence: proof.evidence,
     challenge: proof.challenge,
     policy: trust.policy ?? proof.policy,
     reference: trust.reference ?? proof.signedReference ?? proof.reference,
     trustedRoots: trust.trustedRoots ?? proof.vtpmCa,
+    hardware: host?.verified === undefined ? [] : [host.verified],
     // Certificates are judged at the time of the boot; whether that time is believed is the broker's anchor.
     now: proof.at,
   });
@@ -68,7 +78,7 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
   const checks = [signature, brokerKey, checkTime(proof, trust.now), checkAgreement(proof, verdict, trust)];
   // A broker that is trusted stands for a bundle only where the seal is its own, and unbroken.
   const sealed = trust.brokerKey !== undefined && signature.ok && brokerKey.ok;
-  const anchors = anchorsOf(proof, trust, sealed);
+  const anchors = anchorsOf(proof, trust, sealed, host?.verdict);
   return {
     outcome: outcomeOf(proof, checks, verdict, anchors),
     machine: proof.machine,
@@ -76,8 +86,9 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
     brokerSaid: proof.verdict.outcome,
     checks,
     verdict,
+    ...(host === undefined ? {} : { host: host.verdict }),
     anchors,
-    reasons: reasonsOf(proof, checks, verdict, anchors),
+    reasons: reasonsOf(proof, checks, { verdict, host: host?.verdict }, anchors),
   };
 }
 
@@ -124,7 +135,7 @@ function checkAgreement(proof: Proof, verdict: Verdict, trust: ProofTrust): Chec
   return { id: 'agreement', title, ok, detail };
 }
 
-function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean): readonly Anchor[] {
+function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean, host: HostVerdict | undefined): readonly Anchor[] {
   const source = (given: unknown): Source => {
     if (given !== undefined) return 'caller';
     return sealed ? 'broker' : 'bundle';
@@ -156,7 +167,14 @@ function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean): readonly A
       source: activation === 'confirmed' ? source(undefined) : 'nobody',
     },
     { id: 'freshness', what: `that the nonce was fresh on ${proof.at.toISOString()}`, source: source(undefined) },
+    ...(host === undefined ? [] : [hostAnchor(proof, trust, source)]),
   ];
+}
+
+function hostAnchor(proof: Proof, trust: ProofTrust, source: (given: unknown) => Source): Anchor {
+  const reference = trust.hostReference ?? proof.host?.reference;
+  const what = `what ${reference?.host ?? 'the host'} is: its TPM’s key, its boot and its files, as ${reference?.by ?? ''} saw them`;
+  return { id: 'host', what, source: source(trust.hostReference) };
 }
 
 function outcomeOf(proof: Proof, checks: readonly Check[], verdict: Verdict, anchors: readonly Anchor[]): ProofOutcome {
@@ -169,11 +187,11 @@ function outcomeOf(proof: Proof, checks: readonly Check[], verdict: Verdict, anc
 function reasonsOf(
   proof: Proof,
   checks: readonly Check[],
-  verdict: Verdict,
+  { verdict, host }: Pick<ProofReport, 'verdict' | 'host'>,
   anchors: readonly Anchor[],
 ): readonly string[] {
   const reasons = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
-  reasons.push(...verdict.reasons);
+  reasons.push(...verdict.reasons, ...(host?.reasons ?? []).map((reason) => `its host: ${reason}`));
   if (verdict.outcome === 'accepted' && proof.verdict.outcome === 'refused') {
     reasons.push(...proof.verdict.reasons.map((reason) => `the broker refused it: ${reason}`));
   }
@@ -205,17 +223,29 @@ const SOURCES: Readonly<Record<Source, string>> = {
  * reasons to refuse, and nothing that would speak for it.
  */
 export function explainProof(report: ProofReport): string[] {
-  const { machine, outcome, verdict, reasons, anchors } = report;
+  const { machine, outcome, verdict, host, reasons, anchors } = report;
+  const sentences = [...verdict.proven, ...(host?.proven ?? [])];
   const lines = [`${HEADLINES[outcome]}: machine ${machine.name} (${machine.id}), ${report.at.toISOString()}`];
-  const claims = outcome === 'proven' ? verdict.proven : [];
+  const claims = outcome === 'proven' ? sentences : [];
   if (claims.length > 0) lines.push('', 'Proven:', ...claims.map((sentence) => `  ${sentence}`));
   if (reasons.length > 0) lines.push('', 'Not proven, because:', ...reasons.map((sentence) => `  ${sentence}`));
   if (outcome === 'unanchored') {
-    lines.push('', 'If that is true, then:', ...verdict.proven.map((sentence) => `  ${sentence}`));
+    lines.push('', 'If that is true, then:', ...sentences.map((sentence) => `  ${sentence}`));
   }
   lines.push('', 'Rests on:', ...anchors.map(({ what, source }) => `  ${what}: ${SOURCES[source]}`));
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured');
   const wrong = measured.filter(({ status }) => !GOOD_STATUSES.has(status));
   lines.push('', `Measured: ${measured.length - wrong.length} of ${measured.length} events as expected`);
+  if (host?.ran !== undefined) lines.push(...describeRan(host.ran));
   return lines;
+}
+
+/** What ran on the host beside what is known: for whoever reads, since nobody judged it. */
+function describeRan({ entries, known, otherCount, others }: HostRan): readonly string[] {
+  const rest = otherCount - others.length;
+  return [
+    `On the host: ${entries} files ran, of the reference ${known}, others ${otherCount}`,
+    ...others.map(({ path, sha256 }) => `  ${path} ${short(sha256)}`),
+    ...(rest > 0 ? [`  and ${rest} more`] : []),
+  ];
 }

@@ -35,8 +35,11 @@ import type { Verdict } from './verdict.ts';
 /** What is written today, and what was written before reference values were signed. */
 export const PROOF_FORMAT = 'ringwall-proof/2';
 export const PROOF_FORMATS = ['ringwall-proof/2', 'ringwall-proof/1'] as const;
-/** The largest evidence of all layers in base64, the largest reference and texts: a bundle of a real boot has 30 KiB. */
-export const MAX_PROOF_BYTES: number = 1024 * 1024;
+/**
+ * The largest evidence of all layers in base64 (2.4 MiB, of it 2 of a host's logs), the largest references and texts: a
+ * bundle of a real boot has 30 KiB, and with its host 300.
+ */
+export const MAX_PROOF_BYTES: number = 3.75 * 1024 * 1024;
 /** A host has one vTPM CA; a fleet that changes hosts has a few. */
 export const MAX_CA_CERTIFICATES = 16;
 const MAX_CA_BYTES = 4096;

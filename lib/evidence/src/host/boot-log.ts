@@ -131,11 +131,19 @@ function wordsOf(data: EventData): string | undefined {
       return data.version === undefined ? undefined : `firmware version ${data.version}`;
     case 'text':
       return data.text;
-    case 'tagged': {
-      const [tag] = data.tags;
-      return tag?.name;
-    }
-    default:
-      return undefined;
+    case 'tagged':
+      return data.tags[0]?.name;
+    case 'bytes':
+    case 'ipl':
+    case 'malformed':
+    case 'spdm':
+    case 'unknown':
+    case 'spec-id':
+    case 'startup-locality':
+    case 'hcrtm-component':
+    case 'nv-index-record':
+    case 'reference-manifest':
+      break;
   }
+  return undefined;
 }

@@ -322,9 +322,9 @@ describe('judgeHost()', () => {
           expect(await judge({ [name]: bytes.subarray(0, at) }), `${name} cut at ${at}`).toBe('refused');
           const mutant = new Uint8Array(bytes);
           mutant[at] = (mutant[at] ?? 0) ^ 0x41;
-          const outcome = await judge({ [name]: mutant });
           // A name in the header of the boot log, or an address that firmware notes, is measured by nobody.
-          if (name !== 'eventLog') expect(outcome, `${name} altered at ${at}`).toBe('refused');
+          const outcomes = name === 'eventLog' ? ['refused', 'accepted'] : ['refused'];
+          expect(outcomes, `${name} altered at ${at}`).toContain(await judge({ [name]: mutant }));
         }
       }
     });
