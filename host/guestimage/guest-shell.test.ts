@@ -1,7 +1,12 @@
 // The guest's scripts against lines, numbers and answers that somebody else made up.
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { BUSYBOX, runGuestShell } from './testing/guest-shell.ts';
+import { run } from '../exec/index.ts';
+import { BUSYBOX, GUEST_SCRIPTS, runGuestShell } from './testing/guest-shell.ts';
+
+/** Gives a program a terminal. */
+const SCRIPT = '/usr/bin/script';
 
 const NONCE = 'a1'.repeat(32);
 const BOOT = 'b2'.repeat(16);
@@ -227,6 +232,43 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
   ])('repeat a command %s', async (_name, answers) => {
     const result = await runGuestShell(`${transactWith(answers)}; take_sized; printf '%s' "$taken"`);
     expect(result).toMatchObject({ code: 0, stdout: 'aabb', reasons: [] });
+  });
+
+  it.skipIf(!existsSync(SCRIPT) || !existsSync('/bin/xxd'))(
+    'give the TPM each command in one piece, whatever was said on the console before',
+    async () => {
+      // On a terminal, as the console is. What comes in two pieces is read in two.
+      const script = `
+        . ${GUEST_SCRIPTS}/tpm.sh
+        dir=$(mktemp -d) && mkfifo "$dir/tpm" && exec 3<>"$dir/tpm"
+        printf 'said\\n'
+        for try in 1 2 3 4 5 6 7 8; do
+          dd bs=4096 count=1 <&3 2>/dev/null >"$dir/$try" &
+          xxd() { [ "$1" = -p ] || command xxd "$@"; }
+          tpm_exchange 0a0a0a0a0a0a0a0a0a0a0a0a
+          wait
+          [ "$(wc -c <"$dir/$try")" -eq 12 ] || printf 'in pieces\\n'
+        done
+        rm -r "$dir"`;
+      const argv = [SCRIPT, '-qec', `${BUSYBOX} sh -c '${script.replaceAll("'", String.raw`'\''`)}'`, '/dev/null'];
+      const { code, stdout } = await run(argv, { timeoutMs: 20_000, env: { PATH: '/usr/bin:/bin', SHELL: '/bin/sh' } });
+      expect({ code, said: stdout.toString().trim() }).toEqual({ code: 0, said: 'said' });
+    },
+  );
+
+  it.each([
+    ['without its EK certificate', 'tpm_exchange() { tpm_rest=80010000000a0000018b; }', /cleared \(TPM2_Clear\)/],
+    [
+      'whose endorsement hierarchy is closed',
+      `tpm_nv_read_public() { answer_data_size=0001; }
+       tpm_nv_read() { answer_data=aa; tpm_refusal_means=''; }
+       tpm_exchange() { tpm_rest=80010000000a000009a2; }`,
+      /somebody changed its authorization/,
+    ],
+  ])('say what is the matter with a TPM %s', async (_name, tpm, reason) => {
+    const { code, reasons } = await runGuestShell(`open_tpm() { :; }\n${tpm}\nmake_keys`);
+    expect(code).toBe(1);
+    expect(reasons).toEqual([expect.stringMatching(reason)]);
   });
 
   it('do not repeat a command that the TPM refuses', async () => {

@@ -83,6 +83,9 @@ async function manufacture(
   await send(commands.nvDefineSpace({ ...index, attributes, dataSize: ekCertificate.length }));
   await send(commands.nvWrite({ ...index, data: ekCertificate, offset: 0 }));
   await send(commands.nvWriteLock(EK_CERTIFICATE_NV_INDEX));
+  // Root in the guest would lock itself out for good: TPM2_Clear takes EK and certificate, and sets the counters back by
+  // which a broker knows a rolled-back TPM. Only the platform can allow it again, and that is the firmware.
+  await send(commands.clearControl({ authHandle: TPM_RH.LOCKOUT, disable: true }));
 
   const all = Array.from({ length: PCR_COUNT }, (_, pcr) => pcr);
   const off = [TPM_ALG.SHA1, TPM_ALG.SHA384, TPM_ALG.SHA512].map((hash) => ({ hash, pcrs: [] }));

@@ -104,6 +104,20 @@ describe.skipIf(lacks !== undefined)(`a TPM in its jail${lacks === undefined ? '
     });
   });
 
+  test('cannot be cleared by whoever is root in the guest', async () => {
+    // Platform authorization is what the firmware sets to something that nobody knows.
+    const firmware = commands.hierarchyChangeAuth({ authHandle: TPM_RH.PLATFORM, newAuth: new Uint8Array(32).fill(7) });
+    await withTpm(async (send) => {
+      await send(commands.startup());
+      expect(parseResponse(await send(firmware)).ok).toBe(true);
+      const allow = commands.clearControl({ authHandle: TPM_RH.LOCKOUT, disable: false });
+      for (const command of [commands.clear(TPM_RH.LOCKOUT), allow, commands.clear(TPM_RH.PLATFORM)]) {
+        expect(parseResponse(await send(command)).ok).toBe(false);
+      }
+      expect(parseResponse(await send(commands.readPublic(EK_HANDLE))).ok).toBe(true);
+    });
+  });
+
   test('keeps its state encrypted', async () => {
     const state = Buffer.concat(
       await Promise.all((await readdir(options.stateDir)).map((name) => readFile(join(options.stateDir, name)))),

@@ -10,7 +10,7 @@ import { BUNDLED_COMMAND, Instance, type CommandResult, type InstanceOptions } f
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { leftovers } from './leftovers.ts';
 import { ENDLESS, makeMachine, SILENT, startOddGuest } from './odd-guest.ts';
-import { troubleOf, type Trouble } from './trouble.ts';
+import { trouble, troubleOf } from './trouble.ts';
 import { phaseOf, until } from './waiting.ts';
 
 const BYSTANDER = 'bystander';
@@ -64,12 +64,6 @@ async function damage(): Promise<string[]> {
 }
 
 const CLEANUP = { timeout: CLEANUP_MS };
-
-const trouble = (code: number, what: RegExp, hint: RegExp): Trouble => ({
-  code,
-  what: expect.stringMatching(what),
-  hint: expect.stringMatching(hint),
-});
 
 describe('bad input', () => {
   test.each([
@@ -278,73 +272,6 @@ describe('a host that lacks something', () => {
     const { machines } = JSON.parse(await poor.ok('ls', '--json'));
     for (const { name } of machines) await poor.ok('rm', '--force', name);
     expect(await leftovers(poor)).toEqual([]);
-  });
-});
-
-describe('a full disk', () => {
-  let parent: string;
-  let filler: string;
-  beforeAll(async () => {
-    parent = mkdtempSync('/var/tmp/ringwall-full-');
-    await run(['/usr/bin/mount', '-t', 'tmpfs', '-o', 'mode=0755,size=384m', 'ringwall-test', parent]);
-    filler = join(parent, 'filler');
-  });
-  afterAll(async () => {
-    await run(['/usr/bin/umount', parent]);
-    rmSync(parent, { recursive: true });
-  });
-
-  /** Until not a byte is left. */
-  const fill = (): Promise<unknown> =>
-    run(['/usr/bin/dd', 'if=/dev/zero', `of=${filler}`, 'bs=4k', 'status=none'], { timeoutMs: 60_000 });
-
-  test('nothing can be made or started, all can be read and removed, and once there is room it goes on', async () => {
-    await using full = await startInstance({ parent });
-    await makeMachine(full, 'early');
-    await fill();
-
-    expect(troubleOf(await full.cli('run', 'hello', '--disk', '64M'))).toEqual(
-      trouble(5, /this host has \d+ MiB/, /ask for less/),
-    );
-    expect(troubleOf(await full.cli('start', 'early'))).toEqual(trouble(5, /disk.* is full/, /free some space/));
-    expect(await full.ok('ls')).toMatch(/early[^]*the disk that holds .* is full/);
-    expect(await full.ok('doctor')).toMatch(/room on the disk of the state.*full/);
-    expect((await full.show('early')).machine.status.phase).toBe('stopped');
-    expect(await leftovers(full)).toEqual([]);
-
-    await full.ok('rm', 'early');
-    await fill();
-    rmSync(filler);
-    expect(await full.ok('ls')).not.toContain('is full');
-    await makeMachine(full, 'late');
-    expect(await leftovers(full)).toEqual([]);
-  });
-
-  test('a guest that writes stands still and loses nothing, says so, and goes on once there is room', async () => {
-    await using full = await startInstance({ parent });
-    await full.ok('run', 'hello', '--name', 'writer', '--disk', '64M');
-    using console = await full.openConsole('writer');
-    await fill();
-    console.type('dd if=/dev/urandom of=/data/file bs=1M count=24 && sync && md5sum /data/file && echo "do""ne"');
-    await until(async () => (await full.detail('writer')).machine.status.reasons.length > 0);
-    const { status } = (await full.show('writer')).machine;
-    expect(status).toMatchObject({ phase: 'running', trust: 'attested', reasons: [expect.stringMatching(/is full/)] });
-    rmSync(filler);
-    await console.waitFor(/done/);
-    await until(async () => (await full.detail('writer')).machine.status.reasons.length === 0);
-    await full.ok('rm', '--force', 'writer');
-    expect(await leftovers(full)).toEqual([]);
-  });
-
-  test('the services do not come up, say why, and come up once there is room', async () => {
-    await using full = await startInstance({ parent });
-    await full.ok('down');
-    rmSync(join(full.stateDir, 'runtime'), { recursive: true });
-    await fill();
-    expect(troubleOf(await full.cli('ls'))).toEqual(trouble(5, /the disk is full/, /ENOSPC/));
-    rmSync(filler);
-    await full.ok('ls');
-    expect(await leftovers(full)).toEqual([]);
   });
 });
 

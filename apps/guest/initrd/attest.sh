@@ -19,9 +19,11 @@ SENTENCES=/run/ringwall/proven
 make_keys() {
   local policy session
   open_tpm
+  tpm_refusal_means='the TPM has no EK certificate any more: it was cleared (TPM2_Clear), or its index was removed'
   tpm_nv_read_public
   tpm_nv_read "$answer_data_size"
   ek_certificate=$answer_data
+  tpm_refusal_means="the TPM's endorsement hierarchy is closed: somebody changed its authorization"
   tpm_create_ak
   ak=$answer_object_handle ak_public=$answer_out_public
   tpm_start_trial
@@ -226,7 +228,7 @@ open_release() {
   tpm_start_policy
   session=$answer_session_handle
   tpm_policy_secret "$session"
-  tpm_refusal_means='the release is not for this TPM'
+  tpm_refusal_means='the release is not for this TPM, or its EK was removed'
   tpm_activate_credential "$ak" "$session" "$id_object" "$encrypted_secret"
   first=$answer_cert_info
   # That the credential was opened is what proves that the attestation key lives in this TPM.

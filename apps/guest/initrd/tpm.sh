@@ -44,9 +44,11 @@ tpm_transact() {
   tpm_refusal_means=''
 }
 
-# One write is one command, and what it answers is read until the device has no more.
+# One write is one command, and what it answers is read until the device has no more. By its path, xxd is a program of its
+# own: as an applet it would inherit the shell's buffer, which is cut at each line feed once the shell has written to a
+# terminal. It ends well where the TPM did not take the command; then there is nothing to read.
 tpm_exchange() {
-  xxd -r -p >&3 2>/dev/null <<EOT || return 1
+  /bin/xxd -r -p >&3 2>/dev/null <<EOT || return 1
 $1
 EOT
   tpm_rest=$(xxd -p -c 4096 <&3)

@@ -31,7 +31,7 @@ export class BrokerDouble {
 
   /** Sends a challenge, takes the evidence and checks that it answers that challenge. */
   async receiveEvidence(session: Session): Promise<{ evidence: VtpmEvidence; qualifying: Uint8Array }> {
-    while ((await session.line()) !== 'hello 1');
+    await session.hello();
     const challenge = { nonce: new Uint8Array(randomBytes(32)), machine: TEST_MACHINE, boot: toHex(randomBytes(16)) };
     session.send(`challenge ${toHex(challenge.nonce)} ${challenge.machine} ${challenge.boot}`);
     const evidence = await session.evidence();
@@ -116,6 +116,15 @@ export class Session {
           done();
         };
       });
+    }
+  }
+
+  /** Waits for a guest that begins, or begins anew. */
+  async hello(): Promise<void> {
+    for (;;) {
+      const line = await this.line();
+      if (line === 'hello 1') return;
+      if (line.startsWith('failed ')) throw new Error(`the guest says: ${line}`);
     }
   }
 

@@ -15,6 +15,8 @@ export const answers: {
   readonly readClock: typeof state.readClock;
   readonly hierarchyControl: typeof nothing;
   readonly hierarchyChangeAuth: typeof nothing;
+  readonly clearControl: typeof nothing;
+  readonly clear: typeof nothing;
   readonly setCommandCodeAuditStatus: typeof nothing;
   readonly evictControl: typeof nothing;
   readonly flushContext: typeof nothing;
@@ -82,6 +84,8 @@ export const answers: {
   readClock: state.readClock,
   hierarchyControl: nothing,
   hierarchyChangeAuth: nothing,
+  clearControl: nothing,
+  clear: nothing,
   setCommandCodeAuditStatus: nothing,
   evictControl: nothing,
   flushContext: nothing,

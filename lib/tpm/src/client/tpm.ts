@@ -51,6 +51,8 @@ export function tpmOver(transport: Transport): Tpm {
     readClock: async (...input) => run(commands.readClock(...input), answers.readClock),
     hierarchyControl: async (...input) => run(commands.hierarchyControl(...input), answers.hierarchyControl),
     hierarchyChangeAuth: async (...input) => run(commands.hierarchyChangeAuth(...input), answers.hierarchyChangeAuth),
+    clearControl: async (...input) => run(commands.clearControl(...input), answers.clearControl),
+    clear: async (...input) => run(commands.clear(...input), answers.clear),
     setCommandCodeAuditStatus: async (...input) =>
       run(commands.setCommandCodeAuditStatus(...input), answers.setCommandCodeAuditStatus),
     evictControl: async (...input) => run(commands.evictControl(...input), answers.evictControl),

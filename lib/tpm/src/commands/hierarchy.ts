@@ -66,6 +66,23 @@ export function hierarchyChangeAuth(input: {
   });
 }
 
+/**
+ * TPM2_ClearControl, Part 3 section 24.7: whether `clear` works. By lockout or platform, and to allow it again by the
+ * platform alone.
+ */
+export function clearControl(input: { readonly authHandle: number; readonly disable: boolean }): CommandTemplate {
+  return command(TPM_CC.ClearControl, {
+    handles: [input.authHandle],
+    authorizations: ['empty-password'],
+    parameters: [u8(input.disable ? 1 : 0)],
+  });
+}
+
+/** TPM2_Clear, Part 3 section 24.6: forgets what the owner keeps in it, and how often the TPM has started. */
+export function clear(authHandle: number): CommandTemplate {
+  return command(TPM_CC.Clear, { handles: [authHandle], authorizations: ['empty-password'] });
+}
+
 /** TPM2_SetCommandCodeAuditStatus, Part 3 section 21.2, by the owner: commands to audit from now on, and no more. */
 export function setCommandCodeAuditStatus(input: {
   readonly auditAlg: number;

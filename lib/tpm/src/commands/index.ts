@@ -20,6 +20,8 @@ import {
   readClock,
   hierarchyControl,
   hierarchyChangeAuth,
+  clearControl,
+  clear,
   setCommandCodeAuditStatus,
   evictControl,
   flushContext,
@@ -69,6 +71,8 @@ export const commands: {
   readonly readClock: typeof readClock;
   readonly hierarchyControl: typeof hierarchyControl;
   readonly hierarchyChangeAuth: typeof hierarchyChangeAuth;
+  readonly clearControl: typeof clearControl;
+  readonly clear: typeof clear;
   readonly setCommandCodeAuditStatus: typeof setCommandCodeAuditStatus;
   readonly evictControl: typeof evictControl;
   readonly flushContext: typeof flushContext;
@@ -136,6 +140,8 @@ export const commands: {
   readClock,
   hierarchyControl,
   hierarchyChangeAuth,
+  clearControl,
+  clear,
   setCommandCodeAuditStatus,
   evictControl,
   flushContext,
