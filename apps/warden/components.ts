@@ -1,6 +1,6 @@
 // The files of the host without which no TPM or no VMM starts, and the Debian package that each comes from: looked for
 // before anything is made, so that what is missing is said in one sentence with its remedy.
-import { isThere } from '@ringwall/control/warden';
+import { isThere } from '@ringwall/control/files';
 import { RingwallError } from '@ringwall/api';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 

@@ -1,7 +1,8 @@
 // Joins the warden to what host/sys and the probe guest say of this host.
 import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { imageDir, isThere, type HostPart, type Layout } from '@ringwall/control/warden';
+import { isThere } from '@ringwall/control/files';
+import { imageDir, type HostPart, type Layout } from '@ringwall/control/warden';
 import { isAlive, killProcess, run, waitForExit } from '@ringwall/host/exec';
 import { KNOWN_IMAGES } from '@ringwall/host/guestimage';
 import type { UidLeases } from '@ringwall/host/jail';

@@ -1,7 +1,8 @@
 // Joins the warden's decisions to the real components of this host.
 import { openVtpmCa } from '@ringwall/control/ca';
 import { openRootKey } from '@ringwall/control/keys';
-import { isThere, type Layout, type WardenParts } from '@ringwall/control/warden';
+import { isThere } from '@ringwall/control/files';
+import { type Layout, type WardenParts } from '@ringwall/control/warden';
 import { UidLeases } from '@ringwall/host/jail';
 import { makeHostPart } from './host.ts';
 import { makeImagePart } from './images.ts';

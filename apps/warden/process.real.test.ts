@@ -76,7 +76,7 @@ describe.skipIf(lacks !== undefined)(`the warden’s process${lacks === undefine
     chownSync(join(dir, 'run/machines'), NOBODY, NOBODY);
     const { code, stderr } = await run(wardenArgv(dir));
     expect(code).toBe(1);
-    expect(stderr.toString()).toContain('not a directory of root');
+    expect(stderr.toString()).toContain('not a directory of this user');
   });
 
   it('answers rubbish with an error, and goes on', async () => {

@@ -1,9 +1,11 @@
 // Small files that a crash leaves old or new and never half: written beside, flushed, renamed over, directory flushed.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
+import { syncDirectory } from './directories.ts';
+import { explainFileError, isErrno } from './errors.ts';
 
 /** The mark of a file that was being written; after a crash it is rubbish. */
 const UNFINISHED = /\.unfinished-[0-9a-f]{16}$/;
@@ -23,10 +25,9 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
     await rename(beside, path);
   } catch (error) {
     await rm(beside, { force: true });
-    throw explained(error, path);
+    throw explainFileError(error, path);
   }
-  await using directory = await open(dirname(path), 'r');
-  await directory.sync();
+  await syncDirectory(dirname(path));
 }
 
 /** The content of a plain file of at most `limitBytes`, or undefined where there is none. Follows no link. */
@@ -43,29 +44,7 @@ export async function readFileBounded(path: string, limitBytes: number): Promise
     return buffer.subarray(0, bytesRead);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
-    throw explained(error, path);
-  }
-}
-
-/** Makes a directory for this user alone, or sees that it is one. */
-export async function makePrivateDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw explained(error, path);
-  }
-  const seen = await lstat(path);
-  if (!seen.isDirectory()) throw new RingwallError('conflict', `${path} is not a directory`);
-  const uid = process.getuid?.();
-  if (uid !== undefined && seen.uid !== uid) {
-    throw new RingwallError('conflict', `${path} belongs to uid ${String(seen.uid)} and not to this user`, {
-      hint: `chown -R ${String(uid)} ${path}, or use another state directory`,
-    });
-  }
-  if ((seen.mode & 0o077) !== 0) {
-    throw new RingwallError('conflict', `${path} is open to other users (mode ${(seen.mode & 0o7777).toString(8)})`, {
-      hint: `chmod 0700 ${path}, and think about who may have read it`,
-    });
+    throw explainFileError(error, path);
   }
 }
 
@@ -76,26 +55,4 @@ export async function removeUnfinished(path: string): Promise<void> {
     if (name.startsWith(`${basename(path)}.`) && UNFINISHED.test(name))
       await rm(join(directory, name), { force: true });
   }
-}
-
-export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
-}
-
-/** A full or read-only disk is the operator's to solve, and said so. */
-function explained(error: unknown, path: string): unknown {
-  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
-    return new RingwallError('host-full', `no room to write ${path}`, {
-      hint: 'make room on that file system',
-      cause: error,
-    });
-  }
-  if (isErrno(error, 'EROFS', 'EACCES', 'EPERM')) {
-    return new RingwallError('conflict', `this user may not read or write ${path}`, {
-      hint: 'see who owns the state directory, and that it is not mounted read-only',
-      cause: error,
-    });
-  }
-  if (isErrno(error, 'ELOOP')) return new RingwallError('conflict', `${path} is a symbolic link`, { cause: error });
-  return error;
 }

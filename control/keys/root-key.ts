@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { RingwallError } from '@ringwall/api';
-import { isErrno, removeUnfinished } from '../files/index.ts';
+import { isErrno, removeUnfinished, syncDirectory } from '../files/index.ts';
 import { Secret } from './secret.ts';
 import { ROOT_KEY_BYTES } from './wrapped-key.ts';
 
@@ -78,6 +78,5 @@ async function createOnce(path: string, key: Secret): Promise<void> {
   } finally {
     await rm(beside, { force: true });
   }
-  await using directory = await open(dirname(path), 'r');
-  await directory.sync();
+  await syncDirectory(dirname(path));
 }

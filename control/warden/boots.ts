@@ -1,11 +1,11 @@
 // Starts and stops a machine. Every function here runs inside the machine's queue.
 import { RingwallError, type MachineId } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
-import { isErrno } from '../files/index.ts';
+import { isErrno, isThere, makeDirectory } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
 import { explainFull } from './full.ts';
-import { isThere, makeDirectory, messageOf } from './files.ts';
+import { messageOf } from './request-log.ts';
 import { notBuilt } from './images.ts';
 import { imageDir, machineLayout, type MachineLayout } from './layout.ts';
 import type { ProgressListener } from './parts.ts';

@@ -3,7 +3,7 @@
 import { boundRunFile, readRunFile } from '@ringwall/host/jail';
 import { CONSOLE_LOG_NAME } from '@ringwall/host/qemu';
 import { readFileBounded, writeFileAtomic } from '../files/index.ts';
-import { messageOf } from './files.ts';
+import { messageOf } from './request-log.ts';
 import type { MachineLayout } from './layout.ts';
 
 /** A guest may print without end; more than this of its past is nobody's need, and /run is memory. */

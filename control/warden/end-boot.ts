@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { keepConsole } from './console.ts';
 import type { WardenContext } from './context.ts';
-import { namesIn } from './files.ts';
+import { namesIn } from '../files/index.ts';
 import type { MachineLayout } from './layout.ts';
 import { readBoot, type BootRecord } from './records.ts';
 

@@ -18,8 +18,7 @@ import {
   type Image,
   type ImageManifest,
 } from '@ringwall/host/guestimage';
-import { readFileBounded } from '../files/index.ts';
-import { isThere, syncDirectory } from './files.ts';
+import { isThere, readFileBounded, syncDirectory } from '../files/index.ts';
 import type { BootToPredict, Prediction } from './parts.ts';
 
 /** Beyond what its parser takes. */

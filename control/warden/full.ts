@@ -1,6 +1,6 @@
 // Says of what failed for want of room that the host is full. Asked before anything is cleaned up, which makes room.
 import type { WardenContext } from './context.ts';
-import { fullOr, hostFull } from './files.ts';
+import { fullOr, hostFull } from '../files/index.ts';
 
 export async function explainFull(context: WardenContext, error: unknown): Promise<unknown> {
   const explained = fullOr(error);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import type { WardenResponse } from '@ringwall/api/warden';
 import type { WardenContext } from './context.ts';
-import { fullOr, isThere, namesIn, syncDirectory } from './files.ts';
+import { fullOr, isThere, namesIn, syncDirectory } from '../files/index.ts';
 import { imageDir } from './layout.ts';
 import type { ProgressListener } from './parts.ts';
 import { Queues } from './queue.ts';

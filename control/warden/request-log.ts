@@ -69,3 +69,8 @@ function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is to be taken out
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').slice(0, MESSAGE_CHARACTERS);
 }
+
+/** An error as a note in the log tells it. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

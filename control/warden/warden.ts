@@ -5,7 +5,8 @@ import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@r
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
-import { isThere, makeDirectory, messageOf, namesIn } from './files.ts';
+import { isThere, makeDirectory, namesIn } from '../files/index.ts';
+import { messageOf } from './request-log.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
 import { createMachine, hostCapacity, removeMachine } from './machines.ts';

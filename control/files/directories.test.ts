@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fullOr, makeDirectory } from './files.ts';
+import { fullOr, makeDirectory } from './index.ts';
 
 let dir: string;
 beforeEach(() => {
