@@ -24,7 +24,10 @@ describe.skipIf(!existsSync(FIRMWARE_CODE))(
 
     it('refuses a firmware that it does not know, with its digest', async () => {
       const files = { code: import.meta.filename, vars: import.meta.filename };
-      await expect(readFirmware({ cpus: 1 }, files)).rejects.toThrow(/does not know \(sha256 [0-9a-f]{64}\)/);
+      await expect(readFirmware({ cpus: 1 }, files)).rejects.toMatchObject({
+        message: expect.stringMatching(/does not know \(sha256 [0-9a-f]{64}\)/),
+        hint: expect.stringContaining(`npm run firmware -- ${import.meta.filename}`),
+      });
     });
 
     it('names the package where there is none', async () => {

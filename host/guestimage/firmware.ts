@@ -7,15 +7,13 @@ import { parseFirmwareManifest, type FirmwareManifest } from '@ringwall/evidence
 import { run } from '../exec/index.ts';
 import { initializePei, unpackVolumes, type PlatformInfoLayout, type PlatformShape } from './firmware-volumes.ts';
 import { sha256File } from './image.ts';
-import ovmfDebian12 from './firmware/ovmf-2022.11-6-deb12u2.json' with { type: 'json' };
+import { KNOWN_FIRMWARE } from './firmware/known.ts';
 
 /** Where Debian's package `ovmf` has the build without Secure Boot and SMM, and its pristine variables. */
 export const FIRMWARE_CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
 export const FIRMWARE_VARS = '/usr/share/OVMF/OVMF_VARS_4M.fd';
 
-/** The builds that Ringwall knows: firmware/README.md says how one is added. */
-const KNOWN = [ovmfDebian12];
-type KnownFirmware = (typeof KNOWN)[number];
+type KnownFirmware = (typeof KNOWN_FIRMWARE)[number];
 
 export interface FirmwareFiles {
   readonly code: string;
@@ -42,13 +40,13 @@ export async function readFirmware(
   files: FirmwareFiles = { code: FIRMWARE_CODE, vars: FIRMWARE_VARS },
 ): Promise<FirmwareManifest> {
   const digest = await digestFirmwareFile(files.code);
-  const known = KNOWN.find((entry) => entry.digest === digest);
+  const known = KNOWN_FIRMWARE.find((entry) => entry.digest === digest);
   if (known === undefined) {
     throw new RingwallError(
       'host-lacks',
       `${files.code} is a firmware that Ringwall does not know (sha256 ${digest})`,
       {
-        hint: `install ${KNOWN.map(({ name }) => name).join(' or ')}, or make an entry: host/guestimage/firmware/README.md`,
+        hint: `install ${KNOWN_FIRMWARE.map(({ name }) => name).join(' or ')}, or make it known: npm run firmware -- ${files.code}`,
       },
     );
   }
