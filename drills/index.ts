@@ -3,6 +3,7 @@ import { bootTamper } from './boot-tamper/index.ts';
 import { diskTheft } from './disk-theft/index.ts';
 import type { Drill } from './drill.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
+import { logForgery } from './log-forgery/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
@@ -23,6 +24,7 @@ export const drills: readonly Drill[] = [
   bootTamper,
   replayedEvidence,
   foreignTpm,
+  logForgery,
   stolenMachine,
   neighbourFiles,
 ];

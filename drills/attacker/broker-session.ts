@@ -55,7 +55,7 @@ export class BrokerSession implements Disposable {
     }
     const release = lines.find((line) => line.startsWith('release '));
     const reasons = lines.filter((line) => line.startsWith('reason ')).map((line) => line.slice('reason '.length));
-    return { release, reasons };
+    return { lines: [...lines, 'end'], release, reasons };
   }
 
   send(text: string): void {
@@ -78,6 +78,7 @@ export class BrokerSession implements Disposable {
 }
 
 export interface BrokerAnswer {
+  readonly lines: readonly string[];
   /** The line that carries the wrapped key, where the broker gave one. */
   readonly release: string | undefined;
   readonly reasons: readonly string[];
