@@ -29,11 +29,11 @@ async function writeImage(kernel = { sha256: SHA256_OF_X, bytes: 1 }): Promise<v
     verityRootHash: 'ab'.repeat(32),
     hashOffset: 4096,
     kernelVersion: '6.1',
-    files: { kernel, initrd: file, 'system.img': { ...file, bytes: 8192 } },
+    files: { kernel, initrd: file, 'system.img': { ...file, bytes: 8192 }, 'files.json': file },
     sources: [],
   };
-  await writeFile(join(dir, 'manifest.json'), renderManifest({ version: 1, digest: imageDigest(parts), ...parts }));
-  for (const name of ['kernel', 'initrd', 'system.img']) await writeFile(join(dir, name), 'x');
+  await writeFile(join(dir, 'manifest.json'), renderManifest({ version: 2, digest: imageDigest(parts), ...parts }));
+  for (const name of ['kernel', 'initrd', 'system.img', 'files.json']) await writeFile(join(dir, name), 'x');
 }
 
 describe('buildImage()', () => {
@@ -75,7 +75,7 @@ describe('readImage() and checkImage()', () => {
     await checkImage(dir);
   });
 
-  it.each(['kernel', 'initrd', 'system.img'])('miss %s, and see it changed', async (name) => {
+  it.each(['kernel', 'initrd', 'system.img', 'files.json'])('miss %s, and see it changed', async (name) => {
     await writeImage();
     await writeFile(join(dir, name), 'y');
     await expect(checkImage(dir)).rejects.toThrow(`${name} is not the file that the image was built with`);
@@ -84,10 +84,10 @@ describe('readImage() and checkImage()', () => {
   });
 
   it('refuse a manifest that broke off', async () => {
-    await writeFile(join(dir, 'manifest.json'), '{"version":1,');
+    await writeFile(join(dir, 'manifest.json'), '{"version":2,');
     await expect(readImage(dir)).rejects.toMatchObject({
       code: 'image-failed',
-      hint: 'the image is damaged: build it again',
+      hint: 'the image is damaged, or of another version of Ringwall: build it again',
     });
   });
 });

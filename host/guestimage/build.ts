@@ -1,9 +1,11 @@
-// Builds an image: kernel, initrd and system image from Debian's packages and the guest's scripts, then a manifest. The
+// Builds an image: kernel, initrd and system image from Debian's packages and the guest's scripts, the list of what may
+// run in it, then a manifest. The
 // same packages and scripts give the same bytes, on any host and by any user.
 import { copyFile, mkdir, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { RingwallError } from '@ringwall/api';
+import { renderRuntimeFiles, type RuntimeFile, type RuntimePackage } from '@ringwall/evidence';
 import { run as runReally, type Run } from '../exec/index.ts';
 import { writeCpio } from './cpio.ts';
 import { debianSystem } from './debian.ts';
@@ -14,11 +16,13 @@ import {
   IMAGE_FILES,
   imageDigest,
   MANIFEST_FILE,
+  MANIFEST_VERSION,
   renderManifest,
   type ImageManifest,
   type ImageSource,
 } from './manifest.ts';
 import { fetchPackages, kernelPackageName, unpackPackage, type DebianPackage } from './packages.ts';
+import { packagesByDigest, runtimeFilesOf, type UnpackedPackage } from './runtime-list.ts';
 import { appendVerityTree, squashDirectory } from './system-image.ts';
 import { writeTree } from './tree.ts';
 
@@ -40,23 +44,32 @@ export interface BuildProgress {
   readonly fraction: number;
 }
 
-/** What a system is made with; the packages that it brings beyond the initrd's are its result. */
+/** What a system is made with. */
 export interface SystemContext {
   readonly run: Run;
   readonly cacheDir: string;
   readonly guestDir: string;
   /** INITRD_PACKAGES, unpacked. */
   readonly tree: string;
+  /** The packages of that tree, by the SHA-256 of what they brought. */
+  readonly packages: ReadonlyMap<string, RuntimePackage>;
   /** A directory of its own for what it needs on the way. */
   readonly work: string;
   readonly progress: (step: string) => void;
+}
+
+/** What a system brings beyond the initrd. */
+export interface MadeSystem {
+  readonly sources: readonly ImageSource[];
+  /** All that may run of it. */
+  readonly files: readonly RuntimeFile[];
 }
 
 interface KnownImage {
   readonly name: string;
   readonly title: string;
   /** Writes the system's file system to `image`. */
-  readonly makeSystem: (image: string, context: SystemContext) => Promise<readonly ImageSource[]>;
+  readonly makeSystem: (image: string, context: SystemContext) => Promise<MadeSystem>;
 }
 
 const IMAGES: readonly KnownImage[] = [
@@ -111,10 +124,15 @@ async function buildParts(known: KnownImage, work: string, options: BuildOptions
 
   progress(`unpacking ${kernelName}`);
   const kernelTree = join(work, 'kernel-tree');
-  await unpackPackage(run, kernelPackage, kernelTree);
+  const unpacked: UnpackedPackage[] = [];
+  const unpack = async (each: DebianPackage, directory: string): Promise<void> => {
+    unpacked.push({ ...each, directory, paths: await unpackPackage(run, each, directory) });
+  };
+  await unpack(kernelPackage, kernelTree);
   const kernelVersion = await kernelVersionIn(kernelTree);
   const tree = join(work, 'tree');
-  for (const each of initrdPackages) await unpackPackage(run, each, tree);
+  for (const each of initrdPackages) await unpack(each, tree);
+  const byDigest = await packagesByDigest(unpacked);
 
   progress('packing the initrd');
   const entries = await initrdEntries({ tree, kernelTree, kernelVersion, guestDir });
@@ -125,18 +143,22 @@ async function buildParts(known: KnownImage, work: string, options: BuildOptions
   const system = join(work, 'system.img');
   const systemWork = join(work, 'system');
   await mkdir(systemWork);
-  const more = await known.makeSystem(system, {
+  const made = await known.makeSystem(system, {
     run,
     cacheDir: packages.cacheDir,
     guestDir,
     tree,
+    packages: byDigest,
     work: systemWork,
     progress,
   });
 
+  const files = [...runtimeFilesOf(entries, byDigest), ...made.files];
+  await writeFile(join(work, 'files.json'), renderRuntimeFiles({ image: known.name, files }));
+
   progress('hashing the system image');
   const verity = await appendVerityTree(system, { run });
-  return describe(known, work, { kernelVersion, verity, sources: [kernelPackage, ...initrdPackages, ...more] });
+  return describe(known, work, { kernelVersion, verity, sources: [kernelPackage, ...initrdPackages, ...made.sources] });
 }
 
 async function describe(
@@ -158,10 +180,15 @@ async function describe(
     verityRootHash: parts.verity.rootHash,
     hashOffset: parts.verity.hashOffset,
     kernelVersion: parts.kernelVersion,
-    files: { kernel: await file('kernel'), initrd: await file('initrd'), 'system.img': await file('system.img') },
+    files: {
+      kernel: await file('kernel'),
+      initrd: await file('initrd'),
+      'system.img': await file('system.img'),
+      'files.json': await file('files.json'),
+    },
     sources: sortedSources(parts.sources),
   };
-  return { version: 1, digest: imageDigest(described), ...described };
+  return { version: MANIFEST_VERSION, digest: imageDigest(described), ...described };
 }
 
 /** Each package once, by name; of two mentions the one with a digest. */
@@ -188,11 +215,12 @@ async function putInPlace(work: string, outDir: string, manifest: ImageManifest)
   await directory.sync();
 }
 
-async function helloSystem(image: string, context: SystemContext): Promise<readonly ImageSource[]> {
+async function helloSystem(image: string, context: SystemContext): Promise<MadeSystem> {
   const root = join(context.work, 'root');
-  await writeTree(root, await helloEntries(context.run, context.tree, context.guestDir));
+  const entries = await helloEntries(context.run, context.tree, context.guestDir);
+  await writeTree(root, entries);
   await squashDirectory(root, image, { run: context.run });
-  return [];
+  return { sources: [], files: runtimeFilesOf(entries, context.packages) };
 }
 
 function compressInitrd(archive: Uint8Array): Uint8Array {

@@ -15,8 +15,18 @@ export interface CommandLineParts {
 
 /** The kernel takes 2,048 bytes on x86 (COMMAND_LINE_SIZE) and cuts the rest off without a word. */
 const LIMIT_BYTES = 2048;
-/** Serial console for the operator; a panic restarts at once, which QEMU turns into an end of the machine. */
-const FIXED = ['console=ttyS0', 'quiet', 'loglevel=3', 'panic=-1'] as const;
+const FIXED = [
+  // Serial console for the operator; a panic restarts at once, which QEMU turns into an end of the machine.
+  'console=ttyS0',
+  'quiet',
+  'loglevel=3',
+  'panic=-1',
+  // What is measured after boot, and how: the watch reads lists of this form alone.
+  'ima_template=ima-ng',
+  'ima_hash=sha256',
+  // A root user who may patch the kernel, or load unsigned code into it, may also have it measure nothing any more.
+  'lockdown=integrity',
+] as const;
 const VERITY_BLOCK_BYTES = 4096;
 
 export function commandLine(parts: CommandLineParts): string {

@@ -3,11 +3,13 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { WatchVerdict } from '@ringwall/evidence';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildImage, checkImage, predictImage, type Image } from './index.ts';
 import { BrokerDouble, Session } from './testing/broker.ts';
 import { makeDisk, MISSING, TEST_CPUS, TEST_MEMORY_MIB, TestGuest } from './testing/guest.ts';
 import { makeTpm } from './testing/tpm.ts';
+import { WatchDouble } from './testing/watcher.ts';
 
 const CACHE = join(tmpdir(), `ringwall-test-packages-${userInfo().uid}`);
 const GUEST = resolve(import.meta.dirname, '../../apps/guest');
@@ -55,23 +57,35 @@ describe.skipIf(LACKING.length > 0)(`the debian image${SKIPPED}`, () => {
       system: join(image.dir, 'system.img'),
       commandLine,
     };
-    const boot = async (mode: 'open' | 'format', use: (guest: TestGuest) => Promise<void>): Promise<void> => {
+    const boot = async (
+      mode: 'open' | 'format',
+      use: (guest: TestGuest, look: () => Promise<WatchVerdict>) => Promise<void>,
+    ): Promise<void> => {
       await using guest = await TestGuest.start(join(place, 'guest'), files, disk, tpm);
-      await broker.serve(new Session(guest.port), mode).catch((cause: unknown) => {
+      const session = new Session(guest.port);
+      const served = await broker.serve(session, mode).catch((cause: unknown) => {
         throw new Error(`the guest did not prove itself; its console: ${guest.console.slice(-2000)}`, { cause });
       });
       await guest.waitFor(/ringwall: ready[\s\S]*root@testguest:~# /);
-      await use(guest);
+      const watch = await WatchDouble.begin(image.dir, served.evidence, served.boot);
+      await use(guest, () => watch.look(session));
       guest.pressPowerButton();
       expect(await guest.hasEnded(POWER_OFF_MS)).toBe(true);
     };
-    await boot('format', async (guest) => {
+    await boot('format', async (guest, look) => {
       expect(await guest.shell('systemctl is-system-running --wait')).toMatch(/running/);
+      expect(await look()).toMatchObject({ outcome: 'expected', reasons: [] });
       expect(await guest.shell('findmnt -no FSTYPE,OPTIONS / | cat')).toMatch(/overlay.*lowerdir=\/system,/);
       expect(await guest.shell('stat -c %a,%u / ; echo kept > /etc/kept')).toMatch(/755,0/);
     });
-    await boot('open', async (guest) => {
+    await boot('open', async (guest, look) => {
       expect(await guest.shell('cat /etc/kept')).toMatch(/kept/);
+      // What is under the overlay is exchanged behind the back of the file that was measured already.
+      await guest.shell('cp /usr/bin/true /usr/bin/mine; mine');
+      expect(await look()).toMatchObject({ outcome: 'expected' });
+      await guest.shell('{ cat /usr/bin/ls; echo x; } >/data/.system/upper/usr/bin/mine; mine /');
+      const { reasons } = await look();
+      expect(reasons).toEqual([expect.stringMatching(/^\/usr\/bin\/mine ran, which is not a file of the image debian/)]);
     });
   });
 });

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { utf8 } from '@ringwall/bytes';
 import { RingwallError } from '@ringwall/api';
 import type { Run } from '../exec/index.ts';
-import type { SystemContext } from './build.ts';
+import type { MadeSystem, SystemContext } from './build.ts';
 import type { CpioEntry } from './cpio.ts';
 import type { ImageSource } from './manifest.ts';
+import { parseSystemFiles } from './runtime-list.ts';
 import { squashArchive } from './system-image.ts';
 import { writeTree } from './tree.ts';
 
@@ -35,7 +36,7 @@ const TOOLS = [
   { path: KEYRING, debianPackage: 'debian-archive-keyring' },
 ];
 
-export async function debianSystem(image: string, context: SystemContext): Promise<readonly ImageSource[]> {
+export async function debianSystem(image: string, context: SystemContext): Promise<MadeSystem> {
   const missing = TOOLS.filter(({ path }) => !existsSync(path)).map(({ debianPackage }) => debianPackage);
   if (missing.length > 0) {
     throw new RingwallError('host-lacks', `the debian image needs ${missing.join(', ')}`, {
@@ -46,20 +47,22 @@ export async function debianSystem(image: string, context: SystemContext): Promi
   const files = join(work, 'files');
   const archive = join(work, 'system.tar');
   const status = join(work, 'dpkg-status');
+  const listed = join(work, 'listed');
   const temporary = join(work, 'tmp');
   await writeTree(files, await debianEntries(guestDir));
   await mkdir(temporary, { mode: 0o755 });
 
   // Root has a real chroot; what only pretends to be one would let a package's script at this host's own files.
   const mode = process.getuid?.() === 0 ? 'root' : 'fakechroot';
-  const customize = ['/bin/sh', join(guestDir, 'debian/customize')].map(quoted).join(' ');
+  const script = (name: string): string => ['/bin/sh', join(guestDir, 'debian', name)].map(quoted).join(' ');
   const argv = [
     ...['/usr/bin/mmdebstrap', `--mode=${mode}`, '--variant=minbase', '--format=tar', `--keyring=${KEYRING}`],
     '--skip=cleanup/apt', // `customize` does it
     `--include=${PACKAGES.join(',')}`,
     ...EXCLUDED.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     ...INCLUDED.map((pattern) => `--dpkgopt=path-include=${pattern}`),
-    `--customize-hook=${customize} "$1" ${quoted(files)}`,
+    `--customize-hook=${script('customize')} "$1" ${quoted(files)}`,
+    `--customize-hook=${script('list-files')} "$1" ${quoted(listed)}`,
     `--customize-hook=cp "$1/var/lib/dpkg/status" ${quoted(status)}`,
     ...[SUITE, archive, ...(await debianSources(run))],
   ];
@@ -82,9 +85,11 @@ export async function debianSystem(image: string, context: SystemContext): Promi
   if (result.code !== 0) throw failure(result.stderr.toString('utf8'));
   context.progress('making the system image');
   await squashArchive(archive, image, { run });
-  const sources = parseDpkgStatus(await readFile(status, 'utf8'));
   await rm(archive);
-  return sources;
+  const sources = parseDpkgStatus(await readFile(status, 'utf8'));
+  const versions = new Map(sources.map(({ name, version }) => [name, version]));
+  const [digests, lists] = [await readFile(`${listed}.digests`, 'utf8'), await readFile(`${listed}.packages`, 'utf8')];
+  return { sources, files: parseSystemFiles(digests, lists, versions) };
 }
 
 /** Package and version of each installed package in /var/lib/dpkg/status. */

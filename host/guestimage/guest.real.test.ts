@@ -9,10 +9,12 @@ import { buildImage, checkImage, predictImage, type Image } from './index.ts';
 import { BrokerDouble, Session } from './testing/broker.ts';
 import { makeDisk, MISSING, TEST_CPUS, TEST_MEMORY_MIB, TestGuest, type GuestFiles } from './testing/guest.ts';
 import { makeTpm, type TestTpm } from './testing/tpm.ts';
+import { WatchDouble } from './testing/watcher.ts';
 
 const CACHE = join(tmpdir(), `ringwall-test-packages-${userInfo().uid}`);
 const GUEST = resolve(import.meta.dirname, '../../apps/guest');
 const POWER_OFF_MS = 30_000;
+const SILENCE_MS = 5_000;
 
 describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.join(', ')})`, () => {
   let dir: string;
@@ -53,7 +55,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
     {
       await using guest = await boot();
       const session = new Session(guest.port);
-      const { evidence, qualifying } = await broker.receiveEvidence(session);
+      const { evidence, qualifying, boot: bootId } = await broker.receiveEvidence(session);
       const measured = parseEventLog(evidence.eventLog)
         .events.filter(({ typeName }) => typeName !== 'EV_NO_ACTION')
         .map(({ pcr, typeName, digests }) => ({
@@ -77,6 +79,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
       );
       // Nothing of the key is left where the system could find it.
       expect(await guest.shell('ls /run/ringwall; dmesg | grep -c ringwall.broker')).not.toContain('initrd');
+      await watchGuest(guest, session, await WatchDouble.begin(image.dir, evidence, bootId));
       guest.pressPowerButton();
       expect(await guest.hasEnded(POWER_OFF_MS)).toBe(true);
     }
@@ -84,7 +87,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
       // This broker dies when it has the evidence, and is restarted.
       await using guest = await boot();
       await broker.receiveEvidence(new Session(guest.port));
-      expect(await broker.serve(new Session(await guest.reconnectPort()), 'open')).toBe('opened');
+      expect(await broker.serve(new Session(await guest.reconnectPort()), 'open')).toMatchObject({ how: 'opened' });
       await guest.waitFor(/ringwall: ready/);
       expect(await guest.shell('cat /data/file')).toContain('kept');
       expect(await guest.shell('echo no > /bin/sh')).toMatch(/Read-only file system/);
@@ -129,3 +132,28 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
     await served;
   });
 });
+
+/** After a boot: what has run is of the image, what is not of it is named, and a watcher that was ended is silent. */
+async function watchGuest(guest: TestGuest, session: Session, watch: WatchDouble): Promise<void> {
+  expect(await watch.look(session)).toMatchObject({ outcome: 'expected', reasons: [] });
+  expect(watch.record.proven.ima.entries).toBeGreaterThan(20);
+  const before = watch.record.proven.ima.bytes;
+  expect(await watch.look(session)).toMatchObject({ outcome: 'expected' });
+  expect(watch.record.proven.ima.bytes).toBe(before);
+
+  await guest.shell('(cat /bin/busybox; echo x) >/tmp/busybox; chmod +x /tmp/busybox; /tmp/busybox true');
+  await guest.shell("printf '#!/bin/sh\\n' >/data/script; chmod +x /data/script; /data/script");
+  const seen = await watch.look(session);
+  expect(seen.outcome).toBe('unexpected');
+  expect(seen.reasons).toEqual([
+    expect.stringMatching(/^\/tmp\/busybox ran, which is not a file of the image hello \(SHA-256 [0-9a-f]{12}…\)$/),
+    expect.stringMatching(/^\/data\/script ran, which is not a file of the image hello/),
+  ]);
+  // The kernel takes no other policy, and nothing unsigned.
+  expect(await guest.shell('ls /sys/kernel/security/ima; cat /sys/kernel/security/lockdown')).toMatch(
+    /^(?![\s\S]*policy)[\s\S]*\[integrity\]/,
+  );
+
+  await guest.shell('for p in /proc/[0-9]*; do grep -q watch.sh "$p/cmdline" && kill -9 "${p#/proc/}"; done');
+  await expect(watch.look(session, SILENCE_MS)).rejects.toThrow('no line from the guest');
+}

@@ -9,6 +9,7 @@ export {
   IMAGE_FILES,
   imageDigest,
   MANIFEST_FILE,
+  MANIFEST_VERSION,
   parseManifest,
   renderManifest,
   type ImageFile,

@@ -50,10 +50,11 @@ const LIBRARY_PATHS = ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'] as co
 const LOADER = 'lib64/ld-linux-x86-64.so.2';
 /** The applets that the scripts call by name; the shell itself knows busybox's others. */
 const APPLETS = [
-  ...['sh', 'cat', 'chmod', 'cmp', 'dd', 'env', 'head', 'insmod', 'ls', 'mkdir', 'mount', 'poweroff', 'printf', 'rm'],
-  ...['sed', 'sha256sum', 'sleep', 'switch_root', 'tail', 'timeout', 'tr', 'umount', 'usleep', 'wc', 'xxd'],
+  ...['sh', 'cat', 'chmod', 'chroot', 'cmp', 'cp', 'dd', 'env', 'head', 'insmod', 'ls', 'mkdir', 'mount', 'poweroff'],
+  ...['printf', 'rm', 'sed', 'sha256sum', 'sleep', 'switch_root', 'tail', 'timeout', 'tr', 'umount', 'unshare'],
+  ...['usleep', 'wc', 'xxd'],
 ];
-const MOUNT_POINTS = ['data', 'dev', 'proc', 'run', 'sys', 'system', 'writable'];
+const MOUNT_POINTS = ['data', 'dev', 'proc', 'run', 'sys', 'system', 'watch', 'writable'];
 const EXECUTABLE = 0o755;
 const READABLE = 0o644;
 
@@ -79,6 +80,7 @@ async function scripts(guestDir: string): Promise<CpioEntry[]> {
   return [
     await script('init', 'init', EXECUTABLE),
     ...(await Promise.all(parts.map((name) => script(`lib/ringwall/${name}`, name, READABLE)))),
+    await script('lib/ringwall/ima-policy', 'ima-policy', READABLE),
     text('lib/ringwall/tpm-commands.sh', renderShellCommands(guestCommands)),
   ];
 }

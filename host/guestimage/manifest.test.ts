@@ -11,13 +11,14 @@ const PARTS = {
     kernel: { sha256: '01'.repeat(32), bytes: 100 },
     initrd: { sha256: '02'.repeat(32), bytes: 200 },
     'system.img': { sha256: '03'.repeat(32), bytes: 12_288 },
+    'files.json': { sha256: '06'.repeat(32), bytes: 300 },
   },
   sources: [
     { name: 'libc6', version: '2:2.36-9+deb12u14', sha256: '04'.repeat(32) },
     { name: 'systemd', version: '252' },
   ],
 };
-const GOOD: ImageManifest = { version: 1, digest: imageDigest(PARTS), ...PARTS };
+const GOOD: ImageManifest = { version: 2, digest: imageDigest(PARTS), ...PARTS };
 
 describe('parseManifest()', () => {
   it('reads what renderManifest() writes', () => {
@@ -29,7 +30,8 @@ describe('parseManifest()', () => {
     ['a list', []],
     ['a field more', { ...GOOD, more: 1 }],
     ['a field less', { ...GOOD, title: undefined }],
-    ['another version', { ...GOOD, version: 2 }],
+    ['the version before', { ...GOOD, version: 1 }],
+    ['another version', { ...GOOD, version: 3 }],
     ['a name that is a path', { ...GOOD, name: '../x' }],
     ['a title that moves the cursor', { ...GOOD, title: '\u001b[2J' }],
     ['a digest of something else', { ...GOOD, digest: 'ff'.repeat(32) }],
@@ -58,7 +60,7 @@ describe('imageDigest()', () => {
     expect(imageDigest({ ...PARTS, name: 'other' })).not.toBe(digest);
     expect(imageDigest({ ...PARTS, hashOffset: 4096 })).not.toBe(digest);
     expect(imageDigest({ ...PARTS, verityRootHash: 'ac'.repeat(32) })).not.toBe(digest);
-    for (const name of ['kernel', 'initrd', 'system.img'] as const) {
+    for (const name of ['kernel', 'initrd', 'system.img', 'files.json'] as const) {
       const files = { ...PARTS.files, [name]: { ...PARTS.files[name], sha256: '05'.repeat(32) } };
       expect(imageDigest({ ...PARTS, files })).not.toBe(digest);
     }

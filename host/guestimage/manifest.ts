@@ -4,8 +4,10 @@ import { createHash } from 'node:crypto';
 import { IMAGE_NAME, RingwallError } from '@ringwall/api';
 
 export const MANIFEST_FILE = 'manifest.json';
+/** A recipe that makes other images raises it: what an older one has built is built again. */
+export const MANIFEST_VERSION = 2;
 /** The files of an image besides its manifest. */
-export const IMAGE_FILES = ['kernel', 'initrd', 'system.img'] as const;
+export const IMAGE_FILES = ['kernel', 'initrd', 'system.img', 'files.json'] as const;
 export type ImageFileName = (typeof IMAGE_FILES)[number];
 
 /** About 20 packages of an initrd and 100 of a Debian system, 150 bytes each. */
@@ -27,11 +29,11 @@ export interface ImageSource {
 }
 
 export interface ImageManifest {
-  readonly version: 1;
+  readonly version: typeof MANIFEST_VERSION;
   readonly name: string;
   /** For people. */
   readonly title: string;
-  /** SHA-256 over all that decides what boots; see `imageDigest`. */
+  /** SHA-256 over all that decides what boots, and what may run then; see `imageDigest`. */
   readonly digest: string;
   readonly verityRootHash: string;
   /** Bytes of the system's file system, and where its hash tree begins. */
@@ -48,7 +50,7 @@ export function imageDigest(
   },
 ): string {
   const lines = [
-    'ringwall-image 1',
+    `ringwall-image ${MANIFEST_VERSION}`,
     image.name,
     ...IMAGE_FILES.map((name) => `${name} ${image.files[name].sha256}`),
     `verity ${image.verityRootHash} ${image.hashOffset}`,
@@ -75,11 +77,13 @@ export function parseManifest(text: string): ImageManifest {
   const top = record(value, 'manifest', [
     ...['version', 'name', 'title', 'digest', 'verityRootHash', 'hashOffset', 'kernelVersion', 'files', 'sources'],
   ]);
-  if (top['version'] !== 1) throw malformed(`version ${String(top['version'])}, expected 1`);
+  if (top['version'] !== MANIFEST_VERSION) {
+    throw malformed(`version ${String(top['version'])}, expected ${MANIFEST_VERSION}`);
+  }
   const files = record(top['files'], 'files', IMAGE_FILES);
   if (!Array.isArray(top['sources']) || top['sources'].length > MAX_SOURCES) throw malformed('sources');
   const manifest: ImageManifest = {
-    version: 1,
+    version: MANIFEST_VERSION,
     name: matching(top['name'], 'name', IMAGE_NAME),
     title: matching(top['title'], 'title', /^[\x20-\x7e]{1,120}$/),
     digest: matching(top['digest'], 'digest', SHA256),
@@ -90,6 +94,7 @@ export function parseManifest(text: string): ImageManifest {
       kernel: file(files['kernel'], 'files.kernel'),
       initrd: file(files['initrd'], 'files.initrd'),
       'system.img': file(files['system.img'], 'files.system.img'),
+      'files.json': file(files['files.json'], 'files.files.json'),
     },
     sources: top['sources'].map((source, index) => parseSource(source, `sources[${index}]`)),
   };
@@ -144,7 +149,7 @@ function size(value: unknown, field: string): number {
 
 function malformed(what: string, cause?: unknown): RingwallError {
   return new RingwallError('image-failed', `image manifest: ${what}`, {
-    hint: 'the image is damaged: build it again',
+    hint: 'the image is damaged, or of another version of Ringwall: build it again',
     cause,
   });
 }

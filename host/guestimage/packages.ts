@@ -62,13 +62,17 @@ export async function fetchPackages(names: readonly string[], options: PackageOp
   }));
 }
 
-/** Unpacks the files of a package into a directory; none of its scripts run. */
-export async function unpackPackage(run: Run, archive: DebianPackage, directory: string): Promise<void> {
-  const result = await run(['/usr/bin/dpkg-deb', '--extract', archive.file, directory], {
+/** Unpacks the files of a package into a directory, and names them; none of its scripts run. */
+export async function unpackPackage(run: Run, archive: DebianPackage, directory: string): Promise<string[]> {
+  const result = await run(['/usr/bin/dpkg-deb', '--vextract', archive.file, directory], {
     timeoutMs: UNPACK_TIMEOUT_MS,
     env: APT_ENVIRONMENT,
   });
   if (result.code !== 0) throw failed(`${archive.name} could not be unpacked`, result.stderr, 'is the disk full?');
+  return result.stdout
+    .toString('utf8')
+    .split('\n')
+    .filter((path) => path !== '' && !path.endsWith('/'));
 }
 
 /** Parses the stanzas of `apt-cache show`. */

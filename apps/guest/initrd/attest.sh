@@ -40,7 +40,7 @@ random_hex() {
   dd if=/dev/urandom bs="$1" count=1 2>/dev/null | xxd -p -c "$1"
 }
 
-# Sets release_mode and disk_key, machine, boot and machine_name; or ends in a refusal.
+# Sets machine, boot and machine_name, and what open_release needs; or ends in a refusal.
 attest() {
   local hellos=0
   wait_for_drivers port
@@ -50,11 +50,7 @@ attest() {
   while [ "$hellos" -lt "$HELLOS_LIMIT" ]; do
     hellos=$((hellos + 1))
     # A broker that was restarted knows nothing of this session: then it begins anew, with another nonce.
-    if receive_challenge && send_evidence && receive_release; then
-      open_release
-      mark attested
-      return 0
-    fi
+    if receive_challenge && send_evidence && receive_release; then return 0; fi
   done
   fail 'nobody answered'
 }
@@ -214,8 +210,9 @@ refused_by_broker() {
 
 broker_knows=''
 
-# Checks the broker's signature, then puts the two halves of the key together: one that only this TPM can open because
-# it holds both endorsement and attestation key, one that only the boot key can, in this PCR state and in this boot.
+# Sets disk_key. Checks the broker's signature, then puts the two halves of the key together: one that only this TPM can
+# open because it holds both endorsement and attestation key, one that only the boot key can, in this PCR state and in
+# this boot.
 open_release() {
   local broker_handle first session shared mask
   tpm_load_broker_key "${broker_key:0:64}" "${broker_key:64:64}"

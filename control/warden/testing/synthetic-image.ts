@@ -3,11 +3,24 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { IMAGE_FILES, imageDigest, MANIFEST_FILE, renderManifest, type ImageFile } from '@ringwall/host/guestimage';
+import { renderRuntimeFiles } from '@ringwall/evidence';
+import {
+  IMAGE_FILES,
+  imageDigest,
+  MANIFEST_FILE,
+  MANIFEST_VERSION,
+  renderManifest,
+  type ImageFile,
+} from '@ringwall/host/guestimage';
 
 const SYSTEM_BYTES = 64 * 1024;
 const PE_OFFSET = 0x300;
 const OPTIONAL_HEADER_BYTES = 240;
+
+const SYNTHETIC_FILES = renderRuntimeFiles({
+  image: 'hello',
+  files: [{ path: '/init', sha256: 'cd'.repeat(32), package: undefined }],
+});
 
 /** `seed` makes images of different digests. */
 export async function writeSyntheticImage(dir: string, seed = 0): Promise<void> {
@@ -16,16 +29,22 @@ export async function writeSyntheticImage(dir: string, seed = 0): Promise<void> 
     kernel: syntheticKernel(seed),
     initrd: new Uint8Array(512),
     'system.img': new Uint8Array(SYSTEM_BYTES),
+    'files.json': new TextEncoder().encode(SYNTHETIC_FILES),
   };
   for (const name of IMAGE_FILES) await writeFile(join(dir, name), files[name], { mode: 0o644 });
   const described = {
     name: 'hello',
     verityRootHash: 'ab'.repeat(32),
     hashOffset: 4096,
-    files: { kernel: fileOf(files.kernel), initrd: fileOf(files.initrd), 'system.img': fileOf(files['system.img']) },
+    files: {
+      kernel: fileOf(files.kernel),
+      initrd: fileOf(files.initrd),
+      'system.img': fileOf(files['system.img']),
+      'files.json': fileOf(files['files.json']),
+    },
   };
   const manifest = renderManifest({
-    version: 1,
+    version: MANIFEST_VERSION,
     title: 'boots nothing',
     digest: imageDigest(described),
     kernelVersion: '0.0',

@@ -30,13 +30,13 @@ export class BrokerDouble {
   }
 
   /** Sends a challenge, takes the evidence and checks that it answers that challenge. */
-  async receiveEvidence(session: Session): Promise<{ evidence: VtpmEvidence; qualifying: Uint8Array }> {
+  async receiveEvidence(session: Session): Promise<{ evidence: VtpmEvidence; qualifying: Uint8Array; boot: string }> {
     await session.hello();
     const challenge = { nonce: new Uint8Array(randomBytes(32)), machine: TEST_MACHINE, boot: toHex(randomBytes(16)) };
     session.send(`challenge ${toHex(challenge.nonce)} ${challenge.machine} ${challenge.boot}`);
     const evidence = await session.evidence();
     const qualifying = await qualifyingData(challenge, await nameOf(evidence.bootPublic));
-    return { evidence, qualifying };
+    return { evidence, qualifying, boot: challenge.boot };
   }
 
   /** The line of a release, and how a guest reports that it opened it. */
@@ -65,15 +65,18 @@ export class BrokerDouble {
   }
 
   /** The whole conversation of a good boot. */
-  async serve(session: Session, mode: 'open' | 'format'): Promise<'opened' | 'formatted'> {
-    const { evidence, qualifying } = await this.receiveEvidence(session);
+  async serve(
+    session: Session,
+    mode: 'open' | 'format',
+  ): Promise<{ how: 'opened' | 'formatted'; evidence: VtpmEvidence; boot: string }> {
+    const { evidence, qualifying, boot } = await this.receiveEvidence(session);
     if (!equalBytes(evidence.ekCertificate, this.tpm.ekCertificate)) throw new Error('another EK certificate');
     const { line, activation } = await this.release(evidence, qualifying, mode);
     session.send(line);
     session.send('name testguest', 'proven It boots what the test built.', 'end');
     const how = await session.unlocked(activation);
     session.send('done');
-    return how;
+    return { how, evidence, boot };
   }
 }
 
@@ -99,8 +102,8 @@ export class Session {
     this.#socket.write(bytes, 'latin1');
   }
 
-  async line(): Promise<string> {
-    const deadline = Date.now() + LINE_TIMEOUT_MS;
+  async line(timeoutMs: number = LINE_TIMEOUT_MS): Promise<string> {
+    const deadline = Date.now() + timeoutMs;
     for (;;) {
       const end = this.#text.indexOf('\n');
       if (end >= 0) {
@@ -110,7 +113,7 @@ export class Session {
       }
       if (Date.now() > deadline) throw new Error(`no line from the guest; so far: ${this.#text.slice(0, 200)}`);
       await new Promise<void>((done) => {
-        const timer = setTimeout(done, 1000);
+        const timer = setTimeout(done, Math.min(1000, timeoutMs));
         this.#wake = () => {
           clearTimeout(timer);
           done();

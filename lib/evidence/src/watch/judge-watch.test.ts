@@ -267,6 +267,15 @@ describe('each check refuses alone', () => {
     expect(await refusal(lying({}, []))).toContain('list-start');
   });
 
+  test('a kernel that found its TPM too late measures nothing, and says so', async () => {
+    const unmeasured = [imaNg('boot_aggregate', new Uint8Array(32)), imaNg('/bin/busybox')];
+    const { verdict } = await lying({ pcrValues: new Map([[10, new Uint8Array(32)]]) }, unmeasured);
+    expect(verdict.outcome).toBe('refused');
+    expect(verdict.reasons).toContain(
+      'the kernel of this boot measures nothing: it found its TPM too late. Start the machine again',
+    );
+  });
+
   test('an entry of a template that nobody looks at', async () => {
     const { fields } = EVIL;
     const sig = { template: 'ima-sig', fields: [...fields, new Uint8Array()] };

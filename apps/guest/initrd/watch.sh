@@ -1,0 +1,64 @@
+# The watcher: answers the broker's questions about what has run since the boot, for as long as the machine runs.
+# The guest's side of docs/protocols/watching.md, version 1. It decides nothing and keeps nothing: root in this guest
+# can end it or answer in its place, but the quote comes from the TPM, and silence is seen.
+
+. /lib/ringwall/report.sh
+. /lib/ringwall/checks.sh
+. /lib/ringwall/tpm.sh
+. /lib/ringwall/tpm-commands.sh
+. /lib/ringwall/attest.sh
+
+MEASUREMENTS=/ima/binary_runtime_measurements
+PIECE=/piece
+PIECE_LIMIT=131072   # bytes of the list in one answer
+ANSWER_SECONDS=20    # for the broker to take an answer
+QUIET_SECONDS=20     # without a word from the broker; then it is told again that somebody is here
+CONNECT_SECONDS=600  # a write waits, without a load, while nobody is connected
+PAUSE_SECONDS=1      # between one try and the next, whatever went wrong
+REASONS=/dev/null
+
+# observe NONCE MACHINE BOOT FROM
+observe() {
+  local quoted bytes more=''
+  is_hex 64 "$1" && is_label "$2" && is_hex 32 "$3" && is_number "$4" || return 1
+  tpm_watch_quote "$ak" "$(sha256_text 'ringwall-watch 1\n%s\n%s\n%s\n%s\n' "$1" "$2" "$3" "$4")"
+  quoted=$answer_quoted
+  # After the quote, so that the list holds all that the quoted PCR 10 stands for.
+  dd if="$MEASUREMENTS" of="$PIECE" bs="$((PIECE_LIMIT + 1))" count=1 skip="$4" iflag=skip_bytes,fullblock 2>/dev/null
+  bytes=$(wc -c <"$PIECE")
+  [ "$bytes" -le "$PIECE_LIMIT" ] || bytes=$PIECE_LIMIT more=more
+  {
+    printf '%s\n' "observed $(($4 + bytes))" "quote $quoted $(signature_of "$quoted")"
+    head -c "$bytes" "$PIECE" | xxd -p -c 1024 | sed 's/^/ima-log /'
+    printf '%s\n' $more end
+  } | send "$ANSWER_SECONDS"
+}
+
+# A line that is no question is passed over; an answer that cannot be given ends this.
+answer_questions() {
+  while receive "$QUIET_SECONDS"; do
+    # shellcheck disable=SC2086 # split into words; patterns are off
+    set -- $line
+    [ $# -eq 5 ] && [ "$line" = "observe $2 $3 $4 $5" ] || continue
+    observe "$2" "$3" "$4" "$5" || return 1
+  done
+}
+
+# The TPM's resource manager keeps the key for as long as descriptor 3 is open, whoever else uses the TPM. It is the
+# attestation key of this boot: the same template in the same TPM gives the same key.
+watch() {
+  exec 3<>/dev/tpmrm0
+  tpm_create_ak
+  ak=$answer_object_handle
+  while printf 'watch 1\n' | send "$CONNECT_SECONDS"; do
+    answer_questions
+    sleep "$PAUSE_SECONDS"
+  done
+}
+
+# The last that the kernel ends for want of memory.
+echo -1000 >/proc/self/oom_score_adj
+while :; do
+  (watch) || :
+  sleep "$PAUSE_SECONDS"
+done
