@@ -154,6 +154,6 @@ async function watchGuest(guest: TestGuest, session: Session, watch: WatchDouble
     /^(?![\s\S]*policy)[\s\S]*\[integrity\]/,
   );
 
-  await guest.shell('for p in /proc/[0-9]*; do grep -q watch.sh "$p/cmdline" && kill -9 "${p#/proc/}"; done');
+  await guest.shell('for p in /proc/[0-9]*; do grep -q watcher.sh "$p/cmdline" && kill -9 "${p#/proc/}"; done');
   await expect(watch.look(session, SILENCE_MS)).rejects.toThrow('no line from the guest');
 }

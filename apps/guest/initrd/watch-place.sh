@@ -9,11 +9,11 @@ mount -t tmpfs -o nosuid,nodev,mode=0700,size=16m watch "$PLACE"
 mkdir -p "$PLACE/bin" "$PLACE/dev" "$PLACE/proc" "$PLACE/ima" "$PLACE/lib/ringwall"
 cp /bin/busybox "$PLACE/bin/busybox"
 cp -P /bin/sh "$PLACE/bin/sh"
-for part in report checks tpm tpm-commands attest watch; do cp "/lib/ringwall/$part.sh" "$PLACE/lib/ringwall/"; done
+for part in report checks tpm tpm-commands attest watch watcher; do cp "/lib/ringwall/$part.sh" "$PLACE/lib/ringwall/"; done
 mount --bind /dev "$PLACE/dev"
 mount --bind /proc "$PLACE/proc"
 mount --bind /sys/kernel/security/ima "$PLACE/ima"
 cd "$PLACE" || exit
 # As switch_root does it: this place is the root of the namespace from here on.
 mount --move . /
-chroot . /bin/sh -euf /lib/ringwall/watch.sh >/dev/null 2>&1 3<&- 5<&- &
+chroot . /bin/sh -euf /lib/ringwall/watcher.sh >/dev/null 2>&1 3<&- 5<&- &

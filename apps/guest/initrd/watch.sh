@@ -2,12 +2,7 @@
 # The guest's side of docs/protocols/watching.md, version 1. It decides nothing and keeps nothing: root in this guest
 # can end it or answer in its place, but the quote comes from the TPM, and silence is seen.
 
-. /lib/ringwall/report.sh
-. /lib/ringwall/checks.sh
-. /lib/ringwall/tpm.sh
-. /lib/ringwall/tpm-commands.sh
-. /lib/ringwall/attest.sh
-
+WATCH_TPM=/dev/tpmrm0
 MEASUREMENTS=/ima/binary_runtime_measurements
 PIECE=/piece
 PIECE_LIMIT=131072   # bytes of the list in one answer
@@ -15,7 +10,6 @@ ANSWER_SECONDS=20    # for the broker to take an answer
 QUIET_SECONDS=20     # without a word from the broker; then it is told again that somebody is here
 CONNECT_SECONDS=600  # a write waits, without a load, while nobody is connected
 PAUSE_SECONDS=1      # between one try and the next, whatever went wrong
-REASONS=/dev/null
 
 # observe NONCE MACHINE BOOT FROM
 observe() {
@@ -47,7 +41,7 @@ answer_questions() {
 # The TPM's resource manager keeps the key for as long as descriptor 3 is open, whoever else uses the TPM. It is the
 # attestation key of this boot: the same template in the same TPM gives the same key.
 watch() {
-  exec 3<>/dev/tpmrm0
+  exec 3<>"$WATCH_TPM"
   tpm_create_ak
   ak=$answer_object_handle
   while printf 'watch 1\n' | send "$CONNECT_SECONDS"; do
@@ -56,9 +50,10 @@ watch() {
   done
 }
 
-# The last that the kernel ends for want of memory.
-echo -1000 >/proc/self/oom_score_adj
-while :; do
-  (watch) || :
-  sleep "$PAUSE_SECONDS"
-done
+# Never returns.
+keep_watching() {
+  while :; do
+    (watch) || :
+    sleep "$PAUSE_SECONDS"
+  done
+}
