@@ -10,7 +10,7 @@ import { checkSigner, readKey, short } from '../keys.ts';
 import type { Check } from '../verdict.ts';
 import { WATCH_LIMITS, type WatchAnswer } from './answer.ts';
 import type { WatchBaseline } from './baseline.ts';
-import { checkStart, describeStray, findQuoted, readList } from './measurements.ts';
+import { checkStart, describeStray, findQuoted, findQuotedButOne, readList } from './measurements.ts';
 import { burnQuestion, observeQualifyingData, type WatchQuestion } from './question.ts';
 import type { Stray, WatchProgress, WatchRecord } from './record.ts';
 import type { RuntimeIndex } from './runtime-files.ts';
@@ -68,7 +68,9 @@ export async function judgeWatch({ record, question, answer, files, waitedMs }: 
   findings.record('list-start', await checkStart(list, from, baseline));
   if (quote === undefined || !list.form.ok) return refused(findings, record);
 
-  const proven = await findQuoted(list, quote.attested.pcrDigest, baseline);
+  const { pcrDigest } = quote.attested;
+  const whole = await findQuoted(list, pcrDigest, baseline);
+  const proven = whole ?? (answer.more ? undefined : await findQuotedButOne(answer.log, list, pcrDigest, baseline));
   findings.record('pcrs', checkReached(proven, answer.more));
   const reached = proven ?? list.steps.at(-1) ?? from;
   findings.record('violations', checkViolations(reached));

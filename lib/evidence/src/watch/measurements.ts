@@ -1,7 +1,7 @@
 // The measurement list of a running machine, entry by entry: how far a quote speaks for it, and what in it is not of the
 // image. The list is read after the quote was made, so it may run ahead of the quoted PCR 10, and never be behind it.
 import { equalBytes, toHex } from '@ringwall/bytes';
-import { ImaReplay, type ImaEntry } from '@ringwall/tpm';
+import { ImaReplay, type ImaEntry, type ImaState } from '@ringwall/tpm';
 import { fails, holds, type Answer } from '../checks.ts';
 import { messageOf, short } from '../keys.ts';
 import { bootAggregate, watchedDigest, type WatchBaseline } from './baseline.ts';
@@ -12,6 +12,10 @@ import type { RuntimeIndex } from './runtime-files.ts';
 const TEMPLATE = 'ima-ng';
 const DIGEST_ALGORITHM = 'sha256';
 const SHA256_BYTES = 32;
+/** The search for an entry that was lost costs as many digests as half the square of this: a tenth of a second. */
+const MAX_SEARCHED_ENTRIES = 256;
+/** How far the list then may run ahead of the quote. */
+const MAX_AHEAD_ENTRIES = 8;
 
 export interface ReadList {
   /** Before the first entry, and after each; a quote may speak for any of them. */
@@ -78,6 +82,39 @@ export async function findQuoted(
 ): Promise<WatchProgress | undefined> {
   for (const step of list.steps.toReversed()) {
     if (equalBytes(await watchedDigest(baseline, step.ima.sha256), quotedDigest)) return step;
+  }
+  return undefined;
+}
+
+/**
+ * The same, where the TPM did not take one of these entries: Linux gives up on an extend after 750 ms, as on a host that is
+ * overloaded, and goes on. The entry stands in the list all the same and is judged like the others, so that nothing can
+ * be hidden by it: what PCR 10 has and the list has not is found as ever. From then on the PCR as it is counts.
+ */
+export async function findQuotedButOne(
+  log: Uint8Array,
+  list: ReadList,
+  quotedDigest: Uint8Array,
+  baseline: WatchBaseline,
+): Promise<WatchProgress | undefined> {
+  const { steps } = list;
+  const start = steps[0]?.ima.bytes ?? 0;
+  if (steps.length > MAX_SEARCHED_ENTRIES) return undefined;
+  for (const [index, { ima }] of steps.entries()) {
+    const lost = steps[index + 1];
+    if (lost === undefined) return undefined;
+    const states: ImaState[] = [];
+    const replay = new ImaReplay({
+      from: { ...ima, entries: lost.ima.entries, bytes: lost.ima.bytes },
+      onEntry: () => void states.push(replay.state),
+    });
+    states.push(replay.state);
+    replay.push(log.subarray(lost.ima.bytes - start));
+    for (const state of states.slice(-MAX_AHEAD_ENTRIES)) {
+      if (!equalBytes(await watchedDigest(baseline, state.sha256), quotedDigest)) continue;
+      const step = steps.find((each) => each.ima.entries === state.entries);
+      return step === undefined ? undefined : { ...step, ima: { ...step.ima, sha1: state.sha1, sha256: state.sha256 } };
+    }
   }
   return undefined;
 }
