@@ -243,6 +243,15 @@ export const HTTP_ROUTES = {
     response: acceptedSchema,
     errors: ['bad-request', 'name-invalid', 'not-found', 'conflict'],
   },
+  readmitMachine: {
+    method: 'post',
+    path: '/v1/machines/{machine}/readmit',
+    summary: 'Lifts the quarantine of a machine: its next start gets its key; one that was paused goes on',
+    params: machineParams,
+    status: 200,
+    response: machineSchema,
+    errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable', 'warden-unavailable'],
+  },
   machineLogs: {
     method: 'get',
     path: '/v1/machines/{machine}/logs',

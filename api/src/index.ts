@@ -3,3 +3,4 @@ export * from './errors.ts';
 export * from './http.ts';
 export * from './ids.ts';
 export * from './objects.ts';
+export * from './watch.ts';

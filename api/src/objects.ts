@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
 import { BOOT_ID, IMAGE_NAME, MACHINE_NAME } from './ids.ts';
+import { watchDetailSchema, watchModeSchema, watchStateSchema } from './watch.ts';
 
 export const machineIdSchema = z.templateLiteral(['mch_', z.string().regex(/^[a-z2-7]{20}$/)]);
 export const operationIdSchema = z.templateLiteral(['op_', z.string().regex(/^[a-z2-7]{20}$/)]);
@@ -31,6 +32,8 @@ export const machineSpecSchema = z.object({
   diskMiB: z.int().min(MACHINE_LIMITS.diskMiB.min).max(MACHINE_LIMITS.diskMiB.max),
   isolation: z.literal('vm'),
   running: z.boolean(),
+  /** Machines that were made before there were watches are told of, and no more. */
+  watch: watchModeSchema.default('report'),
 });
 export type MachineSpec = z.infer<typeof machineSpecSchema>;
 
@@ -68,6 +71,18 @@ export const machineStatusSchema = z.object({
   startedAt: z.iso.datetime().optional(),
   attestedAt: z.iso.datetime().optional(),
   diskUnlocked: z.boolean(),
+  /** How this boot is watched; absent where it is not. */
+  watch: z
+    .object({
+      mode: watchModeSchema,
+      /** As the broker has said last; absent where it has said nothing yet. */
+      state: watchStateSchema.optional(),
+      /** When the last answer came that counts. */
+      seenAt: z.iso.datetime().optional(),
+      /** Its quarantine was lifted by an operator, for the next start. */
+      readmittedAt: z.iso.datetime().optional(),
+    })
+    .optional(),
 });
 export type MachineStatus = z.infer<typeof machineStatusSchema>;
 
@@ -88,6 +103,8 @@ export const createMachineSchema = z.object({
   cpus: z.number().optional(),
   memoryMiB: z.number().optional(),
   diskMiB: z.number().optional(),
+  /** What follows where something runs that is not of its image; else as its image has it. */
+  watch: watchModeSchema.optional(),
   /** Start it once it is made. */
   start: z.boolean().optional(),
 });
@@ -168,6 +185,8 @@ export const machineDetailSchema = z.object({
   protections: z.array(protectionSchema),
   /** What was proven at the last accepted boot, as sentences. */
   proven: z.array(z.string()),
+  /** What has run since, where it is watched. */
+  watch: watchDetailSchema.optional(),
   /** What is not protected on this host, and why. */
   notProtected: z.array(z.string()),
 });

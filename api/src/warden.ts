@@ -9,6 +9,9 @@ import { findingSchema, MACHINE_LIMITS, machineIdSchema, protectionSchema } from
 /** One request or response line. Larger than any honest one: an EK certificate and a host report are a few KiB. */
 export const WARDEN_LINE_LIMIT_BYTES: number = 1024 * 1024;
 
+/** Of a list of files in one answer: as base64, well below a line. */
+export const WARDEN_IMAGE_FILES_PART_BYTES: number = 512 * 1024;
+
 export const vmSpecSchema = z.object({
   image: z.string().regex(IMAGE_NAME),
   cpus: z.int().min(1).max(MACHINE_LIMITS.cpus.max),
@@ -39,6 +42,15 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('stop-machine'), machine: machineIdSchema, graceMs: z.int().min(0).max(120_000) }),
   /** Removes everything of a stopped machine. Idempotent. */
   z.object({ op: z.literal('remove-machine'), machine: machineIdSchema }),
+  /** Stops the processors of a machine that was quarantined in this boot, and lets them go on. Idempotent. */
+  z.object({ op: z.literal('pause-machine'), machine: machineIdSchema, boot: z.string().regex(BOOT_ID) }),
+  z.object({ op: z.literal('resume-machine'), machine: machineIdSchema, boot: z.string().regex(BOOT_ID) }),
+  /** The list of what may run in an image, as it was when the image was put in place; without `offset` its digest alone. */
+  z.object({
+    op: z.literal('read-image-files'),
+    image: z.string().regex(IMAGE_NAME),
+    offset: z.int().min(0).optional(),
+  }),
   /** That the warden answers; nothing is looked at for it. */
   z.object({ op: z.literal('status') }),
   /** What runs now, seen from /proc and QMP: also how machines are adopted after a restart. */
@@ -103,6 +115,9 @@ export const wardenResponseSchemas = {
   'start-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),
+  'pause-machine': z.object({}),
+  'resume-machine': z.object({}),
+  'read-image-files': z.object({ sha256: sha256Hex, bytes: z.int(), part: z.base64().optional() }),
   /** `pid`: the warden's own. */
   status: z.object({ pid: z.int() }),
   'list-machines': z.object({ machines: z.array(runningMachineSchema) }),

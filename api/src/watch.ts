@@ -68,7 +68,8 @@ export type Quarantine = z.infer<typeof quarantineSchema>;
 export const watchDetailSchema = z.object({
   mode: watchModeSchema,
   state: watchStateSchema,
-  intervalMs: z.int(),
+  /** Absent where it does not run, or the broker has not said. */
+  intervalMs: z.int().optional(),
   /** When the last answer came that counts; absent where none came in this boot. */
   seenAt: z.iso.datetime().optional(),
   entries: z.int(),

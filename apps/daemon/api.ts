@@ -82,6 +82,7 @@ function handlersOf({ machines, operations, host, store, version }: ApiParts): H
       answerJson(202, {
         operation: await machines.remove(params.machine, { ...versionOf(headers), force: query.force === 'true' }),
       }),
+    readmitMachine: async ({ params }) => answerJson(200, await machines.readmit(params.machine)),
     machineLogs: async ({ params, query }) =>
       answerJson(200, await machines.logs(params.machine, bytesOf(query.bytes))),
     machineProof: async ({ params }) => answerJson(200, await machines.proof(params.machine)),

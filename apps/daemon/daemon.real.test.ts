@@ -221,7 +221,15 @@ describe('ringwalld', () => {
           name: `m${String(index)}`,
           version: 1,
           createdAt: at,
-          spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running: false },
+          spec: {
+            image: 'hello',
+            cpus: 1,
+            memoryMiB: 512,
+            diskMiB: 64,
+            isolation: 'vm',
+            running: false,
+            watch: 'enforce',
+          },
           status: { phase: 'stopped', trust: 'unknown', reasons: [], diskUnlocked: false },
         },
         {

@@ -7,6 +7,7 @@ import {
   expectedDir,
   imageDir,
   predictBootOf,
+  readRuntimeFiles,
   recordImage,
   settleImage,
   type ExpectedImage,
@@ -44,6 +45,7 @@ export function makeImagePart(layout: Layout): ImagePart {
         packages: sources.map((source) => ({ name: source.name, version: source.version })),
       };
     },
+    files: (name) => readRuntimeFiles(expected(name)),
     record: (name, staged) => recordImage(staged, expectedDir(layout, name)),
     settle: (name) => settleImage(expected(name)),
     build: async (name, outDir, progress) => {

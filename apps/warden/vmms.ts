@@ -64,6 +64,10 @@ export function makeVmmPart(context: TpmContext): VmmPart {
         return false; // the next sweep asks again
       }
     },
+    pause: (machine, boot) =>
+      withMonitor(machine, boot, async (qmp) => void (await qmp.execute('stop', {}, QMP_TIMEOUT_MS))),
+    resume: (machine, boot) =>
+      withMonitor(machine, boot, async (qmp) => void (await qmp.execute('cont', {}, QMP_TIMEOUT_MS))),
     powerDown: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('system_powerdown', {}, QMP_TIMEOUT_MS))),
     quit: (machine, boot) =>

@@ -84,8 +84,10 @@ class Attestation {
     this.#machine = ids.machine;
     this.#boot = ids.boot;
     this.#use = use;
-    const unlocked = use.store.readBoot(ids.machine, ids.boot)?.state === 'unlocked';
-    const watched = unlocked && use.watches.intervalMs(ids.machine, ids.boot) !== undefined;
+    const state = use.store.readBoot(ids.machine, ids.boot)?.state;
+    // Also where the word that the key was used is lost: the watch shows whether it was.
+    const released = state === 'unlocked' || state === 'accepted';
+    const watched = released && use.watches.intervalMs(ids.machine, ids.boot) !== undefined;
     this.#session = new GuestSession({ ...ids, now: use.monotonicMs, watched });
   }
 
@@ -138,6 +140,7 @@ class Attestation {
       case 'failed':
         return this.#failed(step.sentence);
       case 'watch':
+        this.#use.watches.unlocked(this.#machine, this.#boot);
         this.#watchFrom = concatBytes(WATCH_LINE, this.#session.takeRest());
         return undefined;
     }

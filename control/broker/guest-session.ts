@@ -66,7 +66,7 @@ export interface SessionOptions {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly makeNonce?: () => Uint8Array;
-  /** This boot was unlocked before, and is watched. It need not say hello again. */
+  /** This boot was given its key before, and is watched. It need not say hello again. */
   readonly watched?: boolean;
 }
 

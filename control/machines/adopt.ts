@@ -1,7 +1,7 @@
 // The first thing that the daemon does: it compares what its last life has written with what the warden sees, and goes
 // on with each machine from there (adoption.ts decides, this carries it out).
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type MachineId, type Operation, RingwallError } from '@ringwall/api';
+import { type Machine, type MachineId, type Operation, RingwallError } from '@ringwall/api';
 import type { RunningMachine } from '@ringwall/api/warden';
 import { decideAdoption } from './adoption.ts';
 import { asRingwallError } from './work.ts';
@@ -53,10 +53,10 @@ export async function adoptMachines(
         break;
       case 'close-operation':
         if (last !== undefined) await worker.operations.take(last.operation).done('attested, and its disk unlocked');
-        worker.observer.watch(machine.id, machine.status.bootId ?? '');
+        watch(worker, machine);
         break;
       case 'watch':
-        worker.observer.watch(machine.id, machine.status.bootId ?? '');
+        watch(worker, machine);
         await store.appendEvent({ kind: 'machine.adopted', machine: machine.id, message: `${machine.name} went on` });
         break;
       case 'start':
@@ -72,9 +72,16 @@ export async function adoptMachines(
         break;
     }
   }
+  await worker.watches.look();
   for (const [, orphans] of unfinished) for (const { operation } of orphans) await endOrphan(worker, operation);
   await tellUnknown(worker, existing, new Set(machines.map((machine) => machine.id)));
   await store.saveFact(HOST_BOOT_FACT, hostBootId);
+}
+
+function watch(worker: Worker, { id, status }: Machine): void {
+  const { bootId = '', phase } = status;
+  worker.observer.watch(id, bootId);
+  if (phase === 'running' && status.watch !== undefined) worker.watches.adopt(id, bootId);
 }
 
 interface Lists {

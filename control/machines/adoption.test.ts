@@ -14,7 +14,7 @@ function machineIn(phase: Machine['status']['phase'], running = true): Machine {
     name: 'web',
     version: 1,
     createdAt: AT,
-    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running },
+    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running, watch: 'enforce' },
     status: { phase, trust: 'unknown', reasons: [], diskUnlocked: false, bootId: boot },
   };
 }

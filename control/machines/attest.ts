@@ -19,7 +19,7 @@ export interface Attestation {
   /** The guest was booting already when this life of the daemon began. */
   readonly resumed: boolean;
   /** Tells the broker what to expect; repeated where it has forgotten. */
-  readonly expectBoot: () => Promise<void>;
+  readonly expectBoot: () => Promise<unknown>;
 }
 
 /** The evidence was judged, and refused. */
@@ -41,6 +41,8 @@ export interface Attested {
   readonly tookMs: number;
   /** False where the key was released, and nobody heard any more what the guest did with it. */
   readonly unlocked: boolean;
+  /** Still joined: to be kept, or to be finished. */
+  readonly relay: Relay;
 }
 
 export async function watchAttestation(work: Work, attestation: Attestation): Promise<Attested> {
@@ -84,8 +86,7 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
       // A guest that was given its key tells once that it has used it. Where that was lost with its session, as when one
       // of us was killed, it goes on all the same, and nobody will hear of it: it is not ended for that.
       if (unlocked || (verdict?.state === 'accepted' && broken)) {
-        relay.finish();
-        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs(), unlocked };
+        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs(), unlocked, relay };
       }
       if (verdict?.state === 'refused') {
         relay.finish();

@@ -3,8 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, type MachineId, type MachineStatus, newBootId, RingwallError } from '@ringwall/api';
 import type { RunningMachine } from '@ringwall/api/warden';
+import type { WatchMode } from '@ringwall/api/watch';
 import { watchAttestation } from './attest.ts';
 import { EMULATED_LABEL } from './not-protected.ts';
+import { orderWatch } from './order-watch.ts';
+import { QUIET } from './quarantine.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { changeMachine, cleanSentence, isUnavailable, patiently, type Work } from './work.ts';
 
@@ -49,18 +52,21 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
   await work.store.saveBoot(id, { boot, reference });
   const live = work.observer.watch(id, boot);
   await changeMachine(work.store, id, () => ({ status: { ...statusOf(running), phase: 'attesting' } }));
-  const expectBoot = async (): Promise<void> => {
+  const expectBoot = async (): Promise<WatchMode | undefined> => {
     await work.broker.call({ op: 'expect-boot', machine: id, boot, reference }, { signal: work.signal });
+    return orderWatch(work, machine, running);
   };
-  await patiently(work, expectBoot);
+  const watch = await patiently(work, expectBoot);
 
-  const { proven, tookMs, unlocked } = await watchAttestation(work, {
+  const { proven, tookMs, unlocked, relay } = await watchAttestation(work, {
     machine,
     live,
     running,
     resumed: resumed !== undefined,
     expectBoot,
   });
+  if (watch === undefined) relay.finish();
+  else await work.watches.keep(id, boot, relay);
   await work.store.saveBoot(id, { boot, reference, proven });
   const said = unlocked
     ? 'was attested, and its disk unlocked'
@@ -76,6 +82,7 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
         reasons: unlocked ? [] : [`${machine.name} ${said}`],
         attestedAt: new Date().toISOString(),
         diskUnlocked: unlocked,
+        ...(watch === undefined ? {} : { watch: { mode: watch } }),
       },
     }),
     { kind: 'machine.attested', machine: id, message: `${machine.name} ${said}` },
@@ -95,6 +102,7 @@ export async function endFailedBoot(
       { timeoutMs: CALL_TIMEOUT_MS['stop-machine'] },
     );
     work.observer.unwatch(machine.id);
+    work.watches.drop(machine.id);
     return { lastWords, ended: true };
   } catch (error) {
     work.note(`${machine.id} is not ended yet: ${error instanceof Error ? error.message : String(error)}`);
@@ -112,13 +120,6 @@ export async function waitForRefusalOnConsole(work: Work, id: MachineId): Promis
     await sleep(work.timing.verdictMs, undefined, { signal: work.signal }).catch(() => {});
   }
 }
-
-/** What holds while nothing runs. */
-export const QUIET: Pick<MachineStatus, 'trust' | 'reasons' | 'diskUnlocked'> = {
-  trust: 'unknown',
-  reasons: [],
-  diskUnlocked: false,
-};
 
 function statusOf(running: RunningMachine): Omit<MachineStatus, 'phase'> {
   const { accelerator, boot, startedAt } = running;

@@ -2,9 +2,10 @@
 // Every step may be repeated: after a crash the whole of it is gone through again.
 import { type Machine, type MachineId, RingwallError } from '@ringwall/api';
 import { AttestationRefused } from './attest.ts';
-import { bootMachine, endFailedBoot, QUIET, waitForRefusalOnConsole } from './boot.ts';
+import { bootMachine, endFailedBoot, waitForRefusalOnConsole } from './boot.ts';
 import { interruptionOf } from './interrupted.ts';
 import type { OperationHandle } from './operations.ts';
+import { QUIET, quietAfter } from './quarantine.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { asRingwallError, changeMachine, insistently, patiently, type Work } from './work.ts';
 
@@ -58,7 +59,7 @@ export async function stopMachine(work: Work, id: MachineId, graceMs: number): P
     }));
     return { failed, untidy: true };
   }
-  await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'stopped' } }), {
+  await changeMachine(work.store, id, (seen) => ({ status: { ...quietAfter(seen.status), phase: 'stopped' } }), {
     kind: 'machine.stopped',
     machine: id,
     message: `${machine.name} was stopped`,
@@ -221,6 +222,7 @@ async function endMachine(work: Work, machine: Machine, graceMs: number): Promis
     if (!(error instanceof RingwallError) || error.code !== 'not-found') throw error;
   });
   work.observer.unwatch(machine.id);
+  work.watches.drop(machine.id);
 }
 
 async function removeAtWarden(work: Work, id: MachineId): Promise<void> {

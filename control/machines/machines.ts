@@ -12,13 +12,13 @@ import {
   RingwallError,
 } from '@ringwall/api';
 import { adoptMachines } from './adopt.ts';
-import { QUIET } from './boot.ts';
 import { WARDEN_HINT } from './clients.ts';
 import type { HostReports } from './host-reports.ts';
 import type { JobKind } from './jobs.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
 import { checkImage, planMachine } from './plan.ts';
+import { QUIET, readmitMachine, refuseQuarantined } from './quarantine.ts';
 import type { WorkRequest } from './worker.ts';
 import { type Worker } from './worker.ts';
 import { isUnavailable } from './work.ts';
@@ -79,7 +79,8 @@ export class Machines {
   async detail(idOrName: string): Promise<MachineDetail> {
     const machine = await this.find(idOrName);
     const runs = RUNNING_PHASES.has(machine.status.phase);
-    const [protections, findings, boot] = await Promise.all([
+    const [watch, protections, findings, boot] = await Promise.all([
+      this.#worker.watches.detail(machine, this.#soon.firstWordMs),
       runs
         ? this.#worker.warden
             .call({ op: 'read-protections', machine: machine.id }, this.#soon)
@@ -93,6 +94,7 @@ export class Machines {
       machine,
       protections: protections ?? [],
       proven: [...(boot?.proven ?? [])],
+      ...(watch === undefined ? {} : { watch }),
       notProtected: notProtected({ machine, findings, protections }),
     };
   }
@@ -111,6 +113,7 @@ export class Machines {
 
   start(idOrName: string, precondition: Precondition = {}): Promise<Operation> {
     return this.#accept(idOrName, precondition, { kind: 'machine.start' }, (machine) => {
+      refuseQuarantined(machine);
       if (machine.status.phase === 'running') return { already: 'it runs already' };
       if (machine.status.phase !== 'refused') return { step: 'starting' };
       throw new RingwallError('conflict', `${machine.name} stands refused in its initrd`, {
@@ -134,6 +137,15 @@ export class Machines {
         hint: `stop it first: ringwall stop ${machine.name}; or end and remove it: ringwall rm --force ${machine.name}`,
       });
     });
+  }
+
+  /** An operator trusts a quarantined machine again. */
+  async readmit(idOrName: string): Promise<Machine> {
+    await this.#ready();
+    const { id } = await this.find(idOrName);
+    const machine = await this.#worker.store.findMachine(id);
+    if (machine !== undefined) await readmitMachine(this.#worker, machine);
+    return this.find(id);
   }
 
   async logs(idOrName: string, bytes: number): Promise<{ text: string }> {
@@ -264,7 +276,8 @@ export class Machines {
   }
 
   /** A machine that nobody has looked at for a while is unknown, never healthy. */
-  #asSeen(machine: Machine): Machine {
+  #asSeen(stored: Machine): Machine {
+    const machine = this.#worker.watches.asSeen(stored);
     if (machine.status.phase !== 'running' || machine.status.trust !== 'attested') return machine;
     const unseenMs = this.#worker.observer.unseenMs(machine.id);
     if (unseenMs !== undefined && unseenMs <= this.#worker.timing.staleMs) {

@@ -9,12 +9,13 @@ function machineUnder(accelerator: 'kvm' | 'tcg' | undefined): Machine {
     name: 'web',
     version: 1,
     createdAt: '2026-01-02T03:04:05.678Z',
-    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running: true },
+    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running: true, watch: 'enforce' },
     status: {
       phase: 'running',
       trust: 'attested',
       reasons: [],
       diskUnlocked: true,
+      watch: { mode: 'enforce' },
       ...(accelerator === undefined ? {} : { accelerator }),
     },
   };
@@ -61,6 +62,15 @@ test('notProtected() names walls of the machine that do not hold', () => {
     'a wall of this machine does not hold: seccomp filter (Seccomp: 0)',
     'nobody can say whether a wall of this machine holds: own uid (Seccomp: 0)',
   ]);
+});
+
+test('notProtected() says so where nobody watches what runs', () => {
+  const { status, ...machine } = machineUnder('kvm');
+  const { watch: _, ...unwatched } = status;
+  const facts = { findings: [], protections: [] };
+  const sentence = 'what runs on it since its boot is not watched';
+  expect(notProtected({ machine: { ...machine, status: unwatched }, ...facts })).toEqual([sentence]);
+  expect(notProtected({ machine: { ...machine, status }, ...facts })).toEqual([]);
 });
 
 test('notProtected() takes silence of the warden for no protection', () => {

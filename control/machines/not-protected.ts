@@ -21,6 +21,9 @@ export function notProtected({ machine, findings, protections }: NotProtectedFac
   if (machine.status.accelerator === 'tcg' && !sentences.some((sentence) => sentence.startsWith(EMULATED_LABEL))) {
     sentences.push(EMULATED_LABEL);
   }
+  if (machine.status.phase === 'running' && machine.status.watch === undefined) {
+    sentences.push('what runs on it since its boot is not watched');
+  }
   for (const { title, state, seen } of protections ?? []) {
     if (state === 'missing') sentences.push(`a wall of this machine does not hold: ${title} (${seen})`);
     if (state === 'unknown') sentences.push(`nobody can say whether a wall of this machine holds: ${title} (${seen})`);

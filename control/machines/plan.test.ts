@@ -24,8 +24,21 @@ describe('planMachine()', () => {
   test('fills in what was not asked for', () => {
     expect(planMachine({ image: 'hello' }, FACTS)).toEqual({
       name: 'hello',
-      spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 1024, isolation: 'vm', running: false },
+      spec: {
+        image: 'hello',
+        cpus: 1,
+        memoryMiB: 512,
+        diskMiB: 1024,
+        isolation: 'vm',
+        running: false,
+        watch: 'enforce',
+      },
     });
+  });
+
+  test('an image of few programs is held to them, and whoever asks decides otherwise', () => {
+    expect(planMachine({ image: 'debian' }, FACTS).spec.watch).toBe('report');
+    expect(planMachine({ image: 'hello', watch: 'off' }, FACTS).spec.watch).toBe('off');
   });
 
   test.each([

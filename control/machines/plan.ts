@@ -9,7 +9,11 @@ import {
   RingwallError,
 } from '@ringwall/api';
 import type { WardenResponse } from '@ringwall/api/warden';
+import type { WatchMode } from '@ringwall/api/watch';
 import { checkMachineName, freeName } from './names.ts';
+
+/** On an image of few programs, any other is a stranger. On a whole Debian somebody installs what they need. */
+const WATCH_OF_IMAGE: ReadonlyMap<string, WatchMode> = new Map([['hello', 'enforce']]);
 
 export interface PlanFacts {
   readonly images: readonly Pick<Image, 'name' | 'built'>[];
@@ -37,7 +41,8 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
     diskMiB: request.diskMiB ?? MACHINE_DEFAULTS.diskMiB,
   };
   for (const dimension of DIMENSIONS) checkSize(dimension, sizes[dimension.key], facts.capacity[dimension.key]);
-  return { name, spec: { image: request.image, ...sizes, isolation: 'vm', running: false } };
+  const watch = request.watch ?? WATCH_OF_IMAGE.get(request.image) ?? 'report';
+  return { name, spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch } };
 }
 
 export function checkImage(image: string, images: PlanFacts['images']): void {

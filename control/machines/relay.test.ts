@@ -13,7 +13,7 @@ interface Session {
 }
 
 class Ends {
-  readonly sessions: Session[] = [];
+  readonly brokers: Duplex[] = [];
   readonly ports: Duplex[] = [];
   fail: RingwallError | undefined;
 
@@ -25,10 +25,17 @@ class Ends {
 
   openBroker(): Promise<Duplex> {
     if (this.fail !== undefined) return Promise.reject(this.fail);
-    const [ours, broker] = farEnd();
-    const guest = this.ports.at(-1);
-    if (guest !== undefined) this.sessions.push({ broker, guest });
+    const [ours, theirs] = farEnd();
+    this.brokers.push(theirs);
     return Promise.resolve(ours);
+  }
+
+  /** Whichever end was opened first. */
+  get sessions(): Session[] {
+    return this.brokers.flatMap((broker, index) => {
+      const guest = this.ports[index];
+      return guest === undefined ? [] : [{ broker, guest }];
+    });
   }
 
   async session(number: number): Promise<Session> {
@@ -183,5 +190,36 @@ describe('Relay', () => {
     broker.end();
     await relay.break();
     expect(ends.sessions).toHaveLength(1);
+  });
+
+  describe('keepJoined()', () => {
+    test('goes on with the open session, waits for nobody between two, and drops nothing', async () => {
+      const ends = new Ends();
+      const relay = new Relay(ends, { ...quiet, onSessionOver: () => new Promise(() => {}) }, REJOIN);
+      const first = await ends.session(0);
+      first.guest.write('unlocked\n');
+      await read(first.broker);
+      relay.keepJoined();
+      first.guest.write('watch 1\n');
+      expect(await read(first.broker)).toBe('watch 1\n');
+      first.guest.resume();
+      first.broker.resume();
+      first.broker.end();
+      const { guest, broker } = await ends.session(1);
+      guest.write('watch 1\n');
+      expect(await read(broker)).toBe('watch 1\n');
+      await relay.break();
+    });
+
+    test('does not open the port of a guest while there is no broker', async () => {
+      const ends = new Ends();
+      ends.fail = new RingwallError('broker-unavailable', 'the broker does not run');
+      const onTrouble = vi.fn<(error: unknown) => void>();
+      const relay = new Relay(ends, { ...quiet, onTrouble }, REJOIN);
+      relay.keepJoined();
+      await vi.waitFor(() => expect(onTrouble.mock.calls.length).toBeGreaterThan(2));
+      expect(ends.ports.length).toBeLessThanOrEqual(1);
+      await relay.break();
+    });
   });
 });

@@ -9,6 +9,10 @@ import type { Timing } from './timing.ts';
 /** From a guest, in one session: twice what the protocol allows it, so that it is the broker who refuses. */
 export const RELAY_LIMIT_BYTES: number = 512 * 1024;
 
+/** From a guest that is watched: some fifteen whole answers. What is more waits for the next session. */
+const WATCH_BYTES_A_MINUTE = 8 * 1024 * 1024;
+const MINUTE_MS = 60_000;
+
 /** A guest that is never quiet is passed on as it is, for the broker to refuse. */
 const QUIET_WAIT_MS = 5_000;
 
@@ -39,6 +43,7 @@ export class Relay {
   readonly #finished = new AbortController();
   readonly #broken = new AbortController();
   readonly #ended: Promise<void>;
+  readonly #kept = new AbortController();
   #mayBeMidway: boolean;
 
   /** `resumed`: an earlier relay may have been broken off in the middle of a session. */
@@ -48,6 +53,14 @@ export class Relay {
     this.#rejoinMs = rejoinMs;
     this.#mayBeMidway = resumed;
     this.#ended = this.#run();
+  }
+
+  /**
+   * From here on both ends are joined whenever both are there. Nobody looks between two sessions, and nothing that the
+   * guest says is dropped: the protocol of the watch passes over what it does not know.
+   */
+  keepJoined(): void {
+    this.#kept.abort();
   }
 
   /** Joins no further session; the one that is open may end by itself, for a short while. */
@@ -79,21 +92,19 @@ export class Relay {
 
   /** Answers how many bytes the guest has sent once either end has closed. */
   async #joinOnce(): Promise<number> {
-    const port = await this.#ends.openPort();
-    using _port = closing(port);
-    if (this.#mayBeMidway) await this.#dropUntilQuiet(port);
-    const broker = await this.#ends.openBroker();
-    using _broker = closing(broker);
+    using ends = new DisposableStack();
+    const { port, broker } = await this.#openBoth(ends);
     if (this.#finished.signal.aborted) return 0;
     this.#watcher.onTrouble(undefined);
     let bytes = 0;
+    const allowance = new Allowance(this.#kept.signal);
     const guard = new Transform({
       transform: (chunk: Buffer, _encoding, done): void => {
         if (bytes === 0) this.#watcher.onSpoken();
         this.#mayBeMidway = true;
         bytes += chunk.length;
-        if (bytes > RELAY_LIMIT_BYTES) done(new Error(`the guest sent more than ${String(RELAY_LIMIT_BYTES)} bytes`));
-        else done(null, chunk);
+        if (allowance.take(chunk.length)) done(null, chunk);
+        else done(new Error(`the guest sent more than ${String(RELAY_LIMIT_BYTES)} bytes`));
       },
     });
     const { signal } = this.#broken;
@@ -105,8 +116,26 @@ export class Relay {
     );
     await Promise.race([fromGuest, toGuest, drained]);
     // The session may have been the last one: whoever waits for the verdict looks before the guest is joined anew.
-    if (bytes > 0) await Promise.race([this.#watcher.onSessionOver(), aborted(this.#finished.signal)]);
+    if (bytes > 0 && !this.#kept.signal.aborted) {
+      await Promise.race([this.#watcher.onSessionOver(), aborted(this.#finished.signal), aborted(this.#kept.signal)]);
+    }
     return bytes;
+  }
+
+  async #openBoth(ends: DisposableStack): Promise<{ port: Duplex; broker: Duplex }> {
+    const open = async (which: 'openPort' | 'openBroker'): Promise<Duplex> => {
+      const stream = await this.#ends[which]();
+      ends.use(closing(stream));
+      return stream;
+    };
+    // The guest of a machine that is kept need not notice that a broker is away for long.
+    if (this.#kept.signal.aborted) {
+      const broker = await open('openBroker');
+      return { broker, port: await open('openPort') };
+    }
+    const port = await open('openPort');
+    if (this.#mayBeMidway) await this.#dropUntilQuiet(port);
+    return { port, broker: await open('openBroker') };
   }
 
   /** The end of evidence that was meant for a session that is gone would be taken for a broken protocol. */
@@ -122,6 +151,27 @@ export class Relay {
     }
     port.off('data', onData);
     port.pause();
+  }
+}
+
+/** How much a guest may send: so much in the session of its attestation, and so much a minute once it is watched. */
+class Allowance {
+  readonly #kept: AbortSignal;
+  #leftBytes: number;
+  #sinceMs = performance.now();
+
+  constructor(kept: AbortSignal) {
+    this.#kept = kept;
+    this.#leftBytes = kept.aborted ? WATCH_BYTES_A_MINUTE : RELAY_LIMIT_BYTES;
+  }
+
+  take(bytes: number): boolean {
+    if (this.#kept.aborted && performance.now() - this.#sinceMs > MINUTE_MS) {
+      this.#sinceMs = performance.now();
+      this.#leftBytes = WATCH_BYTES_A_MINUTE;
+    }
+    this.#leftBytes -= bytes;
+    return this.#leftBytes >= 0;
   }
 }
 

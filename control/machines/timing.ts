@@ -7,6 +7,8 @@ export interface Timing {
   readonly staleMs: number;
   /** How often the broker is asked while a guest boots. */
   readonly verdictMs: number;
+  /** How often the broker is asked how the watched machines stand: a quarantine is told within this. */
+  readonly watchMs: number;
   /** How long a guest may take to be judged: ten times what an idle host needs. */
   readonly attestMs: { readonly kvm: number; readonly tcg: number };
   /** What a guest that was booting when the daemon died still gets: its own retries last 60 s. */
@@ -37,6 +39,7 @@ export const TIMING: Timing = {
   observeMs: 2_000,
   staleMs: 10_000,
   verdictMs: 250,
+  watchMs: 1_000,
   attestMs: { kvm: 60_000, tcg: 180_000 },
   resumedAttestMs: 75_000,
   judgeAwayMs: 60_000,

@@ -7,12 +7,14 @@ import type { BrokerClient, WardenClient } from './clients.ts';
 import type { Observer } from './observer.ts';
 import type { OperationHandle } from './operations.ts';
 import type { Timing } from './timing.ts';
+import type { Watches } from './watches.ts';
 
 export interface WorkParts {
   readonly store: Store;
   readonly warden: WardenClient;
   readonly broker: BrokerClient;
   readonly observer: Observer;
+  readonly watches: Watches;
   readonly timing: Timing;
   /** One line to the daemon's log. */
   readonly note: (line: string) => void;

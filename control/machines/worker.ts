@@ -2,7 +2,6 @@
 import type { Machine, MachineId, Operation, RingwallError } from '@ringwall/api';
 import type { Store } from '../store/index.ts';
 import { diedError } from './attest.ts';
-import { QUIET } from './boot.ts';
 import type { BrokerClient, WardenClient } from './clients.ts';
 import { type Job, type JobKind, Jobs } from './jobs.ts';
 import {
@@ -19,6 +18,8 @@ import { interruptionOf } from './interrupted.ts';
 import { type LiveBoot, Observer } from './observer.ts';
 import { type OperationHandle, Operations } from './operations.ts';
 import { type Timing, TIMING } from './timing.ts';
+import { quietAfter } from './quarantine.ts';
+import { Watches } from './watches.ts';
 import { asRingwallError, changeMachine, type Work } from './work.ts';
 
 export interface WorkerOptions {
@@ -53,6 +54,7 @@ export class Worker {
   readonly note: (line: string) => void;
   readonly operations: Operations;
   readonly observer: Observer;
+  readonly watches: Watches;
   readonly #jobs: Jobs;
   readonly #builds: Map<string, Promise<OperationHandle>> = new Map();
   readonly #building: Set<Promise<void>> = new Set();
@@ -65,6 +67,8 @@ export class Worker {
     this.timing = options.timing ?? TIMING;
     this.operations = new Operations(options.store, options.note);
     this.observer = new Observer(options.warden, this.timing, (live) => this.#react(live));
+    const { store, warden, broker, timing, note } = this;
+    this.watches = new Watches({ store, warden, broker, timing, note });
     this.#jobs = new Jobs((machine) => {
       const live = this.observer.find(machine);
       if (live !== undefined && live.state !== 'alive') this.#react(live);
@@ -81,7 +85,7 @@ export class Worker {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#jobs.close(), this.observer.close()]);
+    await Promise.all([this.#jobs.close(), this.observer.close(), this.watches.close()]);
     await Promise.allSettled(this.#building);
   }
 
@@ -131,9 +135,9 @@ export class Worker {
       await changeMachine(
         work.store,
         id,
-        ({ spec }) => ({
+        ({ spec, status }) => ({
           ...(live.poweredOff ? { spec: { ...spec, running: false } } : {}),
-          status: { ...QUIET, phase: live.poweredOff ? 'stopped' : 'failed', reasons: [died.message] },
+          status: { ...quietAfter(status, [died.message]), phase: live.poweredOff ? 'stopped' : 'failed' },
         }),
         { kind: live.poweredOff ? 'machine.powered-off' : 'machine.failed', machine: id, message: died.message },
       );
@@ -171,8 +175,8 @@ export class Worker {
   }
 
   #work(handle: OperationHandle | undefined, signal: AbortSignal): Work {
-    const { store, warden, broker, observer, timing, note } = this;
-    return { store, warden, broker, observer, timing, note, progress: handle ?? { step: () => {} }, signal };
+    const { store, warden, broker, observer, watches, timing, note } = this;
+    return { store, warden, broker, observer, watches, timing, note, progress: handle ?? { step: () => {} }, signal };
   }
 
   #explain(machine: MachineId, error: unknown): RingwallError {
@@ -190,6 +194,7 @@ export class Worker {
     const machine = await this.store.findMachine(live.machine);
     if (machine === undefined) {
       this.observer.unwatch(live.machine);
+      this.watches.drop(live.machine);
       return;
     }
     if (this.#jobs.current(live.machine) !== undefined || this.observer.find(live.machine) !== live) return;

@@ -8,7 +8,7 @@ import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { equalBytes } from '@ringwall/bytes';
-import { EvidenceError } from '@ringwall/evidence';
+import { EvidenceError, MAX_RUNTIME_FILES_BYTES } from '@ringwall/evidence';
 import {
   checkImage,
   commandLine,
@@ -24,6 +24,8 @@ import type { BootToPredict, Prediction } from './parts.ts';
 /** Beyond what its parser takes. */
 const MANIFEST_LIMIT_BYTES = 1024 * 1024;
 
+const FILES_FILE = 'files.json';
+
 export interface ExpectedImage {
   readonly imageDir: string;
   /** expected/NAME: root's own. */
@@ -37,6 +39,10 @@ export async function recordImage(stagedDir: string, expectedDir: string): Promi
   for (const dir of [pending, unfinished]) await rm(dir, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true, mode: 0o700 });
   await copyFile(join(stagedDir, 'kernel'), join(unfinished, 'kernel'));
+  // Images of an earlier version have no such list: their machines are not watched.
+  if (await isThere(join(stagedDir, FILES_FILE))) {
+    await copyFile(join(stagedDir, FILES_FILE), join(unfinished, FILES_FILE));
+  }
   await writeFile(join(unfinished, MANIFEST_FILE), await readFile(join(stagedDir, MANIFEST_FILE)));
   await checkImage(stagedDir);
   await syncDirectory(unfinished);
@@ -57,6 +63,11 @@ export async function settleImage({ imageDir, expectedDir }: ExpectedImage): Pro
   } else {
     await rm(pending, { recursive: true, force: true });
   }
+}
+
+/** The list of what may run in it (files.json), of the image in its place. */
+export function readRuntimeFiles({ expectedDir }: Pick<ExpectedImage, 'expectedDir'>): Promise<Uint8Array | undefined> {
+  return readFileBounded(join(expectedDir, 'current', FILES_FILE), MAX_RUNTIME_FILES_BYTES);
 }
 
 /** Undefined where there is no image. An image that the warden did not build is recorded at its first use. */

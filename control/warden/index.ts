@@ -1,5 +1,5 @@
 // The public names of @ringwall/control/warden: the decisions of the one process that is root.
-export { predictBootOf, recordImage, settleImage, type ExpectedImage } from './expected-image.ts';
+export { predictBootOf, readRuntimeFiles, recordImage, settleImage, type ExpectedImage } from './expected-image.ts';
 export { expectedDir, imageDir, layoutOf, machineLayout, type Layout, type MachineLayout } from './layout.ts';
 export { type JailedProcess, type RunningBoot } from './records.ts';
 export { RequestLog, type RequestLine } from './request-log.ts';

@@ -70,6 +70,10 @@ export interface VmmPart {
   status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
   /** Lets a guest go on that its VMM has stopped because a disk of the host was full; whether there was one to let. */
   goOn(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
+  /** Stops its processors. */
+  pause(machine: MachineLayout, boot: RunningBoot): Promise<void>;
+  /** Lets the processors go on that `pause` has stopped. */
+  resume(machine: MachineLayout, boot: RunningBoot): Promise<void>;
   /** Presses the power button. */
   powerDown(machine: MachineLayout, boot: RunningBoot): Promise<void>;
   /** Tells the VMM to end, so that it flushes its disks. */
@@ -96,6 +100,8 @@ export interface ImagePart {
   record(name: string, staged: string): Promise<void>;
   /** Once `staged` has taken its place, or has not; also at the start of a warden. Idempotent. */
   settle(name: string): Promise<void>;
+  /** The list of what may run in it, as it was recorded; undefined where there is none. */
+  files(name: string): Promise<Uint8Array | undefined>;
   /** Runs the builder, as its own user, into `dir`. Throws image-failed. */
   build(name: string, dir: string, progress: ProgressListener): Promise<void>;
   /** The exact command line of a boot and what it must measure; undefined where the image is not built. */

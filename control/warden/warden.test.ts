@@ -284,3 +284,49 @@ describe.skipIf(needsRoot)('the sweep', () => {
     expect((await list(warden)).machines).toMatchObject([{ state: 'vmm-dead' }]);
   });
 });
+
+describe.skipIf(needsRoot)(`pause-machine${needsRoot ? ' (skipped: needs root)' : ''}`, () => {
+  it('stops the processors of the boot that is meant, and lets them go on', async () => {
+    const warden = await scene.openWarden();
+    const { id: machine } = await scene.made(warden);
+    const boot = newBootId();
+    await start(warden, machine, boot);
+    await ask<'pause-machine'>(warden, { op: 'pause-machine', machine, boot });
+    expect((await list(warden)).machines).toMatchObject([{ state: 'paused' }]);
+    await ask<'resume-machine'>(warden, { op: 'resume-machine', machine, boot });
+    expect((await list(warden)).machines).toMatchObject([{ state: 'running' }]);
+  });
+
+  it('leaves another boot and a stopped machine alone', async () => {
+    const warden = await scene.openWarden();
+    const { id: machine } = await scene.made(warden);
+    const request = { op: 'pause-machine', machine, boot: newBootId() } as const;
+    await expect(ask<'pause-machine'>(warden, request)).rejects.toMatchObject({ code: 'conflict' });
+    await start(warden, machine);
+    await expect(ask<'pause-machine'>(warden, request)).rejects.toMatchObject({ code: 'conflict' });
+    expect(host.calls).not.toContain('vmm.pause');
+  });
+});
+
+describe.skipIf(needsRoot)(`read-image-files${needsRoot ? ' (skipped: needs root)' : ''}`, () => {
+  it('answers the digest alone, and parts from an offset on', async () => {
+    const warden = await scene.openWarden();
+    host.runtimeFiles = new Uint8Array(600_000).fill(0x61);
+    const whole = await ask<'read-image-files'>(warden, { op: 'read-image-files', image: 'hello' });
+    expect(whole).toEqual({ sha256: expect.stringMatching(/^[0-9a-f]{64}$/), bytes: 600_000 });
+    const read = async (offset: number): Promise<number> => {
+      const answer = await ask<'read-image-files'>(warden, { op: 'read-image-files', image: 'hello', offset });
+      return Buffer.from(answer.part ?? '', 'base64').length;
+    };
+    expect([await read(0), await read(524_288), await read(600_000)]).toEqual([524_288, 75_712, 0]);
+  });
+
+  it('has none of an image without one, or that nobody knows', async () => {
+    const warden = await scene.openWarden();
+    host.runtimeFiles = undefined;
+    const request = (image: string): Promise<unknown> =>
+      ask<'read-image-files'>(warden, { op: 'read-image-files', image });
+    await expect(request('hello')).rejects.toMatchObject({ code: 'not-found', hint: expect.any(String) });
+    await expect(request('windows')).rejects.toMatchObject({ code: 'image-unknown' });
+  });
+});

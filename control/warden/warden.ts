@@ -7,9 +7,11 @@ import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
 import { messageOf } from './request-log.ts';
+import { readImageFiles } from './image-files.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
 import { createMachine, hostCapacity, removeMachine } from './machines.ts';
+import { pauseMachine } from './pause.ts';
 import type { ProgressListener, WardenParts } from './parts.ts';
 import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot } from './records.ts';
@@ -93,6 +95,12 @@ export class Warden {
         return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
       case 'remove-machine':
         return await this.#inTurn(request.machine, () => removeMachine(context, request.machine));
+      case 'pause-machine':
+        return await this.#inTurn(request.machine, () => pauseMachine(context, request, 'pause'));
+      case 'resume-machine':
+        return await this.#inTurn(request.machine, () => pauseMachine(context, request, 'resume'));
+      case 'read-image-files':
+        return await readImageFiles(context, request.image, request.offset);
       case 'status':
         return { pid: process.pid };
       case 'list-machines':

@@ -266,7 +266,16 @@ export function fakeMachine(
     name,
     version: 1,
     createdAt: new Date(FAKE_NOW - 3 * 3600_000).toISOString(),
-    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 1024, isolation: 'vm', running: true, ...spec },
+    spec: {
+      image: 'hello',
+      cpus: 1,
+      memoryMiB: 512,
+      diskMiB: 1024,
+      isolation: 'vm',
+      running: true,
+      watch: 'enforce',
+      ...spec,
+    },
     status: {
       phase: 'running',
       trust: 'attested',
@@ -277,6 +286,7 @@ export function fakeMachine(
       startedAt: new Date(FAKE_NOW - 90_000).toISOString(),
       attestedAt: new Date(FAKE_NOW - 70_000).toISOString(),
       diskUnlocked: true,
+      watch: { mode: 'enforce', state: 'expected', seenAt: new Date(FAKE_NOW - 3_000).toISOString() },
       ...status,
     },
   };

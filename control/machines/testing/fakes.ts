@@ -2,9 +2,11 @@
 // away, to fail, to fall silent or to refuse.
 /* oxlint-disable typescript/no-unsafe-type-assertion -- an answer's type hangs on its request's op, which a switch does
    not tell the compiler; the rpc's own tests hold the real answers to their schemas */
+import { createHash } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
 import { type MachineId, RingwallError } from '@ringwall/api';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
+import type { StrayFile, WatchReport } from '@ringwall/api/watch';
 import type { RunningMachine, WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import type { BrokerClient, WardenClient } from '../clients.ts';
 import type { Timing } from '../timing.ts';
@@ -14,6 +16,7 @@ export const QUICK_TIMING: Timing = {
   observeMs: 20,
   staleMs: 150,
   verdictMs: 5,
+  watchMs: 10,
   attestMs: { kvm: 400, tcg: 400 },
   resumedAttestMs: 400,
   judgeAwayMs: 200,
@@ -44,6 +47,8 @@ export class FakeWarden implements WardenClient {
   ];
   capacity = { cpus: 4, memoryMiB: 8192, diskMiB: 100_000 };
   accelerator: 'kvm' | 'tcg' = 'tcg';
+  /** files.json of the images; undefined where they have none, and their machines are not watched. */
+  imageFiles: string | undefined = '{"version":1,"image":"hello"}';
   console = 'booting\n';
   /** What a guest sends once its port is opened. */
   guestWords = 'hello 1\n';
@@ -148,6 +153,12 @@ export class FakeWarden implements WardenClient {
         return { machines: [...this.machines.values()].flatMap(({ running }) => running ?? []) };
       case 'list-existing':
         return { machines: [...this.machines.keys()] };
+      case 'pause-machine':
+      case 'resume-machine':
+        this.pause(request.machine, request.op === 'pause-machine' ? 'paused' : 'running');
+        return {};
+      case 'read-image-files':
+        return this.#readImageFiles(request.offset);
       case 'status':
         return { pid: process.pid };
       case 'read-protections':
@@ -185,6 +196,14 @@ export class FakeWarden implements WardenClient {
     return { running: record.running, reference };
   }
 
+  #readImageFiles(offset: number | undefined): WardenResponse<'read-image-files'> {
+    if (this.imageFiles === undefined) throw new RingwallError('not-found', 'the image has no list of files');
+    const bytes = Buffer.from(this.imageFiles);
+    const whole = { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
+    // Small parts, so that there are several.
+    return offset === undefined ? whole : { ...whole, part: bytes.subarray(offset, offset + 10).toString('base64') };
+  }
+
   #require(machine: MachineId): { running: RunningMachine | undefined } {
     const record = this.machines.get(machine);
     if (record === undefined) throw new RingwallError('not-found', `no machine ${machine} on this host`);
@@ -204,6 +223,12 @@ export class FakeBroker implements BrokerClient {
   outcome: VerdictState = 'unlocked';
   reasons: string[] = ['PCR 4, event 17 (kernel): expected aa, measured bb'];
   sessions: Duplex[] = [];
+  /** How each watched boot stands. */
+  readonly watches: Map<string, WatchReport> = new Map();
+  strays: StrayFile[] = [];
+  readonly quarantined: Set<MachineId> = new Set();
+  /** Lists of files that were sent, by their digest. */
+  readonly files: Map<string, string> = new Map();
 
   readonly call: BrokerClient['call'] = (request) => {
     try {
@@ -224,7 +249,7 @@ export class FakeBroker implements BrokerClient {
     theirs.on('data', () => {
       this.verdicts.set(request.boot, this.outcome);
       // Nothing is left to say then.
-      if (this.outcome === 'unlocked' || this.outcome === 'refused') theirs.end();
+      if (this.outcome === 'refused' || (this.outcome === 'unlocked' && !this.watches.has(request.boot))) theirs.end();
     });
     return { result: {} as never, stream: ours };
   };
@@ -271,6 +296,29 @@ export class FakeBroker implements BrokerClient {
       case 'read-proof':
         if (this.verdicts.size === 0) throw new RingwallError('not-found', 'no proof of this machine yet');
         return { proof: { format: 'ringwall-proof/1' } };
+      case 'expect-watch':
+        this.watches.set(request.boot, {
+          mode: request.mode,
+          intervalMs: request.intervalMs,
+          ...{ state: 'awaited', reasons: [], entries: 0, strays: 0, provenAgoMs: 0 },
+        });
+        return { wantsFiles: !this.files.has(request.files) };
+      case 'add-image-files': {
+        const before = request.offset === 0 ? '' : (this.files.get(request.sha256) ?? '');
+        this.files.set(request.sha256, before + Buffer.from(request.part, 'base64').toString());
+        return {};
+      }
+      case 'read-watches':
+        return {
+          watches: request.boots.flatMap(({ machine, boot }) => {
+            const report = this.watches.get(boot);
+            return report === undefined ? [] : [{ machine, boot, report }];
+          }),
+        };
+      case 'read-watch':
+        return { files: this.strays };
+      case 'readmit-machine':
+        return { lifted: this.quarantined.delete(request.machine) };
       case 'forget-machine':
         this.registered.delete(request.machine);
         return {};

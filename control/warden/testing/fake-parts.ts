@@ -23,6 +23,7 @@ export class FakeHost {
   before: (effect: string) => void | Promise<void> = () => undefined;
   /** What the guest does when its power button is pressed. */
   obeysPowerButton = true;
+  runtimeFiles: Uint8Array | undefined = new Uint8Array();
   vmmState: 'running' | 'paused' | undefined = 'running';
   /** How a VMM that is dead ended. */
   guestPoweredOff = false;
@@ -119,6 +120,14 @@ export class FakeHost {
           if (stopped) this.vmmState = 'running';
           return stopped;
         },
+        pause: async () => {
+          await this.#effect('vmm.pause');
+          this.vmmState = 'paused';
+        },
+        resume: async () => {
+          await this.#effect('vmm.resume');
+          this.vmmState = 'running';
+        },
         powerDown: async (_machine, boot) => {
           await this.#effect('vmm.powerDown');
           if (this.obeysPowerButton) this.kill(boot.vmm.pid);
@@ -144,6 +153,7 @@ export class FakeHost {
             packages: [],
           };
         },
+        files: async () => this.runtimeFiles,
         record: async () => this.#effect('images.record'),
         settle: async () => this.#effect('images.settle'),
         build: async (name, dir, progress) => {
