@@ -19,6 +19,7 @@ export const ROUTES = {
   startMachine: { method: 'post', path: '/v1/machines/{machine}/start' },
   stopMachine: { method: 'post', path: '/v1/machines/{machine}/stop' },
   removeMachine: { method: 'delete', path: '/v1/machines/{machine}' },
+  readmitMachine: { method: 'post', path: '/v1/machines/{machine}/readmit' },
   machineLogs: { method: 'get', path: '/v1/machines/{machine}/logs' },
   machineProof: { method: 'get', path: '/v1/machines/{machine}/proof' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },

@@ -23,6 +23,7 @@ describe('the table of commands', () => {
           'logs',
           'ls',
           'prove',
+          'readmit',
           'rm',
           'run',
         ],

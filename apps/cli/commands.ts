@@ -1,4 +1,5 @@
 // Every command as data: parsing, help and shell completion are made from this table, and from nothing else.
+import type { WatchMode } from '@ringwall/api';
 import type { ExitName } from './exit-codes.ts';
 import type { Invocation } from './invocation.ts';
 
@@ -55,6 +56,9 @@ export interface Command {
 export const JSON_OPTION: Option = { name: 'json', summary: 'print one JSON document for programs' };
 export const HELP_OPTION: Option = { name: 'help', short: 'h', summary: 'show this help' };
 
+/** As in the contract, whose schemas would cost more to load than a command takes. */
+export const WATCH_MODES: readonly WatchMode[] = ['enforce', 'pause', 'report', 'off'];
+
 const MACHINE: Argument = { name: 'NAME', complete: 'machine' };
 const MACHINES: Argument = { name: 'NAME', complete: 'machine', many: true };
 
@@ -74,6 +78,12 @@ export const COMMANDS: readonly Command[] = [
       { name: 'cpus', value: 'N', complete: 'none', summary: 'virtual processors' },
       { name: 'memory', value: 'SIZE', complete: 'none', summary: 'memory, as in 512M or 2G' },
       { name: 'disk', value: 'SIZE', complete: 'none', summary: 'encrypted disk, as in 256M or 20G' },
+      {
+        name: 'watch',
+        value: 'MODE',
+        complete: WATCH_MODES,
+        summary: 'where something runs that is not of its image: enforce (quarantine), pause, report or off',
+      },
     ],
     examples: [
       { line: 'run hello', says: 'the smallest machine there is' },
@@ -163,6 +173,20 @@ export const COMMANDS: readonly Command[] = [
     ],
     exits: ['notFound', 'unavailable', 'conflict', 'timeout'],
     load: () => import('./commands/stop.ts'),
+  },
+  {
+    name: 'readmit',
+    group: 'Machines',
+    summary: 'trust a quarantined machine again: its next start gets its key',
+    description:
+      'A machine is quarantined when something ran on it that is not of its image, or when it is not the boot any more that ' +
+      'it has proven: it gets no key until somebody who has looked into it says so. What has run in a boot stays untrusted ' +
+      'until the machine is started anew; one that was paused goes on.',
+    arguments: [MACHINE],
+    options: [{ name: 'yes', short: 'y', summary: 'do not ask' }],
+    examples: [{ line: 'readmit hello', says: 'shows what ran, and asks' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('./commands/readmit.ts'),
   },
   {
     name: 'rm',

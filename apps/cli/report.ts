@@ -1,8 +1,10 @@
 // What people read about a machine: the report at the end of `run`, and the whole of `show`. Pure: detail in, lines out.
 import type { Machine, MachineDetail, MachineList, Protection } from '@ringwall/api';
+import { bullet } from './bullet.ts';
 import { formatAge, formatMiB, formatTime } from './quantities.ts';
 import { renderTable, type Cell } from './table.ts';
 import { plainText, wrapText, type Style, type Terminal } from './terminal.ts';
+import { renderWatch } from './watch-report.ts';
 
 export interface ReportContext {
   readonly terminal: Terminal;
@@ -20,7 +22,7 @@ export function renderMachineList(
     { text: plainText(name), style: 'bold' },
     { text: plainText(spec.image) },
     { text: status.phase, ...styled(PHASE_STYLES[status.phase]) },
-    { text: status.trust, ...styled(TRUST_STYLES[status.trust]) },
+    { text: status.trust, ...styled(isDoubtful(status) ? 'yellow' : TRUST_STYLES[status.trust]) },
     { text: String(spec.cpus) },
     { text: formatMiB(spec.memoryMiB) },
     { text: formatMiB(spec.diskMiB) },
@@ -41,7 +43,10 @@ export function renderMachineList(
     rows,
   );
   const labels = [...new Set(machines.flatMap(({ status }) => (status.label === undefined ? [] : [status.label])))];
-  const notes = [...labels.map((label) => `${terminal.bang} ${plainText(label)}`), ...told];
+  const doubts = machines.flatMap(({ name, status }) =>
+    isDoubtful(status) ? [`${terminal.bang} ${plainText(name)}: ${plainText(status.reasons[0] ?? '')}`] : [],
+  );
+  const notes = [...labels.map((label) => `${terminal.bang} ${plainText(label)}`), ...doubts, ...told];
   return notes.length === 0 ? table : [...table, '', ...notes];
 }
 
@@ -96,6 +101,7 @@ export function renderMachine(detail: MachineDetail, context: ReportContext): st
     ...renderReasons(machine, context),
     ...renderFacts(machine, context),
     ...renderProven(detail, context),
+    ...renderWatch(detail, context),
     ...renderProtections(detail.protections, context),
     ...renderNotProtected(detail, context),
   ];
@@ -117,12 +123,6 @@ export function renderNotProtected({ notProtected }: MachineDetail, { terminal }
     terminal.paint('bold', 'Not protected on this host'),
     ...notProtected.flatMap((sentence) => bullet(terminal, terminal.bang, sentence)),
   ];
-}
-
-/** One sign, and a sentence wrapped beside it. */
-export function bullet(terminal: Terminal, sign: string, sentence: string): string[] {
-  const [first = '', ...rest] = wrapText(plainText(sentence), terminal.textColumns, 4);
-  return [`  ${sign} ${first.trimStart()}`, ...rest];
 }
 
 export function alignPairs(terminal: Terminal, pairs: readonly (readonly [string, string])[]): string[] {
@@ -161,12 +161,18 @@ const PROTECTION_STYLES: Readonly<Record<Protection['state'], Style>> = {
   unknown: 'yellow',
 };
 
+/** Something is off that its watch tells: it is attested still, or nobody knows, or it is quarantined. */
+function isDoubtful({ phase, reasons, watch, trust }: Machine['status']): boolean {
+  return reasons.length > 0 && (trust === 'quarantined' || (phase === 'running' && watch !== undefined));
+}
+
 function styled(style: Style | undefined): { style?: Style } {
   return style === undefined ? {} : { style };
 }
 
 function renderReasons({ status }: Machine, { terminal }: ReportContext): string[] {
-  const sign = status.trust === 'attested' ? terminal.sign('·', '-') : terminal.cross;
+  const calm = isDoubtful(status) ? terminal.bang : terminal.sign('·', '-');
+  const sign = status.trust === 'attested' ? calm : terminal.cross;
   return status.reasons.flatMap((reason) => bullet(terminal, sign, reason));
 }
 

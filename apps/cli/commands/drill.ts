@@ -5,7 +5,7 @@ import { RingwallError } from '@ringwall/api/errors';
 import { loadDrills, type DrillResult } from '../drills.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { printJson, type Invocation } from '../invocation.ts';
-import { bullet } from '../report.ts';
+import { bullet } from '../bullet.ts';
 import { goOnAsRoot, isRoot } from '../services/privilege.ts';
 import { renderTable, type Cell } from '../table.ts';
 import { plainText, type Style, type Terminal } from '../terminal.ts';

@@ -4,6 +4,7 @@ import { exitCodeOf } from '../exit-codes.ts';
 import { explainMachine } from '../explain-machine.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
+import { WATCH_MODES } from '../commands.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
 import { renderRunReport } from '../report.ts';
 
@@ -39,12 +40,20 @@ function wantedMachine({ values, arguments: words }: Invocation): Record<string,
   if (word !== undefined && option !== undefined && word !== option) {
     throw new RingwallError('bad-request', `two images are named: ${word} and --image ${option}`, { hint: 'name one' });
   }
-  const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
+  const [name, cpus, memory, disk, watch] = ['name', 'cpus', 'memory', 'disk', 'watch'].map((key) => values.get(key));
   return {
     image: word ?? option ?? DEFAULT_IMAGE,
     ...(name === undefined ? {} : { name }),
     ...(cpus === undefined ? {} : { cpus: parseCount(cpus, '--cpus') }),
     ...(memory === undefined ? {} : { memoryMiB: parseMiB(memory, '--memory') }),
     ...(disk === undefined ? {} : { diskMiB: parseMiB(disk, '--disk') }),
+    ...(watch === undefined ? {} : { watch: parseWatch(watch) }),
   };
+}
+
+function parseWatch(text: string): string {
+  if (WATCH_MODES.some((mode) => mode === text)) return text;
+  throw new RingwallError('bad-request', `--watch ${JSON.stringify(text)} is no way to watch a machine`, {
+    hint: `the ways are: ${WATCH_MODES.join(', ')}`,
+  });
 }

@@ -2,8 +2,8 @@
 // Machines are never removed without their names having been said, and never while one of them runs.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { RingwallError } from '@ringwall/api/errors';
+import { typesWord } from '../ask.ts';
 import { packagesFile } from '../installation.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { stopServices } from '../services/control.ts';
@@ -78,10 +78,7 @@ async function confirm(invocation: Invocation, found: Remains, names: ReadonlyMa
   );
   err.line('  the keys of all disks: no copy and no backup of them can be read again');
   err.line('  the vTPM authority and the broker of this host, images and logs');
-  const reader = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await reader.question(`Type ${CONFIRMATION} to go on: `);
-  reader.close();
-  if (answer.trim() !== CONFIRMATION) throw new RingwallError('conflict', 'nothing was removed');
+  if (!(await typesWord(CONFIRMATION))) throw new RingwallError('conflict', 'nothing was removed');
 }
 
 async function endServices(invocation: Invocation, units: readonly string[]): Promise<void> {

@@ -16,7 +16,7 @@ import {
 import { EXIT_CODES, type ExitName } from '../exit-codes.ts';
 import { proofPageFile } from '../installation.ts';
 import { argumentOf, printJson, type Invocation } from '../invocation.ts';
-import { bullet } from '../report.ts';
+import { bullet } from '../bullet.ts';
 import { BROKER_KEY, readKnownBrokers } from '../known-brokers.ts';
 import { plainText, type Style, type Terminal } from '../terminal.ts';
 import { writeWhole } from '../write-whole.ts';

@@ -13,6 +13,7 @@ import {
   HTTP_STATUS_OF_ERROR,
   machineDetailSchema,
   machineListSchema,
+  machineSchema,
   operationSchema,
   RingwallError,
   type Health,
@@ -139,6 +140,8 @@ export class FakeApi implements AsyncDisposable {
         return answer({ operation: this.#operate('machine.start', this.#find(name)) }, 202);
       case 'POST machines/*/stop':
         return answer({ operation: this.#operate('machine.stop', this.#find(name)) }, 202);
+      case 'POST machines/*/readmit':
+        return answer(machineSchema.parse(this.#readmit(this.#find(name))));
       case 'GET machines/*/logs':
         this.#find(name);
         return answer({ text: this.log.toString('base64') });
@@ -193,6 +196,18 @@ export class FakeApi implements AsyncDisposable {
     }
     this.machines.delete(name);
     return this.#operate('machine.remove', machine);
+  }
+
+  #readmit(machine: Machine): Machine {
+    if (machine.status.trust !== 'quarantined') {
+      throw new RingwallError('conflict', `${machine.name} is not quarantined`);
+    }
+    const { watch } = machine.status;
+    if (watch !== undefined) {
+      const readmittedAt = new Date(FAKE_NOW).toISOString();
+      Object.assign(machine.status, { watch: { ...watch, readmittedAt } });
+    }
+    return machine;
   }
 
   #find(name: string): Machine {
@@ -292,9 +307,32 @@ export function fakeMachine(
   };
 }
 
+/** What ran on a machine that is quarantined. */
+const FAKE_STRAYS: NonNullable<MachineDetail['watch']>['files'] = [
+  { path: '/tmp/evil', kind: 'unknown', sha256: 'e7'.repeat(32) },
+  {
+    ...{ path: '/bin/busybox', kind: 'unknown', sha256: 'b0'.repeat(32) },
+    expected: { sha256: 'ab'.repeat(32), package: 'busybox-static 1:1.35.0-4' },
+  },
+];
+
+function fakeWatch({ status, spec }: Machine): MachineDetail['watch'] {
+  const { watch, trust } = status;
+  if (watch === undefined) return undefined;
+  const files = trust === 'quarantined' ? FAKE_STRAYS : [];
+  const { seenAt } = watch;
+  return {
+    ...{ mode: spec.watch, state: watch.state ?? 'awaited', intervalMs: 10_000, entries: 41 },
+    ...(seenAt === undefined ? {} : { seenAt }),
+    ...{ files: [...files], strays: files.length },
+  };
+}
+
 export function fakeDetail(machine: Machine): MachineDetail {
+  const watch = fakeWatch(machine);
   return {
     machine,
+    ...(watch === undefined ? {} : { watch }),
     protections: [
       { id: 'vmm.no-new-privs', title: 'no new privileges', state: 'holds', seen: 'NoNewPrivs: 1', stops: 'A2' },
       {
