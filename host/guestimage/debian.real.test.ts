@@ -85,7 +85,9 @@ describe.skipIf(LACKING.length > 0)(`the debian image${SKIPPED}`, () => {
       expect(await look()).toMatchObject({ outcome: 'expected' });
       await guest.shell('{ cat /usr/bin/ls; echo x; } >/data/.system/upper/usr/bin/mine; mine /');
       const { reasons } = await look();
-      expect(reasons).toEqual([expect.stringMatching(/^\/usr\/bin\/mine ran, which is not a file of the image debian/)]);
+      expect(reasons).toEqual([
+        expect.stringMatching(/^\/usr\/bin\/mine ran, which is not a file of the image debian/),
+      ]);
     });
   });
 });
