@@ -6,8 +6,8 @@ import { z } from 'zod';
 import { BOOT_ID, IMAGE_NAME } from './ids.ts';
 import { findingSchema, MACHINE_LIMITS, machineIdSchema, protectionSchema } from './objects.ts';
 
-/** One request or response line. Larger than any honest one: an EK certificate and a host report are a few KiB. */
-export const WARDEN_LINE_LIMIT_BYTES: number = 1024 * 1024;
+/** One request or response line. The largest honest one carries a host's logs, 1.5 MiB in base64; the others some KiB. */
+export const WARDEN_LINE_LIMIT_BYTES: number = 3 * 1024 * 1024;
 
 /** Of a list of files in one answer: as base64, well below a line. */
 export const WARDEN_IMAGE_FILES_PART_BYTES: number = 512 * 1024;
@@ -20,11 +20,26 @@ export const vmSpecSchema = z.object({
 });
 export type VmSpec = z.infer<typeof vmSpecSchema>;
 
+/** TPM2_MakeCredential's answer: the largest is for an RSA EK. */
+const credentialSchema = z.object({ idObject: z.base64().max(512), encryptedSecret: z.base64().max(1024) });
+
 export const wardenRequestSchema = z.discriminatedUnion('op', [
   /** Components, protections and limits of this host; `accelerator` is decided by a probe guest. */
   z.object({ op: z.literal('host-report') }),
   /** Memory, disk and cpus that a new machine could have. */
   z.object({ op: z.literal('host-capacity') }),
+  /** Who this host is, by its vTPM CA and by its own TPM, where it has one. */
+  z.object({ op: z.literal('host-identity') }),
+  /** A quote of the host's TPM for a question of the broker's, and the host's logs. Throws host-lacks without a TPM. */
+  z.object({
+    op: z.literal('host-evidence'),
+    nonce: z.string().regex(/^[0-9a-f]{64}$/),
+    pcrs: z.array(z.int().min(0).max(15)).min(1).max(16),
+    /** Made by the broker for the EK and the attestation key of `host-identity`. */
+    credential: credentialSchema.optional(),
+  }),
+  /** What somebody may sign as "this host is so": its TPM, its boot, its files. */
+  z.object({ op: z.literal('host-reference'), everything: z.boolean() }),
   /** Which images can be built, and which are. */
   z.object({ op: z.literal('list-images') }),
   /** Builds an image by name (progress lines), or returns at once where it is there. */
@@ -107,6 +122,23 @@ export type RunningMachine = z.infer<typeof runningMachineSchema>;
 export const wardenResponseSchemas = {
   'host-report': z.object({ findings: z.array(findingSchema), accelerator: z.enum(['kvm', 'tcg']) }),
   'host-capacity': z.object({ cpus: z.int(), memoryMiB: z.int(), diskMiB: z.int() }),
+  /** `host` and `vtpmCa` (DER, base64) are always there; `lacks` says why there is no `tpm`. */
+  'host-identity': z.object({
+    host: z.string(),
+    vtpmCa: z.base64(),
+    tpm: z.object({ ekCertificate: z.base64(), ekPublic: z.base64(), akPublic: z.base64() }).optional(),
+    lacks: z.string().optional(),
+  }),
+  /** `opened`: what was in the credential. */
+  'host-evidence': z.object({
+    quote: z.base64(),
+    quoteSignature: z.base64(),
+    eventLog: z.base64(),
+    imaLog: z.base64(),
+    opened: z.base64().optional(),
+  }),
+  /** `content`: HostReferenceContent of lib/evidence, as JSON. `unmeasured`: files of Ringwall that IMA does not see. */
+  'host-reference': z.object({ content: z.unknown(), unmeasured: z.array(z.string()) }),
   'list-images': z.object({ images: z.array(wardenImageSchema) }),
   'build-image': z.object({ image: wardenImageSchema }),
   /** `ekCertificate` DER and `vtpmCa` (the CA's certificates, DER) in base64. */

@@ -5,6 +5,7 @@ import { isThere } from '@ringwall/control/files';
 import { type Layout, type WardenParts } from '@ringwall/control/warden';
 import { UidLeases } from '@ringwall/host/jail';
 import { makeHostPart } from './host.ts';
+import { makeHostTpmPart } from './host-tpm.ts';
 import { makeImagePart } from './images.ts';
 import { endLeasesBelow, makeJailPart, makeMachineLabel } from './jails.ts';
 import { makeTpmPart, type TpmContext } from './tpms.ts';
@@ -29,5 +30,6 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     tpm: makeTpmPart(context),
     vmm: makeVmmPart(context),
     images: makeImagePart(layout),
+    hostTpm: makeHostTpmPart(layout),
   };
 }

@@ -11,6 +11,7 @@ export type {
   BootToPredict,
   BuiltImage,
   HostPart,
+  HostTpmPart,
   ImagePart,
   JailPart,
   Prediction,

@@ -11,6 +11,8 @@ export interface Layout {
   readonly hostKey: string;
   /** One file: the CA's certificate and its wrapped key. */
   readonly ca: string;
+  /** Where the host's own TPM is, if not at the kernel's device. */
+  readonly hostTpm: string;
   readonly log: string;
   readonly images: string;
   /** What each image is expected to measure (see expected-image.ts). */
@@ -59,6 +61,7 @@ export function layoutOf(state: string, run: string): Layout {
     warden,
     hostKey: join(warden, 'host.key'),
     ca: join(warden, 'ca.json'),
+    hostTpm: join(warden, 'host-tpm.json'),
     log: join(warden, 'log'),
     images: join(state, 'images'),
     expected: join(warden, 'expected'),

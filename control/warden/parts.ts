@@ -2,6 +2,7 @@
 // apps/warden joins these to the real components.
 import type { Finding, Protection } from '@ringwall/api';
 import type { VmSpec } from '@ringwall/api/warden';
+import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
@@ -12,6 +13,7 @@ export interface WardenParts {
   readonly tpm: TpmPart;
   readonly vmm: VmmPart;
   readonly images: ImagePart;
+  readonly hostTpm: HostTpmPart;
 }
 
 export type Accelerator = 'kvm' | 'tcg';
@@ -52,6 +54,18 @@ export interface TpmPart {
   /** Makes a TPM and its EK certificate; its state is encrypted under a key of its own, which is kept wrapped. */
   manufacture(machine: MachineLayout): Promise<{ readonly ekCertificate: Uint8Array }>;
 }
+
+/** The TPM of the host itself. */
+export interface HostTpmPart {
+  /** Undefined where this host has none. */
+  identity(): Promise<HostIdentity | undefined>;
+  /** A quote for this qualifying data, then the logs. Throws host-lacks where this host has no TPM or no logs. */
+  answer(question: HostTpmQuestion): Promise<HostAnswer>;
+  /** Boot log, and files by their digests. */
+  describe(everything: boolean): Promise<HostFiles & { readonly eventLog: Uint8Array }>;
+}
+
+export type HostTpmQuestion = Parameters<typeof answerAsHost>[1];
 
 export interface BootOrder {
   readonly machine: MachineLayout;

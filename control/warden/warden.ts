@@ -8,6 +8,7 @@ import type { WardenContext } from './context.ts';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
 import { messageOf } from './request-log.ts';
 import { readImageFiles } from './image-files.ts';
+import { hostEvidence, hostIdentity, hostReference } from './host-evidence.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
 import { createMachine, hostCapacity, removeMachine } from './machines.ts';
@@ -83,6 +84,12 @@ export class Warden {
         return await hostReport(context);
       case 'host-capacity':
         return await hostCapacity(context);
+      case 'host-identity':
+        return await hostIdentity(context);
+      case 'host-evidence':
+        return await hostEvidence(context, request);
+      case 'host-reference':
+        return await hostReference(context, request.everything);
       case 'list-images':
         return await listImages(context);
       case 'build-image':

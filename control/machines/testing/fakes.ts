@@ -129,6 +129,11 @@ export class FakeWarden implements WardenClient {
         return { findings: [], accelerator: this.accelerator };
       case 'host-capacity':
         return this.capacity;
+      case 'host-identity':
+        return { host: 'host_a', vtpmCa: 'AAAA', lacks: 'this host has no TPM of its own' };
+      case 'host-evidence':
+      case 'host-reference':
+        throw new RingwallError('host-lacks', 'this host has no TPM of its own');
       case 'list-images':
         return { images: this.images };
       case 'build-image': {

@@ -3,7 +3,9 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { imageDir, layoutOf, type Layout, type MachineLayout } from '../layout.ts';
-import type { WardenParts } from '../parts.ts';
+import { RingwallError } from '@ringwall/api';
+import type { HostIdentity } from '@ringwall/host/attest';
+import type { HostTpmPart, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
 
 /** What a warden that is killed throws from inside an effect: nothing of it may be caught on the way out. */
@@ -24,6 +26,9 @@ export class FakeHost {
   /** What the guest does when its power button is pressed. */
   obeysPowerButton = true;
   runtimeFiles: Uint8Array | undefined = new Uint8Array();
+  caCertificates: readonly Uint8Array[] = [Uint8Array.of(1)];
+  /** The host's own TPM, where it has one. */
+  hostTpm: { readonly identity: HostIdentity; readonly answer: HostTpmPart['answer'] } | undefined;
   vmmState: 'running' | 'paused' | undefined = 'running';
   /** How a VMM that is dead ended. */
   guestPoweredOff = false;
@@ -89,7 +94,7 @@ export class FakeHost {
         readProtections: async () => [],
       },
       tpm: {
-        certificates: async () => [Uint8Array.of(1)],
+        certificates: async () => this.caCertificates,
         manufacture: async (machine) => {
           this.#spawn(machine, 'tpm');
           await this.#effect('tpm.manufacture');
@@ -136,6 +141,15 @@ export class FakeHost {
           await this.#effect('vmm.quit');
           this.kill(boot.vmm.pid);
         },
+      },
+      hostTpm: {
+        identity: async () => this.hostTpm?.identity,
+        answer: async (question) => {
+          await this.#effect('hostTpm.answer');
+          if (this.hostTpm === undefined) throw new RingwallError('host-lacks', 'this host has no TPM');
+          return this.hostTpm.answer(question);
+        },
+        describe: async () => ({ files: [], unmeasured: [], eventLog: new Uint8Array() }),
       },
       images: {
         known: [

@@ -32,6 +32,11 @@ export async function readHostEk(der: Uint8Array): Promise<HostEk | string> {
   }
 }
 
+/** What a reference enrols of a certificate: SHA-256 of its key; undefined where there is none. Throws ParseError. */
+export async function hostEkKey(der: Uint8Array): Promise<string | undefined> {
+  return der.length === 0 ? undefined : keyFingerprint(parseCertificate(der).spki);
+}
+
 /** Whether `ekPublic` (TPMT_PUBLIC) is the key of the certificate: only then a credential for it shows anything. */
 export async function isEkOf(ekPublic: Uint8Array, certificate: Uint8Array): Promise<boolean> {
   try {

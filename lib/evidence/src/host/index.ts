@@ -1,7 +1,8 @@
 // The public names of a host's evidence; src/index.ts passes them on.
 export { expectedOfLog } from './boot-log.ts';
 export { HOST_CHECK_TITLES, type HostCheckId } from './checks.ts';
-export { isEkOf } from './ek.ts';
+export { hostEkKey, isEkOf } from './ek.ts';
+export { hostIdOf, keyOfCa } from './host-id.ts';
 export { HOST_EVIDENCE_LIMITS_BYTES, type HostEvidence, type HostEvidenceField } from './evidence.ts';
 export {
   hostClockOf,
