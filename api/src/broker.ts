@@ -5,6 +5,14 @@ import { z } from 'zod';
 import { BOOT_ID } from './ids.ts';
 import { machineIdSchema } from './objects.ts';
 import {
+  referenceAcceptedSchema,
+  referenceDiffSchema,
+  referenceListSchema,
+  referenceSubjectSchema,
+  referenceTrialSchema,
+  whySchema,
+} from './references.ts';
+import {
   quarantineSchema,
   strayFileSchema,
   WATCH_INTERVAL_LIMITS_MS,
@@ -27,7 +35,7 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     ekCertificate: z.base64(),
     vtpmCa: z.array(z.base64()),
   }),
-  /** Says what a boot of this machine must measure: ReferenceValues of lib/evidence, as JSON. */
+  /** What a boot of this machine must measure by the word of its host: a SignedReference of lib/evidence, as JSON. */
   z.object({
     op: z.literal('expect-boot'),
     machine: machineIdSchema,
@@ -66,6 +74,18 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('read-watch'), machine: machineIdSchema }),
   /** An operator lifts the quarantine: the next start gets its key. Idempotent. */
   z.object({ op: z.literal('readmit-machine'), machine: machineIdSchema }),
+  /** The same as an attestation result for other systems: a JWT with EAR claims. */
+  z.object({ op: z.literal('read-ear'), machine: machineIdSchema }),
+  /** Why the last evidence is as it is: against what is expected now, and against the last good boot. */
+  z.object({ op: z.literal('explain-machine'), machine: machineIdSchema }),
+  z.object({ op: z.literal('list-references') }),
+  /** Reference values by the word of a host, before anything boots by them. */
+  z.object({ op: z.literal('propose-reference'), reference: z.unknown() }),
+  /** What accepting it would change. */
+  z.object({ op: z.literal('diff-reference'), subject: referenceSubjectSchema }),
+  /** What the evidence that was kept would have been judged with it. */
+  z.object({ op: z.literal('try-reference'), subject: referenceSubjectSchema }),
+  z.object({ op: z.literal('accept-reference'), subject: referenceSubjectSchema }),
   /** Destroys the machine's key. Idempotent. */
   z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
 ]);
@@ -97,6 +117,13 @@ export const brokerResponseSchemas = {
   'read-watch': z.object({ files: z.array(strayFileSchema), quarantine: quarantineSchema.optional() }),
   /** `lifted`: it was quarantined. */
   'readmit-machine': z.object({ lifted: z.boolean() }),
+  'read-ear': z.object({ token: z.string() }),
+  'explain-machine': whySchema,
+  'list-references': referenceListSchema,
+  'propose-reference': z.object({}),
+  'diff-reference': referenceDiffSchema,
+  'try-reference': referenceTrialSchema,
+  'accept-reference': referenceAcceptedSchema,
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

@@ -18,6 +18,16 @@ import {
   operationSchema,
   processInfoSchema,
 } from './objects.ts';
+import {
+  earSchema,
+  referenceAcceptedSchema,
+  referenceBuiltSchema,
+  referenceDiffSchema,
+  referenceListSchema,
+  referenceSubjectSchema,
+  referenceTrialSchema,
+  whySchema,
+} from './references.ts';
 
 /** A request body. The largest honest one, CreateMachine, is below 1 KiB. */
 export const HTTP_BODY_LIMIT_BYTES: number = 64 * 1024;
@@ -104,6 +114,8 @@ export const stopMachineBodySchema = z.strictObject({
   graceMs: z.int().min(0).max(120_000).optional(),
 });
 export type StopMachine = z.infer<typeof stopMachineBodySchema>;
+
+export const referenceBodySchema = z.strictObject({ subject: referenceSubjectSchema });
 
 /** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
 const machineParams = z.object({ machine: z.string().min(1).max(128) });
@@ -270,6 +282,71 @@ export const HTTP_ROUTES = {
     status: 200,
     response: proofSchema,
     errors: ['name-invalid', 'not-found', 'broker-unavailable'],
+  },
+  machineEar: {
+    method: 'get',
+    path: '/v1/machines/{machine}/ear',
+    summary: 'The same as an attestation result for other systems: a JWT with EAR claims, signed by the broker',
+    params: machineParams,
+    status: 200,
+    response: earSchema,
+    errors: ['name-invalid', 'not-found', 'broker-unavailable'],
+  },
+  machineWhy: {
+    method: 'get',
+    path: '/v1/machines/{machine}/why',
+    summary: 'Why its last evidence is as it is: against what is expected, and against its last good boot',
+    params: machineParams,
+    status: 200,
+    response: whySchema,
+    errors: ['name-invalid', 'not-found', 'broker-unavailable'],
+  },
+  listReferences: {
+    method: 'get',
+    path: '/v1/references',
+    summary: 'What images must measure: accepted, proposed, and accepted before',
+    status: 200,
+    response: referenceListSchema,
+    errors: ['broker-unavailable'],
+  },
+  buildReference: {
+    method: 'post',
+    path: '/v1/images/{image}/reference',
+    summary: 'Computes what machines of an image will measure, signed by this host, and proposes it to the broker',
+    params: imageParams,
+    status: 200,
+    response: referenceBuiltSchema,
+    errors: ['bad-request', 'image-unknown', 'conflict', 'warden-unavailable', 'broker-unavailable'],
+  },
+  diffReference: {
+    method: 'post',
+    path: '/v1/references/diff',
+    summary: 'What accepting it would change, as sentences',
+    body: referenceBodySchema,
+    bodyRequired: true,
+    status: 200,
+    response: referenceDiffSchema,
+    errors: ['bad-request', 'not-found', 'too-large', 'broker-unavailable'],
+  },
+  tryReference: {
+    method: 'post',
+    path: '/v1/references/try',
+    summary: 'What the evidence that was kept would have been judged with it; nothing is changed',
+    body: referenceBodySchema,
+    bodyRequired: true,
+    status: 200,
+    response: referenceTrialSchema,
+    errors: ['bad-request', 'not-found', 'too-large', 'broker-unavailable'],
+  },
+  acceptReference: {
+    method: 'post',
+    path: '/v1/references/accept',
+    summary: 'Puts it in force: what was accepted of the image before counts no longer',
+    body: referenceBodySchema,
+    bodyRequired: true,
+    status: 200,
+    response: referenceAcceptedSchema,
+    errors: ['bad-request', 'not-found', 'too-large', 'broker-unavailable'],
   },
   machineConsole: {
     method: 'get',

@@ -4,3 +4,4 @@ export * from './http.ts';
 export * from './ids.ts';
 export * from './objects.ts';
 export * from './watch.ts';
+export * from './references.ts';

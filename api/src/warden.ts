@@ -44,6 +44,14 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('list-images') }),
   /** Builds an image by name (progress lines), or returns at once where it is there. */
   z.object({ op: z.literal('build-image'), image: z.string().regex(IMAGE_NAME), rebuild: z.boolean().optional() }),
+  /** What machines of this image and size will measure, signed by this host. */
+  z.object({
+    op: z.literal('build-reference'),
+    image: z.string().regex(IMAGE_NAME),
+    memoryMiB: z.int().min(1).max(MACHINE_LIMITS.memoryMiB.max),
+    cpus: z.int().min(1).max(MACHINE_LIMITS.cpus.max),
+    brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
+  }),
   /** Makes the disk file and the vTPM (EK certificate from this host's CA). Idempotent by id. */
   z.object({ op: z.literal('create-machine'), machine: machineIdSchema, spec: vmSpecSchema }),
   /** Starts TPM and VMM. `brokerKey`: the broker's P-256 public key, X and Y as 128 hex digits, for the command line. */
@@ -141,9 +149,10 @@ export const wardenResponseSchemas = {
   'host-reference': z.object({ content: z.unknown(), unmeasured: z.array(z.string()) }),
   'list-images': z.object({ images: z.array(wardenImageSchema) }),
   'build-image': z.object({ image: wardenImageSchema }),
+  'build-reference': z.object({ reference: z.record(z.string(), z.unknown()) }),
   /** `ekCertificate` DER and `vtpmCa` (the CA's certificates, DER) in base64. */
   'create-machine': z.object({ ekCertificate: z.base64(), vtpmCa: z.array(z.base64()) }),
-  /** `reference`: ReferenceValues of lib/evidence for exactly this boot set, as JSON. */
+  /** `reference`: SignedReference of lib/evidence for exactly this boot set, as JSON. */
   'start-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),

@@ -9,9 +9,10 @@ import { toHex } from '@ringwall/bytes';
 import { openVtpmCa } from '@ringwall/control/ca';
 import { Secret } from '@ringwall/control/keys';
 import { connectBroker } from '@ringwall/control/machines';
-import { parseProof } from '@ringwall/evidence';
+import { parseProof, referenceJson } from '@ringwall/evidence';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootEvents, referenceFor } from '../../control/broker/testing/boot-log.ts';
+import { bootEvents, contentFor } from '../../control/broker/testing/boot-log.ts';
+import { makeReferenceKey, signNow } from '../../control/broker/testing/reference.ts';
 import { Guest } from '../../control/broker/testing/guest.ts';
 import { SoftwareTpm } from '../../control/broker/testing/guest-tpm.ts';
 
@@ -77,11 +78,14 @@ describe('ringwall-broker, killed at random moments', () => {
     } as const;
     await client().call(registration);
 
+    const referenceKey = await makeReferenceKey();
+
     /** One boot, up to where the broker is killed; says what the broker has answered for until then. */
     async function attest(): Promise<{ boot: string; key?: string; done: boolean }> {
       const boot = newBootId();
       try {
-        await client().call({ op: 'expect-boot', machine, boot, reference: referenceFor(bootEvents()) });
+        const reference = referenceJson(await signNow(contentFor(bootEvents()), referenceKey));
+        await client().call({ op: 'expect-boot', machine, boot, reference });
         const { stream } = await client().openStream({ op: 'open-session', machine, boot });
         const guest = new Guest(stream, tpm, ekCertificate);
         await guest.boot(bootEvents());

@@ -7,8 +7,11 @@ import { newBootId, newMachineId } from '@ringwall/api';
 import { openVtpmCa } from '@ringwall/control/ca';
 import { Secret } from '@ringwall/control/keys';
 import { connectBroker, type BrokerClient } from '@ringwall/control/machines';
+import { referenceJson } from '@ringwall/evidence';
 import { ekTemplate } from '@ringwall/tpm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../control/broker/testing/reference.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 const IS_ROOT = process.getuid?.() === 0;
@@ -104,12 +107,7 @@ describe('ringwall-broker', () => {
       vtpmCa: ca.certificates.map((der) => Buffer.from(der).toString('base64')),
     });
     const boot = newBootId();
-    const reference = {
-      version: 1,
-      image: { name: 'hello', digest: '00'.repeat(32) },
-      firmware: { name: 'OVMF', digest: '00'.repeat(32) },
-      events: [{ pcr: 4, type: 'EV_SEPARATOR', digest: '00'.repeat(32), what: 'separator' }],
-    };
+    const reference = referenceJson(await signNow(EMPTY_CONTENT, await makeReferenceKey()));
     await client.call({ op: 'expect-boot', machine, boot, reference });
     first.child.kill('SIGKILL');
     await first.exited;

@@ -22,6 +22,13 @@ export const ROUTES = {
   readmitMachine: { method: 'post', path: '/v1/machines/{machine}/readmit' },
   machineLogs: { method: 'get', path: '/v1/machines/{machine}/logs' },
   machineProof: { method: 'get', path: '/v1/machines/{machine}/proof' },
+  machineEar: { method: 'get', path: '/v1/machines/{machine}/ear' },
+  machineWhy: { method: 'get', path: '/v1/machines/{machine}/why' },
+  listReferences: { method: 'get', path: '/v1/references' },
+  buildReference: { method: 'post', path: '/v1/images/{image}/reference' },
+  diffReference: { method: 'post', path: '/v1/references/diff' },
+  tryReference: { method: 'post', path: '/v1/references/try' },
+  acceptReference: { method: 'post', path: '/v1/references/accept' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
   operationEvents: { method: 'get', path: '/v1/operations/{operation}/events' },
 } as const satisfies { [Name in HttpRouteName]?: Pick<Routes[Name], 'method' | 'path'> };

@@ -24,10 +24,11 @@ describe('the table of commands', () => {
           'ls',
           'prove',
           'readmit',
+          'reference',
           'rm',
           'run',
         ],
-        ...['setup', 'show', 'start', 'stop', 'uninstall', 'up', 'verify', 'version'],
+        ...['setup', 'show', 'start', 'stop', 'uninstall', 'up', 'verify', 'version', 'why'],
       ].toSorted(),
     );
   });

@@ -214,8 +214,12 @@ export const COMMANDS: readonly Command[] = [
         complete: 'file',
         summary: 'where to; else NAME.proof.json, and - is standard output',
       },
+      { name: 'ear', summary: 'the result alone, as a JWT with EAR claims (draft-ietf-rats-ear)' },
     ],
-    examples: [{ line: 'prove hello -o proof.json', says: 'then give proof.json to whoever doubts' }],
+    examples: [
+      { line: 'prove hello -o proof.json', says: 'then give proof.json to whoever doubts' },
+      { line: 'prove hello --ear', says: 'a signed attestation result (EAR, JWT) for other systems' },
+    ],
     exits: ['notFound', 'unavailable'],
     load: () => import('./commands/prove.ts'),
   },
@@ -240,6 +244,46 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/verify.ts'),
   },
   {
+    name: 'why',
+    group: 'Evidence',
+    summary: 'say why a machine was judged as it was, event by event',
+    description:
+      'Compares what the machine measured last with what is expected of it now, and with its last good boot: what changed, ' +
+      'which file it is, and which package that file came from, where that is known.',
+    arguments: [MACHINE],
+    examples: [{ line: 'why hello', says: 'after a refusal, before anything is accepted' }],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('./commands/why.ts'),
+  },
+  {
+    name: 'reference',
+    group: 'Evidence',
+    summary: 'what images must measure: list it, and review and accept an update',
+    description:
+      'The broker releases keys to machines that measured what is accepted for their image. The first version of an image on ' +
+      'this host is accepted as it is. When the image, its kernel or the firmware changes, machines are refused at their next ' +
+      'start until somebody has looked at the change (diff), has seen what it would have meant for the evidence that was kept ' +
+      '(try), and has accepted it. In the place of an image, a file may be named: reference values that somebody else signed, ' +
+      'or a policy.',
+    forms: ['reference', 'reference build IMAGE', 'reference diff|try|accept IMAGE|FILE'],
+    arguments: [
+      { name: 'ACTION', optional: true, complete: ['build', 'diff', 'try', 'accept'] },
+      { name: 'IMAGE', optional: true, complete: 'image' },
+    ],
+    options: [
+      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'of build: write it to a file, too' },
+    ],
+    examples: [
+      { line: 'reference', says: 'what is accepted, and what waits' },
+      { line: 'reference build hello', says: 'after the image was built anew, before machines start from it' },
+      { line: 'reference diff hello', says: 'what would change, as sentences' },
+      { line: 'reference try hello', says: 'a dry run over the evidence of all machines' },
+      { line: 'reference accept hello', says: 'one step, in force at once' },
+    ],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('./commands/reference.ts'),
+  },
+  {
     name: 'drill',
     group: 'Evidence',
     summary: 'run the attacks that Ringwall claims to stop, without it and with it',
@@ -261,7 +305,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'list what machines boot, or build it anew',
     description:
       'An image keeps the packages that it was built with: build it anew for updates of its kernel and programs. Machines ' +
-      'take the new one at their next start, and prove that they did; their disks stay as they are.',
+      'take the new one at their next start, once somebody has accepted it (`reference`); their disks stay as they are.',
     forms: ['images', 'images build NAME'],
     arguments: [
       { name: 'build', optional: true, complete: ['build'] },

@@ -18,6 +18,7 @@ import {
   operationSchema,
 } from '@ringwall/api';
 import { World } from '@ringwall/control/machines/testing';
+import { References } from '@ringwall/control/machines';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { makeApi } from './api.ts';
@@ -46,6 +47,7 @@ function listen(): Promise<ApiServer> {
   const note = (line: string): void => void world.notes.push(line);
   const app = makeApi({
     machines,
+    references: new References({ broker: world.broker, warden: world.warden, machines, store }),
     operations: worker.operations,
     host,
     store,

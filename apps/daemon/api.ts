@@ -9,7 +9,7 @@ import {
   OPENAPI_PATH,
   RingwallError,
 } from '@ringwall/api';
-import type { HostReports, Machines, Operations } from '@ringwall/control/machines';
+import type { HostReports, Machines, Operations, References } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
 import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
@@ -18,6 +18,7 @@ import { readInput, type RouteInput } from './input.ts';
 
 export interface ApiParts {
   readonly machines: Machines;
+  readonly references: References;
   readonly operations: Operations;
   readonly host: HostReports;
   readonly store: Store;
@@ -58,7 +59,7 @@ type Handlers = {
 
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
-function handlersOf({ machines, operations, host, store, version }: ApiParts): Handlers {
+function handlersOf({ machines, references, operations, host, store, version }: ApiParts): Handlers {
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -86,6 +87,13 @@ function handlersOf({ machines, operations, host, store, version }: ApiParts): H
     machineLogs: async ({ params, query }) =>
       answerJson(200, await machines.logs(params.machine, bytesOf(query.bytes))),
     machineProof: async ({ params }) => answerJson(200, await machines.proof(params.machine)),
+    machineEar: async ({ params }) => answerJson(200, await references.ear(params.machine)),
+    machineWhy: async ({ params }) => answerJson(200, await references.why(params.machine)),
+    listReferences: async () => answerJson(200, await references.list()),
+    buildReference: async ({ params }) => answerJson(200, await references.build(params.image)),
+    diffReference: async ({ body }) => answerJson(200, await references.diff(body.subject)),
+    tryReference: async ({ body }) => answerJson(200, await references.try(body.subject)),
+    acceptReference: async ({ body }) => answerJson(200, await references.accept(body.subject)),
     machineConsole: () => {
       throw new RingwallError('bad-request', 'the console is a stream', {
         hint: 'ask with the headers Connection: Upgrade and Upgrade: ringwall-console',

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
-import { connectBroker, connectWarden, HostReports, Machines, Worker } from '@ringwall/control/machines';
+import { connectBroker, connectWarden, HostReports, Machines, References, Worker } from '@ringwall/control/machines';
 import { Store } from '@ringwall/control/store';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
 import { makeApi } from './api.ts';
@@ -51,7 +51,8 @@ async function main(): Promise<void> {
     const machines = new Machines(worker, host, hostBootId);
     const { version } = manifest;
     const build = await readBuildOf(process.pid);
-    const app = makeApi({ machines, operations: worker.operations, host, store, version, build, note });
+    const references = new References({ broker, warden, machines, store });
+    const app = makeApi({ machines, references, operations: worker.operations, host, store, version, build, note });
     await using server = await listenOn(join(run, 'api.sock'), app, machines, note);
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);

@@ -1,5 +1,6 @@
 // Joins the warden to host/guestimage and to the builder's process.
 import { stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { readFileBounded } from '@ringwall/control/files';
@@ -14,6 +15,7 @@ import {
   type ImagePart,
   type Layout,
 } from '@ringwall/control/warden';
+import { signReference, type Signer } from '@ringwall/evidence';
 import { run } from '@ringwall/host/exec';
 import { IMAGE_FILES, KNOWN_IMAGES, MANIFEST_FILE, parseManifest, type ImageManifest } from '@ringwall/host/guestimage';
 import { findUser } from './accounts.ts';
@@ -21,8 +23,11 @@ import { runImageBuilder } from './image-builder.ts';
 
 const BUILDER_USER = 'ringwall-builder';
 const MANIFEST_LIMIT_BYTES = 1024 * 1024;
+/** Each start signs anew: only an image that nobody starts gets as old as this. */
+const REFERENCE_LIFE_MS = 90 * 24 * 3600 * 1000;
+const CLOCK_SKEW_MS = 5 * 60 * 1000;
 
-export function makeImagePart(layout: Layout): ImagePart {
+export function makeImagePart(layout: Layout, referenceKey: Signer): ImagePart {
   const expected = (name: string): ExpectedImage => ({
     imageDir: imageDir(layout, name),
     expectedDir: expectedDir(layout, name),
@@ -53,6 +58,21 @@ export function makeImagePart(layout: Layout): ImagePart {
       await runImageBuilder(run, { name, outDir, homeDir: layout.builder, user, progress });
     },
     predict: (name, boot) => predictBootOf(expected(name), boot),
+    sign: (reference) => {
+      const now = Date.now();
+      return signReference(
+        {
+          ...reference,
+          by: `the host ${hostname()
+            .replaceAll(/[^A-Za-z0-9.-]/g, '?')
+            .slice(0, 64)}`,
+          // Clocks differ, and the broker may be on another host.
+          notBefore: new Date(now - CLOCK_SKEW_MS),
+          notAfter: new Date(now + REFERENCE_LIFE_MS),
+        },
+        referenceKey,
+      );
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 // Joins the warden's decisions to the real components of this host.
 import { openVtpmCa } from '@ringwall/control/ca';
-import { openRootKey } from '@ringwall/control/keys';
 import { isThere } from '@ringwall/control/files';
+import { openRootKey, openSigningKey } from '@ringwall/control/keys';
 import { type Layout, type WardenParts } from '@ringwall/control/warden';
 import { UidLeases } from '@ringwall/host/jail';
 import { makeHostPart } from './host.ts';
@@ -24,12 +24,14 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     ca: await openVtpmCa(layout.ca, hostKey),
     label: makeMachineLabel(layout),
   };
+  // Made anew where it is missing: a broker that knows another asks a person before it believes this one.
+  const referenceKey = await openSigningKey(layout.referenceKey, hostKey, { id: 'reference', mayCreate: true });
   return {
     host: await makeHostPart(layout, leases),
     jail: makeJailPart(layout, leases),
     tpm: makeTpmPart(context),
     vmm: makeVmmPart(context),
-    images: makeImagePart(layout),
     hostTpm: makeHostTpmPart(layout),
+    images: makeImagePart(layout, referenceKey),
   };
 }

@@ -5,12 +5,12 @@ import type { BootId, MachineId } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api';
 import { concatBytes, equalBytes, utf8 } from '@ringwall/bytes';
 import {
-  defaultPolicy,
+  decodeReference,
   encodeProof,
   EvidenceError,
   judgeVtpm,
   parseProof,
-  parseReference,
+  referenceValues,
   signProof,
   type Challenge,
   type ProofVerdict,
@@ -18,14 +18,15 @@ import {
   type Verified,
   type VtpmEvidence,
 } from '@ringwall/evidence';
-import { parseAttest } from '@ringwall/tpm';
-import { unwrapKey, type Secret } from '../keys/index.ts';
+import { nameOf, parseAttest } from '@ringwall/tpm';
+import { unwrapKey, type Secret, type SigningKey } from '../keys/index.ts';
+import { refuseOtherKey } from './attestation-key.ts';
 import type { AuditLog } from './audit-log.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
+import type { References } from './references.ts';
 import { releaseKey } from './release.ts';
-import type { SigningKey } from './signing-key.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease, TpmStart } from './store.ts';
-import { refuseStart } from './tpm-start.ts';
+import { refuseCopy, refuseStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
 import { runWatch } from './watch.ts';
 
@@ -34,6 +35,7 @@ const SEND_TIMEOUT_MS = 10_000;
 
 export interface AttestDependencies {
   readonly store: BrokerStore;
+  readonly references: References;
   readonly root: Secret;
   readonly signer: SigningKey;
   readonly audit: AuditLog;
@@ -162,27 +164,37 @@ class Attestation {
       return;
     }
     const at = this.#use.now();
-    const reference = parseReference(JSON.parse(record.reference));
+    const { references } = this.#use;
+    const { policy } = references;
+    const { reference, refusal } = references.judgedBy(decodeReference(record.reference));
     const { verdict, verified } = await judgeVtpm({
       evidence,
       challenge,
-      policy: defaultPolicy,
+      policy,
       reference,
       trustedRoots: machine.vtpmCa,
       expectedEkCertificate: machine.ekCertificate,
       now: at,
     });
     const tpmStart = verified === undefined ? undefined : startOf(verified, this.#boot);
-    const rolledBack = tpmStart === undefined ? undefined : refuseStart(machine.unlockedAt, tpmStart);
-    const withheld = rolledBack ?? this.#use.watches.withholds(machine);
+    const stranger = verified === undefined ? undefined : await refuseOtherKey(machine.akName, verified);
+    const rolledBack =
+      tpmStart === undefined || stranger !== undefined
+        ? undefined
+        : (refuseStart(machine.unlockedAt, tpmStart) ?? refuseCopy(machine.releasedAt, tpmStart));
+    // What only the broker knows counts as much as what the evidence shows.
+    const own = [refusal, stranger, rolledBack, this.#use.watches.withholds(machine)].filter(
+      (reason) => reason !== undefined,
+    );
     const decided: ProofVerdict =
-      withheld === undefined ? verdict : { outcome: 'refused', proven: [], reasons: [withheld, ...verdict.reasons] };
+      own.length === 0 ? verdict : { outcome: 'refused', proven: [], reasons: [...own, ...verdict.reasons] };
     const unsigned: UnsignedProof = {
       machine: { id: machine.id, name: machine.name },
       challenge,
       evidence,
-      reference,
-      policy: defaultPolicy,
+      reference: referenceValues(reference),
+      signedReference: reference,
+      policy,
       verdict: { outcome: decided.outcome, proven: decided.proven, reasons: decided.reasons },
       activation: 'unconfirmed',
       vtpmCa: machine.vtpmCa,
@@ -268,6 +280,7 @@ class Attestation {
       at,
       proof,
       unlockedAt: tpmStart,
+      akName: await nameOf(proofSent.evidence.akPublic),
     });
   }
 

@@ -92,7 +92,7 @@ describe('an attestation', () => {
     expect(proof).toMatchObject({ challenge: { boot }, verdict: { outcome: 'refused' } });
   });
 
-  test('refuses evidence that answered an earlier nonce', async () => {
+  test('checklist 3: refuses evidence that answered an earlier nonce', async () => {
     const machine = await broker.addMachine();
     const { guest } = await broker.boot(machine);
     const old = await guest.evidence(await guest.hello());
@@ -104,7 +104,7 @@ describe('an attestation', () => {
     expect(replayed.reasons.join('\n')).toMatch(/nonce|another question/);
   });
 
-  test('refuses the nonce of another session, of another machine and of an earlier boot', async () => {
+  test('checklist 3: refuses the nonce of another session, of another machine and of an earlier boot', async () => {
     const machine = await broker.addMachine();
     const other = await broker.addMachine();
     const early = await broker.boot(machine);
@@ -128,7 +128,7 @@ describe('an attestation', () => {
     }
   });
 
-  test('refuses evidence that comes later than its nonce lives', async () => {
+  test('checklist 3: refuses evidence that comes later than its nonce lives', async () => {
     const machine = await broker.addMachine();
     const { guest } = await broker.boot(machine);
     const evidence = await guest.evidence(await guest.hello());
@@ -137,7 +137,7 @@ describe('an attestation', () => {
     expect(answer.reasons).toEqual(['the evidence came later than 60 s after its challenge']);
   });
 
-  test('refuses the TPM of another machine, and one of another CA', async () => {
+  test('checklist 12: refuses the TPM of another machine, and one of another CA', async () => {
     const machine = await broker.addMachine();
     const other = await broker.addMachine();
     const { boot, guest } = await broker.boot({ ...machine, tpm: other.tpm, ekCertificate: other.ekCertificate });
@@ -172,7 +172,7 @@ describe('an attestation', () => {
     expect((await honest.guest.unlock(await broker.brokerKey())).mode).toBe('format');
   });
 
-  test('gives the second half of the key to nobody once the disk is unlocked', async () => {
+  test('checklist 15: gives the second half of the key to nobody once the disk is unlocked', async () => {
     const machine = await broker.addMachine();
     const { boot, guest } = await broker.boot(machine);
     const brokerKey = await broker.brokerKey();
@@ -186,7 +186,30 @@ describe('an attestation', () => {
     expect((await broker.verdict(machine, boot)).state).toBe('unlocked');
   });
 
-  test('refuses a TPM whose state was rolled back', async () => {
+  test('checklist 6: refuses a copy of a TPM that starts beside the original, though nobody reported the first key', async () => {
+    const machine = await broker.addMachine();
+    await (await broker.boot(machine)).guest.unlock(await broker.brokerKey());
+    const copy = { ...machine.tpm.clockInfo };
+    const first = await broker.boot(machine);
+    const released = await first.guest.send(await first.guest.evidence(await first.guest.hello()));
+    expect(released.lines[0]).toMatch(/^release /);
+    machine.tpm.clockInfo = copy;
+    const { guest } = await broker.boot(machine);
+    const answer = await guest.send(await guest.evidence(await guest.hello()));
+    expect(answer.reasons.join('\n')).toContain('the TPM is a copy, or was rolled back');
+  });
+
+  test('binds the attestation key that was shown to be in the TPM, and refuses any other from then on', async () => {
+    const machine = await broker.addMachine();
+    await (await broker.boot(machine)).guest.unlock(await broker.brokerKey());
+    // The EK certificate is right, the key is of a stranger: without the binding, its clock would be believed.
+    const { guest } = await broker.boot(machine, { tpm: await SoftwareTpm.make() });
+    const answer = await guest.send(await guest.evidence(await guest.hello()));
+    expect(answer.reasons.join('\n')).toContain('the attestation key is not the one');
+    expect((await (await broker.boot(machine)).guest.unlock(await broker.brokerKey())).mode).toBe('open');
+  });
+
+  test('checklist 6: refuses a TPM whose state was rolled back', async () => {
     const machine = await broker.addMachine();
     const brokerKey = await broker.brokerKey();
     const copy = { ...machine.tpm.clockInfo };

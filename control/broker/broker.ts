@@ -4,14 +4,33 @@ import { join } from 'node:path';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import { MACHINE_NAME, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { equalBytes, toHex } from '@ringwall/bytes';
-import { encodeProof, EvidenceError, parseProof, parseReference } from '@ringwall/evidence';
+import {
+  decodeReference,
+  earOfProof,
+  encodeProof,
+  encodeReference,
+  parseProof,
+  signEar,
+  verifyProof,
+  type Proof,
+} from '@ringwall/evidence';
 import { makePrivateDirectory } from '../files/index.ts';
 import { openRootKey, Secret, wrapKey } from '../keys/index.ts';
 import type { CallContext } from '../rpc/index.ts';
 import { diskKeyIdentity, runAttestation } from './attest.ts';
 import { AuditLog } from './audit-log.ts';
 import { checkRegistration } from './ek-certificate.ts';
-import { openSigningKey, type SigningKey } from './signing-key.ts';
+import { explainMachine } from './explain.ts';
+import {
+  acceptReference,
+  diffReference,
+  listReferences,
+  readReference,
+  tryReference,
+  type ReferenceParts,
+} from './reference-requests.ts';
+import { References } from './references.ts';
+import { openSigningKey, type SigningKey } from '../keys/index.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { WatchBook } from './watch-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
@@ -27,6 +46,7 @@ export interface BrokerOptions {
 
 export class Broker implements Disposable {
   readonly #store: BrokerStore;
+  readonly #references: References;
   readonly #root: Secret;
   readonly #signer: SigningKey;
   readonly #audit: AuditLog;
@@ -52,6 +72,7 @@ export class Broker implements Disposable {
       now: this.#now,
       monotonicMs: this.#monotonicMs,
     });
+    this.#references = new References(parts.store.references, this.#now);
   }
 
   /** Opens the broker whose state is in `directory` (0700, this user's own), or makes it. */
@@ -62,7 +83,7 @@ export class Broker implements Disposable {
     try {
       const isEmpty = store.countMachines() === 0;
       const root = await openRootKey(join(directory, 'root.key'), () => isEmpty);
-      const signer = await openSigningKey(join(directory, 'signing.key'), root, isEmpty);
+      const signer = await openSigningKey(join(directory, 'signing.key'), root, { id: 'broker', mayCreate: isEmpty });
       const audit = new AuditLog(join(directory, 'audit.log'));
       return new Broker({ store, root, signer, audit }, options);
     } catch (error) {
@@ -128,6 +149,22 @@ export class Broker implements Disposable {
       case 'readmit-machine':
         this.#machine(request.machine);
         return readmitMachine(this.#watches, request);
+      case 'read-ear':
+        return this.#readEar(request.machine);
+      case 'explain-machine':
+        this.#machine(request.machine);
+        return explainMachine(this.#parts(), request.machine);
+      case 'list-references':
+        return listReferences(this.#references);
+      case 'propose-reference':
+        await this.#references.propose(readReference(request.reference));
+        return {};
+      case 'diff-reference':
+        return diffReference(this.#parts(), request.subject);
+      case 'try-reference':
+        return tryReference(this.#parts(), request.subject);
+      case 'accept-reference':
+        return acceptReference(this.#parts(), request.subject);
       case 'forget-machine':
       default:
         return this.#forget(request.machine);
@@ -162,15 +199,17 @@ export class Broker implements Disposable {
     return {};
   }
 
-  #expectBoot(id: MachineId, boot: BootId, value: unknown): BrokerResponse<'expect-boot'> {
+  async #expectBoot(id: MachineId, boot: BootId, value: unknown): Promise<BrokerResponse<'expect-boot'>> {
     this.#machine(id);
-    const reference = JSON.stringify(checkedReference(value));
+    const proposed = readReference(value);
+    const reference = encodeReference(proposed);
+    await this.#references.propose(proposed);
     const known = this.#store.readBoot(id, boot);
     if (known === undefined) {
       this.#store.expectBoot(id, boot, reference);
       // Whoever still talks for the boot before is late.
       this.#sessions.get(id)?.abort();
-    } else if (known.reference !== reference) {
+    } else if (decodeReference(known.reference).id !== proposed.id) {
       throw new RingwallError('conflict', 'this boot is expected to measure something else', {
         hint: 'expectations do not change within a boot: start the machine anew',
       });
@@ -192,6 +231,7 @@ export class Broker implements Disposable {
       this.#sessions.set(id, session);
       const dependencies = {
         store: this.#store,
+        references: this.#references,
         root: this.#root,
         signer: this.#signer,
         audit: this.#audit,
@@ -217,6 +257,18 @@ export class Broker implements Disposable {
   }
 
   #readProof(id: MachineId): BrokerResponse<'read-proof'> {
+    return { proof: JSON.parse(encodeProof(this.#lastProof(id))) };
+  }
+
+  /** The same as a result for other systems: judged anew, and signed by this broker as their verifier. */
+  async #readEar(id: MachineId): Promise<BrokerResponse<'read-ear'>> {
+    const proof = this.#lastProof(id);
+    const report = await verifyProof(proof, { brokerKey: this.#signer.publicKey, now: this.#now() });
+    const verifier = { developer: 'Ringwall', build: 'ringwall-broker' };
+    return { token: await signEar(await earOfProof(proof, report, verifier), this.#signer) };
+  }
+
+  #lastProof(id: MachineId): Proof {
     this.#machine(id);
     // Of the boot that was judged last: a machine that stands refused must not show the proof of a better day. Within one
     // boot the confirmed one counts, whatever somebody on the relay has tried since.
@@ -226,10 +278,14 @@ export class Broker implements Disposable {
     });
     const last = proofs.toSorted((a, b) => b.at.getTime() - a.at.getTime())[0]?.challenge.boot;
     const proof = proofs.find(({ challenge }) => challenge.boot === last);
-    if (proof !== undefined) return { proof: JSON.parse(encodeProof(proof)) };
+    if (proof !== undefined) return proof;
     throw new RingwallError('not-found', `${id} has not been attested yet`, {
       hint: 'start it, and ask again when its disk is unlocked',
     });
+  }
+
+  #parts(): ReferenceParts {
+    return { store: this.#store, references: this.#references, now: this.#now };
   }
 
   #forget(id: MachineId): BrokerResponse<'forget-machine'> {
@@ -250,15 +306,6 @@ function unknownBoot(id: MachineId, boot: BootId): RingwallError {
   return new RingwallError('not-found', `the broker knows no boot ${boot} of ${id}`, {
     hint: 'it must be told what the boot has to measure first',
   });
-}
-
-function checkedReference(value: unknown): unknown {
-  try {
-    return parseReference(value);
-  } catch (error) {
-    if (error instanceof EvidenceError) throw new RingwallError('bad-request', error.message, { cause: error });
-    throw error;
-  }
 }
 
 function idsOf(request: BrokerRequest): { machine?: string; boot?: string } {

@@ -13,8 +13,7 @@ import {
   type VtpmEvidence,
 } from '@ringwall/evidence';
 import { CREDENTIAL_BYTES, makeCredential, wrapToEccKey } from '@ringwall/tpm';
-import { Secret } from '../keys/index.ts';
-import type { SigningKey } from './signing-key.ts';
+import { Secret, type SigningKey } from '../keys/index.ts';
 import type { DiskState } from './store.ts';
 
 export interface KeyRelease {

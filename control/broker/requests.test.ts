@@ -2,12 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newBootId, newMachineId } from '@ringwall/api';
+import { referenceJson } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openVtpmCa } from '../ca/index.ts';
 import { Secret } from '../keys/index.ts';
-import { bootEvents, referenceFor } from './testing/boot-log.ts';
+import { bootEvents, contentFor } from './testing/boot-log.ts';
 import { SoftwareTpm } from './testing/guest-tpm.ts';
 import { BrokerInstance, codeOf } from './testing/instance.ts';
+import { signNow } from './testing/reference.ts';
 
 let broker: BrokerInstance;
 
@@ -45,13 +47,17 @@ describe('a request', () => {
   test('expect-boot is idempotent, and refuses another expectation or none', async () => {
     const machine = await broker.addMachine();
     const boot = newBootId();
+    const signed = async (kernel?: string): Promise<Record<string, unknown>> =>
+      referenceJson(await signNow(contentFor(bootEvents(kernel)), await broker.hostKey));
     const expectBoot = (reference: unknown): Promise<unknown> =>
       broker.client.call({ op: 'expect-boot', machine: machine.id, boot, reference });
-    await expectBoot(referenceFor(bootEvents()));
-    await expectBoot(referenceFor(bootEvents()));
-    expect(await codeOf(expectBoot(referenceFor(bootEvents('another'))))).toBe('conflict');
+    await expectBoot(await signed());
+    await expectBoot(await signed());
+    expect(await codeOf(expectBoot(await signed('another')))).toBe('conflict');
     expect(await codeOf(expectBoot({ version: 1 }))).toBe('bad-request');
-    expect(await codeOf(expectBoot({ ...referenceFor(bootEvents()), events: [] }))).toBe('bad-request');
+    expect(await codeOf(expectBoot({ ...(await signed()), events: [] }))).toBe('bad-request');
+    const packages = [{ name: 'a', version: '1' }];
+    expect(await codeOf(expectBoot({ ...(await signed()), packages }))).toBe('bad-request');
   });
 
   test('forget-machine destroys the key in the file too, and is idempotent', async () => {

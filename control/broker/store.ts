@@ -2,17 +2,16 @@
 // file (https://www.sqlite.org/wal.html), opened by one process alone; a change is committed as a whole before anything
 // that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
 import { closeSync, openSync } from 'node:fs';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
-import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import { DatabaseSync } from 'node:sqlite';
+import { MACHINE_ID, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
 import { WATCH_TABLES, WatchStore } from './watch-store.ts';
+import { EvidenceHistory } from './history.ts';
+import { ReferenceStore } from './reference-store.ts';
+import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
 
 /** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
 const BOOTS_KEPT = 8;
-
-/** SQLITE_BUSY, https://www.sqlite.org/rescode.html; an extended code has the primary one in its low byte. */
-const SQLITE_BUSY = 5;
-const SQLITE_FULL = 13;
 
 /** Each entry brings the store from its index to the next version (PRAGMA user_version). None is ever edited. */
 const MIGRATIONS: readonly string[] = [
@@ -53,6 +52,27 @@ const MIGRATIONS: readonly string[] = [
    UPDATE boot SET release = json_set(json_remove(release, '$.clock'),
      '$.tpmStart', json_remove(json_extract(release, '$.clock'), '$.clock')) WHERE release IS NOT NULL;`,
   WATCH_TABLES,
+  `CREATE TABLE reference (
+     id TEXT PRIMARY KEY,
+     image TEXT NOT NULL,
+     state TEXT NOT NULL CHECK (state IN ('proposed', 'accepted', 'retired')),
+     how TEXT NOT NULL CHECK (how IN ('first-use', 'same-artefacts', 'command', 'not-yet')),
+     reference TEXT NOT NULL,
+     seq INTEGER NOT NULL,
+     at TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE reference_signer (key TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE policy (seq INTEGER PRIMARY KEY AUTOINCREMENT, policy TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+   CREATE TABLE evidence (
+     seq INTEGER PRIMARY KEY AUTOINCREMENT,
+     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
+     boot TEXT NOT NULL,
+     outcome TEXT NOT NULL CHECK (outcome IN ('accepted', 'refused')),
+     proof TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX evidence_of_machine ON evidence (machine, seq);
+   ALTER TABLE machine ADD COLUMN released_at TEXT;
+   ALTER TABLE machine ADD COLUMN ak_name BLOB;`,
 ];
 
 /** Whether the disk was ever unlocked: until then a guest may format a blank one. */
@@ -69,6 +89,10 @@ export interface MachineRecord {
   /** The boot that may attest; earlier ones may not. */
   readonly currentBoot: BootId | undefined;
   readonly unlockedAt: TpmStart | undefined;
+  /** The Name of the attestation key that its TPM has shown to be its own; bound for good with the first unlocking. */
+  readonly akName: Uint8Array | undefined;
+  /** Its start when a key was last sent to it, whether or not anybody reported what became of it. Only of that key. */
+  readonly releasedAt: TpmStart | undefined;
 }
 
 /** Which start of the machine's TPM it was (TPMS_CLOCK_INFO) when its disk was last unlocked. */
@@ -90,7 +114,7 @@ export type BootState = 'pending' | 'accepted' | 'unlocked' | 'refused' | 'faile
 
 export interface BootRecord {
   readonly boot: BootId;
-  /** JSON of ReferenceValues. */
+  /** JSON of a SignedReference, as the host proposed it. */
   readonly reference: string;
   readonly state: BootState;
   readonly reasons: readonly string[];
@@ -113,15 +137,20 @@ export interface Outcome {
   readonly release?: SentRelease;
   /** Recorded with `unlocked`, in the same commit. */
   readonly unlockedAt?: TpmStart;
+  readonly akName?: Uint8Array;
 }
 
 export class BrokerStore implements Disposable {
   readonly watches: WatchStore;
+  readonly references: ReferenceStore;
+  readonly history: EvidenceHistory;
   readonly #db: DatabaseSync;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
     this.watches = new WatchStore(db);
+    this.references = new ReferenceStore(db, (change) => this.#transact(change));
+    this.history = new EvidenceHistory(db);
   }
 
   static open(path: string): BrokerStore {
@@ -146,6 +175,11 @@ export class BrokerStore implements Disposable {
     if (this.#db.isOpen) this.#db.close();
   }
 
+  listMachines(): readonly MachineId[] {
+    const rows = this.#db.prepare('SELECT id FROM machine ORDER BY id').all();
+    return rows.map((row) => asMachineId(textOf(row, 'id')));
+  }
+
   countMachines(): number {
     return Number(this.#db.prepare('SELECT count(*) AS n FROM machine').get()?.['n'] ?? 0);
   }
@@ -155,7 +189,7 @@ export class BrokerStore implements Disposable {
     return row === undefined ? undefined : asMachine(id, row);
   }
 
-  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt'>, at: Date): void {
+  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt' | 'akName' | 'releasedAt'>, at: Date): void {
     this.#transact(() => {
       this.#db
         .prepare(
@@ -213,7 +247,7 @@ export class BrokerStore implements Disposable {
   /** Verdict, proof, disk state and TPM start in one commit. False where the machine was forgotten meanwhile. */
   recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
     return this.#transact(() => {
-      const { state, reasons, proven, at, proof, release, unlockedAt } = outcome;
+      const { state, reasons, proven, at, proof, release, unlockedAt, akName } = outcome;
       const { changes } = this.#db
         .prepare('UPDATE boot SET state = ?, reasons = ?, proven = ?, at = ? WHERE machine = ? AND boot = ?')
         .run(state, JSON.stringify(reasons), JSON.stringify(proven), at.toISOString(), machine, boot);
@@ -222,11 +256,18 @@ export class BrokerStore implements Disposable {
         this.#db
           .prepare('UPDATE boot SET release = ? WHERE machine = ? AND boot = ?')
           .run(releaseText(release), machine, boot);
+        // Counters signed by a key that nobody has shown to be in this TPM would be a stranger's word.
+        this.#db
+          .prepare('UPDATE machine SET released_at = ? WHERE id = ? AND ak_name IS NOT NULL')
+          .run(JSON.stringify(release.tpmStart), machine);
       }
       if (proof !== undefined) this.#writeProof(machine, boot, proof.kind, proof.text);
       if (state === 'unlocked') this.#db.prepare(`UPDATE machine SET disk = 'open' WHERE id = ?`).run(machine);
       if (unlockedAt !== undefined) {
         this.#db.prepare('UPDATE machine SET tpm_start = ? WHERE id = ?').run(JSON.stringify(unlockedAt), machine);
+      }
+      if (akName !== undefined) {
+        this.#db.prepare('UPDATE machine SET ak_name = coalesce(ak_name, ?) WHERE id = ?').run(akName, machine);
       }
       return true;
     });
@@ -243,6 +284,7 @@ export class BrokerStore implements Disposable {
   }
 
   #writeProof(machine: MachineId, boot: BootId, kind: ProofKind, proof: string): void {
+    this.history.keep(machine, boot, { outcome: kind === 'refused' ? 'refused' : 'accepted', proof });
     this.#db
       .prepare(
         `INSERT INTO proof (machine, kind, boot, proof) VALUES (?, ?, ?, ?)
@@ -278,12 +320,21 @@ function migrate(db: DatabaseSync, path: string): void {
   db.exec('COMMIT');
 }
 
-type Row = Record<string, SQLOutputValue>;
+function asMachineId(text: string): MachineId {
+  if (!isMachineId(text)) throw damaged('machine.id');
+  return text;
+}
+
+function isMachineId(text: string): text is MachineId {
+  return MACHINE_ID.test(text);
+}
 
 function asMachine(id: MachineId, row: Row): MachineRecord {
   const disk = textOf(row, 'disk');
   const currentBoot = row['current_boot'];
   const tpmStart = row['tpm_start'];
+  const akName = row['ak_name'];
+  const releasedAt = row['released_at'];
   return {
     id,
     name: textOf(row, 'name'),
@@ -294,6 +345,8 @@ function asMachine(id: MachineId, row: Row): MachineRecord {
     disk: disk === 'open' ? 'open' : 'format',
     currentBoot: typeof currentBoot === 'string' ? currentBoot : undefined,
     unlockedAt: typeof tpmStart === 'string' ? asTpmStart(parseJson(tpmStart), 'machine.tpm_start') : undefined,
+    akName: akName instanceof Uint8Array ? akName : undefined,
+    releasedAt: typeof releasedAt === 'string' ? asTpmStart(parseJson(releasedAt), 'machine.released_at') : undefined,
   };
 }
 
@@ -337,57 +390,4 @@ function asTpmStart(value: unknown, column: string): TpmStart {
 
 function parseJson(json: string): unknown {
   return JSON.parse(json);
-}
-
-function asObject(value: unknown, column: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) throw damaged(column);
-  return { ...value };
-}
-
-function textOf(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw damaged(column);
-  return value;
-}
-
-function blob(row: Row, column: string): Uint8Array {
-  const value = row[column];
-  if (!(value instanceof Uint8Array)) throw damaged(column);
-  return value;
-}
-
-function texts(row: Row, column: string): string[] {
-  const value: unknown = JSON.parse(textOf(row, column));
-  if (!Array.isArray(value)) throw damaged(column);
-  return value.map((item: unknown) => {
-    if (typeof item !== 'string') throw damaged(column);
-    return item;
-  });
-}
-
-function damaged(column: string): RingwallError {
-  return new RingwallError('internal', `the broker's store is damaged: ${column} is not what the broker writes`, {
-    hint: 'restore the state directory from a backup',
-  });
-}
-
-function explained(error: unknown, path: string): unknown {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error;
-  switch (error.errcode & 0xff) {
-    case SQLITE_BUSY:
-      return new RingwallError('conflict', `another broker uses ${path}`, {
-        hint: 'one broker a state directory: stop the other first',
-        cause: error,
-      });
-    case SQLITE_FULL:
-      return new RingwallError('host-full', 'no room to write the store of the broker', {
-        hint: 'make room on its file system; nothing was lost',
-        cause: error,
-      });
-    default:
-      return new RingwallError('internal', `the store of the broker cannot be used: ${error.message}`, {
-        hint: 'see that its directory belongs to the user of the broker; else restore it from a backup',
-        cause: error,
-      });
-  }
 }

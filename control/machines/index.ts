@@ -3,5 +3,6 @@ export { type BrokerClient, connectBroker, connectWarden, type WardenClient } fr
 export { HostReports, type HostReportsParts } from './host-reports.ts';
 export { Machines, type Precondition } from './machines.ts';
 export { type Operations } from './operations.ts';
+export { References } from './references.ts';
 export { type Timing, TIMING } from './timing.ts';
 export { Worker, type WorkerOptions } from './worker.ts';

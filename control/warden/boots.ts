@@ -1,6 +1,7 @@
 // Starts and stops a machine. Every function here runs inside the machine's queue.
 import { RingwallError, type MachineId } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
+import { referenceJson } from '@ringwall/evidence';
 import { isErrno, isThere, makeDirectory } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
@@ -45,7 +46,8 @@ export async function startMachine(
     cpus: spec.cpus,
   });
   if (prediction === undefined) throw notBuilt(spec.image);
-  const { commandLine, reference } = prediction;
+  const { commandLine } = prediction;
+  const reference = referenceJson(await context.parts.images.sign(prediction.reference));
   progress({ step: 'finding out whether this host can accelerate machines' });
   const accelerator = await context.parts.host.accelerator();
 

@@ -36,7 +36,7 @@ describe.skipIf(lacks !== '')(`predictBootOf()${lacks}`, () => {
     const prediction = await predictBootOf(image, BOOT);
     expect(prediction?.commandLine).toContain(`ringwall.broker=${BOOT.brokerKey}`);
     expect(prediction?.reference).toMatchObject({
-      image: { name: 'hello' },
+      for: { image: { name: 'hello' }, kernel: { name: expect.stringContaining('vmlinuz-') } },
       events: expect.arrayContaining(
         ['kernel', 'initrd', 'command line'].map((what) => expect.objectContaining({ what })),
       ),

@@ -84,11 +84,11 @@ export async function predictBootOf(image: ExpectedImage, boot: BootToPredict): 
     throw new RingwallError('image-failed', `${current} is damaged`, { hint: 'build the image again' });
   }
   try {
-    const { reference } = await predictImage(asImage(current, expected), boot);
+    const { content } = await predictImage(asImage(current, expected), boot);
     const { name, verityRootHash, hashOffset } = placed;
     return {
       commandLine: commandLine({ image: name, verityRootHash, hashOffset, brokerKey: boot.brokerKey }),
-      reference,
+      reference: content,
     };
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;

@@ -13,6 +13,8 @@ export interface Layout {
   readonly ca: string;
   /** Where the host's own TPM is, if not at the kernel's device. */
   readonly hostTpm: string;
+  /** The key by which this host stands for what its images measure, wrapped. */
+  readonly referenceKey: string;
   readonly log: string;
   readonly images: string;
   /** What each image is expected to measure (see expected-image.ts). */
@@ -62,6 +64,7 @@ export function layoutOf(state: string, run: string): Layout {
     hostKey: join(warden, 'host.key'),
     ca: join(warden, 'ca.json'),
     hostTpm: join(warden, 'host-tpm.json'),
+    referenceKey: join(warden, 'reference.key'),
     log: join(warden, 'log'),
     images: join(state, 'images'),
     expected: join(warden, 'expected'),

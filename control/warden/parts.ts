@@ -3,6 +3,7 @@
 import type { Finding, Protection } from '@ringwall/api';
 import type { VmSpec } from '@ringwall/api/warden';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
+import type { ReferenceContent, SignedReference } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
@@ -120,6 +121,8 @@ export interface ImagePart {
   build(name: string, dir: string, progress: ProgressListener): Promise<void>;
   /** The exact command line of a boot and what it must measure; undefined where the image is not built. */
   predict(name: string, boot: BootToPredict): Promise<Prediction | undefined>;
+  /** This host stands for what its images measure. */
+  sign(reference: ReferenceContent): Promise<SignedReference>;
 }
 
 export interface BootToPredict {
@@ -131,6 +134,5 @@ export interface BootToPredict {
 
 export interface Prediction {
   readonly commandLine: string;
-  /** ReferenceValues of lib/evidence. */
-  readonly reference: unknown;
+  readonly reference: ReferenceContent;
 }

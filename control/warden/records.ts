@@ -38,7 +38,7 @@ const bootRecordSchema = z.strictObject({
     .optional(),
   vmm: jailedSchema.optional(),
   tpm: jailedSchema.optional(),
-  /** ReferenceValues of lib/evidence for exactly this boot set. */
+  /** JSON of a SignedReference of lib/evidence for exactly this boot set. */
   reference: z.unknown().optional(),
 });
 export type BootRecord = z.infer<typeof bootRecordSchema>;

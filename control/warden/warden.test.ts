@@ -94,7 +94,7 @@ describe.skipIf(needsRoot)('start-machine and stop-machine', () => {
     const boot = newBootId();
     const { running, reference } = await start(warden, id, boot);
     expect(running).toMatchObject({ machine: id, boot, state: 'running', accelerator: 'tcg' });
-    expect(reference).toEqual({ version: 1 });
+    expect(reference).toMatchObject({ format: 'ringwall-reference/1', for: { image: { name: 'hello' } } });
     expect((await list(warden)).machines).toEqual([running]);
     expect(statSync(paths.boot).mode & 0o777).toBe(0o600);
     expect(await stop(warden, id)).toEqual({ graceful: true });

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { RingwallError, type MachineId } from '@ringwall/api';
 import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
+import { buildReference } from './build-reference.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
@@ -94,6 +95,8 @@ export class Warden {
         return await listImages(context);
       case 'build-image':
         return { image: await this.#builds.build(request.image, request.rebuild ?? false, call.progress) };
+      case 'build-reference':
+        return await buildReference(context, request);
       case 'create-machine':
         return await this.#inTurn(request.machine, () => createMachine(context, request.machine, request.spec));
       case 'start-machine':

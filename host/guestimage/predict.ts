@@ -1,11 +1,17 @@
 // Predicts what a boot of an image measures, before the first boot: the exact command line and the reference values.
 // It goes by what was recorded when the image was built, not by what lies in its directory now.
 import { fromHex } from '@ringwall/bytes';
-import { predictFromDigests, type FirmwareManifest, type ReferenceValues } from '@ringwall/evidence';
+import {
+  predictFromDigests,
+  type FirmwareManifest,
+  type ReferenceContent,
+  type ReferenceValues,
+} from '@ringwall/evidence';
 import { commandLine } from './command-line.ts';
 import { readFirmware } from './firmware.ts';
 import type { Image } from './image.ts';
 import { kernelDigest } from './kernel-digest.ts';
+import { referenceContent } from './reference-content.ts';
 
 export interface PredictOptions {
   /** The broker's P-256 public key, X and Y, hexadecimal. */
@@ -21,6 +27,8 @@ export interface PredictOptions {
 export interface PredictedBoot {
   readonly commandLine: string;
   readonly reference: ReferenceValues;
+  /** The same, with where each measurement comes from. */
+  readonly content: ReferenceContent;
 }
 
 export async function predictImage(image: Image, options: PredictOptions): Promise<PredictedBoot> {
@@ -33,5 +41,5 @@ export async function predictImage(image: Image, options: PredictOptions): Promi
     kernelDigest: await kernelDigest(image, options.memoryMiB),
     initrdDigest: fromHex(files.initrd.sha256),
   });
-  return { commandLine: line, reference };
+  return { commandLine: line, reference, content: referenceContent(image.manifest, reference) };
 }

@@ -2,10 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newBootId } from '@ringwall/api';
+import { newBootId, type ReferenceList } from '@ringwall/api';
 import { toHex } from '@ringwall/bytes';
 import { run } from '@ringwall/host/exec';
-import { encodeProof, parseProof, verifyProof, type Proof } from '@ringwall/evidence';
+import { encodeProof, parseProof, verifyEar, verifyProof, type Proof } from '@ringwall/evidence';
 import { Instance } from '@ringwall/testkit';
 import {
   eventTypeName,
@@ -64,6 +64,26 @@ describe('ringwall run hello', () => {
     const { machine } = await ringwall.show(NAME);
     const label = machine.status.accelerator === 'tcg' ? 'emulated: no isolation boundary' : undefined;
     expect(machine.status.label).toBe(label);
+  });
+
+  test('what the image must measure is accepted as the first of it, and stands in the proof with its signature', async () => {
+    const { references, signers }: ReferenceList = JSON.parse(await ringwall.ok('reference', '--json'));
+    expect(references).toMatchObject([{ state: 'accepted', how: 'first-use', publicKey: signers[0] }]);
+    const { proof } = await readProof();
+    expect(proof.signedReference?.id).toBe(references[0]?.id);
+    expect(await ringwall.ok('reference', 'build', 'hello')).toContain('for one size of machine');
+    expect((await ringwall.cli('reference', 'diff', 'hello')).stderr).toContain('nothing waits to be accepted');
+  });
+
+  test('why says that every measurement is the expected one', async () => {
+    expect(await ringwall.ok('why', NAME)).toContain('every measurement is the expected one');
+  });
+
+  test('the attestation result for other systems affirms the machine, by the key of the broker', async () => {
+    const token = (await ringwall.ok('prove', NAME, '--ear')).trim();
+    const { proof } = await readProof();
+    const trust = { publicKey: proof.broker.publicKey, now: new Date(), nonce: proof.challenge.nonce };
+    expect((await verifyEar(token, trust)).appraisals).toMatchObject([{ name: proof.machine.id, status: 'affirming' }]);
   });
 
   test('the prediction and the real event log agree, event by event', async () => {

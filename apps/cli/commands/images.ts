@@ -63,8 +63,8 @@ const SENTENCES: Readonly<Record<BuildOutcome, (name: string, image: Image | und
     `${name} is there already${digestOf(image)}.\nWith the packages of today: ${self} images build ${name} --rebuild`,
   built: (name, image, self) => `${name} is built${digestOf(image)}. Run it: ${self} run ${name}`,
   'the same': (name, image) => `${name} was built anew, and came out the same${digestOf(image)}.`,
-  another: (name, image) =>
-    `${name} was built anew${digestOf(image)}. Machines take it at their next start, and prove that they did.`,
+  another: (name, image, self) =>
+    `${name} was built anew${digestOf(image)}. Machines take it at their next start, once it is accepted: ${self} reference build ${name}`,
 };
 
 function digestOf(image: Image | undefined): string {

@@ -7,6 +7,10 @@ import { writeWhole } from '../write-whole.ts';
 export async function run(invocation: Invocation): Promise<void> {
   const { out, self, values, json } = invocation;
   const machine = argumentOf(invocation, 0);
+  if (invocation.flags.has('ear')) {
+    await writeEar(invocation, machine);
+    return;
+  }
   const proof = await invocation.withApi((api) => api.call('machineProof', { params: { machine } }));
   const brokerKey = brokerKeyOf(proof);
   rememberBroker(brokerKey, invocation.paths, invocation.environment, new Date(invocation.now()));
@@ -26,6 +30,16 @@ export async function run(invocation: Invocation): Promise<void> {
   out.line(`Check it here: ${self} verify ${output}`);
   out.line('Elsewhere it counts by the key of this broker, which you hand over by another way than the proof:');
   out.line(`  ${self} verify ${output} --broker-key ${brokerKey}`);
+}
+
+/** A token is one line, for a header or a pipe: standard output is where it goes unless a file is named. */
+async function writeEar(invocation: Invocation, machine: string): Promise<void> {
+  const { out, values, json } = invocation;
+  const { token } = await invocation.withApi((api) => api.call('machineEar', { params: { machine } }));
+  const output = values.get('output') ?? '-';
+  if (output !== '-') writeWhole(resolve(output), `${token}\n`, invocation.environment);
+  if (json) printJson(invocation, { machine, token });
+  else out.line(output === '-' ? token : `The attestation result of ${machine} is in ${output}.`);
 }
 
 function brokerKeyOf(proof: Readonly<Record<string, unknown>>): string {

@@ -24,6 +24,7 @@ import {
   type Operation,
   type ProcessName,
 } from '@ringwall/api';
+import { FakeReferences } from './fake-references.ts';
 
 /** The time of every test, so that ages are always the same. */
 export const FAKE_NOW: number = Date.parse('2026-11-21T12:00:00Z');
@@ -43,6 +44,7 @@ export class FakeApi implements AsyncDisposable {
   hostProcesses: Health['processes'] = FAKE_HOST.processes;
   readonly consoles: Duplex[] = [];
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
+  readonly references: FakeReferences = new FakeReferences();
   notices: readonly string[] = [];
   operations = 0;
   /** What a machine that is asked for turns out to be. */
@@ -127,7 +129,12 @@ export class FakeApi implements AsyncDisposable {
       response.writeHead(status, this.#headers);
       response.end(JSON.stringify(document));
     };
-    switch (`${method} ${kind}${name === '' ? '' : '/*'}${action === '' ? '' : `/${action}`}`) {
+    const isCollection = name === '' || kind === 'references';
+    const route = `${method} ${kind}${isCollection ? '' : '/*'}${isCollection && name !== '' ? `/${name}` : ''}${action === '' ? '' : `/${action}`}`;
+    if (kind === 'machines' && name !== '') this.#find(name);
+    const aboutReferences = this.references.answer(route, body, [...this.machines.values()]);
+    if (aboutReferences !== undefined) return answer(aboutReferences);
+    switch (route) {
       case 'GET machines':
         return answer(machineListSchema.parse({ machines: [...this.machines.values()], notices: this.notices }));
       case 'POST machines':

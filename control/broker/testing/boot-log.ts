@@ -2,8 +2,9 @@
 // 10.4.5) with the SHA-256 bank alone, the PCRs that it leads to, and the reference values that expect it.
 import { createHash } from 'node:crypto';
 import { concatBytes, toHex, utf8, Writer } from '@ringwall/bytes';
-import type { ReferenceValues } from '@ringwall/evidence';
+import type { ReferenceContent } from '@ringwall/evidence';
 import { PCR_COUNT, TPM_ALG } from '@ringwall/tpm';
+import { EMPTY_CONTENT } from './reference.ts';
 
 export interface BootEvent {
   readonly pcr: number;
@@ -38,11 +39,11 @@ export function bootEvents(kernel = 'a kernel'): BootEvent[] {
   return [...separators, image];
 }
 
-export function referenceFor(events: readonly BootEvent[]): ReferenceValues {
+/** `image`: a byte that names the version of the image. */
+export function contentFor(events: readonly BootEvent[], image = '11'): ReferenceContent {
   return {
-    version: 1,
-    image: { name: 'hello', digest: '11'.repeat(32) },
-    firmware: { name: 'OVMF', digest: '22'.repeat(32) },
+    ...EMPTY_CONTENT,
+    for: { ...EMPTY_CONTENT.for, image: { name: 'hello', digest: image.repeat(32) } },
     events: events.map(({ pcr, type, measured, what }) => ({ pcr, type, digest: toHex(sha256(measured)), what })),
   };
 }

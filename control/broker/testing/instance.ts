@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newBootId, newMachineId, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
+import { referenceJson, type ReferenceContent, type Signer } from '@ringwall/evidence';
 import { openVtpmCa, type VtpmCa } from '../../ca/index.ts';
 import { Secret } from '../../keys/index.ts';
 import type { BrokerOptions } from '../broker.ts';
 import { connectBroker, type BrokerClient } from '../../machines/index.ts';
 import { serveBroker, type RunningBroker } from '../index.ts';
-import { bootEvents, referenceFor, type BootEvent } from './boot-log.ts';
+import { bootEvents, contentFor, type BootEvent } from './boot-log.ts';
 import { Guest } from './guest.ts';
+import { makeReferenceKey, signNow } from './reference.ts';
 import { SoftwareTpm, type GuestTpm } from './guest-tpm.ts';
 
 export interface TestMachine<Tpm extends GuestTpm = SoftwareTpm> {
@@ -23,6 +25,8 @@ export class BrokerInstance implements AsyncDisposable {
   readonly directory: string;
   readonly client: BrokerClient;
   readonly ca: VtpmCa;
+  /** By which the host of these machines signs its reference values. */
+  readonly hostKey: Promise<Signer> = makeReferenceKey();
   readonly #options: BrokerOptions;
   #broker: RunningBroker;
 
@@ -45,6 +49,11 @@ export class BrokerInstance implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.#broker.close();
     this.#broker = await serveAt(this.directory, this.#options);
+  }
+
+  /** For a look at what it has written. */
+  async stop(): Promise<void> {
+    await this.#broker.close();
   }
 
   get stateDirectory(): string {
@@ -80,14 +89,25 @@ export class BrokerInstance implements AsyncDisposable {
   /** Expects a boot, and powers the machine up with a session of its own. */
   async boot(
     machine: TestMachine<GuestTpm>,
-    options: { measured?: readonly BootEvent[]; expected?: readonly BootEvent[]; tpm?: GuestTpm } = {},
+    options: {
+      measured?: readonly BootEvent[];
+      expected?: readonly BootEvent[];
+      /** The version of the image, as a byte of its digest. */
+      image?: string;
+      tpm?: GuestTpm;
+    } = {},
   ): Promise<{ boot: BootId; guest: Guest }> {
     const boot = newBootId();
-    const reference = referenceFor(options.expected ?? bootEvents());
-    await this.client.call({ op: 'expect-boot', machine: machine.id, boot, reference });
+    await this.expect(machine.id, boot, contentFor(options.expected ?? bootEvents(), options.image));
     const guest = await this.connect(machine, boot, options.tpm);
     await guest.boot(options.measured ?? bootEvents());
     return { boot, guest };
+  }
+
+  /** What the host of these machines says of a boot. */
+  async expect(machine: MachineId, boot: BootId, content: ReferenceContent, signer?: Signer): Promise<void> {
+    const reference = referenceJson(await signNow(content, signer ?? (await this.hostKey), this.#options.now?.()));
+    await this.client.call({ op: 'expect-boot', machine, boot, reference });
   }
 
   async connect(machine: TestMachine<GuestTpm>, boot: BootId, tpm: GuestTpm = machine.tpm): Promise<Guest> {

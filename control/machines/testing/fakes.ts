@@ -4,7 +4,7 @@
    not tell the compiler; the rpc's own tests hold the real answers to their schemas */
 import { createHash } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
-import { type MachineId, RingwallError } from '@ringwall/api';
+import { type MachineId, type ReferenceSubject, RingwallError } from '@ringwall/api';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import type { StrayFile, WatchReport } from '@ringwall/api/watch';
 import type { RunningMachine, WardenRequest, WardenResponse } from '@ringwall/api/warden';
@@ -143,6 +143,8 @@ export class FakeWarden implements WardenClient {
         image.built = true;
         return { image };
       }
+      case 'build-reference':
+        return { reference: { image: request.image, memoryMiB: request.memoryMiB } };
       case 'create-machine':
         if (!this.machines.has(request.machine)) this.machines.set(request.machine, { running: undefined });
         return { ekCertificate: 'AAAA', vtpmCa: ['AAAA'] };
@@ -327,7 +329,27 @@ export class FakeBroker implements BrokerClient {
       case 'forget-machine':
         this.registered.delete(request.machine);
         return {};
+      case 'propose-reference':
+        return {};
+      case 'list-references':
+        return { references: [], signers: [] };
+      case 'diff-reference':
+        return { subject: subjectOf(request.subject), sentences: ['nothing changes'] };
+      case 'try-reference':
+        return { subject: subjectOf(request.subject), tried: [], left: 0 };
+      case 'accept-reference':
+        return { subject: subjectOf(request.subject), accepted: ['ref_1'], retired: [] };
+      case 'read-ear':
+        return { token: 'a.b.c' };
+      case 'explain-machine': {
+        const at = new Date(0).toISOString();
+        return { boot: '0'.repeat(32), at, outcome: 'accepted', reasons: [], sentences: [], differences: [] };
+      }
     }
     throw new Error('no such op');
   }
+}
+
+function subjectOf(subject: ReferenceSubject): string {
+  return 'image' in subject ? subject.image : 'a file';
 }

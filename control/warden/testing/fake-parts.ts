@@ -7,6 +7,7 @@ import { RingwallError } from '@ringwall/api';
 import type { HostIdentity } from '@ringwall/host/attest';
 import type { HostTpmPart, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
+import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../broker/testing/reference.ts';
 
 /** What a warden that is killed throws from inside an effect: nothing of it may be caught on the way out. */
 export class Killed extends Error {}
@@ -178,8 +179,9 @@ export class FakeHost {
         },
         predict: async (name, { brokerKey }) =>
           existsSync(join(imageDir(this.layout, name), 'manifest.json'))
-            ? { commandLine: `ringwall.broker=${brokerKey}`, reference: { version: 1 } }
+            ? { commandLine: `ringwall.broker=${brokerKey}`, reference: EMPTY_CONTENT }
             : undefined,
+        sign: async (reference) => signNow(reference, await makeReferenceKey()),
       },
     };
   }

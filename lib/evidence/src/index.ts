@@ -37,6 +37,7 @@ export {
 export { earOfProof } from './ear-of-proof.ts';
 export { EvidenceError, type EvidenceErrorCode } from './errors.ts';
 export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
+export { comparePolicies } from './policy-difference.ts';
 export { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
 export {
   judgeVtpm,

@@ -1,13 +1,13 @@
-// The broker's signing key, ECDSA P-256: releases and proofs carry its signature, and each guest's measured command
-// line names it. Made once; its private half lies wrapped by the root key.
+// A key that signs, ECDSA P-256: the broker's, whose signature releases and proofs carry and whose name is in each guest's
+// measured command line, and a host's, which stands for its reference values. Made once; its private half lies wrapped.
 import { RingwallError } from '@ringwall/api';
 import { readFileBounded, removeUnfinished, writeFileAtomic } from '../files/index.ts';
-import { Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
+import { Secret } from './secret.ts';
+import { unwrapKey, wrapKey, type KeyIdentity } from './wrapped-key.ts';
 
 /** A wrapped PKCS #8 key has about 180 bytes. */
 const FILE_LIMIT_BYTES = 4096;
 const ECDSA_P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
-const IDENTITY: KeyIdentity = { kind: 'signing-key', id: 'broker', version: 1 };
 
 export interface SigningKey {
   /** X and Y, 64 bytes. */
@@ -16,19 +16,24 @@ export interface SigningKey {
   readonly sign: (message: Uint8Array) => Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Opens the key, or makes it. `mayCreate`: false where guests know one already, which a new one would lock out. */
-export async function openSigningKey(path: string, root: Secret, mayCreate: boolean): Promise<SigningKey> {
+/** Opens the key, or makes it. `mayCreate`: false where somebody knows one already, whom a new one would lock out. */
+export async function openSigningKey(
+  path: string,
+  root: Secret,
+  { id, mayCreate }: { readonly id: 'broker' | 'reference'; readonly mayCreate: boolean },
+): Promise<SigningKey> {
+  const identity: KeyIdentity = { kind: 'signing-key', id, version: 1 };
   await removeUnfinished(path);
   const stored = await readFileBounded(path, FILE_LIMIT_BYTES);
-  if (stored !== undefined) return asSigningKey(unwrapKey(root, IDENTITY, stored));
+  if (stored !== undefined) return asSigningKey(unwrapKey(root, identity, stored));
   if (!mayCreate) {
-    throw new RingwallError('conflict', `the signing key ${path} is missing, but machines are registered`, {
+    throw new RingwallError('conflict', `the signing key ${path} is missing, but others know it already`, {
       hint: 'restore it from a backup',
     });
   }
   const pair = await crypto.subtle.generateKey(ECDSA_P256, true, ['sign', 'verify']);
   const secret = Secret.take(new Uint8Array(await crypto.subtle.exportKey('pkcs8', pair.privateKey)));
-  await writeFileAtomic(path, wrapKey(root, IDENTITY, secret));
+  await writeFileAtomic(path, wrapKey(root, identity, secret));
   return asSigningKey(secret);
 }
 

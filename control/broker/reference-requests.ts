@@ -1,0 +1,120 @@
+// Requests about reference values and policies: what is kept, what an update would change, what it would have meant, and the
+// one step that puts it in force.
+import { RingwallError, type ReferenceSubject } from '@ringwall/api';
+import type { BrokerResponse } from '@ringwall/api/broker';
+import { toHex } from '@ringwall/bytes';
+import {
+  comparePolicies,
+  EvidenceError,
+  parsePolicy,
+  parseSignedReference,
+  type Policy,
+  type SignedReference,
+} from '@ringwall/evidence';
+import { dryRun } from './dry-run.ts';
+import type { References } from './references.ts';
+import type { BrokerStore } from './store.ts';
+
+export interface ReferenceParts {
+  readonly store: BrokerStore;
+  readonly references: References;
+  readonly now: () => Date;
+}
+
+/** Reference values as they came. Throws `bad-request`. */
+export function readReference(value: unknown): SignedReference {
+  return checked(() => parseSignedReference(value));
+}
+
+export function listReferences(references: References): BrokerResponse<'list-references'> {
+  return {
+    references: references.list().map(({ state, how, at, reference: { id, for: about, by, publicKey, notAfter } }) => ({
+      id,
+      ...about,
+      by,
+      publicKey: toHex(publicKey),
+      notAfter: notAfter.toISOString(),
+      state,
+      how,
+      at,
+    })),
+    signers: [...references.signers()],
+  };
+}
+
+export function diffReference(
+  { references }: ReferenceParts,
+  given: ReferenceSubject,
+): BrokerResponse<'diff-reference'> {
+  const subject = readSubject(references, given);
+  const sentences =
+    subject.policy === undefined
+      ? subject.references.flatMap((reference) => references.diff(reference))
+      : comparePolicies(references.policy, subject.policy);
+  return { subject: subject.name, sentences: [...new Set(sentences)] };
+}
+
+export async function tryReference(
+  parts: ReferenceParts,
+  given: ReferenceSubject,
+): Promise<BrokerResponse<'try-reference'>> {
+  const { name, references, policy } = readSubject(parts.references, given);
+  const trial = policy === undefined ? { image: imageOf(references), references } : { policy };
+  const { tried, left } = await dryRun(parts, trial);
+  const answers = tried.map(({ machine, reasons, ...rest }) => ({ ...rest, machine, reasons: [...reasons] }));
+  return { subject: name, tried: answers, left };
+}
+
+export async function acceptReference(
+  { references }: ReferenceParts,
+  given: ReferenceSubject,
+): Promise<BrokerResponse<'accept-reference'>> {
+  const subject = readSubject(references, given);
+  if (subject.policy !== undefined) {
+    references.acceptPolicy(subject.policy);
+    return { subject: subject.name, accepted: ['policy'], retired: [] };
+  }
+  const { retired } = await references.accept(subject.references);
+  return {
+    subject: subject.name,
+    accepted: subject.references.map(({ id }) => id),
+    retired: retired.map(({ id }) => id),
+  };
+}
+
+type Subject = {
+  readonly name: string;
+  readonly references: readonly SignedReference[];
+  readonly policy: Policy | undefined;
+};
+
+function readSubject(references: References, given: ReferenceSubject): Subject {
+  if ('policy' in given) {
+    return { name: 'the policy', references: [], policy: checked(() => parsePolicy(given.policy)) };
+  }
+  if ('reference' in given) {
+    const reference = readReference(given.reference);
+    return { name: reference.for.image.name, references: [reference], policy: undefined };
+  }
+  const waiting = references.waiting(given.image);
+  if (waiting.length > 0) return { name: given.image, references: waiting, policy: undefined };
+  const known = references.list(given.image).length > 0;
+  throw new RingwallError('not-found', `nothing waits to be accepted for ${given.image}`, {
+    hint: known
+      ? 'what boots now is accepted; a changed image waits here after its next start'
+      : 'no machine of it was started yet: the first start proposes what it must measure',
+  });
+}
+
+function imageOf([first]: readonly SignedReference[]): string | undefined {
+  return first?.for.image.name;
+}
+
+function checked<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EvidenceError) throw new RingwallError('bad-request', error.message, { cause: error });
+    throw error;
+  }
+}
