@@ -4,12 +4,14 @@ import { benchCli } from './cli.ts';
 import { benchIdle } from './idle.ts';
 import { benchIma } from './ima.ts';
 import { describeMachine, type Figure } from './measure.ts';
+import { benchVerify } from './verify.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   cli: benchCli,
   boot: benchBoot,
   idle: benchIdle,
   ima: benchIma,
+  verify: benchVerify,
 };
 
 const asked = process.argv.slice(2);

@@ -2,13 +2,11 @@
 
 import { ParseError } from './parse-error.ts';
 
-const DIGITS = '0123456789abcdef';
+const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 export function toHex(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) {
-    text += DIGITS.charAt(byte >> 4) + DIGITS.charAt(byte & 15);
-  }
+  for (const byte of bytes) text += PAIRS[byte] ?? '';
   return text;
 }
 

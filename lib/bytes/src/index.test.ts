@@ -3,6 +3,7 @@ import * as bytes from './index.ts';
 
 test('the public names of @ringwall/bytes', () => {
   expect(Object.keys(bytes).toSorted()).toEqual([
+    'BoundedMap',
     'Cursor',
     'PARSE_ERROR_CODES',
     'ParseError',

@@ -1,5 +1,6 @@
 // The public names of @ringwall/bytes.
 
+export { BoundedMap } from './bounded-map.ts';
 export { concatBytes, equalBytes, unshared, utf8 } from './byte-strings.ts';
 export { Cursor } from './cursor.ts';
 export { fromHex, toHex } from './hex.ts';

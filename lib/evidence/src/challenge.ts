@@ -1,6 +1,7 @@
 // What the broker asks, and the ASCII texts whose SHA-256 digests bind question, answer and release to each other.
 // The protocol is docs/protocols/attestation.md; one line feed ends each line, hexadecimal is lower case.
 import { toHex, utf8 } from '@ringwall/bytes';
+import { digest } from '@ringwall/tpm';
 import { EvidenceError } from './errors.ts';
 
 /** A nonce is as long as the digest that carries it: neither guessing nor collision gets cheaper than SHA-256's. */
@@ -87,6 +88,6 @@ export function unlockedText(boot: string): string {
   return `ringwall unlocked ${boot}\n`;
 }
 
-async function sha256Text(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8(text)));
+function sha256Text(text: string): Promise<Uint8Array> {
+  return digest('sha256', utf8(text));
 }

@@ -1,7 +1,7 @@
 // The certificate of an endorsement key: TCG EK Credential Profile 2.5 section 3, RFC 5280. Its bytes come from whoever
 // sends evidence; the roots come from the caller.
-import { equalBytes, toHex, unshared, utf8, Writer } from '@ringwall/bytes';
-import { ekTemplate, parsePublic, type TPMT_PUBLIC } from '@ringwall/tpm';
+import { BoundedMap, equalBytes, toHex, unshared, utf8, Writer } from '@ringwall/bytes';
+import { ekTemplate, parsePublic, sha256, type TPMT_PUBLIC } from '@ringwall/tpm';
 import { fails, holds, type Answer } from './checks.ts';
 import { messageOf } from './keys.ts';
 import { isSignedBy, KEY_USAGE, parseCertificate, type X509Certificate } from './x509.ts';
@@ -11,6 +11,14 @@ const TCG_KP_EK_CERTIFICATE = '6781050801';
 /** KeyUsage, SubjectAltName, BasicConstraints, ExtendedKeyUsage: another critical extension refuses (RFC 5280 4.2). */
 const UNDERSTOOD_CRITICAL: ReadonlySet<string> = new Set(['551d0f', '551d11', '551d13', '551d25']);
 const COORDINATE_BYTES = 32;
+
+/** A machine shows the same certificate at each boot. Some 4 KiB each, read; a broker has some 10,000 machines. */
+const MAX_READ = 16_384;
+const READ = new BoundedMap<string, EkCertificate>(MAX_READ);
+/** As many CAs as a caller may trust, some times over. */
+const MAX_ROOTS = 64;
+const ROOTS = new BoundedMap<string, X509Certificate>(MAX_ROOTS);
+const SIGNED_BY = new WeakMap<X509Certificate, X509Certificate>();
 
 /** A certificate that could be read: still only bytes that somebody sent. */
 export interface EkCertificate {
@@ -24,6 +32,15 @@ export interface EkCertificate {
  * ones is for the sender to trim.
  */
 export async function readEkCertificate(der: Uint8Array): Promise<EkCertificate | string> {
+  const name = toHex(sha256(der));
+  const known = READ.get(name);
+  if (known !== undefined) return known;
+  const read = await readNewEkCertificate(der);
+  if (typeof read !== 'string') READ.set(name, read);
+  return read;
+}
+
+async function readNewEkCertificate(der: Uint8Array): Promise<EkCertificate | string> {
   const certificate = readCertificate(der);
   if (typeof certificate === 'string') return `the EK certificate cannot be read: ${certificate}`;
   const ekPublic = await ekPublicOf(certificate);
@@ -38,11 +55,11 @@ export async function checkEkChain(
   now: Date,
 ): Promise<{ readonly chain: Answer; readonly validity: Answer }> {
   if (trustedRoots.length === 0) return unrooted('no vTPM CA is trusted');
-  const roots = trustedRoots.map((root) => readCertificate(root)).filter((root) => typeof root !== 'string');
+  const roots = trustedRoots.map((root) => readRoot(root)).filter((root) => typeof root !== 'string');
   if (roots.length === 0) return unrooted('none of the trusted vTPM CAs can be read');
   for (const root of roots) {
     if (!equalBytes(certificate.issuer.der, root.subject.der)) continue;
-    if (!mayCertify(root) || !(await isSignedBy(certificate, root))) continue;
+    if (!mayCertify(root) || !(await isSignedByKnown(certificate, root))) continue;
     return {
       chain: holds(`signed by ${printable(root.subject.text)}`),
       validity: checkValidity(certificate, root, now),
@@ -120,6 +137,24 @@ async function ekPublicOf(certificate: X509Certificate): Promise<TPMT_PUBLIC | u
     .sized16be((y) => y.bytes(point.subarray(1 + COORDINATE_BYTES)))
     .finish();
   return parsePublic(publicArea);
+}
+
+/** A CA certifies some thousand TPMs. */
+function readRoot(der: Uint8Array): X509Certificate | string {
+  const name = toHex(sha256(der));
+  const known = ROOTS.get(name);
+  if (known !== undefined) return known;
+  const read = readCertificate(der);
+  if (typeof read !== 'string') ROOTS.set(name, read);
+  return read;
+}
+
+/** What was true of these very bytes stays true; whether they are valid now is asked each time. */
+async function isSignedByKnown(certificate: X509Certificate, root: X509Certificate): Promise<boolean> {
+  if (SIGNED_BY.get(certificate) === root) return true;
+  const isSigned = await isSignedBy(certificate, root);
+  if (isSigned) SIGNED_BY.set(certificate, root);
+  return isSigned;
 }
 
 function mayCertify(root: X509Certificate): boolean {

@@ -7,6 +7,16 @@ import { short } from './keys.ts';
 import type { ExpectedEvent } from './reference.ts';
 import type { JudgedEvent } from './verdict.ts';
 
+function byPcr<T extends { readonly pcr: number }>(events: readonly T[]): ReadonlyMap<number, readonly T[]> {
+  const lists = new Map<number, T[]>();
+  for (const event of events) {
+    const list = lists.get(event.pcr);
+    if (list === undefined) lists.set(event.pcr, [event]);
+    else list.push(event);
+  }
+  return lists;
+}
+
 /** An event with what is compared. */
 interface Measured {
   readonly index: number;
@@ -23,11 +33,10 @@ export function judgeEvents(log: EventLog, expected: readonly ExpectedEvent[]): 
     if (event.type === EV_NO_ACTION) judged.push(judgeNoAction(log, event));
     else measured.push({ index: event.index, pcr: event.pcr, type: event.typeName, digest: digestOf(event) });
   }
-  const pcrs = new Set([...measured.map(({ pcr }) => pcr), ...expected.map(({ pcr }) => pcr)]);
+  const [measuredByPcr, expectedByPcr] = [byPcr(measured), byPcr(expected)];
+  const pcrs = new Set([...measuredByPcr.keys(), ...expectedByPcr.keys()]);
   for (const pcr of pcrs) {
-    const ofPcr = <T extends { readonly pcr: number }>(events: readonly T[]): T[] =>
-      events.filter((event) => event.pcr === pcr);
-    judged.push(...align(ofPcr(measured), ofPcr(expected)));
+    judged.push(...align(measuredByPcr.get(pcr) ?? [], expectedByPcr.get(pcr) ?? []));
   }
   return judged.toSorted((left, right) => position(left) - position(right));
 }

@@ -7,8 +7,7 @@ import {
   checkReferenceAuthority,
   checkReferenceSignature,
   checkReferenceTime,
-  parseSignedReference,
-  referenceJson,
+  parsedReference,
   referenceValues,
   type SignedReference,
 } from './signed-reference.ts';
@@ -25,8 +24,7 @@ export async function judgeReference(
   { given, policy, now }: GivenReference,
 ): Promise<ReferenceValues | undefined> {
   try {
-    // Copies that went through the parser: a caller in JavaScript can hand in anything.
-    const signed = isSigned(given) ? parseSignedReference(referenceJson(given)) : undefined;
+    const signed = isSigned(given) ? parsedReference(given) : undefined;
     const reference = signed === undefined ? parseReference(given) : referenceValues(signed);
     findings.record('reference', holds('read'));
     if (signed === undefined) judgeUnsigned(findings, policy);

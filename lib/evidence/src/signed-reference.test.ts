@@ -178,8 +178,15 @@ describe('judgeVtpm() with signed reference values', () => {
     expect(failed(await scene.judge(evidence, { reference: expired }))).toEqual(['reference-time']);
     const altered = { ...reference, by: 'somebody else' };
     expect(failed(await scene.judge(evidence, { reference: altered }))).toEqual(['reference-signature']);
-    const unreadable = parseSignedReference(referenceJson(reference));
-    Object.assign(unreadable, { events: [] });
+    const unreadable = { ...reference, events: [] };
     expect(failed(await scene.judge(evidence, { reference: unreadable }))).toContain('reference');
+  });
+
+  it('remembers a signature that held only of what nobody can change any more', async () => {
+    const parsed = parseSignedReference(referenceJson(reference));
+    expect((await checkReferenceSignature(parsed)).ok).toBe(true);
+    expect(() => Object.assign(parsed, { by: 'somebody else' })).toThrow(TypeError);
+    expect(() => Object.assign(parsed.events[0] ?? {}, { digest: '00'.repeat(32) })).toThrow(TypeError);
+    expect((await checkReferenceSignature({ ...parsed, by: 'somebody else' })).ok).toBe(false);
   });
 });

@@ -2,7 +2,8 @@
 // so, and until when. The format is "ringwall-reference/1"; docs in this package's README.
 // The id names what is expected and for what, and neither who says it nor until when: the same artefacts give the same id
 // whoever computed them, and a reference that is signed again after it expired is the same one.
-import { fromHex, toHex, unshared } from '@ringwall/bytes';
+import { fromHex, toHex } from '@ringwall/bytes';
+import { digest } from '@ringwall/tpm';
 import type { JsonValue } from './canonical-json.ts';
 import { fails, holds, type Answer } from './checks.ts';
 import { EvidenceError } from './errors.ts';
@@ -79,8 +80,7 @@ export async function signReference(unsigned: UnsignedReference, signer: Signer)
 
 /** The id of this content. */
 export async function referenceId(content: ReferenceContent): Promise<string> {
-  const text = unshared(signedText(ID_TEXT, contentJson(content)));
-  return `ref_${toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', text)))}`;
+  return `ref_${toHex(await digest('sha256', signedText(ID_TEXT, contentJson(content))))}`;
 }
 
 /** From JSON. It says only that the value has the form, nothing about its truth. Throws EvidenceError. */
@@ -109,7 +109,17 @@ export function parseSignedReference(value: unknown): SignedReference {
   const lifeMs = reference.notAfter.getTime() - reference.notBefore.getTime();
   if (lifeMs <= 0) refuseReference('reference.notAfter is not after notBefore');
   if (lifeMs > MAX_LIFE_MS) refuseReference('reference.notAfter is more than two years after notBefore');
+  PARSED.add(deepFreeze(reference));
   return reference;
+}
+
+/** References that came out of the parser, frozen: they need not be read again, and their signature not be checked again. */
+const PARSED = new WeakSet<SignedReference>();
+const CHECKED = new WeakMap<SignedReference, Answer>();
+
+/** The same where it came out of the parser, else a copy that does: a caller in JavaScript can hand in anything. */
+export function parsedReference(given: SignedReference): SignedReference {
+  return PARSED.has(given) ? given : parseSignedReference(referenceJson(given));
 }
 
 /** A reference from a file's text. Throws EvidenceError. */
@@ -142,6 +152,16 @@ export function referenceValues(reference: ReferenceContent): ReferenceValues {
 
 /** Whether id and signature are those of this content and of the key in it. Whose key that is, is another question. */
 export async function checkReferenceSignature(reference: SignedReference): Promise<Answer> {
+  // A broker judges by the same few references again and again. Only what came out of the parser is frozen, and can be.
+  if (!PARSED.has(reference)) return checkSignature(reference);
+  const known = CHECKED.get(reference);
+  if (known !== undefined) return known;
+  const answer = await checkSignature(reference);
+  CHECKED.set(reference, answer);
+  return answer;
+}
+
+async function checkSignature(reference: SignedReference): Promise<Answer> {
   if ((await referenceId(reference)) !== reference.id) {
     return fails('the id of the reference values is not that of their content');
   }
@@ -189,13 +209,21 @@ function claimsJson(reference: Omit<SignedReference, 'signature'>): { readonly [
 }
 
 function contentJson(content: ReferenceContent): { readonly [key: string]: JsonValue } {
-  const artefact = ({ name, digest }: Artefact): JsonValue => ({ name, digest });
+  const artefact = (part: Artefact): JsonValue => ({ name: part.name, digest: part.digest });
   const { firmware, kernel, image } = content.for;
   return {
     for: { firmware: artefact(firmware), kernel: artefact(kernel), image: artefact(image) },
     events: content.events.map((event) => expectedEventJson(event)),
     packages: content.packages.map(({ name, version }) => ({ name, version })),
   };
+}
+
+/** Not bytes, which JavaScript cannot freeze. */
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null && !ArrayBuffer.isView(member)) deepFreeze(member);
+  }
+  return Object.freeze(value);
 }
 
 function readBy(object: ClosedObject): { readonly by: string; readonly publicKey: Uint8Array } {

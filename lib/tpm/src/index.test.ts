@@ -154,6 +154,7 @@ test('the public names of @ringwall/tpm', () => {
     'replaySystemdLog',
     'sealedObject',
     'secureBootOf',
+    'sha256',
     'slot',
     'slotsOf',
     'standingOfData',

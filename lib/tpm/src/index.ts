@@ -75,7 +75,16 @@ export { EV, EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR, eventTypeName } f
 export * from './logs/index.ts';
 export { EK_ATTRIBUTES, ekTemplateOf, type EkTemplateName } from './commands/ek-templates.ts';
 export { guestCommands, type GuestCommandName } from './commands/guest-commands.ts';
-export { computableHash, digest, hashAlgorithm, hashBytes, hmac, type ComputableHash, type HashName } from './hash.ts';
+export {
+  computableHash,
+  digest,
+  hashAlgorithm,
+  hashBytes,
+  hmac,
+  sha256,
+  type ComputableHash,
+  type HashName,
+} from './hash.ts';
 export { kdfa, kdfe } from './secrets/key-derivation.ts';
 export {
   AK_ATTRIBUTES,

@@ -17,7 +17,7 @@ import {
   type ImaTemplate,
 } from './ima-template.ts';
 import { Sha1, SHA1_BYTES } from './sha1.ts';
-import { Sha256, SHA256_BYTES } from './sha256.ts';
+import { Sha256, SHA256_BYTES } from '../sha256.ts';
 
 /** A machine that measures every file that runs reaches some ten thousand; the bound is on the time of a replay. */
 export const MAX_IMA_ENTRIES = 1_000_000;

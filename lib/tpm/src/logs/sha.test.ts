@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { toHex, utf8 } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
 import { Sha1, SHA1_BYTES } from './sha1.ts';
-import { Sha256, SHA256_BYTES } from './sha256.ts';
+import { Sha256, SHA256_BYTES } from '../sha256.ts';
 
 /** FIPS 180-4's own examples. */
 const TWO_BLOCKS = 'abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq';

@@ -1,7 +1,7 @@
 // SHA-1 of FIPS 180-4 section 6.1, synchronous, for the one place that still needs it: the template digests of IMA,
 // which the kernel logs in SHA-1 whatever the banks of the TPM are.
 
-import { padInto } from './sha256.ts';
+import { padInto } from '../sha256.ts';
 
 const BLOCK_BYTES = 64;
 export const SHA1_BYTES = 20;

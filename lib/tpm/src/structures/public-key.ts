@@ -1,6 +1,6 @@
 // The asymmetric key in a TPMT_PUBLIC as WebCrypto holds it.
 
-import { concatBytes, Writer } from '@ringwall/bytes';
+import { BoundedMap, concatBytes, toHex, Writer } from '@ringwall/bytes';
 import { TPM_ALG, TPM_ECC } from '../constants.ts';
 import { computableHash, webCryptoHash } from '../hash.ts';
 import { TpmError } from '../tpm-error.ts';
@@ -39,10 +39,19 @@ export async function importEcc(
 ): Promise<CryptoKey> {
   const curve = curveOf(publicArea);
   const point = concatBytes(Uint8Array.of(4), ...pointOf(publicArea));
-  return refuseBadKey(
+  const name = `${algorithm} ${curve.name} ${usages.join()} ${toHex(point)}`;
+  const known = IMPORTED.get(name);
+  if (known !== undefined) return known;
+  const key = await refuseBadKey(
     crypto.subtle.importKey('raw', point, { name: algorithm, namedCurve: curve.name }, true, [...usages]),
   );
+  IMPORTED.set(name, key);
+  return key;
 }
+
+/** A machine is asked again and again, and its key is the same. Some 500 bytes each; a broker has some 10,000 machines. */
+const MAX_IMPORTED_KEYS = 16_384;
+const IMPORTED = new BoundedMap<string, CryptoKey>(MAX_IMPORTED_KEYS);
 
 export async function importRsa(
   publicArea: TPMT_PUBLIC_RSA,
