@@ -98,7 +98,7 @@ describe('verify', () => {
   it.each([
     ['altered in a byte', () => text.replace('"name": "hello"', '"name": "hallo"'), 4],
     ['cut off', () => text.slice(0, -100), 4],
-    ['too large', () => `${text}${' '.repeat(1024 * 1024)}`, 4],
+    ['too large', () => `${text}${' '.repeat(4 * 1024 * 1024)}`, 4],
     ['empty', () => '', 4],
     ['no proof at all', () => '{"format":"ringwall-proof/2"}', 4],
   ])('refuses a bundle that is %s', async (_, content, exit) => {
