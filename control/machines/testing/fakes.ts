@@ -345,12 +345,6 @@ export class FakeBroker implements BrokerClient {
         const at = new Date(0).toISOString();
         return { boot: '0'.repeat(32), at, outcome: 'accepted', reasons: [], sentences: [], differences: [] };
       }
-      case 'expect-watch':
-      case 'add-image-files':
-      case 'read-watches':
-      case 'read-watch':
-      case 'readmit-machine':
-        break;
     }
     throw new Error('no such op');
   }
