@@ -9,7 +9,7 @@ import type { Run } from '../exec/index.ts';
 import type { MadeSystem, SystemContext } from './build.ts';
 import type { CpioEntry } from './cpio.ts';
 import type { ImageSource } from './manifest.ts';
-import { parseSystemFiles } from './runtime-list.ts';
+import { runtimeFilesIn } from './runtime-list.ts';
 import { squashArchive } from './system-image.ts';
 import { writeTree } from './tree.ts';
 
@@ -47,22 +47,21 @@ export async function debianSystem(image: string, context: SystemContext): Promi
   const files = join(work, 'files');
   const archive = join(work, 'system.tar');
   const status = join(work, 'dpkg-status');
-  const listed = join(work, 'listed');
+  const tree = join(work, 'tree');
   const temporary = join(work, 'tmp');
   await writeTree(files, await debianEntries(guestDir));
   await mkdir(temporary, { mode: 0o755 });
 
   // Root has a real chroot; what only pretends to be one would let a package's script at this host's own files.
   const mode = process.getuid?.() === 0 ? 'root' : 'fakechroot';
-  const script = (name: string): string => ['/bin/sh', join(guestDir, 'debian', name)].map(quoted).join(' ');
+  const customize = ['/bin/sh', join(guestDir, 'debian/customize')].map(quoted).join(' ');
   const argv = [
     ...['/usr/bin/mmdebstrap', `--mode=${mode}`, '--variant=minbase', '--format=tar', `--keyring=${KEYRING}`],
     '--skip=cleanup/apt', // `customize` does it
     `--include=${PACKAGES.join(',')}`,
     ...EXCLUDED.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     ...INCLUDED.map((pattern) => `--dpkgopt=path-include=${pattern}`),
-    `--customize-hook=${script('customize')} "$1" ${quoted(files)}`,
-    `--customize-hook=${script('list-files')} "$1" ${quoted(listed)}`,
+    `--customize-hook=${customize} "$1" ${quoted(files)}`,
     `--customize-hook=cp "$1/var/lib/dpkg/status" ${quoted(status)}`,
     ...[SUITE, archive, ...(await debianSources(run))],
   ];
@@ -85,11 +84,20 @@ export async function debianSystem(image: string, context: SystemContext): Promi
   if (result.code !== 0) throw failure(result.stderr.toString('utf8'));
   context.progress('making the system image');
   await squashArchive(archive, image, { run });
+  context.progress('listing what may run');
+  await unpackArchive(run, archive, tree);
   await rm(archive);
   const sources = parseDpkgStatus(await readFile(status, 'utf8'));
   const versions = new Map(sources.map(({ name, version }) => [name, version]));
-  const [digests, lists] = [await readFile(`${listed}.digests`, 'utf8'), await readFile(`${listed}.packages`, 'utf8')];
-  return { sources, files: parseSystemFiles(digests, lists, versions) };
+  return { sources, files: await runtimeFilesIn(tree, versions) };
+}
+
+/** To be looked at: with nobody's owners and without devices, so that it takes no privilege. */
+async function unpackArchive(run: Run, archive: string, tree: string): Promise<void> {
+  await mkdir(tree);
+  const argv = ['/usr/bin/tar', '--extract', `--file=${archive}`, `--directory=${tree}`, '--no-same-owner'];
+  const result = await run([...argv, '--delay-directory-restore', '--exclude=./dev'], { timeoutMs: TIMEOUT_MS });
+  if (result.code !== 0) throw failure(result.stderr.toString('utf8'));
 }
 
 /** Package and version of each installed package in /var/lib/dpkg/status. */

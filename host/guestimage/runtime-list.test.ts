@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { utf8 } from '@ringwall/bytes';
 import { describe, expect, it } from 'vitest';
 import type { CpioEntry } from './cpio.ts';
-import { packagesByDigest, parseSystemFiles, runtimeFilesOf } from './runtime-list.ts';
+import { packagesByDigest, runtimeFilesIn, runtimeFilesOf } from './runtime-list.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const file = (path: string, mode: number, content: string): CpioEntry => ({
@@ -52,28 +52,27 @@ describe('packagesByDigest()', () => {
   });
 });
 
-describe('parseSystemFiles()', () => {
-  const digest = 'ab'.repeat(32);
-  const versions = new Map([['libc6', '2.36-9']]);
-  const lists = 'libc6:amd64.list:/.\nlibc6:amd64.list:/lib/x86_64-linux-gnu/libc.so.6\nbash.list:/bin/bash\n';
-
-  it('joins digests and packages, also where a package names a file by its path before /usr was merged', () => {
-    const digests = `${digest}  ./usr/lib/x86_64-linux-gnu/libc.so.6\0${digest}  ./opt/with\nline feed\0`;
-    expect(parseSystemFiles(digests, lists, versions)).toEqual([
-      {
-        path: '/usr/lib/x86_64-linux-gnu/libc.so.6',
-        sha256: digest,
-        package: { name: 'libc6', version: '2.36-9' },
-      },
-      { path: '/opt/with\nline feed', sha256: digest, package: undefined },
-    ]);
-  });
-
-  it('knows no package without its version', () => {
-    expect(parseSystemFiles(`${digest}  ./usr/bin/bash\0`, lists, versions)[0]?.package).toBeUndefined();
-  });
-
-  it.each(['x', `${digest} /bin/sh`, `\\${digest}  ./bin/sh`, `${digest}  /bin/sh`])('refuses %j', (record) => {
-    expect(() => parseSystemFiles(record, '', versions)).toThrow('is no file with its digest');
+describe('runtimeFilesIn()', () => {
+  it('lists what may run, with its package, also where that names it by its path before /usr was merged', async () => {
+    const tree = await mkdtemp(join(tmpdir(), 'ringwall-runtime-'));
+    try {
+      await mkdir(join(tree, 'usr/lib'), { recursive: true });
+      await mkdir(join(tree, 'var/lib/dpkg/info'), { recursive: true });
+      await writeFile(join(tree, 'usr/lib/libc.so.6'), '\u007fELF…', { mode: 0o644 });
+      await writeFile(join(tree, 'usr/lib/script'), '#!/bin/sh', { mode: 0o755 });
+      await writeFile(join(tree, 'usr/lib/data'), 'data', { mode: 0o644 });
+      await symlink('/etc/shadow', join(tree, 'usr/lib/link'));
+      await symlink('usr/lib', join(tree, 'lib'));
+      await symlink('/bin', join(tree, 'usr/outside'));
+      await writeFile(join(tree, 'var/lib/dpkg/info/libc6:amd64.list'), '/.\n/lib/libc.so.6\n');
+      await writeFile(join(tree, 'var/lib/dpkg/info/gone.list'), '/usr/lib/script\n');
+      const files = await runtimeFilesIn(tree, new Map([['libc6', '2.36-9']]));
+      expect(files.toSorted((a, b) => (a.path < b.path ? -1 : 1))).toEqual([
+        { path: '/usr/lib/libc.so.6', sha256: sha256('\u007fELF…'), package: { name: 'libc6', version: '2.36-9' } },
+        { path: '/usr/lib/script', sha256: sha256('#!/bin/sh'), package: undefined },
+      ]);
+    } finally {
+      await rm(tree, { recursive: true });
+    }
   });
 });

@@ -1,9 +1,8 @@
 // Lists what may run in an image: from the entries of the initrd and of small systems, and from what is found in the
 // tree of a Debian system. The list itself is of lib/evidence, which judges running machines by it.
 import { createHash } from 'node:crypto';
-import { lstat, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { RingwallError } from '@ringwall/api';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { RuntimeFile, RuntimePackage } from '@ringwall/evidence';
 import type { CpioEntry } from './cpio.ts';
 
@@ -35,7 +34,7 @@ export function runtimeFilesOf(
 export async function packagesByDigest(unpacked: readonly UnpackedPackage[]): Promise<Map<string, RuntimePackage>> {
   const found = new Map<string, RuntimePackage>();
   for (const { name, version, directory, paths } of unpacked) {
-    for (const path of paths.map((relative) => join(directory, relative))) {
+    for (const path of paths.map((each) => join(directory, each))) {
       const stats = await lstat(path);
       if (!stats.isFile()) continue;
       const content = await readFile(path);
@@ -46,35 +45,50 @@ export async function packagesByDigest(unpacked: readonly UnpackedPackage[]): Pr
   return found;
 }
 
-/** Parses what apps/guest/debian/list-files wrote: `sha256sum --zero` over the tree, and the file lists of dpkg. */
-export function parseSystemFiles(
-  digests: string,
-  packageLists: string,
+/** What may run of a Debian system that was unpacked to `tree`, with the packages that its dpkg knows. */
+export async function runtimeFilesIn(
+  tree: string,
   versions: ReadonlyMap<string, string>,
-): readonly RuntimeFile[] {
-  const owners = parsePackageLists(packageLists);
-  return digests
-    .split('\0')
-    .filter((record) => record !== '')
-    .map((record) => {
-      // 64 digits, a space, a space or an asterisk, and the path as `find` gave it.
-      const match = /^([0-9a-f]{64}) [ *]\.(\/[\s\S]+)$/.exec(record);
-      const [, sha256, path] = match ?? [];
-      if (sha256 === undefined || path === undefined) {
-        throw new RingwallError('image-failed', `${JSON.stringify(record.slice(0, 100))} is no file with its digest`);
-      }
-      const name = owners.get(path);
-      const version = name === undefined ? undefined : versions.get(name);
-      return { path, sha256, package: name === undefined || version === undefined ? undefined : { name, version } };
+): Promise<readonly RuntimeFile[]> {
+  const owners = await readOwners(join(tree, 'var/lib/dpkg/info'));
+  const found: RuntimeFile[] = [];
+  for (const file of await filesBelow(tree)) {
+    const content = await readFile(file);
+    if (!isRunnable((await lstat(file)).mode, content)) continue;
+    const path = `/${relative(tree, file)}`;
+    const name = owners.get(path);
+    const version = name === undefined ? undefined : versions.get(name);
+    found.push({
+      path,
+      sha256: createHash('sha256').update(content).digest('hex'),
+      package: name === undefined || version === undefined ? undefined : { name, version },
     });
+  }
+  return found;
 }
 
-/** Lines of `grep -H '' *.list`: `libc6:amd64.list:/lib/x86_64-linux-gnu/libc.so.6`. */
-function parsePackageLists(text: string): Map<string, string> {
+/** Not Node's own recursion, which follows links to directories, out of the tree too. */
+async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true });
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) return filesBelow(path);
+      return entry.isFile() ? [path] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** Which package each path belongs to: `libc6:amd64.list` has the paths of libc6, one a line. */
+async function readOwners(info: string): Promise<Map<string, string>> {
   const owners = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    const [, name, path] = /^([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)?\.list:(\/.+)$/.exec(line) ?? [];
-    if (name !== undefined && path !== undefined) owners.set(path.replace(MERGED, '/usr/'), name);
+  for (const file of await readdir(info)) {
+    const name = /^([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)?\.list$/.exec(file)?.[1];
+    if (name === undefined) continue;
+    for (const path of (await readFile(join(info, file), 'utf8')).split('\n')) {
+      owners.set(path.replace(MERGED, '/usr/'), name);
+    }
   }
   return owners;
 }
