@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type { BootId, MachineId } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api';
-import { concatBytes, equalBytes, utf8 } from '@ringwall/bytes';
+import { concatBytes, utf8 } from '@ringwall/bytes';
 import {
   decodeReference,
   encodeProof,
@@ -18,15 +18,15 @@ import {
   type Verified,
   type VtpmEvidence,
 } from '@ringwall/evidence';
-import { nameOf, parseAttest } from '@ringwall/tpm';
+import { nameOf } from '@ringwall/tpm';
 import { unwrapKey, type Secret, type SigningKey } from '../keys/index.ts';
 import { refuseOtherKey } from './attestation-key.ts';
 import type { AuditLog } from './audit-log.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
 import type { References } from './references.ts';
-import { releaseKey } from './release.ts';
-import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease, TpmStart } from './store.ts';
-import { refuseCopy, refuseStart } from './tpm-start.ts';
+import { releaseKey, unlockedLie } from './release.ts';
+import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
+import { refuseAgain, refuseRollback, startOf, type TpmStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
 import { runWatch } from './watch.ts';
 
@@ -178,16 +178,17 @@ class Attestation {
     });
     const tpmStart = verified === undefined ? undefined : startOf(verified, this.#boot);
     const stranger = verified === undefined ? undefined : await refuseOtherKey(machine.akName, verified);
-    const rolledBack =
-      tpmStart === undefined || stranger !== undefined
-        ? undefined
-        : (refuseStart(machine.unlockedAt, tpmStart) ?? refuseCopy(machine.releasedAt, tpmStart));
+    // Counters signed by a key that nobody has shown to be in this TPM would be a stranger's word.
+    const own = stranger === undefined ? tpmStart : undefined;
+    const again = own === undefined ? undefined : refuseAgain(machine.unlockedAt, own);
+    const rolledBack = own === undefined ? undefined : refuseRollback(machine, own);
+    if (own !== undefined && rolledBack !== undefined && machine.akName !== undefined)
+      this.#quarantine(own, rolledBack);
     // What only the broker knows counts as much as what the evidence shows.
-    const own = [refusal, stranger, rolledBack, this.#use.watches.withholds(machine)].filter(
-      (reason) => reason !== undefined,
-    );
+    const withheld = this.#use.watches.withholds(machine);
+    const ours = [refusal, stranger, again, rolledBack, withheld].filter((reason) => reason !== undefined);
     const decided: ProofVerdict =
-      own.length === 0 ? verdict : { outcome: 'refused', proven: [], reasons: [...own, ...verdict.reasons] };
+      ours.length === 0 ? verdict : { outcome: 'refused', proven: [], reasons: [...ours, ...verdict.reasons] };
     const unsigned: UnsignedProof = {
       machine: { id: machine.id, name: machine.name },
       challenge,
@@ -208,6 +209,12 @@ class Attestation {
     const proof = text === undefined ? {} : { proof: { kind: 'refused', text } as const };
     this.#record(record, { state: 'refused', reasons: decided.reasons, at, ...proof });
     await this.#refuse(decided.reasons);
+  }
+
+  /** No later start of a copy makes it the original: a person says which of the two counts, and from where on. */
+  #quarantine(start: TpmStart, reason: string): void {
+    this.#use.watches.quarantine({ machine: this.#machine, boot: this.#boot }, reason);
+    this.#use.store.setTpmStart(this.#machine, start);
   }
 
   async #release(
@@ -382,21 +389,4 @@ class Attestation {
     const ids = { machine: this.#machine, boot: this.#boot };
     this.#use.audit.write({ what, ...ids, outcome, ...(reasons === undefined ? {} : { reasons }) });
   }
-}
-
-/** What the guest's report cannot be, if it is true. */
-function unlockedLie(how: 'opened' | 'formatted', activation: Uint8Array, release: SentRelease): string | undefined {
-  if (!equalBytes(activation, release.activation)) {
-    return 'the guest could not show that its TPM opened the credential: its attestation key is not in the TPM of the EK';
-  }
-  if (how === 'formatted' && release.mode === 'open') {
-    return 'the guest says that it formatted a disk that it was told to open';
-  }
-  return undefined;
-}
-
-/** Of evidence that was verified: its signature holds, so the counters are the TPM's word. */
-function startOf(evidence: Verified<VtpmEvidence>, boot: BootId): TpmStart {
-  const { resetCount, restartCount } = parseAttest(evidence.quote).clockInfo;
-  return { boot, resetCount, restartCount };
 }

@@ -45,6 +45,22 @@ describe('reference values', () => {
     expect(await states()).toEqual(['accepted same-artefacts', 'accepted first-use']);
   });
 
+  test('of the same files with another command line wait: it names the broker that the guest will believe', async () => {
+    await boot();
+    const line = {
+      pcr: 9,
+      type: 'EV_EVENT_TAG',
+      data: new Uint8Array(4),
+      measured: Uint8Array.of(1),
+      what: 'command line',
+    };
+    const other = [...bootEvents(), line];
+    const { state, reasons } = await boot({ measured: other, expected: other });
+    expect(state).toBe('refused');
+    expect(reasons).toContain('the command line of the image hello has changed, and nobody has accepted that yet');
+    expect(await states()).toEqual(['proposed not-yet', 'accepted first-use']);
+  });
+
   test('of a changed image wait: the machine is refused, and told which commands show and accept it', async () => {
     await boot();
     const { state, reasons } = await boot(NEW);

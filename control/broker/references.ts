@@ -14,6 +14,8 @@ import {
 } from '@ringwall/evidence';
 import type { KeptReference, ReferenceStore } from './reference-store.ts';
 
+/** Linux measures its command line and its initrd into it. */
+const COMMAND_LINE_PCR = 9;
 /** Enough of a digest for a person. */
 const SHORT = 12;
 
@@ -52,7 +54,7 @@ export class References {
     const ofImage = this.#store.list(reference.for.image.name);
     const isFirst = !ofImage.some(({ state }) => state !== 'proposed');
     const isSame = ofImage.some(
-      ({ state, reference: other }) => state === 'accepted' && sameArtefacts(other, reference),
+      ({ state, reference: other }) => state === 'accepted' && sameButForSize(other, reference),
     );
     const mayBeTaken = this.#isTrusted(reference);
     if (mayBeTaken && isFirst) this.#keep(reference, 'accepted', 'first-use');
@@ -154,21 +156,38 @@ export class References {
   }
 }
 
+/**
+ * The size of a machine is measured by the firmware, and into the kernel's header. The command line has nothing of it, and
+ * whoever starts a machine names the broker on it that the guest will believe: another one is another boot.
+ */
+function sameButForSize(left: ReferenceContent, right: ReferenceContent): boolean {
+  return sameArtefacts(left, right) && digestsOf(left, COMMAND_LINE_PCR) === digestsOf(right, COMMAND_LINE_PCR);
+}
+
+function digestsOf({ events }: ReferenceContent, wanted: number): string {
+  return events
+    .filter(({ pcr }) => pcr === wanted)
+    .map(({ digest }) => digest)
+    .join();
+}
+
 export function sameArtefacts(left: ReferenceContent, right: ReferenceContent): boolean {
   return (['image', 'kernel', 'firmware'] as const).every((part) => left.for[part].digest === right.for[part].digest);
 }
 
 function describeUnaccepted(proposed: ReferenceContent, accepted: ReferenceContent | undefined): string {
   const { name } = proposed.for.image;
-  const what =
-    (['image', 'kernel', 'firmware'] as const).find(
-      (part) => accepted?.for[part].digest !== proposed.for[part].digest,
-    ) ?? 'signer';
+  const part = (['image', 'kernel', 'firmware'] as const).find(
+    (other) => accepted?.for[other].digest !== proposed.for[other].digest,
+  );
+  const sameLine =
+    accepted === undefined || digestsOf(accepted, COMMAND_LINE_PCR) === digestsOf(proposed, COMMAND_LINE_PCR);
+  const what = part ?? (sameLine ? 'signer' : 'command line');
   const subject = what === 'image' ? `the image ${name}` : `the ${what} of the image ${name}`;
   const digests =
-    accepted === undefined || what === 'signer'
+    accepted === undefined || part === undefined
       ? ''
-      : ` (sha256 ${proposed.for[what].digest.slice(0, SHORT)}, accepted is ${accepted.for[what].digest.slice(0, SHORT)})`;
+      : ` (sha256 ${proposed.for[part].digest.slice(0, SHORT)}, accepted is ${accepted.for[part].digest.slice(0, SHORT)})`;
   const commands = ['diff', 'try', 'accept'].map((verb) => `ringwall reference ${verb} ${name}`);
   return `${subject} has changed${digests}, and nobody has accepted that yet: ${commands.join(', ')}`;
 }

@@ -1,7 +1,7 @@
 // The release of a disk key, in two halves that are both worthless alone: one goes through TPM2_MakeCredential and comes
 // out only in the TPM that holds EK and AK, one is masked for the boot key and comes out only in this boot and in this
 // PCR state. Signed, so that nobody on the way can put another key in its place.
-import { toHex, utf8 } from '@ringwall/bytes';
+import { equalBytes, toHex, utf8 } from '@ringwall/bytes';
 import {
   activationDigest,
   qualifyingData,
@@ -14,7 +14,7 @@ import {
 } from '@ringwall/evidence';
 import { CREDENTIAL_BYTES, makeCredential, wrapToEccKey } from '@ringwall/tpm';
 import { Secret, type SigningKey } from '../keys/index.ts';
-import type { DiskState } from './store.ts';
+import type { DiskState, SentRelease } from './store.ts';
 
 export interface KeyRelease {
   /** The `release` line, with its line feed. */
@@ -63,4 +63,19 @@ export async function releaseKey(
     line: `release ${input.mode} ${values.map((value) => toHex(value)).join(' ')}\n`,
     activation: await activationDigest(qualifying, first.expose()),
   };
+}
+
+/** What the guest's report cannot be, if it is true. */
+export function unlockedLie(
+  how: 'opened' | 'formatted',
+  activation: Uint8Array,
+  release: SentRelease,
+): string | undefined {
+  if (!equalBytes(activation, release.activation)) {
+    return 'the guest could not show that its TPM opened the credential: its attestation key is not in the TPM of the EK';
+  }
+  if (how === 'formatted' && release.mode === 'open') {
+    return 'the guest says that it formatted a disk that it was told to open';
+  }
+  return undefined;
 }

@@ -9,6 +9,7 @@ import { WATCH_TABLES, WatchStore } from './watch-store.ts';
 import { EvidenceHistory } from './history.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
+import { asTpmStart, type TpmStart } from './tpm-start.ts';
 
 /** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
 const BOOTS_KEPT = 8;
@@ -93,13 +94,6 @@ export interface MachineRecord {
   readonly akName: Uint8Array | undefined;
   /** Its start when a key was last sent to it, whether or not anybody reported what became of it. Only of that key. */
   readonly releasedAt: TpmStart | undefined;
-}
-
-/** Which start of the machine's TPM it was (TPMS_CLOCK_INFO) when its disk was last unlocked. */
-export interface TpmStart {
-  readonly boot: BootId;
-  readonly resetCount: number;
-  readonly restartCount: number;
 }
 
 /** A release that was sent, as far as the guest's report of it is judged by it. No part of a key is in it. */
@@ -244,6 +238,22 @@ export class BrokerStore implements Disposable {
     });
   }
 
+  /** From here on this is the start that the machine's TPM must not fall behind, whatever was seen of it before. */
+  setTpmStart(machine: MachineId, start: TpmStart): void {
+    const text = JSON.stringify(start);
+    this.#db.prepare('UPDATE machine SET tpm_start = ?, released_at = ? WHERE id = ?').run(text, text, machine);
+  }
+
+  /** The TPM was seen again in the boot that it unlocked the disk in, by its clock. */
+  raiseTpmClock(machine: MachineId, { boot, clock }: Pick<TpmStart, 'boot'> & { readonly clock: number }): void {
+    this.#db
+      .prepare(
+        `UPDATE machine SET tpm_start = json_set(tpm_start, '$.clock', ?1)
+         WHERE id = ?2 AND json_extract(tpm_start, '$.boot') = ?3 AND json_extract(tpm_start, '$.clock') < ?1`,
+      )
+      .run(clock, machine, boot);
+  }
+
   /** Verdict, proof, disk state and TPM start in one commit. False where the machine was forgotten meanwhile. */
   recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
     return this.#transact(() => {
@@ -379,13 +389,6 @@ function asRelease(json: string): SentRelease {
   if (typeof activation !== 'string') throw damaged('boot.release');
   if (mode !== 'format' && mode !== 'open') throw damaged('boot.release');
   return { activation: fromHex(activation), mode, tpmStart: asTpmStart(tpmStart, 'boot.release') };
-}
-
-function asTpmStart(value: unknown, column: string): TpmStart {
-  const { boot, resetCount, restartCount } = asObject(value, column);
-  if (typeof boot !== 'string' || typeof resetCount !== 'number' || typeof restartCount !== 'number')
-    throw damaged(column);
-  return { boot, resetCount, restartCount };
 }
 
 function parseJson(json: string): unknown {

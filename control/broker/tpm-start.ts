@@ -1,34 +1,78 @@
-// Whether a TPM was started since the machine's disk was last unlocked, by its counters (TPMS_CLOCK_INFO, TPM 2.0 Part 2
-// section 10.11.1). Two claims rest on it: a boot gets its key once, and the state of a vTPM that was put back to an
-// earlier copy is noticed. The second holds against whoever restores a copy (A4), not against root on the host (A6), who
-// can start the copy as often as the counter needs.
-import type { TpmStart } from './store.ts';
+// Whether a TPM was started since the machine's disk was last unlocked, by its counters and its clock (TPMS_CLOCK_INFO,
+// TPM 2.0 Part 2 section 10.11.1). Two claims rest on it: a boot gets its key once, and the state of a vTPM that was put
+// back to an earlier copy is noticed: the record is the broker's, which no snapshot of a machine puts back. The second holds
+// against whoever restores a copy (A4), not against root on the host (A6), who can start the copy beside Ringwall, or before
+// the guest has spoken, until counters and clock fit.
+import type { BootId } from '@ringwall/api';
+import type { Verified, VtpmEvidence } from '@ringwall/evidence';
+import { parseAttest } from '@ringwall/tpm';
+import { asObject, damaged } from './rows.ts';
 
 /**
- * A sentence where a key was sent to this start of the TPM before, in another boot. A copy of a TPM's state that is started
- * beside the original comes to the same start as the original did: whoever asks second is refused, also where the first
- * never said what it did with its key.
+ * How far the clock may lag behind the record. libtpms writes it down every 4 s, and calls it safe again soon after a start
+ * that followed no shutdown: a machine whose power was cut came back 5 s in the past. A backup is older than a minute.
  */
-export function refuseCopy(releasedAt: TpmStart | undefined, seen: TpmStart): string | undefined {
-  if (releasedAt === undefined || releasedAt.boot === seen.boot || isLater(seen, releasedAt)) return undefined;
-  const [is, was] = [nameOf(seen), nameOf(releasedAt)];
-  return `the TPM is a copy, or was rolled back: it says start ${is}, and a key was sent to start ${was} in another boot`;
+export const CLOCK_LAG_MS = 60_000;
+
+/** Which start of the machine's TPM it was (TPMS_CLOCK_INFO) when its disk was last unlocked. */
+export interface TpmStart {
+  readonly boot: BootId;
+  readonly resetCount: number;
+  readonly restartCount: number;
+  /** Milliseconds that the TPM has been powered in its life; not kept by brokers before this was looked at. */
+  readonly clock?: number;
+}
+
+/** Of evidence that was verified: its signature holds, so the counters are the TPM's word. */
+export function startOf(evidence: Verified<VtpmEvidence>, boot: BootId): TpmStart {
+  const { resetCount, restartCount, clock } = parseAttest(evidence.quote).clockInfo;
+  return { boot, resetCount, restartCount, clock: Number(clock) };
+}
+
+/** As the store has written it. */
+export function asTpmStart(value: unknown, column: string): TpmStart {
+  const { boot, resetCount, restartCount, clock } = asObject(value, column);
+  if (typeof boot !== 'string' || typeof resetCount !== 'number' || typeof restartCount !== 'number')
+    throw damaged(column);
+  return { boot, resetCount, restartCount, ...(typeof clock === 'number' ? { clock } : {}) };
+}
+
+/** A sentence where this start of the TPM has unlocked the disk already. */
+export function refuseAgain(unlockedAt: TpmStart | undefined, seen: TpmStart): string | undefined {
+  if (unlockedAt === undefined || !isSame(unlockedAt, seen)) return undefined;
+  return `the disk was unlocked already since this TPM started (start ${nameOf(seen)}): a key is released once a start`;
+}
+
+/** When the disk was unlocked last, and when a key was sent last. */
+export interface SeenStarts {
+  readonly unlockedAt: TpmStart | undefined;
+  readonly releasedAt: TpmStart | undefined;
 }
 
 /**
- * A sentence that says why the key must not go out, or undefined. resetCount grows at each TPM Reset and restartCount at
- * each TPM Restart, and the TPM writes both down at once, so that the pair grows strictly from one start to the next.
- * The clock beside them decides nothing: libtpms writes it down every few seconds, and calls it safe again soon after a
- * start that followed no shutdown. A machine whose power was cut came back 5 s in the past.
+ * A sentence where the TPM has fallen behind what was seen of it. resetCount grows at each TPM Reset and restartCount at
+ * each TPM Restart, and the TPM writes both down at once, so that the pair grows strictly from one start to the next. A copy
+ * that is started until its counters fit is betrayed by its clock, which runs only while it is powered. The start when a key
+ * was sent counts, too: a copy that is started beside the original comes to the same start, and whoever asks second is
+ * refused, also where the first never said what it did with its key.
  */
-export function refuseStart(unlockedAt: TpmStart | undefined, seen: TpmStart): string | undefined {
-  if (unlockedAt === undefined) return undefined;
-  if (isLater(seen, unlockedAt)) return undefined;
-  const [is, was] = [nameOf(seen), nameOf(unlockedAt)];
-  if (is === was && unlockedAt.boot === seen.boot) {
-    return `the disk was unlocked already since this TPM started (start ${is}): a key is released once a start`;
+export function refuseRollback({ unlockedAt, releasedAt }: SeenStarts, seen: TpmStart): string | undefined {
+  const is = nameOf(seen);
+  if (unlockedAt !== undefined && !isSame(unlockedAt, seen) && !isLater(seen, unlockedAt)) {
+    return `the TPM was rolled back: it says start ${is}, but the disk was unlocked at start ${nameOf(unlockedAt)} before`;
   }
-  return `the TPM was rolled back: it says start ${is}, but the disk was unlocked at start ${was} before`;
+  if (releasedAt !== undefined && releasedAt.boot !== seen.boot && !isLater(seen, releasedAt)) {
+    return `the TPM is a copy, or was rolled back: it says start ${is}, and a key was sent to start ${nameOf(releasedAt)} in another boot`;
+  }
+  const lagMs = (unlockedAt?.clock ?? 0) - (seen.clock ?? 0);
+  if (lagMs > CLOCK_LAG_MS) {
+    return `the TPM was rolled back: its clock is ${String(Math.round(lagMs / 1000))} s behind what it was when it was seen last`;
+  }
+  return undefined;
+}
+
+function isSame(known: TpmStart, seen: TpmStart): boolean {
+  return known.boot === seen.boot && nameOf(known) === nameOf(seen);
 }
 
 function isLater(seen: TpmStart, known: TpmStart): boolean {

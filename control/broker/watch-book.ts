@@ -181,6 +181,19 @@ export class WatchBook implements Disposable {
     return this.#use.store.findQuarantine(machine);
   }
 
+  /** For what was found at a boot: the key is withheld until a person readmits the machine. Earlier reasons stay. */
+  quarantine({ machine, boot }: { readonly machine: MachineId; readonly boot: BootId }, reason: string): void {
+    const reasons = [reason, ...(this.quarantineOf(machine)?.reasons ?? [])].slice(0, MAX_REASONS);
+    this.#use.store.save([], { machine, boot, since: this.#use.now().toISOString(), reasons });
+    this.#use.audit.write({ what: 'quarantine', machine, boot, outcome: 'refused', reasons: [reason] });
+  }
+
+  /** The TPM's clock when it was last seen, and the boot in which that was. */
+  lastClock(machine: MachineId): { readonly boot: BootId; readonly clock: number } | undefined {
+    const entry = this.#find(machine);
+    return entry?.record === undefined ? undefined : { boot: entry.boot, clock: Number(entry.record.clock) };
+  }
+
   /** Why the key is withheld, however good the evidence of a later boot. */
   withholds({ id, name }: { readonly id: MachineId; readonly name: string }): string | undefined {
     const quarantine = this.quarantineOf(id);

@@ -1,0 +1,82 @@
+// Checklist 6: a vTPM that was put back to an earlier state, or started twice, is seen by a record outside of the machine.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BrokerInstance, type TestMachine } from './testing/instance.ts';
+import { CLOCK_LAG_MS } from './tpm-start.ts';
+
+type ClockInfo = TestMachine['tpm']['clockInfo'];
+
+let broker: BrokerInstance;
+let machine: TestMachine;
+
+beforeEach(async () => {
+  broker = await BrokerInstance.start();
+  machine = await broker.addMachine();
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+/** Why the next boot is refused. */
+async function boot(): Promise<string> {
+  const { guest } = await broker.boot(machine);
+  return (await guest.send(await guest.evidence(await guest.hello()))).reasons.join('\n');
+}
+
+async function unlock(): Promise<void> {
+  await (await broker.boot(machine)).guest.unlock(await broker.brokerKey());
+}
+
+/** As somebody finds the TPM's state who copies it, and as the copy starts. */
+function copyState(): ClockInfo {
+  return { ...machine.tpm.clockInfo };
+}
+
+function putBack(copy: ClockInfo): void {
+  machine.tpm.clockInfo = copy;
+}
+
+async function readmit(): Promise<boolean> {
+  return (await broker.client.call({ op: 'readmit-machine', machine: machine.id })).lifted;
+}
+
+describe('checklist 6: a TPM that was put back', () => {
+  test('is quarantined, and stays so when its counters have caught up', async () => {
+    const copy = copyState();
+    await unlock();
+    putBack(copy);
+    expect(await boot()).toContain('the TPM was rolled back: it says start 1.0');
+    expect(await boot()).toMatch(/quarantined since .*the TPM was rolled back.*ringwall readmit/);
+    await broker.restart();
+    expect(await boot()).toContain('quarantined since');
+  });
+
+  test('gets its key again by the word of a person, who counts from there', async () => {
+    const copy = copyState();
+    for (let boots = 0; boots < 3; boots += 1) await unlock();
+    putBack(copy);
+    expect(await boot()).toContain('the TPM was rolled back');
+    expect(await readmit()).toBe(true);
+    await unlock();
+    expect(await readmit()).toBe(false);
+  });
+
+  test('makes room for the original by the same word', async () => {
+    const copy = copyState();
+    await unlock();
+    const original = copyState();
+    putBack(copy);
+    expect(await boot()).toContain('the TPM was rolled back');
+    putBack(original);
+    expect(await boot()).toContain('quarantined since');
+    await readmit();
+    await unlock();
+  });
+
+  test('is told by its clock where its counters caught up unseen', async () => {
+    machine.tpm.clockInfo = { ...machine.tpm.clockInfo, clock: BigInt(10 * CLOCK_LAG_MS) };
+    await unlock();
+    const { clock, resetCount } = copyState();
+    putBack({ ...copyState(), clock: clock - BigInt(CLOCK_LAG_MS) - 6_000n, resetCount: resetCount + 1 });
+    expect(await boot()).toMatch(/the TPM was rolled back: its clock is \d+ s behind/);
+    putBack({ ...copyState(), clock, resetCount: resetCount + 2 });
+    expect(await boot()).toContain('quarantined since');
+  });
+});
