@@ -2,11 +2,13 @@
 import { bootTamper } from './boot-tamper/index.ts';
 import { diskTheft } from './disk-theft/index.ts';
 import type { Drill } from './drill.ts';
+import { evidenceRelay } from './evidence-relay/index.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
 import { logForgery } from './log-forgery/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
+import { vtpmRollback } from './vtpm-rollback/index.ts';
 
 export {
   ADVERSARIES,
@@ -24,7 +26,9 @@ export const drills: readonly Drill[] = [
   bootTamper,
   replayedEvidence,
   foreignTpm,
+  evidenceRelay,
   logForgery,
   stolenMachine,
+  vtpmRollback,
   neighbourFiles,
 ];

@@ -1,6 +1,7 @@
 // Drill: a machine boots with another command line, and its event log is rewritten on the relay to read like the good boot.
 import { utf8 } from '@ringwall/bytes';
-import type { VtpmEvidence } from '@ringwall/evidence';
+import { newBootId } from '@ringwall/api';
+import { referenceJson, type Proof, type VtpmEvidence } from '@ringwall/evidence';
 import { makeEvidence, makeGuestKeys, PlainTpm, replayInto } from '@ringwall/testkit';
 import { digest, EV, EV_EVENT_TAG, EV_IPL, EV_NO_ACTION, EV_SEPARATOR } from '@ringwall/tpm';
 import { BrokerSession } from '../attacker/broker-session.ts';
@@ -49,6 +50,13 @@ const FORGERIES: readonly Forgery[] = [
   },
 ];
 
+/** Nothing is rewritten: the broker was told to expect what was booted. */
+const TRUE_LOG: Forgery = {
+  what: 'the true log, and a reference for just that boot, signed by the host',
+  rewrite: (log) => log,
+  named: /command line of the image hello has changed, and nobody has accepted that yet/,
+};
+
 export const logForgery: Drill = {
   name: 'log-forgery',
   title: 'The event log is rewritten on the way: types and data change, digests stay',
@@ -59,7 +67,7 @@ export const logForgery: Drill = {
   mustBeTrue:
     'The attacker is a taken-over ringwalld: it starts the machine as it likes, and every line passes through it.',
   stoppedBy:
-    'Every event is judged by its digest and its type against the reference; text is shown, and never compared.',
+    'Every event is judged by its digest and its type against the reference; text is shown, and never compared. What to expect is signed by the host, and another command line waits for a person.',
 
   async without({ directory, ringwall, victim, step }) {
     step('a plain TPM sees a boot by GRUB with another command line, and one program too many');
@@ -89,9 +97,9 @@ export const logForgery: Drill = {
     const good = await lastProof(ringwall, victim);
     step('the attacker starts a machine with another command line');
     await using machine = await RelayedMachine.make(ringwall);
-    const { boot } = await machine.start(FOREIGN_BROKER_KEY);
+    const { boot, reference } = await machine.start(FOREIGN_BROKER_KEY);
     // What a good boot of this image must measure: the victim's reference, from its proof, which anybody may read.
-    await machine.broker.call({ op: 'expect-boot', machine: machine.id, boot, reference: good.reference });
+    await machine.broker.call({ op: 'expect-boot', machine: machine.id, boot, reference: signedReference(good) });
     using guest = await machine.openPort();
     await guest.hello();
     const attempts: Attempt[] = [];
@@ -100,6 +108,11 @@ export const logForgery: Drill = {
       using session = await BrokerSession.open(machine.broker, machine.id, boot);
       attempts.push(await forge(session, guest, forgery, good.evidence.eventLog));
     }
+    step('the attacker gives the broker the host’s own word for the other command line');
+    const another = newBootId();
+    await machine.broker.call({ op: 'expect-boot', machine: machine.id, boot: another, reference });
+    using session = await BrokerSession.open(machine.broker, machine.id, another);
+    attempts.push(await forge(session, guest, TRUE_LOG, good.evidence.eventLog));
     return attempts;
   },
 };
@@ -125,6 +138,11 @@ function rewriteCommandLine(log: Uint8Array, change: (event: WrittenEvent) => Wr
   return rewriteLog(log, (event) =>
     event.pcr === found.pcr && event.digest.join() === found.digest.join() ? change(event) : event,
   );
+}
+
+function signedReference({ signedReference: signed }: Proof): unknown {
+  if (signed === undefined) throw new Error('the victim’s proof has no signed reference');
+  return referenceJson(signed);
 }
 
 async function measured(pcr: number, type: number, text: string): Promise<WrittenEvent> {
