@@ -20,7 +20,7 @@ export const vtpmRollback: Drill = {
   inPart: [
     {
       adversary: 'A6',
-      only: 'who starts the copy where the broker sees it: root counts it up to the original beside Ringwall first',
+      only: 'as far as they start the copy where the broker sees it: root counts it up beside Ringwall first',
     },
   ],
   story:
