@@ -1,5 +1,6 @@
 // The public names of the drills: every attack that anyone can run, in the order in which they are told.
 import { bootTamper } from './boot-tamper/index.ts';
+import { deadVerifier } from './dead-verifier/index.ts';
 import { diskTheft } from './disk-theft/index.ts';
 import type { Drill } from './drill.ts';
 import { evidenceRelay } from './evidence-relay/index.ts';
@@ -7,6 +8,7 @@ import { foreignTpm } from './foreign-tpm/index.ts';
 import { logForgery } from './log-forgery/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
+import { runtimeTamper } from './runtime-tamper/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
 import { vtpmRollback } from './vtpm-rollback/index.ts';
 
@@ -31,4 +33,6 @@ export const drills: readonly Drill[] = [
   stolenMachine,
   vtpmRollback,
   neighbourFiles,
+  deadVerifier,
+  runtimeTamper,
 ];

@@ -1,8 +1,12 @@
 // Where the machine under attack keeps its things: what anybody with root on the host can find out.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Machine } from '@ringwall/api';
 import { parseProof, type Proof, type VtpmEvidence } from '@ringwall/evidence';
 import type { Instance } from '@ringwall/testkit';
+
+const LOOK_MS = 200;
 
 /** A text that occurs nowhere by chance. */
 export function newCanary(): string {
@@ -11,6 +15,22 @@ export function newCanary(): string {
 
 export function kernelOf(ringwall: Instance): string {
   return join(ringwall.stateDir, 'images', 'hello', 'kernel');
+}
+
+/** As ringwalld shows it. Answers the first reason (or the trust itself); undefined where it does not come to that. */
+export async function untilTrust(
+  ringwall: Instance,
+  name: string,
+  wanted: readonly Machine['status']['trust'][],
+  timeoutMs: number,
+): Promise<string | undefined> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (performance.now() < deadlineMs) {
+    const { trust, reasons } = (await ringwall.detail(name)).machine.status;
+    if (wanted.includes(trust)) return reasons[0] ?? trust;
+    await sleep(LOOK_MS);
+  }
+  return undefined;
 }
 
 export async function diskOf(ringwall: Instance, name: string): Promise<string> {

@@ -1,6 +1,6 @@
 // Orders the watch of a boot at the broker, before the guest is attested: how, how often, and what may run. The list of
 // what may run comes from the warden's own copy, and goes to the broker once for each image.
-import { type Machine, RingwallError } from '@ringwall/api';
+import type { Machine } from '@ringwall/api';
 import type { RunningMachine } from '@ringwall/api/warden';
 import type { WatchMode } from '@ringwall/api/watch';
 import { WATCH_INTERVALS_MS } from '@ringwall/evidence';
@@ -8,7 +8,7 @@ import type { Work } from './work.ts';
 
 type Parts = Pick<Work, 'warden' | 'broker' | 'signal'>;
 
-/** Undefined where this boot is not watched: nobody wants it, or its image cannot be. */
+/** Undefined where nobody wants this boot to be watched. */
 export async function orderWatch(
   work: Parts,
   { id, spec }: Machine,
@@ -17,8 +17,7 @@ export async function orderWatch(
   const { warden, broker, signal } = work;
   const { image, watch: mode } = spec;
   if (mode === 'off') return undefined;
-  const list = await warden.call({ op: 'read-image-files', image }, { signal }).catch(undefinedWhereMissing);
-  if (list === undefined) return undefined;
+  const list = await warden.call({ op: 'read-image-files', image }, { signal });
   const { sha256 } = list;
   const intervalMs = WATCH_INTERVALS_MS[accelerator];
   const order = { op: 'expect-watch', machine: id, boot, mode, intervalMs, files: sha256 } as const;
@@ -41,8 +40,4 @@ async function sendFiles(
     await broker.call({ op: 'add-image-files', sha256, offset, part, last }, { signal });
     offset += partBytes;
   }
-}
-
-function undefinedWhereMissing(error: unknown): undefined {
-  if (!(error instanceof RingwallError) || error.code !== 'not-found') throw error;
 }

@@ -200,13 +200,17 @@ describe('a watched machine', () => {
     expect(await events(world)).toEqual(['machine.watch.unexpected']);
   });
 
-  test.each([
-    ['nobody wants it', 'off', '{}'],
-    ['its image has no list of files', 'enforce', undefined],
-  ] as const)('is not watched where %s, and that is told as a lack', async (_, watch, files) => {
+  test('is not started where its image has no list of files', async () => {
     await using world = await World.open();
-    world.warden.imageFiles = files;
-    const { operation } = await world.machines.create({ image: 'hello', name: 'web', start: true, watch });
+    world.warden.imageFiles = undefined;
+    const { operation } = await world.machines.create({ image: 'hello', name: 'web', start: true });
+    expect(await world.ended(operation)).toMatchObject({ state: 'failed', error: { code: 'not-found' } });
+    expect(world.warden.deeds).toContain('stop-machine');
+  });
+
+  test('is not watched where nobody wants it, and that is told as a lack', async () => {
+    await using world = await World.open();
+    const { operation } = await world.machines.create({ image: 'hello', name: 'web', start: true, watch: 'off' });
     await world.ended(operation);
     const detail = await world.machines.detail('web');
     expect(detail.machine.status).toMatchObject({ trust: 'attested' });

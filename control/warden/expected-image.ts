@@ -39,10 +39,7 @@ export async function recordImage(stagedDir: string, expectedDir: string): Promi
   for (const dir of [pending, unfinished]) await rm(dir, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true, mode: 0o700 });
   await copyFile(join(stagedDir, 'kernel'), join(unfinished, 'kernel'));
-  // Images of an earlier version have no such list: their machines are not watched.
-  if (await isThere(join(stagedDir, FILES_FILE))) {
-    await copyFile(join(stagedDir, FILES_FILE), join(unfinished, FILES_FILE));
-  }
+  await copyFile(join(stagedDir, FILES_FILE), join(unfinished, FILES_FILE));
   await writeFile(join(unfinished, MANIFEST_FILE), await readFile(join(stagedDir, MANIFEST_FILE)));
   await checkImage(stagedDir);
   await syncDirectory(unfinished);

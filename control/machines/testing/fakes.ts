@@ -47,7 +47,7 @@ export class FakeWarden implements WardenClient {
   ];
   capacity = { cpus: 4, memoryMiB: 8192, diskMiB: 100_000 };
   accelerator: 'kvm' | 'tcg' = 'tcg';
-  /** files.json of the images; undefined where they have none, and their machines are not watched. */
+  /** files.json of the images; undefined where they have none. */
   imageFiles: string | undefined = '{"version":1,"image":"hello"}';
   console = 'booting\n';
   /** What a guest sends once its port is opened. */
