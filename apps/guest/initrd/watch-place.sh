@@ -8,7 +8,7 @@ umount -l /system
 mount -t tmpfs -o nosuid,nodev,mode=0700,size=16m watch "$PLACE"
 mkdir -p "$PLACE/bin" "$PLACE/dev" "$PLACE/proc" "$PLACE/ima" "$PLACE/lib/ringwall"
 cp /bin/busybox "$PLACE/bin/busybox"
-cp -P /bin/sh "$PLACE/bin/sh"
+cp -P /bin/sh /bin/xxd "$PLACE/bin/"
 for part in report checks tpm tpm-commands attest watch watcher; do cp "/lib/ringwall/$part.sh" "$PLACE/lib/ringwall/"; done
 mount --bind /dev "$PLACE/dev"
 mount --bind /proc "$PLACE/proc"
