@@ -149,11 +149,9 @@ class Attestation {
   }
 
   async #goOnWatching(): Promise<void> {
-    const { watches, monotonicMs } = this.#use;
-    const ids = { machine: this.#machine, boot: this.#boot };
-    const intervalMs = watches.intervalMs(ids.machine, ids.boot);
-    if (this.#watchFrom === undefined || intervalMs === undefined) return;
-    await runWatch({ ...ids, stream: this.#stream, rest: this.#watchFrom, intervalMs }, watches, monotonicMs);
+    const rest = this.#watchFrom;
+    if (rest === undefined) return;
+    await runWatch({ stream: this.#stream, rest, machine: this.#machine, boot: this.#boot }, this.#use);
   }
 
   async #judge(challenge: Challenge, evidence: VtpmEvidence): Promise<void> {

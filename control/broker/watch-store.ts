@@ -1,7 +1,7 @@
 // What the broker's store keeps of watches: the record of each machine's last boot, quarantines, and the lists of files
 // of images. In the same SQLite file as the rest, so that no snapshot of a machine can put any of it back.
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import type { DatabaseSync } from 'node:sqlite';
+import type { BootId, MachineId } from '@ringwall/api';
 import {
   watchModeSchema,
   watchStateSchema,
@@ -9,6 +9,7 @@ import {
   type WatchMode,
   type WatchState,
 } from '@ringwall/api/watch';
+import { textOf, texts, type Row } from './rows.ts';
 
 /** A migration of BrokerStore: never edited. */
 export const WATCH_TABLES = `CREATE TABLE watch (
@@ -79,7 +80,7 @@ export class WatchStore {
   findQuarantine(machine: MachineId): Quarantine | undefined {
     const row = this.#db.prepare('SELECT * FROM quarantine WHERE machine = ?').get(machine);
     if (row === undefined) return undefined;
-    return { boot: text(row, 'boot'), since: text(row, 'since'), reasons: sentences(row) };
+    return { boot: textOf(row, 'boot'), since: textOf(row, 'since'), reasons: texts(row, 'reasons') };
   }
 
   liftQuarantine(machine: MachineId): void {
@@ -92,7 +93,7 @@ export class WatchStore {
 
   findFiles(sha256: string): string | undefined {
     const row = this.#db.prepare('SELECT files FROM image_files WHERE sha256 = ?').get(sha256);
-    return row === undefined ? undefined : text(row, 'files');
+    return row === undefined ? undefined : textOf(row, 'files');
   }
 
   /** Adds a list, and forgets those that no machine was started with last. */
@@ -135,18 +136,16 @@ export class WatchStore {
   }
 }
 
-type Row = Record<string, SQLOutputValue>;
-
 function asWatch(machine: MachineId, row: Row): WatchRow {
   const record = row['record'];
   return {
     machine,
-    boot: text(row, 'boot'),
+    boot: textOf(row, 'boot'),
     mode: watchModeSchema.parse(row['mode']),
     intervalMs: Number(row['interval_ms']),
-    files: text(row, 'files'),
+    files: textOf(row, 'files'),
     state: watchStateSchema.parse(row['state']),
-    reasons: sentences(row),
+    reasons: texts(row, 'reasons'),
     record: typeof record === 'string' ? record : undefined,
     provenAt: date(row, 'proven_at'),
     seenAt: date(row, 'seen_at'),
@@ -155,19 +154,6 @@ function asWatch(machine: MachineId, row: Row): WatchRow {
   };
 }
 
-function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value === 'string') return value;
-  throw new RingwallError('internal', `the broker's store is damaged: ${column} is not what the broker writes`, {
-    hint: 'restore the state directory from a backup',
-  });
-}
-
 function date(row: Row, column: string): Date | undefined {
   return typeof row[column] === 'string' ? new Date(row[column]) : undefined;
-}
-
-function sentences(row: Row): string[] {
-  const value: unknown = JSON.parse(text(row, 'reasons'));
-  return Array.isArray(value) ? value.map(String) : [];
 }

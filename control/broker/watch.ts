@@ -11,16 +11,16 @@ export interface WatchStream {
   readonly rest: Uint8Array;
   readonly machine: MachineId;
   readonly boot: BootId;
-  readonly intervalMs: number;
 }
 
-/** Ends with the stream, or where the guest sends more than any answer has. Rejects with what is a defect of ours. */
+/** Ends at once where the boot is not watched, else with the stream, or where the guest sends more than any answer has. Rejects with what is a defect of ours. */
 export async function runWatch(
-  { stream, rest, machine, boot, intervalMs }: WatchStream,
-  book: WatchBook,
-  monotonicMs: () => number,
+  { stream, rest, machine, boot }: WatchStream,
+  { watches: book, monotonicMs }: { readonly watches: WatchBook; readonly monotonicMs: () => number },
 ): Promise<void> {
   const ids = { machine, boot };
+  const intervalMs = book.intervalMs(machine, boot);
+  if (intervalMs === undefined) return;
   const session = new WatchSession({ intervalMs, ask: () => book.ask(machine, boot), now: monotonicMs });
   let timer: NodeJS.Timeout | undefined;
   const send = (text: string): void => {

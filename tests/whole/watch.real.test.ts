@@ -97,7 +97,9 @@ describe('a machine that is watched', () => {
   test('is unknown once its watcher is ended in the guest: silence is no health', async () => {
     await until(async () => (await status()).watch?.state === 'expected', SEEN_MS);
     using console = await ringwall.openConsole(NAME);
-    await console.run('kill -9 $(pgrep -f watch.sh)');
+    await console.run(
+      'for p in /proc/[0-9]*; do ! grep -q watcher.sh $p/cmdline 2>/dev/null || kill -9 "${p#/proc/}"; done',
+    );
     await untilTrust('unknown', OVERDUE_MS);
     await sleep(1_000);
     expect((await status()).trust).toBe('unknown');
