@@ -9,6 +9,8 @@ import { evidenceLines, parseChallengeLine, type Instance } from '@ringwall/test
 
 /** Judging takes milliseconds; a broker that says nothing at all has refused too. */
 const ANSWER_TIMEOUT_MS = 20_000;
+/** How often a session is opened anew that ringwalld has cut off: it joins a watched machine again within 100 ms. */
+const SESSIONS_LIMIT = 20;
 
 export type BrokerClient = LineClient<BrokerRequest, typeof brokerResponseSchemas>;
 
@@ -38,24 +40,50 @@ export class BrokerSession implements Disposable {
     return new BrokerSession(stream);
   }
 
-  async hello(): Promise<Challenge> {
+  /**
+   * Asks for a challenge and presents what `answer` makes of it. A machine has one session at a time, and the newer one
+   * wins: where ringwalld was faster, once more.
+   */
+  static async present(
+    client: BrokerClient,
+    { machine, boot }: { readonly machine: `mch_${string}`; readonly boot: string },
+    answer: (challenge: Challenge) => Promise<VtpmEvidence>,
+  ): Promise<{ readonly session: BrokerSession; readonly answer: BrokerAnswer }> {
+    for (let count = 1; ; count += 1) {
+      const session = await BrokerSession.open(client, machine, boot);
+      const challenge = await session.hello();
+      const answered = challenge === undefined ? undefined : await session.present(await answer(challenge));
+      if (answered?.closed === false) return { session, answer: answered };
+      session[Symbol.dispose]();
+      if (count === SESSIONS_LIMIT) throw new Error('the broker closes every session without an answer');
+    }
+  }
+
+  /** Undefined where the session was cut off. */
+  async hello(): Promise<Challenge | undefined> {
     this.send('hello 1\n');
-    return parseChallengeLine(await this.line());
+    const line = await this.line();
+    return line === '' ? undefined : parseChallengeLine(line);
+  }
+
+  /** As `hello`, of a machine that nobody else opens sessions for. */
+  async challenge(): Promise<Challenge> {
+    const challenge = await this.hello();
+    if (challenge === undefined) throw new Error('the broker closed the session');
+    return challenge;
   }
 
   /** Sends evidence and returns the broker's answer up to its `end`. */
   async present(evidence: VtpmEvidence): Promise<BrokerAnswer> {
     this.send(evidenceLines(evidence));
     const lines: string[] = [];
-    for (;;) {
-      const line = await this.line();
-      if (line === 'end') break;
+    for (let line = await this.line(); line !== ''; line = await this.line()) {
       lines.push(line);
-      if (line === '') break;
+      if (line === 'end') break;
     }
     const release = lines.find((line) => line.startsWith('release '));
     const reasons = lines.filter((line) => line.startsWith('reason ')).map((line) => line.slice('reason '.length));
-    return { lines: [...lines, 'end'], release, reasons };
+    return { lines, closed: lines.at(-1) !== 'end', release, reasons };
   }
 
   send(text: string): void {
@@ -79,6 +107,8 @@ export class BrokerSession implements Disposable {
 
 export interface BrokerAnswer {
   readonly lines: readonly string[];
+  /** The session ended before the answer did. */
+  readonly closed: boolean;
   /** The line that carries the wrapped key, where the broker gave one. */
   readonly release: string | undefined;
   readonly reasons: readonly string[];

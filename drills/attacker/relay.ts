@@ -46,6 +46,7 @@ export interface StartedBoot {
 export class RelayedMachine implements AsyncDisposable {
   readonly id: MachineId = newMachineId();
   readonly broker: BrokerClient;
+  #ekCertificate: Uint8Array = new Uint8Array();
   readonly #warden: WardenClient;
 
   private constructor(ringwall: Instance) {
@@ -58,6 +59,7 @@ export class RelayedMachine implements AsyncDisposable {
     const machine = new RelayedMachine(ringwall);
     const spec = { ...MACHINE_DEFAULTS, image: 'hello', diskMiB: DISK_MIB };
     const { ekCertificate, vtpmCa } = await machine.#warden.call({ op: 'create-machine', machine: machine.id, spec });
+    machine.#ekCertificate = new Uint8Array(Buffer.from(ekCertificate, 'base64'));
     await machine.broker.call({
       op: 'register-machine',
       machine: machine.id,
@@ -66,6 +68,11 @@ export class RelayedMachine implements AsyncDisposable {
       vtpmCa,
     });
     return machine;
+  }
+
+  /** DER, as its TPM gives it to anybody. */
+  get ekCertificate(): Uint8Array {
+    return this.#ekCertificate;
   }
 
   /** Starts it. A `brokerKey` other than the broker's is another command line. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openVtpmCa } from '@ringwall/control/ca';
 import { toHex } from '@ringwall/bytes';
 import { Secret } from '@ringwall/control/keys';
-import type { VtpmEvidence } from '@ringwall/evidence';
+import type { Challenge, VtpmEvidence } from '@ringwall/evidence';
 import { parseAttest } from '@ringwall/tpm';
 import { makeEvidence, makeGuestKeys, PlainTpm, replayInto } from '@ringwall/testkit';
 import { BrokerSession, brokerClient } from '../attacker/broker-session.ts';
@@ -32,7 +32,7 @@ export const foreignTpm: Drill = {
     const { directory } = context;
     const real = await oldEvidence(context.ringwall, context.victim);
     const challenge = { nonce: crypto.getRandomValues(new Uint8Array(32)), machine: 'plain', boot: '0'.repeat(32) };
-    const foreign = await foreignEvidence(context, real.eventLog, async () => challenge);
+    const foreign = await withForeignTpm(context, real.eventLog, (prove) => prove(challenge));
     const forged = await forgeEvidence(real, challenge);
     const ofTpm = await plainVerify(directory, foreign, nonceOf(foreign));
     const ofSoftware = await plainVerify(directory, forged, nonceOf(forged));
@@ -54,18 +54,22 @@ export const foreignTpm: Drill = {
     const boot = machine.status.bootId ?? '';
     const attempts: Attempt[] = [];
 
-    using first = await BrokerSession.open(client, machine.id, boot);
-    const foreign = await foreignEvidence(context, real.eventLog, () => first.hello());
-    const answer = await first.present(foreign);
+    const asked = { machine: machine.id, boot };
+    const { session: first, answer } = await withForeignTpm(context, real.eventLog, (prove) =>
+      BrokerSession.present(client, asked, prove),
+    );
+    using _ = first;
     attempts.push({
       what: 'a vTPM from another CA, with the right PCRs and a fresh nonce',
       succeeded: answer.release !== undefined,
-      seen: answer.release === undefined ? (answer.reasons[0] ?? 'the session was closed') : 'a released key',
+      seen: answer.release === undefined ? (answer.reasons[0] ?? 'refused') : 'a released key',
     });
 
-    using second = await BrokerSession.open(client, machine.id, boot);
-    const forged = await forgeEvidence(real, await second.hello());
-    const { release, reasons } = await second.present(forged);
+    const { session: second, answer: forged } = await BrokerSession.present(client, asked, (challenge) =>
+      forgeEvidence(real, challenge),
+    );
+    using _second = second;
+    const { release, reasons } = forged;
     // The broker cannot see that the attestation key is in no TPM before it has asked; what it gives is of no use.
     const opened = release !== undefined && (await answersActivation(second));
     attempts.push({
@@ -90,12 +94,12 @@ async function answersActivation(session: BrokerSession): Promise<boolean> {
   return (await session.line()) === 'done';
 }
 
-/** A vTPM by the attacker's own CA that claims to have seen the victim's boot. */
-async function foreignEvidence(
+/** A vTPM by the attacker’s own CA that claims to have seen the victim’s boot, and proves it for any challenge. */
+async function withForeignTpm<T>(
   { directory, step, ringwall, victim }: DrillContext,
   eventLog: Uint8Array,
-  challenge: () => ReturnType<BrokerSession['hello']>,
-): Promise<VtpmEvidence> {
+  use: (prove: (challenge: Challenge) => Promise<VtpmEvidence>) => Promise<T>,
+): Promise<T> {
   step('the attacker makes a vTPM with a CA of his own');
   const { machine } = await ringwall.show(victim);
   const place = join(directory, `tpm-${crypto.randomUUID()}`);
@@ -104,6 +108,7 @@ async function foreignEvidence(
   const ca = await openVtpmCa(join(place, 'ca.json'), hostKey);
   await tpm.manufacture((ekPublic) => ca.issueEkCertificate(ekPublic, machine.id));
   await replayInto(tpm, eventLog);
+  const keys = await makeGuestKeys(tpm);
   // Awaited here, while the TPM is still there.
-  return await makeEvidence(tpm, await makeGuestKeys(tpm), await challenge(), eventLog);
+  return await use((challenge) => makeEvidence(tpm, keys, challenge, eventLog));
 }

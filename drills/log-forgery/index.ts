@@ -123,7 +123,7 @@ async function forge(
   { what, rewrite, named }: Forgery,
   good: Uint8Array,
 ): Promise<Attempt> {
-  const evidence: VtpmEvidence = await guest.answer(await session.hello());
+  const evidence: VtpmEvidence = await guest.answer(await session.challenge());
   const answer = await session.present({ ...evidence, eventLog: rewrite(evidence.eventLog, good) });
   if (answer.release !== undefined) return { what, succeeded: true, seen: 'a released key' };
   const seen = answer.reasons.find((reason) => named.test(reason));

@@ -39,21 +39,26 @@ export const replayedEvidence: Drill = {
     const attempts: Attempt[] = [];
 
     step('the broker gets the old evidence for a fresh nonce');
-    using fresh = await BrokerSession.open(client, machine.id, boot);
-    await fresh.hello();
-    const answer = await fresh.present(evidence);
+    const { session, answer } = await BrokerSession.present(
+      client,
+      { machine: machine.id, boot },
+      async () => evidence,
+    );
+    using _ = session;
     attempts.push({
       what: 'answer a fresh nonce with the old evidence',
       succeeded: answer.release !== undefined,
-      seen: answer.release === undefined ? (answer.reasons[0] ?? 'the session was closed') : 'a released key',
+      seen: answer.release === undefined ? (answer.reasons[0] ?? 'refused') : 'a released key',
     });
 
     step('the attacker asks until a known nonce comes back');
     const seen = new Set<string>();
     let repeated = false;
-    for (let count = 0; count < HELLOS; count += 1) {
-      using session = await BrokerSession.open(client, machine.id, boot);
-      const nonce = toHex((await session.hello()).nonce);
+    while (seen.size < HELLOS && !repeated) {
+      using asking = await BrokerSession.open(client, machine.id, boot);
+      const challenge = await asking.hello();
+      if (challenge === undefined) continue;
+      const nonce = toHex(challenge.nonce);
       repeated ||= seen.has(nonce);
       seen.add(nonce);
     }

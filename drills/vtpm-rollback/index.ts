@@ -88,7 +88,7 @@ async function boot(machine: RelayedMachine): Promise<BrokerAnswer> {
     using guest = await machine.openPort();
     using session = await BrokerSession.open(machine.broker, machine.id, id);
     await guest.hello();
-    const answer = await session.present(await guest.answer(await session.hello()));
+    const answer = await session.present(await guest.answer(await session.challenge()));
     if (answer.release !== undefined) await unlock(guest, session, answer);
     return answer;
   } finally {
