@@ -70,25 +70,6 @@ describe('BrokerStore', () => {
     expect(JSON.stringify(db.prepare('SELECT release FROM boot').all())).not.toContain('50000');
   });
 
-  test('keeps the highest clock of the boot that unlocked the disk, and of no other', () => {
-    using store = BrokerStore.open(path);
-    const [machine, boot] = [newMachineId(), newBootId()];
-    const bytes = new Uint8Array(1);
-    const record = { id: machine, name: 'web', ekCertificate: bytes, vtpmCa: [], keyVersion: 1, wrappedKey: bytes };
-    store.addMachine({ ...record, disk: 'open' }, new Date());
-    store.raiseTpmClock(machine, { boot, clock: 1 });
-    expect(store.readMachine(machine)?.unlockedAt).toBeUndefined();
-    store.setTpmStart(machine, { boot, resetCount: 1, restartCount: 0, clock: 5 });
-    for (const [of, clock, kept] of [
-      [boot, 7, 7],
-      [boot, 6, 7],
-      [newBootId(), 9, 7],
-    ] as const) {
-      store.raiseTpmClock(machine, { boot: of, clock });
-      expect(store.readMachine(machine)?.unlockedAt?.clock).toBe(kept);
-    }
-  });
-
   test('does not open a store of a newer broker', () => {
     {
       using db = new DatabaseSync(path);

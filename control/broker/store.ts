@@ -244,16 +244,6 @@ export class BrokerStore implements Disposable {
     this.#db.prepare('UPDATE machine SET tpm_start = ?, released_at = ? WHERE id = ?').run(text, text, machine);
   }
 
-  /** The TPM was seen again in the boot that it unlocked the disk in, by its clock. */
-  raiseTpmClock(machine: MachineId, { boot, clock }: Pick<TpmStart, 'boot'> & { readonly clock: number }): void {
-    this.#db
-      .prepare(
-        `UPDATE machine SET tpm_start = json_set(tpm_start, '$.clock', ?1)
-         WHERE id = ?2 AND json_extract(tpm_start, '$.boot') = ?3 AND json_extract(tpm_start, '$.clock') < ?1`,
-      )
-      .run(clock, machine, boot);
-  }
-
   /** Verdict, proof, disk state and TPM start in one commit. False where the machine was forgotten meanwhile. */
   recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
     return this.#transact(() => {

@@ -188,12 +188,6 @@ export class WatchBook implements Disposable {
     this.#use.audit.write({ what: 'quarantine', machine, boot, outcome: 'refused', reasons: [reason] });
   }
 
-  /** The TPM's clock when it was last seen, and the boot in which that was. */
-  lastClock(machine: MachineId): { readonly boot: BootId; readonly clock: number } | undefined {
-    const entry = this.#find(machine);
-    return entry?.record === undefined ? undefined : { boot: entry.boot, clock: Number(entry.record.clock) };
-  }
-
   /** Why the key is withheld, however good the evidence of a later boot. */
   withholds({ id, name }: { readonly id: MachineId; readonly name: string }): string | undefined {
     const quarantine = this.quarantineOf(id);
