@@ -12,7 +12,7 @@ import { toHex } from '@ringwall/bytes';
 import { parseFirmwareManifest } from '@ringwall/evidence';
 import { run } from '@ringwall/host/exec';
 import { FIRMWARE_VARS, initializePei, unpackVolumes } from '@ringwall/host/guestimage';
-import type { EventLog } from '@ringwall/tpm';
+import { parseEventData, type EventLog } from '@ringwall/tpm';
 import { findLayout, layoutOf, type RecordedLayout } from './firmware/layout.ts';
 import { observe, type BareMachine } from './firmware/observe.ts';
 
@@ -68,7 +68,7 @@ export async function makeEntry(
   const [learned, again] = [first, second].map(({ log }) => ({
     crtmVersion: onlyOf(dataOf(log, 'EV_S_CRTM_VERSION'), 'a firmware version'),
     // BootOrder comes first.
-    bootOptions: dataOf(log, 'EV_EFI_VARIABLE_BOOT').slice(1),
+    bootOptions: bootVariables(log).slice(1),
   }));
   if (learned === undefined || JSON.stringify(learned) !== JSON.stringify(again)) {
     throw new Error('its version or its boot options differ from boot to boot');
@@ -106,6 +106,20 @@ export function renderList(names: readonly string[]): string {
 
 function dataOf(log: EventLog, type: string): string[] {
   return log.events.filter(({ typeName }) => typeName === type).map(({ data }) => toHex(data));
+}
+
+/** The log names the variable beside its data; EV_EFI_VARIABLE_BOOT measures the data alone. */
+function bootVariables(log: EventLog): string[] {
+  return log.events
+    .filter(({ typeName }) => typeName === 'EV_EFI_VARIABLE_BOOT')
+    .map((event) => {
+      const variable = parseEventData(event);
+      if (variable.kind !== 'variable') throw new Error(`event ${event.index} is no UEFI variable`);
+      if (sha256(variable.data) !== toHex(event.digests.get('sha256') ?? new Uint8Array())) {
+        throw new Error(`${variable.name} was measured otherwise than it is logged`);
+      }
+      return toHex(variable.data);
+    });
 }
 
 function digestsOf(log: EventLog, type: string): string[] {

@@ -10,8 +10,8 @@ import { makeMachine } from './odd-guest.ts';
 import { trouble, troubleOf } from './trouble.ts';
 import { until } from './waiting.ts';
 
-/** Room for what a TPM writes while it is used, and not for the header of an encrypted disk, which has 1 MiB. */
-const TPM_ROOM_BYTES = 768 * 1024;
+/** Room for what a TPM writes while it is used, and not for the key slot of an encrypted disk, which has 252 KiB. */
+const TPM_ROOM_BYTES = 160 * 1024;
 
 describe('a full disk', () => {
   let parent: string;
@@ -79,7 +79,7 @@ describe('a full disk', () => {
   test('a guest that formats its disk for the first time stands still, says so, and goes on once there is room', async () => {
     await using small = await startInstance();
     const machines = join(small.stateDir, 'machines');
-    await run(['/usr/bin/mount', '-t', 'tmpfs', '-o', 'mode=0711,size=16m', 'ringwall-test', machines]);
+    await run(['/usr/bin/mount', '-t', 'tmpfs', '-o', 'mode=0711,size=384m', 'ringwall-test', machines]);
     try {
       // Of its own, so that broker and daemon can still write down what happens.
       mkdirSync(join(machines, 'filler'));
