@@ -115,10 +115,8 @@ export class Machines {
     return this.#accept(idOrName, precondition, { kind: 'machine.start' }, (machine) => {
       refuseQuarantined(machine);
       if (machine.status.phase === 'running') return { already: 'it runs already' };
-      if (machine.status.phase !== 'refused') return { step: 'starting' };
-      throw new RingwallError('conflict', `${machine.name} stands refused in its initrd`, {
-        hint: `see why: ringwall show ${machine.name}; then stop it, and start it again`,
-      });
+      // What stands refused in its initrd has neither a key nor a disk: ending it loses nothing.
+      return { step: machine.status.phase === 'refused' ? 'ending the boot that was refused' : 'starting' };
     });
   }
 
