@@ -57,6 +57,14 @@ describe('parseCertificate()', () => {
     expect(() => parseCertificate(fromHex(changed))).toThrow('differs from signatureAlgorithm');
   });
 
+  it('refuses a key of loose bits, which one WebCrypto takes and another does not', () => {
+    const { spki } = parseCertificate(der);
+    const loose = toHex(spki).replace('03420004', '03420104');
+    expect(() => parseCertificate(fromHex(toHex(der).replace(toHex(spki), loose)))).toThrow(
+      'subjectPublicKey has loose bits',
+    );
+  });
+
   it('throws ParseError only, on any bytes', () => {
     const edit = fc.tuple(fc.nat(der.length - 1), fc.nat(255));
     fc.assert(

@@ -94,7 +94,7 @@ export function parseCertificate(der: Uint8Array): X509Certificate {
   const notAfter = readTime(validity.readAny('notAfter'), 'notAfter');
   validity.end('validity');
   const subject = readName(fields.read(DER_TAG.SEQUENCE, 'subject'), 'subject');
-  const spki = fields.read(DER_TAG.SEQUENCE, 'subjectPublicKeyInfo').whole;
+  const spki = readKeyInfo(fields.read(DER_TAG.SEQUENCE, 'subjectPublicKeyInfo'));
   const extensions = fields.done ? new Map<string, X509Extension>() : readExtensions(fields.read(0xa3, 'extensions'));
   fields.end('tbsCertificate');
 
@@ -221,6 +221,15 @@ function readExtendedKeyUsage(extension: X509Extension | undefined): readonly st
   const purposes: string[] = [];
   while (!list.done) purposes.push(toHex(list.read(DER_TAG.OID, 'KeyPurposeId').content));
   return purposes;
+}
+
+/** Its form is checked here, because not every WebCrypto refuses a key of so many bits less than it has. */
+function readKeyInfo(value: DerValue): Uint8Array {
+  const info = new DerReader(value.content);
+  info.read(DER_TAG.SEQUENCE, 'algorithm');
+  bitString(info.read(DER_TAG.BIT_STRING, 'subjectPublicKey'), 'subjectPublicKey');
+  info.end('subjectPublicKeyInfo');
+  return value.whole;
 }
 
 /** A BIT STRING of whole bytes. */
