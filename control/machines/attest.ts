@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type Machine, RingwallError } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import type { RunningMachine } from '@ringwall/api/warden';
-import type { LiveBoot } from './observer.ts';
+import { STANDS_STILL, type LiveBoot } from './observer.ts';
 import { Relay } from './relay.ts';
 import { TYPICAL_BOOT_MS } from './timing.ts';
 import { cleanSentence, isUnavailable, tellWaiting, type Work } from './work.ts';
@@ -101,10 +101,13 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
       const nowMs = performance.now();
       const unjudged = !accepted && nowMs - (seen.brokerAwaySinceMs ?? nowMs) > work.timing.judgeAwayMs;
       if (unjudged || nowMs > deadlineMs)
-        throw silenceError(machine, accepted, seen, work.timing.attestMs[running.accelerator]);
+        throw live.paused
+          ? fullError(machine)
+          : silenceError(machine, accepted, seen, work.timing.attestMs[running.accelerator]);
       const fraction = Math.min(FULLEST_FRACTION, bootedMs() / Math.max(1, expectedMs));
       const trouble = troubleOf(accepted, seen);
-      if (trouble === undefined) work.progress.step(stepOf(accepted, seen, running, expectedMs), fraction);
+      if (live.paused) work.progress.step(STANDS_STILL, fraction);
+      else if (trouble === undefined) work.progress.step(stepOf(accepted, seen, running, expectedMs), fraction);
       else tellWaiting(work.progress, trouble, fraction);
       tellLooked();
       await looks.wait(work.timing.verdictMs, work.signal);
@@ -227,6 +230,13 @@ function guestFailed(machine: Machine, verdict: Verdict): RingwallError {
   const reason = verdict.reasons.map(cleanSentence)[0] ?? 'it did not say why';
   return new RingwallError('attestation-refused', `${machine.name} did not come up: ${reason}`, {
     hint: `see what it said: ringwall logs ${machine.name}`,
+  });
+}
+
+/** Its first writes are the header and the file system of its disk. */
+function fullError(machine: Machine): RingwallError {
+  return new RingwallError('host-full', `${machine.name} could not write its disk: the disk of this host is full`, {
+    hint: `make room, then start it again: ringwall start ${machine.name}`,
   });
 }
 

@@ -210,6 +210,19 @@ describe('start()', () => {
     expect(error).toMatchObject({ code: 'timeout', message: expect.stringContaining('got its key') });
   });
 
+  test('a guest that finds no room for its disk says so, and is not called silent', async () => {
+    await using world = await World.open();
+    const { id } = await stopped(world);
+    world.broker.outcome = 'accepted';
+    const started = await world.machines.start('web');
+    await expect.poll(() => world.warden.isRunning(id)).toBe(true);
+    world.warden.pause(id, 'paused');
+    await expect
+      .poll(async () => (await world.machines.find('web')).status)
+      .toMatchObject({ phase: 'attesting', reasons: [expect.stringContaining('disk of this host is full')] });
+    expect((await world.ended(started)).error).toMatchObject({ code: 'host-full', hint: expect.any(String) });
+  });
+
   test.each([
     ['vmm-dead', 'vmm-failed'],
     ['tpm-dead', 'tpm-failed'],

@@ -17,6 +17,7 @@ import type { HostReports } from './host-reports.ts';
 import type { JobKind } from './jobs.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
+import { STANDS_STILL } from './observer.ts';
 import { checkImage, planMachine } from './plan.ts';
 import { QUIET, readmitMachine, refuseQuarantined } from './quarantine.ts';
 import type { WorkRequest } from './worker.ts';
@@ -25,9 +26,6 @@ import { isUnavailable } from './work.ts';
 
 /** All machines belong to one tenant until tenants come. */
 const TENANT = 'default';
-
-/** The VMM stops its guest in the middle of a write that finds no room, and the warden lets it go on. */
-const PAUSED = 'it stands still: the disk of this host is full; it goes on once there is room';
 
 /** A default name can be taken by somebody else between looking and writing. */
 const NAME_ATTEMPTS = 5;
@@ -276,11 +274,14 @@ export class Machines {
   /** A machine that nobody has looked at for a while is unknown, never healthy. */
   #asSeen(stored: Machine): Machine {
     const machine = this.#worker.watches.asSeen(stored);
+    const paused = this.#worker.observer.find(machine.id)?.paused === true;
+    if (machine.status.phase === 'attesting' && paused) {
+      return { ...machine, status: { ...machine.status, reasons: [STANDS_STILL] } };
+    }
     if (machine.status.phase !== 'running' || machine.status.trust !== 'attested') return machine;
     const unseenMs = this.#worker.observer.unseenMs(machine.id);
     if (unseenMs !== undefined && unseenMs <= this.#worker.timing.staleMs) {
-      const paused = this.#worker.observer.find(machine.id)?.paused === true;
-      return paused ? { ...machine, status: { ...machine.status, reasons: [PAUSED] } } : machine;
+      return paused ? { ...machine, status: { ...machine.status, reasons: [STANDS_STILL] } } : machine;
     }
     const reason =
       unseenMs === undefined

@@ -6,6 +6,9 @@ import type { WardenResponse } from '@ringwall/api/warden';
 import type { WardenClient } from './clients.ts';
 import type { Timing } from './timing.ts';
 
+/** The VMM stops its guest in the middle of a write that finds no room, and the warden lets it go on. */
+export const STANDS_STILL = 'it stands still: the disk of this host is full; it goes on once there is room';
+
 export type LiveState = 'alive' | 'tpm-dead' | 'ended';
 
 export interface LiveBoot {

@@ -89,9 +89,13 @@ describe('a full disk', () => {
       await run(['/usr/bin/fallocate', '-l', `${bytes}`, join(machines, 'filler/bytes')]);
 
       const started = small.cli('start', 'first');
-      await until(async () =>
+      const standsStill = until(async () =>
         (await small.detail('first')).machine.status.reasons.some((reason) => /is full/.test(reason)),
       );
+      const endsEarly = started.then(({ stdout, stderr }) => {
+        throw new Error(`it did not stand still: ${stderr}${stdout}`);
+      });
+      await Promise.race([standsStill, endsEarly]);
       expect((await small.detail('first')).machine.status).toMatchObject({ diskUnlocked: false });
       rmSync(join(machines, 'filler'), { recursive: true });
       expect(await started).toMatchObject({ code: 0 });
