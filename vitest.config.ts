@@ -14,6 +14,8 @@ const config: ViteUserConfig = defineConfig({
           // Files share their worker's modules: loading them anew for each file took three times as long as the tests. So a
           // test leaves no state in a module behind.
           isolate: false,
+          // A hang is found all the same; a busy machine is no failure.
+          testTimeout: 30_000,
           include: ['{lib,host,control,api,apps,testkit,drills,tools}/**/*.test.ts', 'tests/house/**/*.test.ts'],
           exclude: ['**/*.{real,sweep}.test.ts', '**/node_modules/**', '**/dist/**'],
         },
