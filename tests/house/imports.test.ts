@@ -1,5 +1,5 @@
 // Holds the import rules of ARCHITECTURE.md: every import in every source file against the layer map and the manifests.
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LAYERS, ONLY_SPAWNERS, type Layer } from './layers.ts';
@@ -40,7 +40,7 @@ function roomOf({ file, specifier }: Import): string | undefined {
   const name = /^@ringwall\/([a-z]+)(?:\/(.*))?$/.exec(specifier);
   if (name === null) return undefined;
   const [, room = '', rest = 'index.ts'] = name;
-  return ['bytes', 'tpm', 'evidence'].includes(room) ? `lib/${room}/${rest}` : `${room}/${rest}`;
+  return existsSync(join(ROOT, 'lib', room)) ? `lib/${room}/${rest}` : `${room}/${rest}`;
 }
 
 function manifestOf(file: string): { name: string; dependencies: Record<string, string> } {

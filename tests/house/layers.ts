@@ -10,7 +10,7 @@ export interface Layer {
   readonly why: string;
 }
 
-const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence'] as const;
+const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence', 'lib/disk', 'lib/oci'] as const;
 
 export const LAYERS: readonly Layer[] = [
   { folder: 'lib/bytes', mayImport: [], node: [], why: 'runs in a browser, depends on nothing' },
@@ -26,6 +26,18 @@ export const LAYERS: readonly Layer[] = [
     node: [],
     why: 'runs in a browser: the judgement must be repeatable anywhere',
   },
+  {
+    folder: 'lib/disk',
+    mayImport: ['lib/bytes'],
+    node: ['node:crypto'],
+    why: 'parses hostile images and touches no file; AES-XTS and Argon2 are not in WebCrypto',
+  },
+  {
+    folder: 'lib/oci',
+    mayImport: ['lib/bytes'],
+    node: [],
+    why: 'runs in a browser: whoever was refused can repeat the judgement',
+  },
   { folder: 'api', mayImport: [], node: [], why: 'schemas and codes that both ends share; no logic, no effects' },
   { folder: 'host', mayImport: [...LIBS, 'api'], node: 'all', why: 'effects; decides nothing about machines' },
   {
@@ -36,7 +48,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'apps/cli',
-    mayImport: ['lib/bytes', 'lib/tpm', 'lib/evidence', 'api', 'drills'],
+    mayImport: [...LIBS, 'api', 'drills'],
     node: 'all',
     why: 'only a client of the API',
   },
