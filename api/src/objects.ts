@@ -137,6 +137,8 @@ export const imageSchema = z.object({
   digest: z.string().optional(),
   bytes: z.int().optional(),
   builtAt: z.iso.datetime().optional(),
+  /** The guest's scripts in it are not those of the Ringwall that runs; absent where it is not built. */
+  outdated: z.boolean().optional(),
   /** What it was built from; absent where it is not built. */
   kernel: z.string().optional(),
   packages: z.array(z.object({ name: z.string(), version: z.string() })).optional(),

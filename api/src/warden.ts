@@ -109,6 +109,7 @@ export const wardenImageSchema = z.object({
   digest: sha256Hex.optional(),
   bytes: z.int().optional(),
   builtAt: z.string().optional(),
+  outdated: z.boolean().optional(),
   /** What it was built from; Debian packages, absent where it is not built. */
   kernel: z.string().optional(),
   packages: z.array(z.object({ name: z.string(), version: z.string() })).optional(),

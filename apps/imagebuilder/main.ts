@@ -1,18 +1,22 @@
 // ringwall-imagebuilder NAME --out DIR [--cache DIR]: builds one image as a user without privilege. Each line of its
 // output is a JSON object: {"step","fraction"} while it works, at last {"image":{…}} or {"error":{"code","message","hint"}}.
-import { existsSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RingwallError } from '@ringwall/api';
-import { buildImage } from '@ringwall/host/guestimage';
+import { buildImage, guestDirectory } from '@ringwall/host/guestimage';
 
 const USAGE = 'imagebuilder NAME --out DIR [--cache DIR]';
 
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const { name, outDir, cacheDir } = readArguments(argv);
-    const image = await buildImage(name, { outDir, cacheDir, guestDir: guestDirectory(), progress: say });
+    const image = await buildImage(name, {
+      outDir,
+      cacheDir,
+      guestDir: guestDirectory(import.meta.dirname),
+      progress: say,
+    });
     const { digest } = image.manifest;
     say({ image: { name, digest, bytes: image.bytes } });
     return 0;
@@ -43,12 +47,6 @@ function readArguments(argv: readonly string[]): { name: string; outDir: string;
       { hint: USAGE, cause },
     );
   }
-}
-
-/** Beside the bundle, or in the source tree. */
-function guestDirectory(): string {
-  const beside = join(import.meta.dirname, 'guest');
-  return existsSync(beside) ? beside : join(import.meta.dirname, '../guest');
 }
 
 function say(line: object): void {

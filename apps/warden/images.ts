@@ -17,7 +17,15 @@ import {
 } from '@ringwall/control/warden';
 import { signReference, type Signer } from '@ringwall/evidence';
 import { run } from '@ringwall/host/exec';
-import { IMAGE_FILES, KNOWN_IMAGES, MANIFEST_FILE, parseManifest, type ImageManifest } from '@ringwall/host/guestimage';
+import {
+  guestDirectory,
+  guestScriptsDigest,
+  IMAGE_FILES,
+  KNOWN_IMAGES,
+  MANIFEST_FILE,
+  parseManifest,
+  type ImageManifest,
+} from '@ringwall/host/guestimage';
 import { findUser } from './accounts.ts';
 import { runImageBuilder } from './image-builder.ts';
 
@@ -32,6 +40,7 @@ export function makeImagePart(layout: Layout, referenceKey: Signer): ImagePart {
     imageDir: imageDir(layout, name),
     expectedDir: expectedDir(layout, name),
   });
+  const guestDir = guestDirectory(import.meta.dirname);
   return {
     known: KNOWN_IMAGES,
     // By its manifest alone: a file that was tampered with is for attestation to find, not for a listing.
@@ -41,11 +50,12 @@ export function makeImagePart(layout: Layout, referenceKey: Signer): ImagePart {
       if (bytes === undefined) return undefined;
       const manifest = parseOrNothing(bytes);
       if (manifest === undefined) return undefined;
-      const { digest, files, kernelVersion, sources } = manifest;
+      const { digest, files, kernelVersion, guestScripts, sources } = manifest;
       return {
         digest,
         bytes: IMAGE_FILES.reduce((total, name) => total + files[name].bytes, bytes.length),
         builtAt: (await stat(path)).mtime.toISOString(),
+        outdated: guestScripts !== (await guestScriptsDigest(guestDir, manifest.name)),
         kernel: kernelVersion,
         packages: sources.map((source) => ({ name: source.name, version: source.version })),
       };

@@ -99,6 +99,8 @@ export interface BuiltImage {
   readonly digest: string;
   readonly bytes: number;
   readonly builtAt: string;
+  /** The guest's scripts in it are not those of the Ringwall that runs. */
+  readonly outdated: boolean;
   /** What it was built from: the kernel's version, and Debian packages. */
   readonly kernel: string;
   readonly packages: readonly { readonly name: string; readonly version: string }[];

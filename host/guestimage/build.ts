@@ -9,6 +9,7 @@ import { renderRuntimeFiles, type RuntimeFile, type RuntimePackage } from '@ring
 import { run as runReally, type Run } from '../exec/index.ts';
 import { writeCpio } from './cpio.ts';
 import { debianSystem } from './debian.ts';
+import { guestScriptsDigest } from './guest-scripts.ts';
 import { helloEntries } from './hello.ts';
 import { readImage, sha256File, type Image } from './image.ts';
 import { INITRD_PACKAGES, initrdEntries } from './initrd.ts';
@@ -158,7 +159,12 @@ async function buildParts(known: KnownImage, work: string, options: BuildOptions
 
   progress('hashing the system image');
   const verity = await appendVerityTree(system, { run });
-  return describe(known, work, { kernelVersion, verity, sources: [kernelPackage, ...initrdPackages, ...made.sources] });
+  return describe(known, work, {
+    kernelVersion,
+    guestScripts: await guestScriptsDigest(guestDir, known.name),
+    verity,
+    sources: [kernelPackage, ...initrdPackages, ...made.sources],
+  });
 }
 
 async function describe(
@@ -166,6 +172,7 @@ async function describe(
   work: string,
   parts: {
     readonly kernelVersion: string;
+    readonly guestScripts: string;
     readonly verity: { readonly rootHash: string; readonly hashOffset: number };
     readonly sources: readonly (DebianPackage | ImageSource)[];
   },
@@ -180,6 +187,7 @@ async function describe(
     verityRootHash: parts.verity.rootHash,
     hashOffset: parts.verity.hashOffset,
     kernelVersion: parts.kernelVersion,
+    guestScripts: parts.guestScripts,
     files: {
       kernel: await file('kernel'),
       initrd: await file('initrd'),

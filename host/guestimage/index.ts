@@ -4,6 +4,7 @@ export { commandLine, type CommandLineParts } from './command-line.ts';
 export { writeCpio, type CpioEntry } from './cpio.ts';
 export { FIRMWARE_CODE, FIRMWARE_VARS, readFirmware, type FirmwareFiles } from './firmware.ts';
 export { initializePei, unpackVolumes, type PlatformInfoLayout } from './firmware-volumes.ts';
+export { guestDirectory, guestScriptsDigest } from './guest-scripts.ts';
 export { checkImage, readImage, type Image } from './image.ts';
 export {
   IMAGE_FILES,

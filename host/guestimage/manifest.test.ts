@@ -23,12 +23,15 @@ const GOOD: ImageManifest = { version: 2, digest: imageDigest(PARTS), ...PARTS }
 describe('parseManifest()', () => {
   it('reads what renderManifest() writes', () => {
     expect(parseManifest(renderManifest(GOOD))).toEqual(GOOD);
+    const saying = { ...GOOD, guestScripts: '07'.repeat(32) };
+    expect(parseManifest(renderManifest(saying))).toEqual(saying);
   });
 
   it.each<[string, unknown]>([
     ['nothing', ''],
     ['a list', []],
     ['a field more', { ...GOOD, more: 1 }],
+    ['scripts that are no digest', { ...GOOD, guestScripts: 'x' }],
     ['a field less', { ...GOOD, title: undefined }],
     ['the version before', { ...GOOD, version: 1 }],
     ['another version', { ...GOOD, version: 3 }],

@@ -39,6 +39,8 @@ export interface ImageManifest {
   /** Bytes of the system's file system, and where its hash tree begins. */
   readonly hashOffset: number;
   readonly kernelVersion: string;
+  /** SHA-256 over the guest's scripts that it was built with, `guestScriptsDigest`; images of before 0.2 do not say. */
+  readonly guestScripts?: string;
   readonly files: Readonly<Record<ImageFileName, ImageFile>>;
   readonly sources: readonly ImageSource[];
 }
@@ -74,8 +76,10 @@ export function parseManifest(text: string): ImageManifest {
   } catch (cause) {
     throw malformed('not JSON', cause);
   }
+  const saysScripts = typeof value === 'object' && value !== null && 'guestScripts' in value;
   const top = record(value, 'manifest', [
     ...['version', 'name', 'title', 'digest', 'verityRootHash', 'hashOffset', 'kernelVersion', 'files', 'sources'],
+    ...(saysScripts ? ['guestScripts'] : []),
   ]);
   if (top['version'] !== MANIFEST_VERSION) {
     throw malformed(`version ${String(top['version'])}, expected ${MANIFEST_VERSION}`);
@@ -90,6 +94,7 @@ export function parseManifest(text: string): ImageManifest {
     verityRootHash: matching(top['verityRootHash'], 'verityRootHash', SHA256),
     hashOffset: size(top['hashOffset'], 'hashOffset'),
     kernelVersion: matching(top['kernelVersion'], 'kernelVersion', /^[0-9A-Za-z.+~-]{1,64}$/),
+    ...(saysScripts ? { guestScripts: matching(top['guestScripts'], 'guestScripts', SHA256) } : {}),
     files: {
       kernel: file(files['kernel'], 'files.kernel'),
       initrd: file(files['initrd'], 'files.initrd'),

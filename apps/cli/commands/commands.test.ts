@@ -15,7 +15,7 @@ describe('--json', () => {
     ['stop hello', { machines: [{ name: 'hello', ok: true }] }],
     ['rm --force hello', { machines: [{ name: 'hello', ok: true }] }],
     ['logs hello', { machine: 'hello', text: 'Ringwall hello\nattested ok\n# ' }],
-    ['doctor', { processes: FAKE_HOST.processes }],
+    ['doctor', { findings: FAKE_HOST.findings }],
     ['version', { version: '0.1.0', build: 'source' }],
     ['help', { commands: expect.any(Array) }],
     ['completion bash', { shell: 'bash', script: expect.stringContaining('complete -F') }],
@@ -172,6 +172,14 @@ describe('doctor', () => {
     expect(stdout).toContain('machines are emulated');
     expect(stdout).toContain('to get it: enable VT-x in the firmware');
     expect(code).toBe(0);
+  });
+
+  it('fails where a service is down', async () => {
+    await using api = await FakeApi.start();
+    api.hostProcesses = FAKE_HOST.processes;
+    const { code, stdout } = await runCli(api, ['doctor']);
+    expect(stdout).toMatch(/ringwall-broker +down/);
+    expect(code).toBe(5);
   });
 
   it('reads the list of packages that setup reads', () => {

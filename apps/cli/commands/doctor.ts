@@ -23,7 +23,8 @@ export async function run(invocation: Invocation): Promise<number> {
   const report = withBuildFinding(invocation, await fullReport(invocation, own));
   if (json) printJson(invocation, report);
   else for (const line of renderReport(report, out, flags.has('all'))) out.line(line);
-  return report.trouble === undefined ? EXIT_CODES.ok.code : EXIT_CODES.hostLacks.code;
+  const allUp = report.trouble === undefined && report.processes.every(({ state }) => state === 'up');
+  return allUp ? EXIT_CODES.ok.code : EXIT_CODES.hostLacks.code;
 }
 
 async function fullReport(invocation: Invocation, own: readonly Finding[]): Promise<Report> {

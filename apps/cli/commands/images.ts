@@ -3,6 +3,7 @@ import type { Image } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
+import { renderOutdated } from '../outdated-image.ts';
 import { formatAge, formatBytes } from '../quantities.ts';
 import { renderTable, type Cell } from '../table.ts';
 import { plainText, type Terminal } from '../terminal.ts';
@@ -97,9 +98,11 @@ export function renderImages(images: readonly Image[], terminal: Terminal, self:
     ],
     rows,
   );
+  const outdated = images.flatMap((image) => renderOutdated(image, terminal, self));
+  const told = outdated.length === 0 ? table : [...table, '', ...outdated];
   const missing = images.find(({ built }) => !built);
-  if (missing === undefined) return table;
-  return [...table, '', `What is missing is built when it is needed, or now: ${self} images build ${missing.name}`];
+  if (missing === undefined) return told;
+  return [...told, '', `What is missing is built when it is needed, or now: ${self} images build ${missing.name}`];
 }
 
 function originOf(kernel: string, packages: readonly unknown[]): string {

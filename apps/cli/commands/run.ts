@@ -5,6 +5,7 @@ import { explainMachine } from '../explain-machine.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
 import { WATCH_MODES } from '../commands.ts';
+import { renderOutdated } from '../outdated-image.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
 import { renderRunReport } from '../report.ts';
 
@@ -28,8 +29,14 @@ export async function run(invocation: Invocation): Promise<number> {
     throw await explainMachine(invocation, name, error, `remove it: ${self} rm --force ${name}`);
   }
   const detail = await invocation.withApi((api) => api.call('showMachine', { params: { machine: machine.id } }));
-  if (json) printJson(invocation, detail);
-  else for (const line of renderRunReport(detail, { terminal: out, self, nowMs: now() })) out.line(line);
+  if (json) {
+    printJson(invocation, detail);
+  } else {
+    const { images } = await invocation.withApi((api) => api.call('listImages'));
+    const image = images.find(({ name: each }) => each === detail.machine.spec.image);
+    const report = renderRunReport(detail, { terminal: out, self, nowMs: now() });
+    for (const line of [...report, ...renderOutdated(image, out, self)]) out.line(line);
+  }
   const refused = detail.machine.status.trust !== 'attested';
   return refused ? exitCodeOf(new RingwallError('attestation-refused', '')) : 0;
 }

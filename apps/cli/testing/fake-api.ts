@@ -41,7 +41,7 @@ export class FakeApi implements AsyncDisposable {
   readonly bodies: unknown[] = [];
   readonly machines = new Map<string, Machine>();
   processes: Health['processes'] = FAKE_HOST.processes.map((process) => ({ ...process, state: 'up' }));
-  hostProcesses: Health['processes'] = FAKE_HOST.processes;
+  hostProcesses: Health['processes'] = this.processes;
   readonly consoles: Duplex[] = [];
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
   readonly references: FakeReferences = new FakeReferences();

@@ -164,6 +164,7 @@ export class FakeHost {
             digest: readFileSync(path, 'utf8'),
             bytes: 1,
             builtAt: '2026-11-21T00:00:00.000Z',
+            outdated: false,
             kernel: '6.1.0',
             packages: [],
           };
