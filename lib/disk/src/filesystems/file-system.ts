@@ -25,6 +25,8 @@ export interface FileSystem {
   readonly uuid: string;
   /** Bytes that its superblock claims. */
   readonly size: number;
+  /** What a reader must know of the state it is in, for people: a journal replayed or not, contents that stay encrypted. */
+  readonly notes?: readonly string[];
   readonly root: FileNode;
   /** Files that were deleted and can still be read, as far as this file system keeps what is needed for it. */
   deletedFiles?(): Iterable<DeletedFile>;
@@ -46,6 +48,8 @@ export interface FileNode {
   readonly modifiedAt: number;
   /** Device numbers of a character or block device. */
   readonly device?: { readonly major: number; readonly minor: number };
+  /** Contents (of a directory: its names too) are encrypted with a key of their own: `open` throws `DiskError` (`needs-key`). */
+  readonly encrypted?: boolean;
   /** Of a directory, without '.' and '..', in the order on disk. Throws `DiskError` (`wrong-kind`) for anything else. */
   entries(): Iterable<DirectoryEntry>;
   /** One name of a directory, by the file system's own rule of equality and its own index where it has one. */
