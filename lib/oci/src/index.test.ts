@@ -2,5 +2,19 @@ import { expect, test } from 'vitest';
 import * as oci from './index.ts';
 
 test('the public names of @ringwall/oci', () => {
-  expect(Object.keys(oci).toSorted()).toEqual(['OCI_ERROR_CODES', 'OciError']);
+  expect(Object.keys(oci).toSorted()).toEqual([
+    'DEFAULT_DOMAIN',
+    'DEFAULT_TAG',
+    'MAX_REFERENCE_CHARACTERS',
+    'OCI_ERROR_CODES',
+    'OciError',
+    'canonicalName',
+    'canonicalReference',
+    'familiarName',
+    'familiarReference',
+    'parseDigest',
+    'parseReference',
+    'unicodeHost',
+    'withDefaultTag',
+  ]);
 });

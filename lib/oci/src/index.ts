@@ -1,3 +1,18 @@
 // The public names of @ringwall/oci.
 
 export { OCI_ERROR_CODES, OciError, type OciErrorCode } from './oci-error.ts';
+export { unicodeHost } from './references/host.ts';
+export {
+  canonicalName,
+  canonicalReference,
+  DEFAULT_DOMAIN,
+  DEFAULT_TAG,
+  familiarName,
+  familiarReference,
+  MAX_REFERENCE_CHARACTERS,
+  parseDigest,
+  parseReference,
+  withDefaultTag,
+  type Digest,
+  type Reference,
+} from './references/reference.ts';
