@@ -1,7 +1,7 @@
 // What this host's own TPM says: who it is, and a quote for a question. TPM 2.0 Part 3 sections 18.4 (quote) and 12.5
 // (activation); TCG EK Credential Profile 2.5 section 2.2 (where certificates lie). The attestation key is a primary key of
 // the endorsement hierarchy, made anew each time from its template: the same key as long as the TPM keeps its seed.
-import { equalBytes } from '@ringwall/bytes';
+import { equalBytes, ParseError } from '@ringwall/bytes';
 import { RingwallError } from '@ringwall/api';
 import { HOST_EVIDENCE_LIMITS_BYTES, unpadCertificate } from '@ringwall/evidence';
 import {
@@ -118,9 +118,19 @@ async function open(
 async function findEk(tpm: Tpm): Promise<{ ekCertificate: Uint8Array; template: EkTemplateName }> {
   for (const [index, template] of CERTIFIED_EKS) {
     const stored = await readIndex(tpm, index);
-    if (stored !== undefined) return { ekCertificate: unpadCertificate(stored).der, template };
+    if (stored !== undefined) return { ekCertificate: unpadded(stored), template };
   }
   return { ekCertificate: new Uint8Array(), template: 'L-2' };
+}
+
+/** What cannot be read as a certificate is sent as it is: whoever judges it says what is wrong with it. */
+function unpadded(stored: Uint8Array): Uint8Array {
+  try {
+    return unpadCertificate(stored).der;
+  } catch (error) {
+    if (error instanceof ParseError) return stored;
+    throw error;
+  }
 }
 
 async function readIndex(tpm: Tpm, nvIndex: number): Promise<Uint8Array | undefined> {

@@ -18,20 +18,23 @@ export interface TestTpm {
 }
 
 /** Makes the TPM's state in `dir`. */
-export async function makeTpm(dir: string): Promise<TestTpm> {
+export async function makeTpm(
+  dir: string,
+  certify: (ekPublic: TPMT_PUBLIC) => Promise<Uint8Array> = async () => crypto.getRandomValues(new Uint8Array(700)),
+): Promise<TestTpm> {
   await using tpm = await PlainTpm.start(dir);
-  let ekPublic: TPMT_PUBLIC | undefined;
-  const ekCertificate = crypto.getRandomValues(new Uint8Array(700));
+  let made: Omit<TestTpm, 'dir'> | undefined;
   await tpm.manufacture(async (bytes) => {
-    ekPublic = parsePublic(bytes);
-    return ekCertificate;
+    const ekPublic = parsePublic(bytes);
+    made = { ekPublic, ekCertificate: await certify(ekPublic) };
+    return made.ekCertificate;
   });
-  if (ekPublic === undefined) throw new Error('the TPM has no EK');
+  if (made === undefined) throw new Error('the TPM has no EK');
   const all = Array.from({ length: PCR_COUNT }, (_, pcr) => pcr);
   const off = [TPM_ALG.SHA1, TPM_ALG.SHA384, TPM_ALG.SHA512].map((hash) => ({ hash, pcrs: [] }));
   bodyOf(await tpm.run(commands.pcrAllocate([...off, { hash: TPM_ALG.SHA256, pcrs: all }])));
   bodyOf(await tpm.run(commands.shutdown()));
-  return { dir, ekPublic, ekCertificate };
+  return { dir, ...made };
 }
 
 /** For a VMM to connect to; it ends when the VMM does. */
