@@ -20,7 +20,17 @@ import {
   watchReportSchema,
 } from './watch.ts';
 
-export const BROKER_LINE_LIMIT_BYTES: number = 1024 * 1024;
+/** A proof with the logs of its host, of lib/evidence's MAX_PROOF_BYTES, and what frames it. */
+export const BROKER_LINE_LIMIT_BYTES: number = 4 * 1024 * 1024;
+
+/** A host's logs in base64, as lib/evidence bounds them. */
+const HOST_LIMITS_CHARACTERS = {
+  key: 2048,
+  attest: 4096,
+  certificate: 8192,
+  eventLog: 700_000,
+  imaLog: 1_400_000,
+} as const;
 
 /** Reports with all their reasons stay well below a line. */
 export const READ_WATCHES_LIMIT = 64;
@@ -86,6 +96,34 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   /** What the evidence that was kept would have been judged with it. */
   z.object({ op: z.literal('try-reference'), subject: referenceSubjectSchema }),
   z.object({ op: z.literal('accept-reference'), subject: referenceSubjectSchema }),
+  /** Whether the machine's host is to prove itself now; and once `identity` says who it is, the question. */
+  z.object({
+    op: z.literal('ask-host'),
+    machine: machineIdSchema,
+    /** As the warden says it of itself. */
+    identity: z
+      .object({
+        vtpmCa: z.base64().max(HOST_LIMITS_CHARACTERS.certificate),
+        tpm: z
+          .object({
+            ekCertificate: z.base64().max(HOST_LIMITS_CHARACTERS.certificate),
+            ekPublic: z.base64().max(HOST_LIMITS_CHARACTERS.key),
+            akPublic: z.base64().max(HOST_LIMITS_CHARACTERS.key),
+          })
+          .optional(),
+      })
+      .optional(),
+  }),
+  /** The host's answer to such a question; each is taken once. */
+  z.object({
+    op: z.literal('judge-host'),
+    nonce: z.string().regex(/^[0-9a-f]{64}$/),
+    quote: z.base64().max(HOST_LIMITS_CHARACTERS.attest),
+    quoteSignature: z.base64().max(HOST_LIMITS_CHARACTERS.key),
+    eventLog: z.base64().max(HOST_LIMITS_CHARACTERS.eventLog),
+    imaLog: z.base64().max(HOST_LIMITS_CHARACTERS.imaLog),
+    opened: z.base64().max(HOST_LIMITS_CHARACTERS.key).optional(),
+  }),
   /** Destroys the machine's key. Idempotent. */
   z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
 ]);
@@ -124,6 +162,17 @@ export const brokerResponseSchemas = {
   'diff-reference': referenceDiffSchema,
   'try-reference': referenceTrialSchema,
   'accept-reference': referenceAcceptedSchema,
+  'ask-host': z.object({
+    wanted: z.boolean(),
+    question: z
+      .object({
+        nonce: z.string(),
+        pcrs: z.array(z.int()),
+        credential: z.object({ idObject: z.base64(), encryptedSecret: z.base64() }).optional(),
+      })
+      .optional(),
+  }),
+  'judge-host': z.object({ outcome: z.enum(['accepted', 'refused']), reasons: z.array(z.string()) }),
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

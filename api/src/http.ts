@@ -20,6 +20,7 @@ import {
 } from './objects.ts';
 import {
   earSchema,
+  hostReferenceBuiltSchema,
   referenceAcceptedSchema,
   referenceBuiltSchema,
   referenceDiffSchema,
@@ -29,8 +30,8 @@ import {
   whySchema,
 } from './references.ts';
 
-/** A request body. The largest honest one, CreateMachine, is below 1 KiB. */
-export const HTTP_BODY_LIMIT_BYTES: number = 64 * 1024;
+/** A request body. The largest honest one carries what a host is, with all that has run on it; others are below 10 KiB. */
+export const HTTP_BODY_LIMIT_BYTES: number = 1024 * 1024;
 
 /** What `logs` answers at most, and what it answers when it is not asked for a number. As the warden's limit. */
 export const LOGS_LIMIT_BYTES: number = 512 * 1024;
@@ -115,6 +116,8 @@ export const stopMachineBodySchema = z.strictObject({
 });
 export type StopMachine = z.infer<typeof stopMachineBodySchema>;
 
+/** `everything`: all that has run on this host, too, for a policy that lets nothing else run. */
+export const hostReferenceBodySchema = z.strictObject({ everything: z.boolean() });
 export const referenceBodySchema = z.strictObject({ subject: referenceSubjectSchema });
 
 /** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
@@ -317,6 +320,17 @@ export const HTTP_ROUTES = {
     status: 200,
     response: referenceBuiltSchema,
     errors: ['bad-request', 'image-unknown', 'conflict', 'warden-unavailable', 'broker-unavailable'],
+  },
+  hostReference: {
+    method: 'post',
+    path: '/v1/host/reference',
+    summary:
+      'What this host is by its own word: its TPM, its boot, the files that start machines; for a person to accept',
+    body: hostReferenceBodySchema,
+    bodyRequired: true,
+    status: 200,
+    response: hostReferenceBuiltSchema,
+    errors: ['bad-request', 'conflict', 'host-lacks', 'too-large', 'tpm-failed', 'warden-unavailable'],
   },
   diffReference: {
     method: 'post',

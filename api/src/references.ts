@@ -43,6 +43,13 @@ export type ReferenceList = z.infer<typeof referenceListSchema>;
 export const referenceBuiltSchema = z.object({ references: z.array(z.record(z.string(), z.unknown())) });
 export type ReferenceBuilt = z.infer<typeof referenceBuiltSchema>;
 
+/** A HostReference of @ringwall/evidence by the host's own word, and files of Ringwall that its IMA policy does not see. */
+export const hostReferenceBuiltSchema = z.object({
+  reference: z.record(z.string(), z.unknown()),
+  unmeasured: z.array(z.string()),
+});
+export type HostReferenceBuilt = z.infer<typeof hostReferenceBuiltSchema>;
+
 export const earSchema = z.object({ token: z.string() });
 
 export const referenceDiffSchema = z.object({ subject: z.string(), sentences: z.array(z.string()) });

@@ -38,7 +38,7 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     /** Made by the broker for the EK and the attestation key of `host-identity`. */
     credential: credentialSchema.optional(),
   }),
-  /** What somebody may sign as "this host is so": its TPM, its boot, its files. */
+  /** What this host is by its own word: its TPM, its boot, its files. For a person to accept. */
   z.object({ op: z.literal('host-reference'), everything: z.boolean() }),
   /** Which images can be built, and which are. */
   z.object({ op: z.literal('list-images') }),
@@ -146,8 +146,11 @@ export const wardenResponseSchemas = {
     imaLog: z.base64(),
     opened: z.base64().optional(),
   }),
-  /** `content`: HostReferenceContent of lib/evidence, as JSON. `unmeasured`: files of Ringwall that IMA does not see. */
-  'host-reference': z.object({ content: z.unknown(), unmeasured: z.array(z.string()) }),
+  /** `reference`: a HostReference of lib/evidence, as JSON. `unmeasured`: files of Ringwall that IMA does not see. */
+  'host-reference': z.object({
+    reference: z.record(z.string(), z.unknown()),
+    unmeasured: z.array(z.string()),
+  }),
   'list-images': z.object({ images: z.array(wardenImageSchema) }),
   'build-image': z.object({ image: wardenImageSchema }),
   'build-reference': z.object({ reference: z.record(z.string(), z.unknown()) }),

@@ -26,6 +26,7 @@ export const ROUTES = {
   machineWhy: { method: 'get', path: '/v1/machines/{machine}/why' },
   listReferences: { method: 'get', path: '/v1/references' },
   buildReference: { method: 'post', path: '/v1/images/{image}/reference' },
+  hostReference: { method: 'post', path: '/v1/host/reference' },
   diffReference: { method: 'post', path: '/v1/references/diff' },
   tryReference: { method: 'post', path: '/v1/references/try' },
   acceptReference: { method: 'post', path: '/v1/references/accept' },

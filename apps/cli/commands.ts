@@ -264,14 +264,21 @@ export const COMMANDS: readonly Command[] = [
       'this host is accepted as it is. When the image, its kernel or the firmware changes, machines are refused at their next ' +
       'start until somebody has looked at the change (diff), has seen what it would have meant for the evidence that was kept ' +
       '(try), and has accepted it. In the place of an image, a file may be named: reference values that somebody else signed, ' +
-      'or a policy.',
-    forms: ['reference', 'reference build IMAGE', 'reference diff|try|accept IMAGE|FILE'],
+      'or a policy. A host with a TPM of its own is enrolled (host), so that proofs of its machines can contain it.',
+    forms: ['reference', 'reference build IMAGE', 'reference host -o FILE', 'reference diff|try|accept IMAGE|FILE'],
     arguments: [
-      { name: 'ACTION', optional: true, complete: ['build', 'diff', 'try', 'accept'] },
+      { name: 'ACTION', optional: true, complete: ['build', 'host', 'diff', 'try', 'accept'] },
       { name: 'IMAGE', optional: true, complete: 'image' },
     ],
     options: [
-      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'of build: write it to a file, too' },
+      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'of build and host: write it to a file' },
+      {
+        name: 'policy',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'of host: write a policy that demands this host’s proof, too',
+      },
+      { name: 'everything', summary: 'of host: with all that has run on it; the policy then refuses anything else' },
     ],
     examples: [
       { line: 'reference', says: 'what is accepted, and what waits' },
@@ -279,6 +286,7 @@ export const COMMANDS: readonly Command[] = [
       { line: 'reference diff hello', says: 'what would change, as sentences' },
       { line: 'reference try hello', says: 'a dry run over the evidence of all machines' },
       { line: 'reference accept hello', says: 'one step, in force at once' },
+      { line: 'reference host -o host.json --policy policy.json', says: 'then accept both' },
     ],
     exits: ['notFound', 'unavailable', 'conflict'],
     load: () => import('./commands/reference.ts'),

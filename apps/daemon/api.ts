@@ -91,6 +91,7 @@ function handlersOf({ machines, references, operations, host, store, version }: 
     machineWhy: async ({ params }) => answerJson(200, await references.why(params.machine)),
     listReferences: async () => answerJson(200, await references.list()),
     buildReference: async ({ params }) => answerJson(200, await references.build(params.image)),
+    hostReference: async ({ body }) => answerJson(200, await references.host(body.everything)),
     diffReference: async ({ body }) => answerJson(200, await references.diff(body.subject)),
     tryReference: async ({ body }) => answerJson(200, await references.try(body.subject)),
     acceptReference: async ({ body }) => answerJson(200, await references.accept(body.subject)),

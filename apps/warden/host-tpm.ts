@@ -1,6 +1,6 @@
 // Joins the warden to the host's own TPM and logs, and to the files that it starts machines with.
 import { RingwallError } from '@ringwall/api';
-import { HOST_EVIDENCE_LIMITS_BYTES } from '@ringwall/evidence';
+import { HOST_EVIDENCE_LIMITS_BYTES, signHostReference, type Signer } from '@ringwall/evidence';
 import type { HostTpmPart, Layout } from '@ringwall/control/warden';
 import {
   answerAsHost,
@@ -11,10 +11,11 @@ import {
   type HostTpmConfig,
 } from '@ringwall/host/attest';
 import { run } from '@ringwall/host/exec';
+import { ownWord } from './own-word.ts';
 
 const PROGRAMS = ['/usr/bin/qemu-system-x86_64', '/usr/bin/swtpm'];
 
-export function makeHostTpmPart(layout: Layout): HostTpmPart {
+export function makeHostTpmPart(layout: Layout, referenceKey: Signer): HostTpmPart {
   const found = async (): Promise<HostTpmConfig> => {
     const config = await findHostTpm(layout.hostTpm);
     if (config !== undefined) return config;
@@ -50,5 +51,6 @@ export function makeHostTpmPart(layout: Layout): HostTpmPart {
       });
       return { ...files, eventLog: await readBounded(eventLog, HOST_EVIDENCE_LIMITS_BYTES.eventLog) };
     },
+    sign: (content) => signHostReference({ ...content, ...ownWord() }, referenceKey),
   };
 }

@@ -1,6 +1,5 @@
 // Joins the warden to host/guestimage and to the builder's process.
 import { stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { readFileBounded } from '@ringwall/control/files';
@@ -28,12 +27,10 @@ import {
 } from '@ringwall/host/guestimage';
 import { findUser } from './accounts.ts';
 import { runImageBuilder } from './image-builder.ts';
+import { ownWord } from './own-word.ts';
 
 const BUILDER_USER = 'ringwall-builder';
 const MANIFEST_LIMIT_BYTES = 1024 * 1024;
-/** Each start signs anew: only an image that nobody starts gets as old as this. */
-const REFERENCE_LIFE_MS = 90 * 24 * 3600 * 1000;
-const CLOCK_SKEW_MS = 5 * 60 * 1000;
 
 export function makeImagePart(layout: Layout, referenceKey: Signer): ImagePart {
   const expected = (name: string): ExpectedImage => ({
@@ -68,21 +65,7 @@ export function makeImagePart(layout: Layout, referenceKey: Signer): ImagePart {
       await runImageBuilder(run, { name, outDir, homeDir: layout.builder, user, progress });
     },
     predict: (name, boot) => predictBootOf(expected(name), boot),
-    sign: (reference) => {
-      const now = Date.now();
-      return signReference(
-        {
-          ...reference,
-          by: `the host ${hostname()
-            .replaceAll(/[^A-Za-z0-9.-]/g, '?')
-            .slice(0, 64)}`,
-          // Clocks differ, and the broker may be on another host.
-          notBefore: new Date(now - CLOCK_SKEW_MS),
-          notAfter: new Date(now + REFERENCE_LIFE_MS),
-        },
-        referenceKey,
-      );
-    },
+    sign: (reference) => signReference({ ...reference, ...ownWord() }, referenceKey),
   };
 }
 

@@ -31,7 +31,7 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     jail: makeJailPart(layout, leases),
     tpm: makeTpmPart(context),
     vmm: makeVmmPart(context),
-    hostTpm: makeHostTpmPart(layout),
+    hostTpm: makeHostTpmPart(layout, referenceKey),
     images: makeImagePart(layout, referenceKey),
   };
 }

@@ -23,6 +23,7 @@ import { unwrapKey, type Secret, type SigningKey } from '../keys/index.ts';
 import { refuseOtherKey } from './attestation-key.ts';
 import type { AuditLog } from './audit-log.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
+import type { HostBook } from './host-book.ts';
 import type { References } from './references.ts';
 import { releaseKey, unlockedLie } from './release.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
@@ -40,6 +41,7 @@ export interface AttestDependencies {
   readonly signer: SigningKey;
   readonly audit: AuditLog;
   readonly watches: WatchBook;
+  readonly hosts: HostBook;
   /** The time of day, for certificates and proofs. */
   readonly now: () => Date;
   /** Milliseconds that never go back, for time-outs. */
@@ -164,6 +166,7 @@ class Attestation {
     const at = this.#use.now();
     const { references } = this.#use;
     const { policy } = references;
+    const host = await this.#use.hosts.of(machine, policy);
     const { reference, refusal } = references.judgedBy(decodeReference(record.reference));
     const { verdict, verified } = await judgeVtpm({
       evidence,
@@ -172,6 +175,7 @@ class Attestation {
       reference,
       trustedRoots: machine.vtpmCa,
       expectedEkCertificate: machine.ekCertificate,
+      hardware: host.verified === undefined ? [] : [host.verified],
       now: at,
     });
     const tpmStart = verified === undefined ? undefined : startOf(verified, this.#boot);
@@ -184,7 +188,10 @@ class Attestation {
       this.#quarantine(own, rolledBack);
     // What only the broker knows counts as much as what the evidence shows.
     const withheld = this.#use.watches.withholds(machine);
-    const ours = [refusal, stranger, again, rolledBack, withheld].filter((reason) => reason !== undefined);
+    const ours = [
+      ...[refusal, stranger, again, rolledBack, withheld].filter((reason) => reason !== undefined),
+      ...host.reasons.map((reason) => `its host: ${reason}`),
+    ];
     const decided: ProofVerdict =
       ours.length === 0 ? verdict : { outcome: 'refused', proven: [], reasons: [...ours, ...verdict.reasons] };
     const unsigned: UnsignedProof = {
@@ -194,6 +201,7 @@ class Attestation {
       reference: referenceValues(reference),
       signedReference: reference,
       policy,
+      ...(host.layer === undefined ? {} : { host: host.layer }),
       verdict: { outcome: decided.outcome, proven: decided.proven, reasons: decided.reasons },
       activation: 'unconfirmed',
       vtpmCa: machine.vtpmCa,

@@ -33,6 +33,7 @@ import { References } from './references.ts';
 import { openSigningKey, type SigningKey } from '../keys/index.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { WatchBook } from './watch-book.ts';
+import { HostBook } from './host-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
 
 /** K of a machine: the keyfile of its LUKS2 disk. */
@@ -53,6 +54,7 @@ export class Broker implements Disposable {
   readonly #now: () => Date;
   readonly #monotonicMs: () => number;
   readonly #watches: WatchBook;
+  readonly #hosts: HostBook;
   /** One attestation a machine: a newer one cuts off the older. */
   readonly #sessions = new Map<MachineId, AbortController>();
 
@@ -73,6 +75,12 @@ export class Broker implements Disposable {
       monotonicMs: this.#monotonicMs,
     });
     this.#references = new References(parts.store.references, this.#now);
+    this.#hosts = new HostBook({
+      store: parts.store.hosts,
+      audit: parts.audit,
+      policy: () => this.#references.policy,
+      now: this.#now,
+    });
   }
 
   /** Opens the broker whose state is in `directory` (0700, this user's own), or makes it. */
@@ -165,6 +173,10 @@ export class Broker implements Disposable {
         return tryReference(this.#parts(), request.subject);
       case 'accept-reference':
         return acceptReference(this.#parts(), request.subject);
+      case 'ask-host':
+        return this.#hosts.ask(this.#machine(request.machine), request.identity);
+      case 'judge-host':
+        return this.#hosts.judge(request);
       case 'forget-machine':
       default:
         return this.#forget(request.machine);
@@ -236,6 +248,7 @@ export class Broker implements Disposable {
         signer: this.#signer,
         audit: this.#audit,
         watches: this.#watches,
+        hosts: this.#hosts,
         now: this.#now,
         monotonicMs: this.#monotonicMs,
       };
@@ -285,7 +298,7 @@ export class Broker implements Disposable {
   }
 
   #parts(): ReferenceParts {
-    return { store: this.#store, references: this.#references, now: this.#now };
+    return { store: this.#store, references: this.#references, hosts: this.#hosts, now: this.#now };
   }
 
   #forget(id: MachineId): BrokerResponse<'forget-machine'> {
@@ -322,6 +335,7 @@ const QUIET_OPS: ReadonlySet<BrokerRequest['op']> = new Set([
   'read-watches',
   'read-watch',
   'add-image-files',
+  'ask-host',
 ]);
 
 function isWorthAnEntry(op: BrokerRequest['op']): boolean {

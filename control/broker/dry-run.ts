@@ -1,7 +1,14 @@
 // A dry run over history: what the evidence that machines have sent would have been judged under another policy or other
 // reference values. Nothing of it is recorded, and no nonce, key or counter is touched.
 import type { MachineId } from '@ringwall/api';
-import { judgeVtpm, parseProof, type Policy, type Proof, type SignedReference } from '@ringwall/evidence';
+import {
+  judgeHostOfProof,
+  judgeVtpm,
+  parseProof,
+  type Policy,
+  type Proof,
+  type SignedReference,
+} from '@ringwall/evidence';
 import type { KeptEvidence } from './history.ts';
 import type { References } from './references.ts';
 import type { BrokerStore, MachineRecord } from './store.ts';
@@ -60,6 +67,7 @@ async function tryOne(
 ): Promise<Tried> {
   const candidates = trial.references ?? (proof.signedReference === undefined ? [] : [proof.signedReference]);
   let reasons: readonly string[] = ['the evidence is of a time before reference values were signed'];
+  const host = await judgeHostOfProof(proof, { policy: trial.policy, trustedRoots: machine.vtpmCa });
   for (const reference of candidates.slice(0, MAX_CANDIDATES)) {
     const { verdict } = await judgeVtpm({
       evidence: proof.evidence,
@@ -68,6 +76,7 @@ async function tryOne(
       reference,
       trustedRoots: machine.vtpmCa,
       expectedEkCertificate: machine.ekCertificate,
+      hardware: host?.verified === undefined ? [] : [host.verified],
       now: trial.now,
     });
     if (verdict.outcome === 'accepted') return result(proof, machine, []);

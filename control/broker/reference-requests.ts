@@ -4,20 +4,26 @@ import { RingwallError, type ReferenceSubject } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import { toHex } from '@ringwall/bytes';
 import {
+  compareHostReferences,
   comparePolicies,
   EvidenceError,
+  HOST_REFERENCE_FORMAT,
+  parseHostReference,
   parsePolicy,
   parseSignedReference,
+  type HostReference,
   type Policy,
   type SignedReference,
 } from '@ringwall/evidence';
 import { dryRun } from './dry-run.ts';
+import type { HostBook } from './host-book.ts';
 import type { References } from './references.ts';
 import type { BrokerStore } from './store.ts';
 
 export interface ReferenceParts {
   readonly store: BrokerStore;
   readonly references: References;
+  readonly hosts: HostBook;
   readonly now: () => Date;
 }
 
@@ -43,9 +49,13 @@ export function listReferences(references: References): BrokerResponse<'list-ref
 }
 
 export function diffReference(
-  { references }: ReferenceParts,
+  { references, hosts }: ReferenceParts,
   given: ReferenceSubject,
 ): BrokerResponse<'diff-reference'> {
+  const host = hostOf(given);
+  if (host !== undefined) {
+    return { subject: host.host, sentences: [...compareHostReferences(hosts.reference(host.host), host)] };
+  }
   const subject = readSubject(references, given);
   const sentences =
     subject.policy === undefined
@@ -58,6 +68,11 @@ export async function tryReference(
   parts: ReferenceParts,
   given: ReferenceSubject,
 ): Promise<BrokerResponse<'try-reference'>> {
+  if (hostOf(given) !== undefined) {
+    throw new RingwallError('bad-request', 'what a host is cannot be tried on what it has sent before', {
+      hint: 'ringwall reference diff FILE shows what accepting it changes',
+    });
+  }
   const { name, references, policy } = readSubject(parts.references, given);
   const trial = policy === undefined ? { image: imageOf(references), references } : { policy };
   const { tried, left } = await dryRun(parts, trial);
@@ -66,9 +81,15 @@ export async function tryReference(
 }
 
 export async function acceptReference(
-  { references }: ReferenceParts,
+  { references, hosts }: ReferenceParts,
   given: ReferenceSubject,
 ): Promise<BrokerResponse<'accept-reference'>> {
+  const host = hostOf(given);
+  if (host !== undefined) {
+    const before = hosts.reference(host.host);
+    await hosts.accept(host);
+    return { subject: host.host, accepted: [host.id], retired: before === undefined ? [] : [before.id] };
+  }
   const subject = readSubject(references, given);
   if (subject.policy !== undefined) {
     references.acceptPolicy(subject.policy);
@@ -104,6 +125,12 @@ function readSubject(references: References, given: ReferenceSubject): Subject {
       ? 'what boots now is accepted; a changed image waits here after its next start'
       : 'no machine of it was started yet: the first start proposes what it must measure',
   });
+}
+
+/** What a host is, where that is the subject. Throws `bad-request`. */
+function hostOf(given: ReferenceSubject): HostReference | undefined {
+  if (!('reference' in given) || given.reference['format'] !== HOST_REFERENCE_FORMAT) return undefined;
+  return checked(() => parseHostReference(given.reference));
 }
 
 function imageOf([first]: readonly SignedReference[]): string | undefined {

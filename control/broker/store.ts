@@ -7,6 +7,7 @@ import { MACHINE_ID, RingwallError, type BootId, type MachineId } from '@ringwal
 import { fromHex, toHex } from '@ringwall/bytes';
 import { WATCH_TABLES, WatchStore } from './watch-store.ts';
 import { EvidenceHistory } from './history.ts';
+import { HOST_TABLE, HostStore } from './host-store.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
 import { asTpmStart, type TpmStart } from './tpm-start.ts';
@@ -74,6 +75,7 @@ const MIGRATIONS: readonly string[] = [
    CREATE INDEX evidence_of_machine ON evidence (machine, seq);
    ALTER TABLE machine ADD COLUMN released_at TEXT;
    ALTER TABLE machine ADD COLUMN ak_name BLOB;`,
+  HOST_TABLE,
 ];
 
 /** Whether the disk was ever unlocked: until then a guest may format a blank one. */
@@ -137,6 +139,7 @@ export interface Outcome {
 export class BrokerStore implements Disposable {
   readonly watches: WatchStore;
   readonly references: ReferenceStore;
+  readonly hosts: HostStore;
   readonly history: EvidenceHistory;
   readonly #db: DatabaseSync;
 
@@ -144,6 +147,7 @@ export class BrokerStore implements Disposable {
     this.#db = db;
     this.watches = new WatchStore(db);
     this.references = new ReferenceStore(db, (change) => this.#transact(change));
+    this.hosts = new HostStore(db);
     this.history = new EvidenceHistory(db);
   }
 

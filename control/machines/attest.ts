@@ -5,6 +5,7 @@ import { type Machine, RingwallError } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import type { RunningMachine } from '@ringwall/api/warden';
 import { STANDS_STILL, type LiveBoot } from './observer.ts';
+import { proveHost } from './prove-host.ts';
 import { Relay } from './relay.ts';
 import { TYPICAL_BOOT_MS } from './timing.ts';
 import { cleanSentence, isUnavailable, tellWaiting, type Work } from './work.ts';
@@ -177,6 +178,8 @@ interface Seen {
 
 async function openSession(work: Work, { machine, running, expectBoot }: Attestation): Promise<Duplex> {
   const session = { op: 'open-session', machine: machine.id, boot: running.boot } as const;
+  // By now what starts a machine has run, and the guest has not spoken yet.
+  await proveHost(work, machine.id, work.signal);
   try {
     return (await work.broker.openStream(session, { signal: work.signal })).stream;
   } catch (error) {

@@ -7,6 +7,7 @@ import {
   type ReferenceList,
   type ReferenceSubject,
   type ReferenceTrial,
+  type HostReferenceBuilt,
   type Why,
 } from '@ringwall/api';
 import type { Store } from '../store/index.ts';
@@ -17,6 +18,8 @@ import type { Machines } from './machines.ts';
 const MAX_SIZES = 32;
 /** A dry run judges a thousand times. */
 const TRY_TIMEOUT_MS = 60_000;
+/** Some hundred files are read, and keys made in a TPM. */
+const HOST_TIMEOUT_MS = 120_000;
 
 export class References {
   readonly #broker: Pick<BrokerClient, 'call'>;
@@ -72,6 +75,11 @@ export class References {
       references.push(reference);
     }
     return { references };
+  }
+
+  /** What this host is by its own word. It counts for nothing until somebody accepts it. */
+  host(everything: boolean): Promise<HostReferenceBuilt> {
+    return this.#warden.call({ op: 'host-reference', everything }, { timeoutMs: HOST_TIMEOUT_MS });
   }
 
   async why(idOrName: string): Promise<Why> {

@@ -3,7 +3,14 @@
 import { RingwallError } from '@ringwall/api';
 import type { WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import { fromHex, toHex } from '@ringwall/bytes';
-import { expectedOfLog, hostContentJson, hostEkKey, hostIdOf, keyOfCa, vtpmCaQualifyingData } from '@ringwall/evidence';
+import {
+  expectedOfLog,
+  hostEkKey,
+  hostIdOf,
+  hostReferenceJson,
+  keyOfCa,
+  vtpmCaQualifyingData,
+} from '@ringwall/evidence';
 import { nameOf } from '@ringwall/tpm';
 import type { WardenContext } from './context.ts';
 
@@ -56,13 +63,13 @@ export async function hostReference(
   if (identity === undefined) throw new RingwallError('host-lacks', NO_TPM, { hint: NO_TPM_HINT });
   const { files, unmeasured, eventLog } = await context.parts.hostTpm.describe(everything);
   const ekKey = await hostEkKey(identity.ekCertificate);
-  const content = hostContentJson({
+  const reference = await context.parts.hostTpm.sign({
     host,
     tpm: { akName: toHex(await nameOf(identity.akPublic)), ...(ekKey === undefined ? {} : { ekKey }) },
     events: expectedOfLog(eventLog),
     files,
   });
-  return { content, unmeasured: [...unmeasured] };
+  return { reference: { ...hostReferenceJson(reference) }, unmeasured: [...unmeasured] };
 }
 
 async function ownHost({ parts }: WardenContext): Promise<{ readonly host: string; readonly vtpmCa: Uint8Array }> {

@@ -2,6 +2,7 @@
 // apps/warden joins these to the real components.
 import type { Finding, Protection } from '@ringwall/api';
 import type { VmSpec } from '@ringwall/api/warden';
+import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
 import type { ReferenceContent, SignedReference } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
@@ -64,6 +65,8 @@ export interface HostTpmPart {
   answer(question: HostTpmQuestion): Promise<HostAnswer>;
   /** Boot log, and files by their digests. */
   describe(everything: boolean): Promise<HostFiles & { readonly eventLog: Uint8Array }>;
+  /** By the key with which this host signs reference values. */
+  sign(content: HostReferenceContent): Promise<HostReference>;
 }
 
 export type HostTpmQuestion = Parameters<typeof answerAsHost>[1];

@@ -23,6 +23,7 @@ import { makeSigner } from '../../lib/evidence/testing/proofs.ts';
 import { issueEk, makeCa, type TestCa } from '../../lib/evidence/testing/vtpm-ca.ts';
 import { MISSING } from '../guestimage/testing/guest.ts';
 import { makeTpm } from '../guestimage/testing/tpm.ts';
+import type { Question } from './testing/answer-questions.ts';
 import { HOST_MISSING, HostGuest } from './testing/host-guest.ts';
 
 const CACHE = join(tmpdir(), `ringwall-test-packages-${userInfo().uid}`);
@@ -33,7 +34,7 @@ const SWTPM = '/usr/bin/swtpm';
 
 describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACKS.join(', ')})`, () => {
   let dir: string;
-  let host: HostGuest;
+  let host: HostGuest | undefined;
   let vtpmCa: TestCa;
   let policy: HostPolicy;
   let reference: HostReference;
@@ -45,7 +46,7 @@ describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACK
     const maker = await makeCa({ name: 'CN=Maker of TPMs' });
     const tpm = await makeTpm(join(dir, 'tpm'), async (ek) => issueEk(maker, await publicKeyOf(ek), 'a chip'));
     host = await HostGuest.boot(dir, tpm, CACHE);
-    described = await host.ask({ op: 'describe' });
+    described = await ask({ op: 'describe' });
     const owner = await makeSigner();
     const ekKey = await hostEkKey(bytes(described, 'ekCertificate'));
     reference = await signHostReference(
@@ -76,9 +77,14 @@ describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACK
     };
   });
   afterAll(async () => {
-    await host[Symbol.asyncDispose]();
+    await host?.[Symbol.asyncDispose]();
     await rm(dir, { recursive: true, force: true });
   });
+
+  function ask(question: Question): Promise<Readonly<Record<string, unknown>>> {
+    if (host === undefined) throw new Error('the host did not boot');
+    return host.ask(question);
+  }
 
   async function prove(): Promise<HostResult> {
     const nonce = crypto.getRandomValues(new Uint8Array(32));
@@ -88,7 +94,7 @@ describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACK
     const akPublic = bytes(described, 'akPublic');
     const ekPublic = parsePublic(bytes(described, 'ekPublic'));
     const credential = await makeCredential({ ekPublic, akName: await nameOf(akPublic), secret });
-    const answer = await host.ask({
+    const answer = await ask({
       op: 'answer',
       qualifyingData: base64(qualifyingData),
       pcrs: PCRS,
@@ -125,7 +131,7 @@ describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACK
     const early = await prove();
     expect(failed(early)).toEqual(['host-files-ran']);
     for (const program of [QEMU, SWTPM]) {
-      expect(await host.ask({ op: 'run', argv: [program, '--version'] })).toMatchObject({ code: 0 });
+      expect(await ask({ op: 'run', argv: [program, '--version'] })).toMatchObject({ code: 0 });
     }
     const { verdict } = await prove();
     expect(verdict.reasons).toEqual([]);
@@ -136,14 +142,13 @@ describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACK
   });
 
   it('shows another program that ran, and is refused once another swtpm ran in the place of its own', async () => {
-    const shell = (script: string): Promise<unknown> =>
-      host.ask({ op: 'run', argv: ['/bin/busybox', 'sh', '-c', script] });
+    const shell = (script: string): Promise<unknown> => ask({ op: 'run', argv: ['/bin/busybox', 'sh', '-c', script] });
     await shell('cp /bin/busybox /tmp/evil; echo >>/tmp/evil; exec -a busybox /tmp/evil true');
     const { verdict } = await prove();
     expect(verdict.outcome).toBe('accepted');
     expect(verdict.ran?.others.map(({ path }) => path)).toContain('/tmp/evil');
     await shell(`cp ${SWTPM} /tmp/swtpm; echo >>/tmp/swtpm; /bin/busybox mount -o bind /tmp/swtpm ${SWTPM}`);
-    await host.ask({ op: 'run', argv: [SWTPM, '--version'] });
+    await ask({ op: 'run', argv: [SWTPM, '--version'] });
     const altered = await prove();
     expect(failed(altered)).toEqual(['host-files-unaltered']);
     expect(altered.verdict.reasons.join()).toMatch(/^\/usr\/bin\/swtpm ran on the host, and is not the file/);

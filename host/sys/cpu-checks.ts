@@ -83,17 +83,6 @@ export const CPU_CHECKS: readonly HostCheck[] = [
       return { present: groups > 0, seen: `${groups} groups` };
     },
   },
-  {
-    id: 'cpu.host-tpm',
-    title: 'TPM of the host',
-    present: 'the host can prove what it booted, and keys can be bound to it; Ringwall does not use it yet',
-    missing: 'the host itself (A6, A7) proves nothing: believe a machine’s evidence as far as you believe its host',
-    hint: 'use a host with a TPM 2.0, switched on in firmware',
-    look: async (host) => {
-      const there = await host.exists('/dev/tpmrm0');
-      return { present: there, seen: there ? '/dev/tpmrm0' : 'no /dev/tpmrm0' };
-    },
-  },
 ];
 
 async function lookAtVulnerabilities(host: HostView): Promise<Look> {

@@ -4,6 +4,7 @@ import { COMPONENT_CHECKS } from './component-checks.ts';
 import { CPU_CHECKS, kvmCheck } from './cpu-checks.ts';
 import { findingOf } from './finding.ts';
 import type { HostView } from './host-view.ts';
+import { hostTpmCheck } from './host-tpm-check.ts';
 import { KERNEL_CHECKS } from './kernel-checks.ts';
 import { storageChecks } from './storage-checks.ts';
 
@@ -15,6 +16,13 @@ export interface FindingsOptions {
 }
 
 export async function hostFindings({ host, probe, stateDir }: FindingsOptions): Promise<Finding[]> {
-  const checks = [kvmCheck(probe), ...CPU_CHECKS, ...KERNEL_CHECKS, ...storageChecks(stateDir), ...COMPONENT_CHECKS];
+  const checks = [
+    kvmCheck(probe),
+    ...CPU_CHECKS,
+    hostTpmCheck(stateDir),
+    ...KERNEL_CHECKS,
+    ...storageChecks(stateDir),
+    ...COMPONENT_CHECKS,
+  ];
   return Promise.all(checks.map((check) => findingOf(check, host)));
 }

@@ -186,6 +186,31 @@ describe('hostFindings()', () => {
       },
       'missing: / (ext4) on a disk in clear, as far as the host shows',
     ],
+    ['no TPM', 'cpu.host-tpm', {}, 'missing: no /dev/tpmrm0'],
+    [
+      'a TPM beside a kernel that measures nothing',
+      'cpu.host-tpm',
+      { files: { '/dev/tpmrm0': '', '/sys/kernel/security/ima/runtime_measurements_count': '1' } },
+      'missing: /dev/tpmrm0, but no boot log and no IMA policy, so nothing that runs is measured',
+    ],
+    [
+      'a host that can prove itself',
+      'cpu.host-tpm',
+      {
+        files: {
+          '/dev/tpmrm0': '',
+          '/sys/kernel/security/tpm0/binary_bios_measurements': '',
+          '/sys/kernel/security/ima/runtime_measurements_count': '420',
+        },
+      },
+      'present: /dev/tpmrm0, a boot log, 420 measured files',
+    ],
+    [
+      'a TPM that root has named',
+      'cpu.host-tpm',
+      { files: { '/var/lib/ringwall/warden/host-tpm.json': '' } },
+      'present: as /var/lib/ringwall/warden/host-tpm.json says',
+    ],
     ['a component', 'component.swtpm', { packages: { swtpm: '0.7.1-1.3' } }, 'present: 0.7.1-1.3'],
     ['a component that is not there', 'component.ovmf', {}, 'missing: not installed'],
   ])('sees %s', async (_, id, host, expected) => {

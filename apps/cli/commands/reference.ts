@@ -15,6 +15,7 @@ const SHOWN_DIGEST_CHARACTERS = 16;
 export async function run(invocation: Invocation): Promise<void> {
   const [action, target] = invocation.arguments;
   if (action === undefined) return list(invocation);
+  if (action === 'host' && target === undefined) return (await import('./reference-host.ts')).run(invocation);
   if (target === undefined) {
     throw usage(`reference ${action} needs an image or a file`, `as in: ${invocation.self} reference ${action} hello`);
   }
@@ -28,7 +29,7 @@ export async function run(invocation: Invocation): Promise<void> {
     case 'accept':
       return accept(invocation, target);
     default:
-      throw usage(`reference has no ${JSON.stringify(action)}`, 'it has build, diff, try and accept');
+      throw usage(`reference has no ${JSON.stringify(action)}`, 'it has build, host, diff, try and accept');
   }
 }
 

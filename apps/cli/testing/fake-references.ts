@@ -1,6 +1,7 @@
 // What the fake ringwalld answers about reference values: one image, of which a second version waits until it is accepted.
 import {
   earSchema,
+  hostReferenceBuiltSchema,
   referenceAcceptedSchema,
   referenceBuiltSchema,
   referenceDiffSchema,
@@ -16,6 +17,8 @@ const AT = '2026-11-20T12:00:00.000Z';
 const BOOT = '0123456789abcdef0123456789abcdef';
 
 export class FakeReferences {
+  /** What the host says that it is; undefined where it has no TPM. */
+  host: Readonly<Record<string, unknown>> | undefined;
   #accepted = 'ab';
   #waiting: string | undefined;
 
@@ -45,6 +48,9 @@ export class FakeReferences {
         this.#accepted = this.#waiting ?? this.#accepted;
         this.#waiting = undefined;
         return referenceAcceptedSchema.parse({ subject: 'hello', accepted: ['ref_2'], retired: ['ref_1'] });
+      case 'POST host/*':
+        if (this.host === undefined) throw new RingwallError('host-lacks', 'this host has no TPM of its own');
+        return hostReferenceBuiltSchema.parse({ reference: this.host, unmeasured: ['/opt/ringwall/dist/warden.mjs'] });
       case 'GET machines/*/ear':
         return earSchema.parse({ token: 'eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl' });
       case 'GET machines/*/why':

@@ -337,6 +337,10 @@ export class FakeBroker implements BrokerClient {
         return { subject: subjectOf(request.subject), sentences: ['nothing changes'] };
       case 'try-reference':
         return { subject: subjectOf(request.subject), tried: [], left: 0 };
+      case 'ask-host':
+        return { wanted: false };
+      case 'judge-host':
+        return { outcome: 'refused', reasons: ['nobody was asked'] };
       case 'accept-reference':
         return { subject: subjectOf(request.subject), accepted: ['ref_1'], retired: [] };
       case 'read-ear':

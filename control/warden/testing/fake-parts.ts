@@ -29,7 +29,14 @@ export class FakeHost {
   runtimeFiles: Uint8Array | undefined = new Uint8Array();
   caCertificates: readonly Uint8Array[] = [Uint8Array.of(1)];
   /** The host's own TPM, where it has one. */
-  hostTpm: { readonly identity: HostIdentity; readonly answer: HostTpmPart['answer'] } | undefined;
+  hostTpm:
+    | {
+        readonly identity: HostIdentity;
+        readonly answer: HostTpmPart['answer'];
+        readonly sign?: HostTpmPart['sign'];
+        readonly eventLog?: Uint8Array;
+      }
+    | undefined;
   vmmState: 'running' | 'paused' | undefined = 'running';
   /** How a VMM that is dead ended. */
   guestPoweredOff = false;
@@ -150,7 +157,15 @@ export class FakeHost {
           if (this.hostTpm === undefined) throw new RingwallError('host-lacks', 'this host has no TPM');
           return this.hostTpm.answer(question);
         },
-        describe: async () => ({ files: [], unmeasured: [], eventLog: new Uint8Array() }),
+        describe: async () => ({
+          files: [],
+          unmeasured: [],
+          eventLog: this.hostTpm?.eventLog ?? new Uint8Array(),
+        }),
+        sign: async (content) => {
+          if (this.hostTpm?.sign === undefined) throw new RingwallError('host-lacks', 'this host has no TPM');
+          return this.hostTpm.sign(content);
+        },
       },
       images: {
         known: [

@@ -37,35 +37,30 @@ async function answer(question: Question): Promise<object> {
   // Nobody has configured this host: it is the kernel's own TPM.
   const config = await findHostTpm('/etc/host-tpm.json');
   if (config === undefined) throw new Error('no TPM was found');
-  switch (question.op) {
-    case 'describe': {
-      const imaLog = await readBounded(config.imaLog, LOG_BYTES);
-      const files = await describeHostFiles({
-        run,
-        programs: ['/usr/bin/qemu-system-x86_64', '/usr/bin/swtpm'],
-        node: process.execPath,
-        warden: process.argv[1] ?? '',
-        imaLog,
-        everything: false,
-      });
-      const { ekCertificate, ekPublic, akPublic } = await readHostIdentity(config);
-      const eventLog = base64(await readBounded(config.eventLog, LOG_BYTES));
-      return { ...files, eventLog, ...mapped({ ekCertificate, ekPublic, akPublic }) };
-    }
-    case 'run': {
-      const { code, stderr } = await run(question.argv);
-      return { code, stderr: stderr.toString('utf8').slice(-500) };
-    }
-    case 'answer': {
-      const { idObject, encryptedSecret } = question.credential;
-      const { opened = new Uint8Array(), ...rest } = await answerAsHost(config, {
-        qualifyingData: bytes(question.qualifyingData),
-        pcrs: question.pcrs,
-        credential: { idObject: bytes(idObject), encryptedSecret: bytes(encryptedSecret) },
-      });
-      return mapped({ opened, ...rest });
-    }
+  if (question.op === 'run') {
+    const { code, stderr } = await run(question.argv);
+    return { code, stderr: stderr.toString('utf8').slice(-500) };
   }
+  if (question.op === 'answer') {
+    const { idObject, encryptedSecret } = question.credential;
+    const { opened = new Uint8Array(), ...rest } = await answerAsHost(config, {
+      qualifyingData: bytes(question.qualifyingData),
+      pcrs: question.pcrs,
+      credential: { idObject: bytes(idObject), encryptedSecret: bytes(encryptedSecret) },
+    });
+    return mapped({ opened, ...rest });
+  }
+  const files = await describeHostFiles({
+    run,
+    programs: ['/usr/bin/qemu-system-x86_64', '/usr/bin/swtpm'],
+    node: process.execPath,
+    warden: process.argv[1] ?? '',
+    imaLog: await readBounded(config.imaLog, LOG_BYTES),
+    everything: false,
+  });
+  const { ekCertificate, ekPublic, akPublic } = await readHostIdentity(config);
+  const eventLog = base64(await readBounded(config.eventLog, LOG_BYTES));
+  return { ...files, eventLog, ...mapped({ ekCertificate, ekPublic, akPublic }) };
 }
 
 function mapped(fields: Readonly<Record<string, Uint8Array>>): Record<string, string> {

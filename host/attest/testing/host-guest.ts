@@ -74,17 +74,17 @@ export class HostGuest implements AsyncDisposable {
     await this.#guest[Symbol.asyncDispose]();
   }
 
-  #next(timeoutMs: number): Promise<string> {
-    return new Promise((done, failed) => {
-      const timer = setTimeout(
-        () => failed(new Error(`the host says nothing; its console:\n${this.#guest.console.slice(-3000)}`)),
-        timeoutMs,
-      );
-      this.#waiting.push((line) => {
-        clearTimeout(timer);
-        done(line);
-      });
-    });
+  async #next(timeoutMs: number): Promise<string> {
+    const answered = Promise.withResolvers<string>();
+    this.#waiting.push(answered.resolve);
+    const silent = this.#endOrLate(timeoutMs);
+    return Promise.race([answered.promise, silent]);
+  }
+
+  /** Rejects when the host has ended, or the time is over. */
+  async #endOrLate(timeoutMs: number): Promise<never> {
+    await this.#guest.hasEnded(timeoutMs);
+    throw new Error(`the host says nothing; its console:\n${this.#guest.console.slice(-4000)}`);
   }
 }
 

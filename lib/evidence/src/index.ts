@@ -83,6 +83,7 @@ export {
   type ProofTrust,
   type Source,
 } from './proof-report.ts';
+export { judgeHostOfProof } from './proof-host.ts';
 export type { HostLayer, ImaIncrement } from './proof-layers.ts';
 export {
   checkReferenceAuthority,

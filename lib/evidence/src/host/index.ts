@@ -15,14 +15,15 @@ export {
 } from './judge.ts';
 export type { HostRan } from './measured-files.ts';
 export { parseHostPolicy, type EkRoot, type HostExceptionName, type HostPolicy } from './policy.ts';
+export { compareHostReferences } from './reference-change.ts';
 export {
+  checkHostReference,
   decodeHostReference,
   encodeHostReference,
-  hostContentJson,
+  hostReferenceJson,
   HOST_REFERENCE_FORMAT,
   MAX_HOST_FILES,
   MAX_HOST_REFERENCE_BYTES,
-  parseHostContent,
   parseHostReference,
   signHostReference,
   type HostFile,

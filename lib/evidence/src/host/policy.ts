@@ -15,7 +15,8 @@ const LAST_BOOT_PCR = 15;
 const MAX_SIGNERS = 16;
 /** Makers of TPMs have a CA for each model and year; a fleet has a few models. */
 const MAX_EK_ROOTS = 32;
-const MIN_AGE_SECONDS = 5;
+/** The host is asked when a machine starts, and counts when it is judged: an emulated boot later. */
+const MIN_AGE_SECONDS = 60;
 const MAX_AGE_SECONDS = 24 * 3600;
 
 /** `other-banks`: the log has banks that nobody quotes. `boot-order`: firmware that does not keep to the order of a boot. */

@@ -14,7 +14,7 @@ import {
   SHA256_HEX,
   type ExpectedEvent,
 } from '../reference.ts';
-import { hexBytes, readTime } from '../signed-reference.ts';
+import { checkReferenceTime, hexBytes, readTime } from '../signed-reference.ts';
 import { POINT_BYTES, SIGNATURE_BYTES, signedText, verifySigned, type Signer } from '../signer.ts';
 import { HOST } from '../hardware/report-data.ts';
 import type { HostPolicy } from './policy.ts';
@@ -107,14 +107,6 @@ export function parseHostReference(value: unknown): HostReference {
   return reference;
 }
 
-/** What is to be signed, from JSON: as a warden says it of its own host. Throws EvidenceError. */
-export function parseHostContent(value: unknown): HostReferenceContent {
-  const object = new ClosedObject(value, 'host', refuseReference);
-  const content = readHostContent(object);
-  object.end();
-  return content;
-}
-
 /** A reference from a file's text. Throws EvidenceError. */
 export function decodeHostReference(input: string | Uint8Array): HostReference {
   if (input.length > MAX_HOST_REFERENCE_BYTES) {
@@ -139,7 +131,7 @@ export function hostReferenceJson(reference: HostReference): { readonly [key: st
   return { ...claimsJson(reference), signature: toHex(reference.signature) };
 }
 
-export function hostContentJson(content: HostReferenceContent): { readonly [key: string]: JsonValue } {
+function hostContentJson(content: HostReferenceContent): { readonly [key: string]: JsonValue } {
   const { host, tpm, events, files } = content;
   return {
     host,
@@ -152,6 +144,11 @@ export function hostContentJson(content: HostReferenceContent): { readonly [key:
       required: file.required,
     })),
   };
+}
+
+/** Whether somebody may accept it now: its id, its signature, its time. Whose key it is, is for a person to say. */
+export async function checkHostReference(reference: HostReference, now: Date): Promise<readonly Answer[]> {
+  return [await checkHostReferenceSignature(reference), checkReferenceTime(reference, now)];
 }
 
 /** host-reference-signature: whose key it is, is another question. */
