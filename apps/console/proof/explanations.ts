@@ -1,5 +1,6 @@
 // Why each check is asked: what somebody could do if it were not. Shown on demand beside what was seen.
 import type { CheckId } from '@ringwall/evidence';
+import { HOST_EXPLANATIONS } from './host-explanations.ts';
 
 /** Checks of the bundle itself; those of the evidence are CheckId. */
 type BundleCheckId = 'broker-signature' | 'broker-key' | 'time' | 'agreement';
@@ -76,7 +77,10 @@ export const EXPLANATIONS: Readonly<Record<CheckId | BundleCheckId, string>> = {
     'Every measurement must be one that was expected, in its order, and none may be missing. This is where a changed file shows.',
 };
 
-const BY_ID: ReadonlyMap<string, string> = new Map(Object.entries(EXPLANATIONS));
+const BY_ID: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(EXPLANATIONS),
+  ...Object.entries(HOST_EXPLANATIONS),
+]);
 
 /** Undefined for a check that came after this page. */
 export function explanationOf(id: string): string | undefined {

@@ -45,7 +45,7 @@ export const MISTAKES: Readonly<Record<MistakeCode, Pick<Words, 'title' | 'todo'
   empty: { title: 'This file is empty', todo: 'Write the proof again: ringwall prove NAME -o NAME.proof.json' },
   'too-large': {
     title: 'This is larger than any proof',
-    todo: 'It was not read. A proof has at most 1 MiB, most have 20 KiB: see that you took the right file.',
+    todo: 'It was not read. A proof has at most 3.75 MiB, most have 20 KiB: see that you took the right file.',
   },
   'not-known': {
     title: 'This is no proof',

@@ -1,6 +1,6 @@
 // The program of a host in a test that is itself a guest: it answers questions that come on a port, one JSON line each, with
 // what the warden would collect, and runs programs when it is told to.
-import { createReadStream, createWriteStream, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, openSync, readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { run } from '../../exec/index.ts';
 import { answerAsHost, describeHostFiles, findHostTpm, readBounded, readHostIdentity } from '../index.ts';
@@ -21,10 +21,12 @@ export type Question =
     };
 
 const port = readdirSync(PORTS).find((name) => readFileSync(`${PORTS}/${name}/name`, 'utf8').trim() === PORT_NAME);
-const out = createWriteStream(`/dev/${port ?? ''}`);
+// A port is opened once at a time.
+const fd = openSync(`/dev/${port ?? ''}`, 'r+');
+const out = createWriteStream('', { fd, autoClose: false });
 const say = (value: object): void => void out.write(`${JSON.stringify(value)}\n`);
 say({ ready: true });
-for await (const line of createInterface(createReadStream(`/dev/${port ?? ''}`))) {
+for await (const line of createInterface(createReadStream('', { fd, autoClose: false }))) {
   try {
     const question: Question = JSON.parse(line);
     say(await answer(question));

@@ -1,7 +1,7 @@
-import { toHex, utf8 } from '@ringwall/bytes';
-import { AK_ATTRIBUTES, TPM_RH, TPMA_OBJECT } from '@ringwall/tpm';
+import { toHex, utf8, Writer } from '@ringwall/bytes';
+import { AK_ATTRIBUTES, parseEventLog, TPM_RH, TPMA_OBJECT } from '@ringwall/tpm';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { encodeIma, imaNg, sha, violation } from '../../../tpm/testing/ima-list.ts';
+import { digestField, imaNg, nameField, sha, violation } from '../../../tpm/testing/ima-list.ts';
 import { encodeLog, event, indexOf, realEvents, sha256, withEvent } from '../../testing/event-log.ts';
 import {
   aggregateOf,
@@ -14,7 +14,7 @@ import { makeSigner } from '../../testing/proofs.ts';
 import { issueEk, makeCa, NOW } from '../../testing/vtpm-ca.ts';
 import { toBase64 } from '../base64.ts';
 import { isVerified } from '../verified.ts';
-import { HOST_CHECK_TITLES, hostClockOf, judgeHost, type HostJudgement } from './index.ts';
+import { HOST_CHECK_TITLES, hostClockOf, judgeHost, type HostExceptionName, type HostJudgement } from './index.ts';
 
 const EV_SEPARATOR = 4;
 const EV_EFI_BOOT_SERVICES_APPLICATION = 0x8000_0003;
@@ -286,6 +286,43 @@ describe('judgeHost()', () => {
     });
   });
 
+  describe('what a log may be', () => {
+    test('an entry that names a file by SHA-1, or by no digest, is no file; another template refuses', async () => {
+      const [first, qemu, ...others] = scene.booted;
+      if (first === undefined || qemu === undefined) throw new Error('an empty list');
+      const old = { template: 'ima-ng', fields: [digestField('sha1:', new Uint8Array(20)), nameField(QEMU)] };
+      expect(await failed({ ran: [first, old, ...others] })).toEqual(['host-files-ran', 'host-files-unaltered']);
+      const other = { template: 'evm-sig', fields: Array.from({ length: 9 }, () => new Uint8Array()) };
+      expect(
+        await failed({ ran: [...scene.booted, { ...other, fields: [...qemu.fields, ...other.fields.slice(2)] }] }),
+      ).toContain('host-ima-template');
+    });
+
+    test('a boot log with another bank, or out of order, refuses, unless the policy says why not', async () => {
+      const two = parseEventLog(twoBanks());
+      expect(two.algorithms.map(({ name }) => name)).toEqual(['sha1', 'sha256']);
+      const lies = { eventLog: twoBanks() };
+      expect(await failed(lies)).toEqual(['host-log-banks']);
+      const because = (what: HostExceptionName): Partial<HostJudgement> => ({
+        policy: { ...scene.policy, exceptions: [{ what, reason: 'this firmware is so' }] },
+      });
+      expect(await failed(lies, because('other-banks'))).toEqual([]);
+      expect(await failed(lies, because('boot-order'))).toEqual(['host-log-banks']);
+    });
+
+    test('a log and a list that cannot be read say so', async () => {
+      expect(await failed({ eventLog: utf8('no log') })).toContain('host-log-form');
+      expect(await failed({ imaLog: utf8('no list') })).toContain('host-ima-form');
+    });
+
+    test('keys of another kind and questions without a time or a host', async () => {
+      expect(await failed({ akPublic: utf8('no key') })).toContain('host-ak-form');
+      for (const changes of [{ host: 'Not a host' }, { askedAt: new Date(Number.NaN) }, { vtpmCa: utf8('no CA') }]) {
+        expect(await failed({}, { question: { ...scene.question, ...changes } })).toContain('host-question');
+      }
+    });
+  });
+
   describe('bad input', () => {
     test('parts that are missing, empty, too large or of another kind are named', async () => {
       const whole = await scene.evidence();
@@ -301,43 +338,30 @@ describe('judgeHost()', () => {
       expect(await verdictOf({ ...whole, imaLog: new Uint8Array(1024 * 1024 + 1) })).toContain('imaLog has 1048577');
       expect(await verdictOf({ ...whole, ekCertificate: new Uint8Array() })).toBe('');
     });
-
-    test('every truncation and every mutation of a part refuses, and none throws', async () => {
-      const whole = await scene.evidence();
-      const judge = async (changed: Partial<HostJudgement['evidence']>): Promise<string> =>
-        (
-          await judgeHost({
-            evidence: { ...whole, ...changed },
-            question: scene.question,
-            policy: scene.policy,
-            reference: scene.reference,
-            activation: 'unconfirmed',
-            now: NOW,
-          })
-        ).verdict.outcome;
-      for (const name of ['akPublic', 'quote', 'quoteSignature', 'eventLog', 'imaLog', 'vtpmCa'] as const) {
-        const bytes = whole[name];
-        const step = Math.max(1, Math.floor(bytes.length / 24));
-        for (let at = 0; at < bytes.length; at += step) {
-          expect(await judge({ [name]: bytes.subarray(0, at) }), `${name} cut at ${at}`).toBe('refused');
-          const mutant = new Uint8Array(bytes);
-          mutant[at] = (mutant[at] ?? 0) ^ 0x41;
-          // A name in the header of the boot log, or an address that firmware notes, is measured by nobody.
-          const outcomes = name === 'eventLog' ? ['refused', 'accepted'] : ['refused'];
-          expect(outcomes, `${name} altered at ${at}`).toContain(await judge({ [name]: mutant }));
-        }
-      }
-    });
-
-    test('a list of a megabyte is judged in bounded time', async () => {
-      const other = Array.from({ length: 9_000 }, (_, index) => imaNg(`/usr/lib/program-${index}`));
-      const ran = [...scene.booted, ...other];
-      expect(encodeIma(...ran).length).toBeGreaterThan(900_000);
-      const started = performance.now();
-      const evidence = await scene.evidence({ ran, measured: scene.booted });
-      const { verdict } = await scene.judge({}, { evidence });
-      expect(verdict.outcome).toBe('accepted');
-      expect(performance.now() - started).toBeLessThan(10_000);
-    });
   });
 });
+
+/** The real log as a firmware with a SHA-1 bank beside the other writes it. */
+function twoBanks(): Uint8Array {
+  const header = new Writer()
+    .bytes(utf8('Spec ID Event03\0'))
+    .u32le(0)
+    .u8(0)
+    .u8(2)
+    .u8(0)
+    .u8(2)
+    .u32le(2)
+    .u16le(0x0004)
+    .u16le(20)
+    .u16le(0x000b)
+    .u16le(32)
+    .u8(0)
+    .finish();
+  const writer = new Writer().u32le(0).u32le(EV_NO_ACTION).bytes(new Uint8Array(20));
+  writer.sized32le((data) => data.bytes(header));
+  for (const { pcr, type, digest, data } of realEvents) {
+    writer.u32le(pcr).u32le(type).u32le(2).u16le(0x0004).bytes(new Uint8Array(20)).u16le(0x000b).bytes(digest);
+    writer.sized32le((inner) => inner.bytes(data));
+  }
+  return writer.finish();
+}
