@@ -14,7 +14,7 @@ import { makeSigner } from '../../testing/proofs.ts';
 import { issueEk, makeCa, NOW } from '../../testing/vtpm-ca.ts';
 import { toBase64 } from '../base64.ts';
 import { isVerified } from '../verified.ts';
-import { HOST_CHECK_TITLES, hostClockOf, judgeHost, type HostExceptionName, type HostJudgement } from './index.ts';
+import { HOST_CHECK_TITLES, hostClockOf, type HostExceptionName, type HostJudgement } from './index.ts';
 
 const EV_SEPARATOR = 4;
 const EV_EFI_BOOT_SERVICES_APPLICATION = 0x8000_0003;
