@@ -198,11 +198,10 @@ describe('chainOf()', () => {
     expect(links.find(({ id }) => id === 'tpm')?.state).toBe('broken');
   });
 
-  it('lights the host and the processes where a proof has checks of them', async () => {
+  it('lights the host where a proof has evidence of it', async () => {
     const report = await verifyProof(good, trust());
     const layered = (ok: boolean): ProofReport => ({
       ...report,
-      checks: [...report.checks],
       host: {
         kind: 'host-tpm',
         outcome: ok ? 'accepted' : 'refused',
@@ -212,16 +211,19 @@ describe('chainOf()', () => {
         events: [],
         ran: undefined,
       },
-      verdict: {
-        ...report.verdict,
-        checks: [
-          ...report.verdict.checks,
-          { id: 'ima-replay', title: 'the list of programs is whole', ok: true, detail: 'seen' },
-        ],
-      },
     });
-    expect(picture(chainOf(layered(true)))).toBe('HHHHHHHH');
-    expect(picture(chainOf(layered(false)))).toBe('HBCCCCCC');
+    expect(picture(chainOf(layered(true)))).toBe('HHHHHHH-');
+    expect(picture(chainOf(layered(false)))).toBe('HBCCCCC-');
+  });
+
+  it('breaks the host’s link where evidence of it was demanded, and none held', async () => {
+    const report = await verifyProof(good, trust());
+    const checks = report.verdict.checks.map((check) =>
+      check.id === 'evidence-kinds' ? { ...check, ok: false } : check,
+    );
+    const verdict = { ...report.verdict, outcome: 'refused', checks } as const;
+    const without: ProofReport = { ...report, outcome: 'refused', verdict, demanded: ['host-tpm'] };
+    expect(picture(chainOf(without))).toBe('HBCCCCC-');
   });
 
   it('has a sentence without a full stop for every link', async () => {

@@ -107,11 +107,10 @@ const BROKER_CHECKS: ReadonlySet<string> = new Set([
   'reference-time',
   'reference-authority',
   'reference-quoted',
-  'evidence-kinds',
 ]);
 
-/** Checks of a layered proof are named by what they are about. */
-const CHECK_PREFIXES: readonly (readonly [prefix: string, link: LinkId])[] = [['ima-', 'processes']];
+/** Whether what runs the machine has shown itself, and has named this TPM. */
+const KINDS_CHECK = 'evidence-kinds';
 
 function linkOf(id: LinkId, report: ProofReport, weakest: Link | undefined): Link {
   const findings = findingsOf(id, report);
@@ -125,26 +124,24 @@ function linkOf(id: LinkId, report: ProofReport, weakest: Link | undefined): Lin
   return { ...base, state: 'holds', says: describe(id, findings) };
 }
 
-function findingsOf(id: LinkId, { checks, verdict, host, anchors }: ProofReport): Findings {
-  const ofLink = anchors.filter((anchor) => LINK_OF_ANCHOR[anchor.id].includes(id));
-  if (id === 'host') return { events: host?.events ?? [], checks: host?.checks ?? [], anchors: ofLink };
+function findingsOf(id: LinkId, report: ProofReport): Findings {
+  const { checks, verdict, host } = report;
+  const anchors = report.anchors.filter((anchor) => LINK_OF_ANCHOR[anchor.id].includes(id));
+  const ofVerdict = verdict.checks.filter((check) => linkOfCheck(check.id, report) === id);
+  if (id === 'host') return { events: host?.events ?? [], checks: [...(host?.checks ?? []), ...ofVerdict], anchors };
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured' || id === 'firmware');
   return {
     events: measured.filter((event) => linkOfEvent(event) === id),
-    checks: [
-      ...(id === 'broker' ? checks : []),
-      ...verdict.checks.filter((check) => linkOfCheck(check.id, verdict.events) === id),
-    ],
-    anchors: ofLink,
+    checks: [...(id === 'broker' ? checks : []), ...ofVerdict],
+    anchors,
   };
 }
 
-function linkOfCheck(id: string, events: readonly JudgedEvent[]): LinkId | undefined {
+function linkOfCheck(id: string, { verdict, demanded }: ProofReport): LinkId | undefined {
   if (BROKER_CHECKS.has(id)) return 'broker';
-  const named = CHECK_PREFIXES.find(([prefix]) => id.startsWith(prefix));
-  if (named !== undefined) return named[1];
+  if (id === KINDS_CHECK) return demanded.length === 0 ? 'broker' : 'host';
   // Whether events are as expected is said by the events themselves, where they are there to say it.
-  return id === 'events' && events.some(isWrong) ? undefined : 'tpm';
+  return id === 'events' && verdict.events.some(isWrong) ? undefined : 'tpm';
 }
 
 function isAbsent(id: LinkId, { events, checks }: Findings, { verdict }: ProofReport): boolean {

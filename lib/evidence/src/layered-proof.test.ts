@@ -89,10 +89,16 @@ describe('a layered proof', () => {
     const without = await report({});
     expect(without.outcome).toBe('invalid');
     expect(without.reasons.join('\n')).toContain('the policy demands evidence of the kind host-tpm');
-    expect(hostLink(without)?.state).toBe('absent');
+    expect(hostLink(without)).toMatchObject({
+      state: 'broken',
+      reasons: expect.arrayContaining([
+        'the policy demands evidence of the kind host-tpm, and none held that names this TPM',
+      ]),
+    });
     const { hostTpm: _, ...rest } = policy;
     const undemanded = await report({ policy: { ...rest, evidence: ['vtpm'] }, host: await layer() });
     expect(undemanded.outcome).toBe('proven');
+    expect(hostLink(undemanded)?.state).toBe('absent');
     expect(hostLink(undemanded)?.says).toMatch(/^not part of this proof/);
   });
 
@@ -129,7 +135,14 @@ describe('a layered proof', () => {
       vtpmCa: [scene.machine.ca.der, stranger.der],
     });
     expect(judged.host?.outcome).toBe('accepted');
+    expect(hostLink(judged)?.state).toBe('broken');
     expect(judged.reasons.join('\n')).toContain('none held that names this TPM');
+  });
+
+  it('is only a claim, and so is its host’s link, where nobody stands for the broker', async () => {
+    const judged = await verifyProof(await prove({ host: await layer() }), { now: NOW });
+    expect(judged.outcome).toBe('unanchored');
+    expect(hostLink(judged)).toMatchObject({ state: 'claimed', anchors: [{ id: 'host', source: 'bundle' }] });
   });
 
   it('rests on the caller’s own word of what the host is, where they give it', async () => {

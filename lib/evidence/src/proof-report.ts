@@ -5,7 +5,7 @@ import type { HostRan } from './host/measured-files.ts';
 import type { HostReference } from './host/reference.ts';
 import { judgeVtpm } from './judge.ts';
 import { short } from './keys.ts';
-import type { Policy } from './policy.ts';
+import { demandedBesides, type EvidenceKind, type Policy } from './policy.ts';
 import { judgeHostOfProof } from './proof-host.ts';
 import { verifyProofSignature, type Proof } from './proof.ts';
 import type { ReferenceValues } from './reference.ts';
@@ -41,6 +41,8 @@ export interface ProofReport {
   readonly checks: readonly Check[];
   /** Of the evidence, judged now. */
   readonly verdict: Verdict;
+  /** What the policy demands beside the machine's own TPM. */
+  readonly demanded: readonly EvidenceKind[];
   /** Of the host's evidence, judged now, where the bundle has it and the policy says what a host must show. */
   readonly host?: HostVerdict | undefined;
   readonly anchors: readonly Anchor[];
@@ -86,6 +88,7 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
     brokerSaid: proof.verdict.outcome,
     checks,
     verdict,
+    demanded: demandedBesides(trust.policy ?? proof.policy),
     ...(host === undefined ? {} : { host: host.verdict }),
     anchors,
     reasons: reasonsOf(proof, checks, { verdict, host: host?.verdict }, anchors),
