@@ -29,7 +29,7 @@ export { answers } from './answers/index.ts';
 export type { CreationAnswer } from './answers/keys.ts';
 export { tpmOver, type Tpm } from './client/tpm.ts';
 export type { Transport } from './client/transport.ts';
-export { TPM_CC } from './commands/command-codes.ts';
+export * as TPM_CC from './commands/command-codes.ts';
 export { commands } from './commands/index.ts';
 export type { Authorization } from './commands/frame.ts';
 export type { SessionType } from './commands/sessions.ts';

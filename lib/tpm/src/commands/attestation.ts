@@ -4,7 +4,7 @@ import { TPM_RH } from '../constants.ts';
 import { encodePcrChoice, type PcrChoice } from '../structures/pcr-selection.ts';
 import type { TPMT_ASYM_SCHEME } from '../structures/schemes.ts';
 import { writeTicket, type TPMT_TK } from '../structures/ticket.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, sigScheme, tpm2b, u16, type Authorization } from './frame.ts';
 import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 import { Writer } from '@ringwall/bytes';

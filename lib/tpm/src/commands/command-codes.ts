@@ -1,121 +1,120 @@
-// TPM_CC, TPM 2.0 Part 2 section 6.5.2 (revision 1.59): every command, spelled as there.
+// TPM_CC, TPM 2.0 Part 2 section 6.5.2 (revision 1.59): every command, spelled as there. A module of constants, imported
+// as `* as TPM_CC`, so that a bundle holds only those that it uses.
 
-export const TPM_CC = {
-  NV_UndefineSpaceSpecial: 0x011f,
-  EvictControl: 0x0120,
-  HierarchyControl: 0x0121,
-  NV_UndefineSpace: 0x0122,
-  ChangeEPS: 0x0124,
-  ChangePPS: 0x0125,
-  Clear: 0x0126,
-  ClearControl: 0x0127,
-  ClockSet: 0x0128,
-  HierarchyChangeAuth: 0x0129,
-  NV_DefineSpace: 0x012a,
-  PCR_Allocate: 0x012b,
-  PCR_SetAuthPolicy: 0x012c,
-  PP_Commands: 0x012d,
-  SetPrimaryPolicy: 0x012e,
-  FieldUpgradeStart: 0x012f,
-  ClockRateAdjust: 0x0130,
-  CreatePrimary: 0x0131,
-  NV_GlobalWriteLock: 0x0132,
-  GetCommandAuditDigest: 0x0133,
-  NV_Increment: 0x0134,
-  NV_SetBits: 0x0135,
-  NV_Extend: 0x0136,
-  NV_Write: 0x0137,
-  NV_WriteLock: 0x0138,
-  DictionaryAttackLockReset: 0x0139,
-  DictionaryAttackParameters: 0x013a,
-  NV_ChangeAuth: 0x013b,
-  PCR_Event: 0x013c,
-  PCR_Reset: 0x013d,
-  SequenceComplete: 0x013e,
-  SetAlgorithmSet: 0x013f,
-  SetCommandCodeAuditStatus: 0x0140,
-  FieldUpgradeData: 0x0141,
-  IncrementalSelfTest: 0x0142,
-  SelfTest: 0x0143,
-  Startup: 0x0144,
-  Shutdown: 0x0145,
-  StirRandom: 0x0146,
-  ActivateCredential: 0x0147,
-  Certify: 0x0148,
-  PolicyNV: 0x0149,
-  CertifyCreation: 0x014a,
-  Duplicate: 0x014b,
-  GetTime: 0x014c,
-  GetSessionAuditDigest: 0x014d,
-  NV_Read: 0x014e,
-  NV_ReadLock: 0x014f,
-  ObjectChangeAuth: 0x0150,
-  PolicySecret: 0x0151,
-  Rewrap: 0x0152,
-  Create: 0x0153,
-  ECDH_ZGen: 0x0154,
-  HMAC: 0x0155,
-  Import: 0x0156,
-  Load: 0x0157,
-  Quote: 0x0158,
-  RSA_Decrypt: 0x0159,
-  HMAC_Start: 0x015b,
-  SequenceUpdate: 0x015c,
-  Sign: 0x015d,
-  Unseal: 0x015e,
-  PolicySigned: 0x0160,
-  ContextLoad: 0x0161,
-  ContextSave: 0x0162,
-  ECDH_KeyGen: 0x0163,
-  EncryptDecrypt: 0x0164,
-  FlushContext: 0x0165,
-  LoadExternal: 0x0167,
-  MakeCredential: 0x0168,
-  NV_ReadPublic: 0x0169,
-  PolicyAuthorize: 0x016a,
-  PolicyAuthValue: 0x016b,
-  PolicyCommandCode: 0x016c,
-  PolicyCounterTimer: 0x016d,
-  PolicyCpHash: 0x016e,
-  PolicyLocality: 0x016f,
-  PolicyNameHash: 0x0170,
-  PolicyOR: 0x0171,
-  PolicyTicket: 0x0172,
-  ReadPublic: 0x0173,
-  RSA_Encrypt: 0x0174,
-  StartAuthSession: 0x0176,
-  VerifySignature: 0x0177,
-  ECC_Parameters: 0x0178,
-  FirmwareRead: 0x0179,
-  GetCapability: 0x017a,
-  GetRandom: 0x017b,
-  GetTestResult: 0x017c,
-  Hash: 0x017d,
-  PCR_Read: 0x017e,
-  PolicyPCR: 0x017f,
-  PolicyRestart: 0x0180,
-  ReadClock: 0x0181,
-  PCR_Extend: 0x0182,
-  PCR_SetAuthValue: 0x0183,
-  NV_Certify: 0x0184,
-  EventSequenceComplete: 0x0185,
-  HashSequenceStart: 0x0186,
-  PolicyPhysicalPresence: 0x0187,
-  PolicyDuplicationSelect: 0x0188,
-  PolicyGetDigest: 0x0189,
-  TestParms: 0x018a,
-  Commit: 0x018b,
-  PolicyPassword: 0x018c,
-  ZGen_2Phase: 0x018d,
-  EC_Ephemeral: 0x018e,
-  PolicyNvWritten: 0x018f,
-  PolicyTemplate: 0x0190,
-  CreateLoaded: 0x0191,
-  PolicyAuthorizeNV: 0x0192,
-  EncryptDecrypt2: 0x0193,
-  AC_GetCapability: 0x0194,
-  AC_Send: 0x0195,
-  Policy_AC_SendSelect: 0x0196,
-  CertifyX509: 0x0197,
-  ACT_SetTimeout: 0x0198,
-} as const;
+export const NV_UndefineSpaceSpecial = 0x011f;
+export const EvictControl = 0x0120;
+export const HierarchyControl = 0x0121;
+export const NV_UndefineSpace = 0x0122;
+export const ChangeEPS = 0x0124;
+export const ChangePPS = 0x0125;
+export const Clear = 0x0126;
+export const ClearControl = 0x0127;
+export const ClockSet = 0x0128;
+export const HierarchyChangeAuth = 0x0129;
+export const NV_DefineSpace = 0x012a;
+export const PCR_Allocate = 0x012b;
+export const PCR_SetAuthPolicy = 0x012c;
+export const PP_Commands = 0x012d;
+export const SetPrimaryPolicy = 0x012e;
+export const FieldUpgradeStart = 0x012f;
+export const ClockRateAdjust = 0x0130;
+export const CreatePrimary = 0x0131;
+export const NV_GlobalWriteLock = 0x0132;
+export const GetCommandAuditDigest = 0x0133;
+export const NV_Increment = 0x0134;
+export const NV_SetBits = 0x0135;
+export const NV_Extend = 0x0136;
+export const NV_Write = 0x0137;
+export const NV_WriteLock = 0x0138;
+export const DictionaryAttackLockReset = 0x0139;
+export const DictionaryAttackParameters = 0x013a;
+export const NV_ChangeAuth = 0x013b;
+export const PCR_Event = 0x013c;
+export const PCR_Reset = 0x013d;
+export const SequenceComplete = 0x013e;
+export const SetAlgorithmSet = 0x013f;
+export const SetCommandCodeAuditStatus = 0x0140;
+export const FieldUpgradeData = 0x0141;
+export const IncrementalSelfTest = 0x0142;
+export const SelfTest = 0x0143;
+export const Startup = 0x0144;
+export const Shutdown = 0x0145;
+export const StirRandom = 0x0146;
+export const ActivateCredential = 0x0147;
+export const Certify = 0x0148;
+export const PolicyNV = 0x0149;
+export const CertifyCreation = 0x014a;
+export const Duplicate = 0x014b;
+export const GetTime = 0x014c;
+export const GetSessionAuditDigest = 0x014d;
+export const NV_Read = 0x014e;
+export const NV_ReadLock = 0x014f;
+export const ObjectChangeAuth = 0x0150;
+export const PolicySecret = 0x0151;
+export const Rewrap = 0x0152;
+export const Create = 0x0153;
+export const ECDH_ZGen = 0x0154;
+export const HMAC = 0x0155;
+export const Import = 0x0156;
+export const Load = 0x0157;
+export const Quote = 0x0158;
+export const RSA_Decrypt = 0x0159;
+export const HMAC_Start = 0x015b;
+export const SequenceUpdate = 0x015c;
+export const Sign = 0x015d;
+export const Unseal = 0x015e;
+export const PolicySigned = 0x0160;
+export const ContextLoad = 0x0161;
+export const ContextSave = 0x0162;
+export const ECDH_KeyGen = 0x0163;
+export const EncryptDecrypt = 0x0164;
+export const FlushContext = 0x0165;
+export const LoadExternal = 0x0167;
+export const MakeCredential = 0x0168;
+export const NV_ReadPublic = 0x0169;
+export const PolicyAuthorize = 0x016a;
+export const PolicyAuthValue = 0x016b;
+export const PolicyCommandCode = 0x016c;
+export const PolicyCounterTimer = 0x016d;
+export const PolicyCpHash = 0x016e;
+export const PolicyLocality = 0x016f;
+export const PolicyNameHash = 0x0170;
+export const PolicyOR = 0x0171;
+export const PolicyTicket = 0x0172;
+export const ReadPublic = 0x0173;
+export const RSA_Encrypt = 0x0174;
+export const StartAuthSession = 0x0176;
+export const VerifySignature = 0x0177;
+export const ECC_Parameters = 0x0178;
+export const FirmwareRead = 0x0179;
+export const GetCapability = 0x017a;
+export const GetRandom = 0x017b;
+export const GetTestResult = 0x017c;
+export const Hash = 0x017d;
+export const PCR_Read = 0x017e;
+export const PolicyPCR = 0x017f;
+export const PolicyRestart = 0x0180;
+export const ReadClock = 0x0181;
+export const PCR_Extend = 0x0182;
+export const PCR_SetAuthValue = 0x0183;
+export const NV_Certify = 0x0184;
+export const EventSequenceComplete = 0x0185;
+export const HashSequenceStart = 0x0186;
+export const PolicyPhysicalPresence = 0x0187;
+export const PolicyDuplicationSelect = 0x0188;
+export const PolicyGetDigest = 0x0189;
+export const TestParms = 0x018a;
+export const Commit = 0x018b;
+export const PolicyPassword = 0x018c;
+export const ZGen_2Phase = 0x018d;
+export const EC_Ephemeral = 0x018e;
+export const PolicyNvWritten = 0x018f;
+export const PolicyTemplate = 0x0190;
+export const CreateLoaded = 0x0191;
+export const PolicyAuthorizeNV = 0x0192;
+export const EncryptDecrypt2 = 0x0193;
+export const AC_GetCapability = 0x0194;
+export const AC_Send = 0x0195;
+export const Policy_AC_SendSelect = 0x0196;
+export const CertifyX509 = 0x0197;
+export const ACT_SetTimeout = 0x0198;

@@ -3,7 +3,7 @@
 import { Writer } from '@ringwall/bytes';
 import { TPM_ALG } from '../constants.ts';
 import { writeSymmetric, type TPMT_SYM_DEF_OBJECT } from '../structures/schemes.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, EMPTY_TPM2B, tpm2b, type Authorization } from './frame.ts';
 import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 

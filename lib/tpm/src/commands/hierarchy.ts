@@ -1,7 +1,7 @@
 // Commands on the TPM as a whole and on its hierarchies (TPM 2.0 Part 3).
 
 import { TPM_RH, TPM_SU } from '../constants.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, handle, tpm2b, u16, u32, u8, type Authorization } from './frame.ts';
 import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 

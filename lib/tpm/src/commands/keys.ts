@@ -2,7 +2,7 @@
 
 import { TPM_RH } from '../constants.ts';
 import { encodePcrSelections, type TPMS_PCR_SELECTION } from '../structures/pcr-selection.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, EMPTY_TPM2B, tpm2b, u32, type Authorization } from './frame.ts';
 import { joinParts, type CommandTemplate, type HandlePart, type TemplatePart } from './template.ts';
 

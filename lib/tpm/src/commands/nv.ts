@@ -2,7 +2,7 @@
 
 import { TPM_ALG, TPM_RH } from '../constants.ts';
 import { encodeNvPublic } from '../structures/nv-public.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, tpm2b, u16, type Authorization } from './frame.ts';
 import type { CommandTemplate, Slot, TemplatePart } from './template.ts';
 

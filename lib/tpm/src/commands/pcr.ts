@@ -2,7 +2,7 @@
 
 import { TPM_ALG, TPM_RH } from '../constants.ts';
 import { encodePcrChoice, pcrBitmap, type PcrChoice } from '../structures/pcr-selection.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, u16, u32, u8 } from './frame.ts';
 import { joinParts, type CommandTemplate, type TemplatePart } from './template.ts';
 

@@ -6,7 +6,7 @@ import type { Comparison } from '../policies/policy.ts';
 import { encodePcrChoice, type PcrChoice } from '../structures/pcr-selection.ts';
 import { encodeSignature, type TPMT_SIGNATURE } from '../structures/signature.ts';
 import { writeTicket, type TPMT_TK } from '../structures/ticket.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, EMPTY_TPM2B, tpm2b, u16, u32, u8, type Authorization } from './frame.ts';
 import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 

@@ -1,7 +1,7 @@
 // Sessions: started, read, begun anew (TPM 2.0 Part 3 sections 11 and 23).
 
 import { TPM_ALG, TPM_RH, TPM_SE } from '../constants.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, EMPTY_TPM2B, tpm2b, u16, u8 } from './frame.ts';
 import type { CommandTemplate, HandlePart } from './template.ts';
 

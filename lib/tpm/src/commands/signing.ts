@@ -5,7 +5,7 @@ import { TPM_ALG, TPM_RH, TPM_ST } from '../constants.ts';
 import type { TPMT_ASYM_SCHEME } from '../structures/schemes.ts';
 import { encodeSignature, type TPMT_SIGNATURE } from '../structures/signature.ts';
 import { writeTicket, type TPMT_TK } from '../structures/ticket.ts';
-import { TPM_CC } from './command-codes.ts';
+import * as TPM_CC from './command-codes.ts';
 import { command, sigScheme, tpm2b, u16, u8, type Authorization } from './frame.ts';
 import type { CommandTemplate, HandlePart, TemplatePart } from './template.ts';
 

@@ -4,8 +4,7 @@ import { concatBytes } from '@ringwall/bytes';
 import { TPM_ALG } from '../constants.ts';
 import { digest, hashBytes, type ComputableHash } from '../hash.ts';
 import { TpmError } from '../tpm-error.ts';
-import { policy, policyPcr } from './policy.ts';
-import { policyDigest } from './policy-digest.ts';
+import { updatePolicyPcr } from './policy-update.ts';
 
 /**
  * The digest over the values of `pcrs` of one bank in ascending order, as in TPMS_QUOTE_INFO (TPM 2.0 Part 1 section
@@ -40,5 +39,5 @@ export async function policyPcrDigest(
   pcrs: readonly number[],
   digestOfPcrs: Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  return policyDigest(policy(policyPcr([{ hash: TPM_ALG.SHA256, pcrs }], digestOfPcrs)));
+  return updatePolicyPcr('sha256', new Uint8Array(hashBytes('sha256')), [{ hash: TPM_ALG.SHA256, pcrs }], digestOfPcrs);
 }

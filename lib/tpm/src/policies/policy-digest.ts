@@ -2,11 +2,11 @@
 // section 19.7.2, Part 3 section 23).
 
 import { concatBytes, Writer } from '@ringwall/bytes';
-import { TPM_CC } from '../commands/command-codes.ts';
+import * as TPM_CC from '../commands/command-codes.ts';
 import { digest, hashBytes, type ComputableHash } from '../hash.ts';
-import { encodePcrSelections } from '../structures/pcr-selection.ts';
 import { TpmError } from '../tpm-error.ts';
 import type { Comparison, Policy, PolicyStep } from './policy.ts';
+import { updatePolicy, updatePolicyPcr } from './policy-update.ts';
 
 /** Branches within branches: more than any policy in use, and far below the stack. */
 const MAX_POLICY_DEPTH = 16;
@@ -33,14 +33,14 @@ async function extend(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const zeros = new Uint8Array(hashBytes(hash));
   const update = async (from: Uint8Array, commandCode: number, ...parts: readonly Uint8Array[]) =>
-    digest(hash, concatBytes(from, u32(commandCode), ...parts));
+    updatePolicy(hash, from, commandCode, ...parts);
   // PolicyUpdate() of Part 3 section 23.2.3: policyRef goes into a second digest, also where it is empty.
   const updateWithRef = async (from: Uint8Array, commandCode: number, name: Uint8Array, policyRef: Uint8Array) =>
     digest(hash, concatBytes(await update(from, commandCode, name), policyRef));
 
   switch (step.step) {
     case 'pcr':
-      return update(old, TPM_CC.PolicyPCR, encodePcrSelections(step.pcrs), step.pcrDigest);
+      return updatePolicyPcr(hash, old, step.pcrs, step.pcrDigest);
     case 'signed':
       return updateWithRef(old, TPM_CC.PolicySigned, step.keyName, step.policyRef);
     case 'secret':
