@@ -41,7 +41,7 @@ export function makeVmmPart(context: TpmContext): VmmPart {
       return { tpm: jailed(tpm), vmm: jailed(vmm) };
     },
     // QEMU ends with 0 when its guest powers down, by our order or not; killed or crashed it ends otherwise.
-    poweredOff: async (machine) => (await readExitCode(machine.vmmDir)) === 0,
+    poweredOff: async (machine, { vmm }) => (await readExitCode({ uid: vmm.uid, runDir: machine.vmmDir })) === 0,
     status: async (machine, boot) => {
       try {
         return await withMonitor(machine, boot, async (qmp) => {

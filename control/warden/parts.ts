@@ -83,7 +83,7 @@ export interface VmmPart {
   /** Starts the machine's TPM, then its VMM. Resolves when the VMM answers on its monitor; by then it runs. */
   start(order: BootOrder): Promise<{ readonly tpm: JailedProcess; readonly vmm: JailedProcess }>;
   /** Of a VMM that has ended: whether its guest powered it down. */
-  poweredOff(machine: MachineLayout): Promise<boolean>;
+  poweredOff(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** What the monitor says; undefined where it does not answer in time. */
   status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
   /** Lets a guest go on that its VMM has stopped because a disk of the host was full; whether there was one to let. */

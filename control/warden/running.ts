@@ -41,7 +41,7 @@ export async function reportOf(
 ): Promise<RunningMachine> {
   const running = toRunning(record, state);
   if (state !== 'vmm-dead') return running;
-  return { ...running, poweredOff: await context.parts.vmm.poweredOff(machine) };
+  return { ...running, poweredOff: await context.parts.vmm.poweredOff(machine, record) };
 }
 
 export function toRunning(record: RunningBoot, state: RunningState): RunningMachine {

@@ -1,5 +1,6 @@
 // The public names of @ringwall/host/jail: a jail for one process, and what /proc says of it afterwards.
 export {
+  endedAtStart,
   endJail,
   endLease,
   readEnd,

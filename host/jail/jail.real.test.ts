@@ -57,7 +57,7 @@ async function endOf(script: string, profile: SeccompProfile = 'tpm'): Promise<s
   const jail = await jailed([PERL, '-e', `select(undef, undef, undef, 0.1); ${script}`], { profile });
   try {
     await jail.exited;
-    return await readEnd(jail.runDir);
+    return await readEnd(jail);
   } finally {
     await endJail(jail, bench.leases);
   }

@@ -25,8 +25,8 @@ import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
 
 /** Namespaces, binds and the start of the program take some 50 ms; a host that swaps takes longer. */
 const START_TIMEOUT_MS = 15_000;
-/** How long bwrap may take to notice the end of its program; it waits for nothing else. */
-const REAP_TIMEOUT_MS = 1_000;
+/** How long bwrap may take to notice the end of its program: milliseconds, but for a host whose processors are all taken. */
+const REAP_TIMEOUT_MS = 5_000;
 /** What an error repeats of a program's own last words. */
 const LOG_TAIL_BYTES = 2_000;
 const LOG_TAIL_LINES = 5;
@@ -128,7 +128,7 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       command: options.command((index) => FIRST_CHILD_FD + own + index),
     });
     const supervisor = await spawnDetached(argv, { logFd: log.fd, descriptors });
-    const program = await waitForProgram(options, supervisor);
+    const program = await waitForProgram(options, uid, supervisor);
     lease = { ...lease, process: program };
     options.leases.update(lease);
     return {
@@ -188,16 +188,35 @@ export async function reclaimLeases(leases: UidLeases): Promise<string[]> {
   return stale.map((lease) => lease.purpose);
 }
 
-/** With what a program ended, as a shell would say it; undefined where it has not, or nobody knows. */
-export async function readExitCode(runDir: string): Promise<number | undefined> {
-  const status = await readRunFile(runDir, STATUS_NAME, STATUS_LIMIT_BYTES);
-  return parseExitCode(status?.toString('utf8') ?? '');
+/** What a reader of a jail's end needs to know of it. */
+type EndedJail = Pick<Jail, 'uid' | 'runDir'>;
+
+/** With what a program has ended, as a shell would say it; undefined where nobody knows. */
+export async function readExitCode(jail: EndedJail): Promise<number | undefined> {
+  const deadline = performance.now() + REAP_TIMEOUT_MS;
+  for (;;) {
+    // bwrap writes it down some moments after the program's end, and then ends: what it has not written by then, or
+    // where it was killed, nobody writes any more.
+    const final = processesOf(jail.uid).length === 0 || performance.now() > deadline;
+    const status = await readRunFile(jail.runDir, STATUS_NAME, STATUS_LIMIT_BYTES);
+    const code = parseExitCode(status?.toString('utf8') ?? '');
+    if (code !== undefined || status === undefined || final) return code;
+    await sleep(5);
+  }
+}
+
+/** The error of a program that ended before it was up: how, and with which last words. */
+export async function endedAtStart(failure: ErrorCode, purpose: string, jail: EndedJail): Promise<RingwallError> {
+  return new RingwallError(failure, `${purpose} did not start: ${await readEnd(jail)}`, {
+    hint: 'see what this host lacks: ringwall doctor',
+  });
 }
 
 /** How a program ended and its last words, as one line, for an error. */
-export async function readEnd(runDir: string): Promise<string> {
-  const words = (await readRunFile(runDir, LOG_NAME, LOG_TAIL_BYTES))?.toString('utf8') ?? '';
-  return describeEnd(await readExitCode(runDir), words);
+export async function readEnd(jail: EndedJail): Promise<string> {
+  const exitCode = await readExitCode(jail);
+  const words = (await readRunFile(jail.runDir, LOG_NAME, LOG_TAIL_BYTES))?.toString('utf8') ?? '';
+  return describeEnd(exitCode, words);
 }
 
 /** Pure. */
@@ -220,7 +239,7 @@ export function describeEnd(exitCode: number | undefined, words: string): string
   return [end, said].filter(Boolean).join(': ') || 'it said nothing';
 }
 
-async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Promise<ProcessRef> {
+async function waitForProgram(options: JailOptions, uid: number, supervisor: ProcessRef): Promise<ProcessRef> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     const status = await readRunFile(options.runDir, STATUS_NAME, STATUS_LIMIT_BYTES);
@@ -230,9 +249,7 @@ async function waitForProgram(options: JailOptions, supervisor: ProcessRef): Pro
     const program = stat === undefined || stat.command === 'bwrap' ? undefined : refOf(stat.pid);
     if (program !== undefined && isAlive(program)) return program;
     if (!isAlive(supervisor)) {
-      throw new RingwallError(options.failure, `${options.purpose} did not start: ${await readEnd(options.runDir)}`, {
-        hint: 'see what this host lacks: ringwall doctor',
-      });
+      throw await endedAtStart(options.failure, options.purpose, { uid, runDir: options.runDir });
     }
     if (performance.now() > deadline) {
       throw new RingwallError(options.failure, `${options.purpose} did not start within ${START_TIMEOUT_MS / 1000} s`);

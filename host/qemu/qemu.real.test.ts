@@ -129,11 +129,11 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   });
 
   test.each<[string, Partial<VmmOptions> | ((dir: string) => Partial<VmmOptions>), RegExp]>([
-    ['no kernel', (dir) => ({ kernel: join(dir, 'none') }), /qemu-test vmm did not start: .*none/],
+    ['no kernel', (dir) => ({ kernel: join(dir, 'none') }), /^qemu-test vmm did not start: .*none/],
     [
       'an initrd in place of a kernel',
       (dir) => ({ kernel: join(dir, 'initrd') }),
-      /QEMU ended at its start: status 1: .*kernel/,
+      /^qemu-test vmm did not start: status 1: .*kernel/,
     ],
     [
       'a disk that is not there',
@@ -141,7 +141,11 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       /the disk .*none\.img could not be opened/,
     ],
     ['a disk that is a directory', (dir) => ({ dataDisk: dir }), /the disk .* could not be opened/],
-    ['firmware that is not there', { firmwareCode: '/no/such/firmware' }, /did not start: .*\/no\/such\/firmware/],
+    [
+      'firmware that is not there',
+      { firmwareCode: '/no/such/firmware' },
+      /^qemu-test vmm did not start: .*\/no\/such\/firmware/,
+    ],
   ])('that has %s says so, and leaves nothing', async (_, changes, message) => {
     const failed = boot(typeof changes === 'function' ? changes(bench.dir) : changes);
     await expect(failed).rejects.toMatchObject({ code: 'vmm-failed', message: expect.stringMatching(message) });
