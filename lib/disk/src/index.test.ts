@@ -2,5 +2,11 @@ import { expect, test } from 'vitest';
 import * as disk from './index.ts';
 
 test('the public names of @ringwall/disk', () => {
-  expect(Object.keys(disk).toSorted()).toEqual(['DISK_ERROR_CODES', 'DiskError', 'memorySource', 'windowOf']);
+  expect(Object.keys(disk).toSorted()).toEqual([
+    'DISK_ERROR_CODES',
+    'DiskError',
+    'memorySource',
+    'openSquashfs',
+    'windowOf',
+  ]);
 });

@@ -11,3 +11,4 @@ export type {
 } from './filesystems/file-system.ts';
 export { memorySource, windowOf, type ByteSource, type Extent } from './source/byte-source.ts';
 export type { Codecs, Decompress } from './source/codecs.ts';
+export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';

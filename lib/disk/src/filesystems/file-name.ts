@@ -1,6 +1,6 @@
 // Names as they lie on disk, to strings and none lost: what is no UTF-8 becomes U+DC80 to U+DCFF, one for each byte, as
 // Python's "surrogateescape" (PEP 383) has it.
-import { ParseError } from '@ringwall/bytes';
+import { ParseError, utf8 } from '@ringwall/bytes';
 
 const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -15,11 +15,12 @@ export function decodeFileName(bytes: Uint8Array): string {
 
 /** The bytes of a name: what `decodeFileName` read, exactly. */
 export function encodeFileName(name: string): Uint8Array<ArrayBuffer> {
+  if (name.isWellFormed()) return utf8(name);
   const bytes: number[] = [];
   for (const character of name) {
     const code = character.codePointAt(0) ?? 0;
     if (code >= 0xdc80 && code <= 0xdcff) bytes.push(code - 0xdc00);
-    else bytes.push(...new TextEncoder().encode(character));
+    else bytes.push(...utf8(character));
   }
   return Uint8Array.from(bytes);
 }

@@ -22,6 +22,11 @@ export function permissionsOfMode(mode: number): number {
   return mode & 0o7777;
 }
 
+/** Linux's 32-bit device number: 12 bits of major between 8 and 12 bits of minor. */
+export function deviceOfNumber(rdev: number): { readonly major: number; readonly minor: number } {
+  return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xf_ff00) };
+}
+
 /** A node was asked for what another kind has. */
 export function wrongKind(kind: FileKind, wanted: FileKind): DiskError {
   return new DiskError('wrong-kind', `is a ${kind}, expected a ${wanted}`);

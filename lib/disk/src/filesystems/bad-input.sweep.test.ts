@@ -1,0 +1,32 @@
+// Bad input, over every file system: thousands of altered images end in values, or in ParseError or DiskError; and soon.
+import { describe, expect, test } from 'vitest';
+import { TEST_CODECS } from '../../testing/codecs.ts';
+import { fixture } from '../../testing/fixtures.ts';
+import { exercise, livePlaces, mutated, seededNumbers, type OpenFileSystem } from '../../testing/hostile.ts';
+import { openSquashfs } from './squashfs/squashfs.ts';
+
+const MUTATIONS = 3000;
+const TRUNCATIONS = 200;
+
+const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[] = [
+  ['squashfs', (source) => openSquashfs(source, { codecs: TEST_CODECS })],
+  ['squashfs-stored', (source) => openSquashfs(source, { codecs: {} })],
+];
+
+describe.each(FILE_SYSTEMS)('%s', (name, open) => {
+  const image = fixture(name);
+  const places = livePlaces(image);
+
+  test('a mutation ends in values, or in an error of this library', () => {
+    const random = seededNumbers(20_261_121);
+    let seen = 0;
+    for (let count = 0; count < MUTATIONS; count += 1) seen += exercise(mutated(image, places, random), open);
+    expect(seen).toBeGreaterThan(MUTATIONS);
+  });
+
+  test('so does a truncation', () => {
+    const random = seededNumbers(7);
+    for (let count = 0; count < TRUNCATIONS; count += 1) exercise(image.subarray(0, random(image.length)), open);
+    expect(exercise(image, open)).toBeGreaterThan(40);
+  });
+});

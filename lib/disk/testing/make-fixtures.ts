@@ -1,0 +1,65 @@
+// Makes the small images in lib/disk/fixtures with the real tools, compressed because they are mostly zeros:
+//   node --conditions=ringwall-source lib/disk/testing/make-fixtures.ts
+// They are for what must be decided in milliseconds and without tools: headers that lie, truncations, mutations.
+import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { FIXTURES } from './fixtures.ts';
+import { runTool, TemporaryFolder } from './tools.ts';
+import { textOf } from './trees.ts';
+
+const WHEN = 1_700_000_000;
+
+function makeSmallTree(root: string): void {
+  mkdirSync(join(root, 'etc', 'deep', 'er'), { recursive: true });
+  writeFileSync(join(root, 'etc', 'shadow'), 'root:$y$j9T$salt$hash:19000:0:99999:7:::\n');
+  writeFileSync(join(root, 'etc', 'deep', 'er', 'A long name with ünïcödé.txt'), 'deep');
+  writeFileSync(join(root, 'large.txt'), textOf(1, 20_000));
+  writeFileSync(join(root, 'zeros'), Buffer.alloc(9000));
+  mkdirSync(join(root, 'many'));
+  for (let index = 0; index < 40; index += 1) writeFileSync(join(root, 'many', `file-${index}`), `number ${index}`);
+}
+
+/** Unix alone. */
+function addUnix(root: string): void {
+  symlinkSync('etc/shadow', join(root, 'link'));
+  symlinkSync('../../..', join(root, 'etc', 'deep', 'up'));
+  runTool(['mknod', join(root, 'null'), 'c', '1', '3']);
+  runTool(['setfattr', '-n', 'user.note', '-v', 'a note', join(root, 'etc', 'shadow')]);
+}
+
+function save(name: string, path: string): void {
+  writeFileSync(join(FIXTURES, `${name}.gz`), gzipSync(readFileSync(path), { level: 9 }));
+}
+
+using folder = new TemporaryFolder();
+const plain = folder.at('plain');
+const unix = folder.at('unix');
+mkdirSync(plain);
+mkdirSync(unix);
+makeSmallTree(plain);
+makeSmallTree(unix);
+addUnix(unix);
+runTool(['find', plain, unix, '-exec', 'touch', '--no-dereference', '--date', `@${WHEN}`, '{}', '+']);
+utimesSync(unix, WHEN, WHEN);
+
+for (const [name, options] of [
+  ['squashfs', []],
+  ['squashfs-stored', ['-noI', '-noD', '-noF', '-noX']],
+] as const) {
+  const path = folder.at(name);
+  const common = ['-quiet', '-no-progress', '-b', '4096', '-mkfs-time', String(WHEN), '-nopad'];
+  runTool(['mksquashfs', unix, path, ...common, ...options]);
+  save(name, path);
+}
+
+for (const [name, options] of [
+  ['erofs', ['-T', String(WHEN)]],
+  ['erofs-lz4', ['-z', 'lz4']],
+  ['erofs-lz4-legacy', ['-z', 'lz4', '-E', 'legacy-compress']],
+  ['erofs-chunked', ['--chunksize=4096', '-E', 'force-chunk-indexes']],
+] as const) {
+  const path = folder.at(name);
+  runTool(['mkfs.erofs', '-U', '12345678-9abc-def0-1234-56789abcdef0', ...options, path, unix]);
+  save(name, path);
+}
