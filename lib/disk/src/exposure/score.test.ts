@@ -1,0 +1,29 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { scoreOf } from './score.ts';
+
+const find = (id: string, worth: number): { rule: { id: string }; worth: number } => ({ rule: { id }, worth });
+
+describe('scoreOf()', () => {
+  test.each([
+    [[], 0, 'nothing'],
+    [[find('a', 5)], 5, 'little'],
+    [[find('a', 50), find('a', 50)], 50, 'much'],
+    [[find('a', 20), find('a', 50)], 50, 'much'],
+    [[find('a', 50), find('b', 50)], 75, 'all that matters'],
+  ])('of %j is %i, %s', (finds, points, grade) => {
+    expect(scoreOf(finds)).toEqual({ points, grade });
+  });
+
+  test('never falls with one find more, and never passes 100', () => {
+    const finds = fc.array(
+      fc.record({ rule: fc.record({ id: fc.string({ maxLength: 2 }) }), worth: fc.integer({ min: 1, max: 90 }) }),
+    );
+    fc.assert(
+      fc.property(finds, fc.integer({ min: 1, max: 90 }), (some, worth) => {
+        const { points } = scoreOf([...some, find('another', worth)]);
+        return points >= scoreOf(some).points && points <= 100;
+      }),
+    );
+  });
+});
