@@ -5,8 +5,13 @@ test('the public names of @ringwall/disk', () => {
   expect(Object.keys(disk).toSorted()).toEqual([
     'DISK_ERROR_CODES',
     'DiskError',
+    'EXPOSURE_CATEGORIES',
+    'EXPOSURE_RULES',
+    'inspectFiles',
     'memorySource',
     'openSquashfs',
+    'passwordKind',
+    'scoreOf',
     'windowOf',
   ]);
 });

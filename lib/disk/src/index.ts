@@ -12,3 +12,10 @@ export type {
 export { memorySource, windowOf, type ByteSource, type Extent } from './source/byte-source.ts';
 export type { Codecs, Decompress } from './source/codecs.ts';
 export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';
+export type { Account } from './exposure/accounts.ts';
+export { inspectFiles, type ExposureFind, type FilesReport, type InspectOptions } from './exposure/inspect-files.ts';
+export type { OperatingSystem, ReadText } from './exposure/operating-system.ts';
+export { passwordKind, type PasswordKind, type PasswordStrength } from './exposure/password-hashes.ts';
+export { EXPOSURE_CATEGORIES, type ExposureCategory, type ExposureRule } from './exposure/rule.ts';
+export { EXPOSURE_RULES } from './exposure/rules/index.ts';
+export { scoreOf, type ExposureGrade, type ExposureScore } from './exposure/score.ts';

@@ -64,7 +64,8 @@ describe('the rules of exposure', () => {
     ['a name, then spaces', `psk${' '.repeat(200)}`],
   ])('take no longer for a file of %s', (_, unit) => {
     const head = new TextEncoder().encode(unit.repeat(HEAD_BYTES)).slice(0, HEAD_BYTES);
-    for (const { recognise } of EXPOSURE_RULES) recognise?.(new FileContent(head.length, head));
+    const judge = (): unknown => EXPOSURE_RULES.map(({ recognise }) => recognise?.(new FileContent(head.length, head)));
+    expect(judge).not.toThrow();
   });
 });
 

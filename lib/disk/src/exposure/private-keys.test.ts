@@ -11,7 +11,7 @@ function content(text: string | Uint8Array): FileContent {
 function pem(type: 'pkcs8' | 'sec1', passphrase?: string): string {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const lock = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
-  return privateKey.export({ type, format: 'pem', ...lock }).toString();
+  return privateKey.export({ type, format: 'pem', ...lock });
 }
 
 /** As PROTOCOL.key of OpenSSH says: the magic, then the cipher's name with its length. */
@@ -45,7 +45,7 @@ describe('recognisePem()', () => {
 
   test('is not moved by certificates and public keys', () => {
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    expect(recognisePem(content(publicKey.export({ type: 'spki', format: 'pem' }).toString()))).toBeUndefined();
+    expect(recognisePem(content(publicKey.export({ type: 'spki', format: 'pem' })))).toBeUndefined();
     expect(recognisePem(content('-----BEGIN CERTIFICATE-----\nMII\n'))).toBeUndefined();
   });
 

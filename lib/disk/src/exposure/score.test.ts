@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, integer, property, record, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { scoreOf } from './score.ts';
 
@@ -16,13 +16,13 @@ describe('scoreOf()', () => {
   });
 
   test('never falls with one find more, and never passes 100', () => {
-    const finds = fc.array(
-      fc.record({ rule: fc.record({ id: fc.string({ maxLength: 2 }) }), worth: fc.integer({ min: 1, max: 90 }) }),
-    );
-    fc.assert(
-      fc.property(finds, fc.integer({ min: 1, max: 90 }), (some, worth) => {
+    const worths = integer({ min: 1, max: 90 });
+    const finds = array(record({ rule: record({ id: string({ maxLength: 2 }) }), worth: worths }));
+    assert(
+      property(finds, worths, (some, worth) => {
         const { points } = scoreOf([...some, find('another', worth)]);
-        return points >= scoreOf(some).points && points <= 100;
+        expect(points).toBeGreaterThanOrEqual(scoreOf(some).points);
+        expect(points).toBeLessThanOrEqual(100);
       }),
     );
   });
