@@ -267,7 +267,7 @@ async function readMerge(target: ProtectedProcess): Promise<Seen> {
   const merged = memory.filter(({ flags }) => flags.includes('mg'));
   return {
     holds: memory.length > 0 && merged.length === 0,
-    seen: `${memory.length} mappings of the guest's memory, ${merged.length} open to merging`,
+    seen: `mappings of the guest's memory: ${memory.length}, ${merged.length} open to merging`,
   };
 }
 
@@ -276,7 +276,7 @@ async function readGuestDump(target: ProtectedProcess): Promise<Seen> {
   const dumped = memory.filter(({ flags }) => !flags.includes('dd'));
   return {
     holds: memory.length > 0 && dumped.length === 0,
-    seen: `${memory.length} mappings of the guest's memory, ${dumped.length} would be in a dump`,
+    seen: `mappings of the guest's memory: ${memory.length}, ${dumped.length} would be in a dump`,
   };
 }
 

@@ -144,6 +144,7 @@ function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean, host: HostV
     return sealed ? 'broker' : 'bundle';
   };
   const { reference, vtpmCa, activation } = proof;
+  const roots = (trust.trustedRoots ?? vtpmCa).length;
   return [
     {
       id: 'broker-key',
@@ -152,7 +153,7 @@ function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean, host: HostV
     },
     {
       id: 'vtpm-ca',
-      what: `${(trust.trustedRoots ?? vtpmCa).length} vTPM CA(s) that may certify TPMs`,
+      what: roots === 1 ? '1 vTPM CA that may certify TPMs' : `${roots} vTPM CAs that may certify TPMs`,
       source: source(trust.trustedRoots),
     },
     {

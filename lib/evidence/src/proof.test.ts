@@ -142,7 +142,7 @@ describe('verifyProof()', () => {
     const lines = explainProof(report);
     expect(lines[0]).toBe(`PROVEN: machine alpha (${MACHINE}), ${NOW.toISOString()}`);
     expect(lines).toContain('  the firmware is OVMF 2022.11-6+deb12u2, as in the manifest (sha256 b157d97b1f69…)');
-    expect(lines.join('\n')).toContain('1 vTPM CA(s) that may certify TPMs: you gave it');
+    expect(lines.join('\n')).toContain('1 vTPM CA that may certify TPMs: you gave it');
     expect(lines.at(-1)).toBe('Measured: 24 of 24 events as expected');
   });
 
