@@ -9,6 +9,7 @@ test('the public names of @ringwall/disk', () => {
     'EXPOSURE_RULES',
     'inspectFiles',
     'memorySource',
+    'openErofs',
     'openSquashfs',
     'passwordKind',
     'scoreOf',

@@ -11,6 +11,7 @@ export type {
 } from './filesystems/file-system.ts';
 export { memorySource, windowOf, type ByteSource, type Extent } from './source/byte-source.ts';
 export type { Codecs, Decompress } from './source/codecs.ts';
+export { openErofs } from './filesystems/erofs/erofs.ts';
 export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';
 export type { Account } from './exposure/accounts.ts';
 export { inspectFiles, type ExposureFind, type FilesReport, type InspectOptions } from './exposure/inspect-files.ts';

@@ -3,12 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { TEST_CODECS } from '../../testing/codecs.ts';
 import { fixture } from '../../testing/fixtures.ts';
 import { exercise, livePlaces, mutated, seededNumbers, type OpenFileSystem } from '../../testing/hostile.ts';
+import { openErofs } from './erofs/erofs.ts';
 import { openSquashfs } from './squashfs/squashfs.ts';
 
-const MUTATIONS = 3000;
+const MUTATIONS = 1500;
 const TRUNCATIONS = 200;
 
 const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[] = [
+  ['erofs', openErofs],
+  ['erofs-chunked', openErofs],
+  ['erofs-lz4', openErofs],
+  ['erofs-lz4-legacy', openErofs],
   ['squashfs', (source) => openSquashfs(source, { codecs: TEST_CODECS })],
   ['squashfs-stored', (source) => openSquashfs(source, { codecs: {} })],
 ];

@@ -1,6 +1,7 @@
 // Listings of squashfs directories (squashfs.rst, section 3.4): runs of entries behind headers, sorted by the bytes of their names,
 // with an index of some of those names behind the inode of a large one.
 import { ParseError } from '@ringwall/bytes';
+import { compareBytes } from '../compare-bytes.ts';
 import type { FileKind } from '../file-system.ts';
 import { checkFileName, decodeFileName } from '../file-name.ts';
 import { kindOfType, type DirectoryPlace } from './inode.ts';
@@ -74,16 +75,6 @@ export function findInIndex(cursor: MetadataCursor, place: DirectoryPlace, name:
 
 export function nameOf(entry: SquashfsEntry, position: number): string {
   return checkFileName(decodeFileName(entry.rawName), 'dir_entry name', position);
-}
-
-/** As strcmp orders them. */
-export function compareBytes(left: Uint8Array, right: Uint8Array): number {
-  const shared = Math.min(left.length, right.length);
-  for (let index = 0; index < shared; index += 1) {
-    const difference = (left[index] ?? 0) - (right[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return left.length - right.length;
 }
 
 function readEntry(cursor: MetadataCursor, block: number, base: number): SquashfsEntry {

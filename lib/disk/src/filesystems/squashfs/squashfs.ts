@@ -3,11 +3,12 @@ import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import type { Codecs } from '../../source/codecs.ts';
 import { codecNamed } from '../../source/decompress.ts';
+import { compareBytes } from '../compare-bytes.ts';
 import { decodeFileName, encodeFileName } from '../file-name.ts';
 import type { DirectoryEntry, FileKind, FileNode, FileSystem } from '../file-system.ts';
 import { wrongKind } from '../node-kind.ts';
 import { SquashfsData } from './contents.ts';
-import { compareBytes, findInIndex, nameOf, readListing, type SquashfsEntry } from './directory.ts';
+import { findInIndex, nameOf, readListing, type SquashfsEntry } from './directory.ts';
 import { readInode, type DirectoryPlace, type SquashfsInode } from './inode.ts';
 import { MetadataBlocks, type MetadataCursor } from './metadata.ts';
 import {
