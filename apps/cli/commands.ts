@@ -234,6 +234,12 @@ export const COMMANDS: readonly Command[] = [
     options: [
       { name: 'broker-key', value: 'KEY', complete: 'file', summary: 'key of the broker you trust, or a file with it' },
       { name: 'ca', value: 'FILE', complete: 'file', summary: 'the vTPM authority you trust, as PEM or DER' },
+      {
+        name: 'host',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'what the host is that you trust, as `reference host` wrote it',
+      },
       { name: 'page', value: 'FILE', complete: 'file', summary: 'also write the page that judges proofs in a browser' },
     ],
     examples: [

@@ -6,12 +6,9 @@ import { RingwallError } from '@ringwall/api';
 import { concatBytes, utf8 } from '@ringwall/bytes';
 import {
   decodeReference,
-  encodeProof,
-  EvidenceError,
   judgeVtpm,
   parseProof,
   referenceValues,
-  signProof,
   type Challenge,
   type ProofVerdict,
   type UnsignedProof,
@@ -26,6 +23,7 @@ import { GuestSession, refusalText, sentenceLines, SessionError, type SessionSte
 import type { HostBook } from './host-book.ts';
 import type { References } from './references.ts';
 import { releaseKey, unlockedLie } from './release.ts';
+import { sealProof, trySealProof } from './seal-proof.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
 import { refuseAgain, refuseRollback, startOf, type TpmStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
@@ -207,14 +205,21 @@ class Attestation {
       vtpmCa: machine.vtpmCa,
       at,
     };
-    if (decided.outcome === 'accepted' && verified !== undefined && tpmStart !== undefined) {
-      await this.#release(verified, machine, unsigned, tpmStart);
+    const text = await trySealProof(unsigned, this.#use.signer);
+    if (
+      decided.outcome === 'accepted' &&
+      verified !== undefined &&
+      tpmStart !== undefined &&
+      typeof text === 'string'
+    ) {
+      await this.#release(verified, machine, { proof: unsigned, text }, tpmStart);
       return;
     }
-    const text = await this.#encodeRefusal(unsigned);
-    const proof = text === undefined ? {} : { proof: { kind: 'refused', text } as const };
-    this.#record(record, { state: 'refused', reasons: decided.reasons, at, ...proof });
-    await this.#refuse(decided.reasons);
+    const proof = typeof text === 'string' ? { proof: { kind: 'refused', text } as const } : {};
+    // Nothing is granted of which no proof can be shown.
+    const reasons = typeof text === 'string' ? decided.reasons : [text.message, ...decided.reasons];
+    this.#record(record, { state: 'refused', reasons, at, ...proof });
+    await this.#refuse(reasons);
   }
 
   /** No later start of a copy makes it the original: a person says which of the two counts, and from where on. */
@@ -226,7 +231,7 @@ class Attestation {
   async #release(
     verified: Verified<VtpmEvidence>,
     machine: MachineRecord,
-    proof: UnsignedProof,
+    { proof, text }: { readonly proof: UnsignedProof; readonly text: string },
     tpmStart: TpmStart,
   ): Promise<void> {
     using diskKey = unwrapKey(this.#use.root, diskKeyIdentity(machine.id, machine.keyVersion), machine.wrappedKey);
@@ -244,7 +249,7 @@ class Attestation {
       reasons: [],
       proven,
       at: proof.at,
-      proof: { kind: 'unconfirmed', text: await this.#encode(proof) },
+      proof: { kind: 'unconfirmed', text },
       release: { activation: release.activation, mode: machine.disk, tpmStart },
     });
     if (!recorded) {
@@ -283,7 +288,7 @@ class Attestation {
     const sent = this.#use.store.readProof(this.#machine, 'unconfirmed');
     const proofSent = sent === undefined ? undefined : parseProof(sent);
     if (proofSent?.challenge.boot !== this.#boot) throw new RingwallError('internal', 'a release without a proof');
-    const text = await this.#encode({ ...proofSent, activation: 'confirmed' });
+    const text = await sealProof({ ...proofSent, activation: 'confirmed' }, this.#use.signer);
     const { proven } = record;
     const proof = { kind: 'confirmed', text } as const;
     this.#use.store.recordOutcome(this.#machine, this.#boot, {
@@ -340,20 +345,6 @@ class Attestation {
     }
     const { proof } = outcome;
     if (proof !== undefined) this.#use.store.recordProof(this.#machine, this.#boot, proof.kind, proof.text);
-  }
-
-  /** Undefined where the evidence is larger than a bundle may be: it is refused for that, and the reasons say so. */
-  async #encodeRefusal(proof: UnsignedProof): Promise<string | undefined> {
-    try {
-      return await this.#encode(proof);
-    } catch (error) {
-      if (error instanceof EvidenceError) return undefined;
-      throw error;
-    }
-  }
-
-  async #encode(proof: UnsignedProof): Promise<string> {
-    return encodeProof(await signProof(proof, this.#use.signer));
   }
 
   async #send(text: string): Promise<void> {

@@ -7,6 +7,8 @@ import { fromHex, toHex } from '@ringwall/bytes';
 import {
   chainOf,
   defaultPolicy,
+  hostReferenceJson,
+  parseHostReference,
   parseProof,
   policyJson,
   signHostReference,
@@ -75,7 +77,7 @@ describe.skipIf(!isReady)(
       return signHostReference({ ...content, by: 'the owner', notBefore, notAfter }, owner);
     }
 
-    async function demandHost(changes: Partial<HostPolicy> = {}): Promise<void> {
+    async function demandHost(changes: Partial<HostPolicy> = {}, rules: PolicyV2['rules'] = []): Promise<void> {
       const { bank, pcrs, untouchedPcrs } = defaultPolicy;
       const policy: PolicyV2 = {
         version: 2,
@@ -83,7 +85,7 @@ describe.skipIf(!isReady)(
         bank,
         pcrs,
         untouchedPcrs,
-        rules: [],
+        rules,
         hostTpm: {
           version: 1,
           kind: 'host-tpm',
@@ -185,6 +187,29 @@ describe.skipIf(!isReady)(
       });
       expect(report.outcome).toBe('refused');
       expect(chainOf(report).find(({ id }) => id === 'host')?.state).toBe('broken');
+    });
+
+    test('a machine of which no bundle could hold the proof is refused, and told why', async () => {
+      const files = Array.from({ length: 4000 }, (_, at) => ({
+        path: `/usr/lib/${'x'.repeat(40)}/${at}`,
+        sha256: sha256Of(`${at}`),
+        required: false,
+      }));
+      const { reference } = await warden.call({ op: 'host-reference', everything: false });
+      const host = parseHostReference(reference);
+      const large = await signed({ ...host, files: [...host.files, ...files] });
+      await broker.client.call({ op: 'accept-reference', subject: { reference: { ...hostReferenceJson(large) } } });
+      const digests = Array.from({ length: 256 }, (_, at) => sha256Of(`${at}`));
+      const rules = Array.from(
+        { length: 64 },
+        () => ({ effect: 'deny', pcr: 9, digests, reason: 'known bad' }) as const,
+      );
+      await demandHost({ rules }, rules);
+      for (let at = 0; at < 200; at += 1) await tpm.measure(`/${'y'.repeat(4000)}/${at}`);
+      expect(await boot()).toMatchObject({
+        state: 'refused',
+        reasons: expect.stringMatching(/^proof has \d+ bytes, at most 3932160$/),
+      });
     });
 
     test.each<[what: string, alter: () => void]>([

@@ -6,6 +6,8 @@ import { toHex } from '@ringwall/bytes';
 import {
   compareHostReferences,
   comparePolicies,
+  encodeHostReference,
+  encodeReference,
   EvidenceError,
   HOST_REFERENCE_FORMAT,
   parseHostReference,
@@ -27,9 +29,13 @@ export interface ReferenceParts {
   readonly now: () => Date;
 }
 
-/** Reference values as they came. Throws `bad-request`. */
+/** Reference values as they came, and that can be kept as a file. Throws `bad-request`. */
 export function readReference(value: unknown): SignedReference {
-  return checked(() => parseSignedReference(value));
+  return checked(() => {
+    const reference = parseSignedReference(value);
+    encodeReference(reference);
+    return reference;
+  });
 }
 
 export function listReferences(references: References): BrokerResponse<'list-references'> {
@@ -127,10 +133,15 @@ function readSubject(references: References, given: ReferenceSubject): Subject {
   });
 }
 
-/** What a host is, where that is the subject. Throws `bad-request`. */
+/** What a host is, where that is the subject, and as it can be kept. Throws `bad-request`. */
 function hostOf(given: ReferenceSubject): HostReference | undefined {
   if (!('reference' in given) || given.reference['format'] !== HOST_REFERENCE_FORMAT) return undefined;
-  return checked(() => parseHostReference(given.reference));
+  const value = given.reference;
+  return checked(() => {
+    const reference = parseHostReference(value);
+    encodeHostReference(reference);
+    return reference;
+  });
 }
 
 function imageOf([first]: readonly SignedReference[]): string | undefined {

@@ -1,11 +1,14 @@
-import { equalBytes, fromHex } from '@ringwall/bytes';
+import { equalBytes, fromHex, utf8 } from '@ringwall/bytes';
 import { hostIdOf, keyOfCa, vtpmCaQualifyingData } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { encodeLog, event } from '../../lib/evidence/testing/event-log.ts';
+import { makeScene } from '../../lib/evidence/testing/scene.ts';
 import { makeCa } from '../../lib/evidence/testing/vtpm-ca.ts';
 import type { HostTpmQuestion } from './parts.ts';
 import { ask, needsRoot, Scene } from './testing/scene.ts';
 
 const NONCE = 'ab'.repeat(32);
+const LONG_LOG = encodeLog(Array.from({ length: 513 }, () => event(1, 5, new Uint8Array(32))));
 
 describe.skipIf(needsRoot)(`the host’s own evidence${needsRoot ? ' (skipped: needs root)' : ''}`, () => {
   let scene: Scene;
@@ -62,4 +65,22 @@ describe.skipIf(needsRoot)(`the host’s own evidence${needsRoot ? ' (skipped: n
     expect(question !== undefined && equalBytes(question.qualifyingData, expected)).toBe(true);
     expect(question?.credential).toEqual({ idObject: Uint8Array.of(1), encryptedSecret: Uint8Array.of(2) });
   });
+
+  test.each<[what: string, eventLog: Uint8Array, code: string, says: string]>([
+    ['a boot log that cannot be read', utf8('no log'), 'conflict', 'what this host is cannot be written down'],
+    ['a boot of more events than a reference holds', LONG_LOG, 'too-large', '513 events, at most 512'],
+  ])('%s ends with a reason, and not as a defect', async (_what, eventLog, code, says) => {
+    scene.host.hostTpm = {
+      identity: { ekCertificate: new Uint8Array(), ekPublic: Uint8Array.of(1), akPublic: await akPublic() },
+      answer: () => Promise.reject(new Error('nobody asks')),
+      eventLog,
+    };
+    const warden = await scene.openWarden();
+    const asked = ask<'host-reference'>(warden, { op: 'host-reference', everything: false });
+    await expect(asked).rejects.toMatchObject({ code, message: expect.stringContaining(says) });
+  });
 });
+
+async function akPublic(): Promise<Uint8Array> {
+  return (await (await makeScene()).evidence({})).akPublic;
+}

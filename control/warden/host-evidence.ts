@@ -2,14 +2,17 @@
 // sign. The warden makes the qualifying data itself, from its own vTPM CA: it vouches for no other.
 import { RingwallError } from '@ringwall/api';
 import type { WardenRequest, WardenResponse } from '@ringwall/api/warden';
-import { fromHex, toHex } from '@ringwall/bytes';
+import { fromHex, ParseError, toHex } from '@ringwall/bytes';
 import {
+  EvidenceError,
   expectedOfLog,
   hostEkKey,
   hostIdOf,
   hostReferenceJson,
   keyOfCa,
   vtpmCaQualifyingData,
+  type HostReference,
+  type HostReferenceContent,
 } from '@ringwall/evidence';
 import { nameOf } from '@ringwall/tpm';
 import type { WardenContext } from './context.ts';
@@ -63,13 +66,26 @@ export async function hostReference(
   if (identity === undefined) throw new RingwallError('host-lacks', NO_TPM, { hint: NO_TPM_HINT });
   const { files, unmeasured, eventLog } = await context.parts.hostTpm.describe(everything);
   const ekKey = await hostEkKey(identity.ekCertificate);
-  const reference = await context.parts.hostTpm.sign({
-    host,
-    tpm: { akName: toHex(await nameOf(identity.akPublic)), ...(ekKey === undefined ? {} : { ekKey }) },
-    events: expectedOfLog(eventLog),
-    files,
-  });
+  const tpm = { akName: toHex(await nameOf(identity.akPublic)), ...(ekKey === undefined ? {} : { ekKey }) };
+  const reference = await sign(context, { host, tpm, files, eventLog });
   return { reference: { ...hostReferenceJson(reference) }, unmeasured: [...unmeasured] };
+}
+
+/** Boot log and file names are what this host was given: some cannot be told to anybody. */
+async function sign(
+  { parts }: WardenContext,
+  { eventLog, ...content }: Omit<HostReferenceContent, 'events'> & { readonly eventLog: Uint8Array },
+): Promise<HostReference> {
+  try {
+    return await parts.hostTpm.sign({ ...content, events: expectedOfLog(eventLog) });
+  } catch (cause) {
+    if (!(cause instanceof EvidenceError || cause instanceof ParseError)) throw cause;
+    const code = cause.code === 'too-large' ? 'too-large' : 'conflict';
+    throw new RingwallError(code, `what this host is cannot be written down: ${cause.message}`, {
+      hint: 'leave what else runs out of the reference (without --everything), and let the policy show it',
+      cause,
+    });
+  }
 }
 
 async function ownHost({ parts }: WardenContext): Promise<{ readonly host: string; readonly vtpmCa: Uint8Array }> {

@@ -90,6 +90,7 @@ describe('verify', () => {
     ['another broker’s key', () => ['--broker-key', '0'.repeat(128)], 4],
     ['a key that is none', () => ['--broker-key', proofFile('not.key', 'hello')], 2],
     ['a certificate that is none', () => ['--ca', proofFile('not.pem', 'hello')], 2],
+    ['a host that is none', () => ['--host', proofFile('host.json', '{}')], 2],
     ['a key file that is not there', () => ['--broker-key', join(directory, 'nowhere')], 3],
   ])('refuses %s', async (_, options, exit) => {
     expect((await verify(proofFile('good.json'), ...options())).code).toBe(exit);

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { ReferenceList, ReferenceSubject, ReferenceTrial } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
-import { MAX_REFERENCE_BYTES } from '@ringwall/evidence';
+import { HOST_REFERENCE_FORMAT, MAX_REFERENCE_BYTES } from '@ringwall/evidence';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatAge } from '../quantities.ts';
 import { renderTable, type Cell } from '../table.ts';
@@ -58,13 +58,18 @@ async function build(invocation: Invocation, image: string): Promise<void> {
 
 async function diff(invocation: Invocation, target: string): Promise<void> {
   const { out, self } = invocation;
-  const answer = await invocation.withApi((api) => api.call('diffReference', { body: { subject: subjectOf(target) } }));
+  const subject = subjectOf(target);
+  const answer = await invocation.withApi((api) => api.call('diffReference', { body: { subject } }));
   if (invocation.json) {
     printJson(invocation, answer);
     return;
   }
   for (const sentence of answer.sentences) out.line(plainText(sentence));
   out.line();
+  if ('reference' in subject && subject.reference['format'] === HOST_REFERENCE_FORMAT) {
+    out.line(`If this host is sound now: ${self} reference accept ${target}`);
+    return;
+  }
   out.line(`What it would have meant for each machine: ${self} reference try ${target}`);
 }
 

@@ -5,11 +5,14 @@ import { resolve } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
 import {
   chainOf,
+  decodeHostReference,
   EvidenceError,
   explainProof,
+  MAX_HOST_REFERENCE_BYTES,
   MAX_PROOF_BYTES,
   parseProof,
   verifyProof,
+  type HostReference,
   type LinkState,
   type ProofReport,
 } from '@ringwall/evidence';
@@ -37,9 +40,11 @@ export async function run(invocation: Invocation): Promise<number> {
   const proof = readProof(file);
   const anchor = brokerAnchor(invocation, Buffer.from(proof.broker.publicKey).toString('hex'));
   const ca = values.get('ca');
+  const host = values.get('host');
   const report = await verifyProof(proof, {
     ...(anchor === undefined ? {} : { brokerKey: Buffer.from(anchor.key, 'hex') }),
     ...(ca === undefined ? {} : { trustedRoots: readCertificates(ca) }),
+    ...(host === undefined ? {} : { hostReference: readHostReference(host) }),
     now: new Date(now()),
   });
   const page = values.get('page');
@@ -93,6 +98,19 @@ function readProof(file: string): ReturnType<typeof parseProof> {
     if (!(error instanceof EvidenceError)) throw error;
     throw new RingwallError('proof-invalid', `${file} is no proof: ${error.message}`, {
       hint: 'a proof is what `ringwall prove` writes, unchanged',
+      cause: error,
+    });
+  }
+}
+
+function readHostReference(file: string): HostReference {
+  const bytes = readBounded(file, MAX_HOST_REFERENCE_BYTES);
+  try {
+    return decodeHostReference(bytes);
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    throw new RingwallError('bad-request', `${file} does not say what a host is: ${error.message}`, {
+      hint: '`ringwall reference host` writes it, on that host',
       cause: error,
     });
   }

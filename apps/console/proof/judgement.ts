@@ -80,6 +80,8 @@ function trustIn(material: Material): Partial<ProofTrust> {
       return { trustedRoots: material.certificates };
     case 'reference':
       return { reference: material.reference };
+    case 'host':
+      return { hostReference: material.reference };
     case 'policy':
       break;
   }
@@ -96,6 +98,8 @@ function labelOf(material: Material): string {
       return material.certificates.length === 1 ? 'one certificate' : `${material.certificates.length} certificates`;
     case 'reference':
       return `image ${material.reference.image.name}`;
+    case 'host':
+      return material.reference.host;
     case 'policy':
       break;
   }

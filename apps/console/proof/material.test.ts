@@ -1,13 +1,16 @@
 import { toHex, utf8 } from '@ringwall/bytes';
 import {
   defaultPolicy,
+  encodeHostReference,
   encodeProof,
   encodeReference,
   MAX_PROOF_BYTES,
   signReference,
+  type HostReference,
   type Signer,
 } from '@ringwall/evidence';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { makeHostScene } from '../../../lib/evidence/testing/host-scene.ts';
 import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
 import { makeScene, type Scene } from '../../../lib/evidence/testing/scene.ts';
 import { NOW, YEAR_MS } from '../../../lib/evidence/testing/vtpm-ca.ts';
@@ -18,11 +21,13 @@ import { Mistake, recognise, type MistakeCode } from './material.ts';
 let scene: Scene;
 let broker: Signer;
 let proof: string;
+let host: HostReference;
 let key: string;
 let pem: string;
 beforeAll(async () => {
   scene = await makeScene();
   broker = await makeSigner();
+  host = (await makeHostScene()).reference;
   proof = encodeProof(await makeProof(scene, broker));
   key = toHex(broker.publicKey);
   pem = pemOf(scene.ca.der);
@@ -76,6 +81,7 @@ describe('recognise()', () => {
     ['vtpm-ca', 'DER', () => scene.ca.der],
     ['reference', 'reference values', () => JSON.stringify(scene.reference)],
     ['reference', 'signed reference values', () => signed()],
+    ['host', 'reference values of a host', () => encodeHostReference(host)],
     ['policy', 'a policy', () => JSON.stringify(defaultPolicy)],
   ])('sees a %s in %s', async (kind, _what, content) => {
     expect(await kindOf(await content())).toBe(kind);
@@ -105,6 +111,7 @@ describe('recognise()', () => {
     ['bad-anchor', 'reference values that expect nothing', () => JSON.stringify({ ...scene.reference, events: [] })],
     ['bad-anchor', 'a policy that demands nothing', () => JSON.stringify({ ...defaultPolicy, pcrs: [] })],
     ['bad-anchor', 'signed reference values that were altered', async () => (await signed()).replace('"us"', '"me"')],
+    ['bad-anchor', 'an altered host', () => encodeHostReference(host).replace('"required": true', '"required": false')],
     ['bad-anchor', 'reference values that have expired', () => signed({ notAfter: new Date(NOW.getTime() - 1000) })],
   ])('says %s of %s', async (code, _what, content) => {
     expect(await mistakeOf(await content())).toBe(code);

@@ -3,15 +3,20 @@
 import { fromHex, ParseError, utf8 } from '@ringwall/bytes';
 import {
   certificatesOf,
+  checkHostReference,
   checkReferenceSignature,
   checkReferenceTime,
+  decodeHostReference,
   decodeReference,
   EvidenceError,
+  HOST_REFERENCE_FORMAT,
   parsePolicy,
   parseProof,
   parseReference,
   REFERENCE_FORMAT,
   referenceValues,
+  type Check,
+  type HostReference,
   type Policy,
   type Proof,
   type ReferenceValues,
@@ -29,6 +34,7 @@ export type Material =
   | { readonly kind: 'broker-key'; readonly key: Uint8Array }
   | { readonly kind: 'vtpm-ca'; readonly certificates: readonly Uint8Array[] }
   | { readonly kind: 'reference'; readonly reference: ReferenceValues }
+  | { readonly kind: 'host'; readonly reference: HostReference }
   | { readonly kind: 'policy'; readonly policy: Policy };
 
 export type MistakeCode =
@@ -74,6 +80,9 @@ export async function recognise({ bytes }: Given, now: Date): Promise<Material> 
   if ('format' in value && value.format === REFERENCE_FORMAT) {
     return { kind: 'reference', reference: await signedReferenceOf(text, now) };
   }
+  if ('format' in value && value.format === HOST_REFERENCE_FORMAT) {
+    return { kind: 'host', reference: await hostReferenceOf(text, now) };
+  }
   if ('format' in value) return { kind: 'proof', proof: proofOf(bytes, value.format) };
   if ('pcrs' in value) return { kind: 'policy', policy: anchorOf(() => parsePolicy(value)) };
   if ('events' in value) return { kind: 'reference', reference: anchorOf(() => parseReference(value)) };
@@ -114,10 +123,18 @@ function proofOf(bytes: Uint8Array, format: unknown): Proof {
 /** Whoever gives reference values stands for them; but an altered or expired file is not what they meant to give. */
 async function signedReferenceOf(text: string, now: Date): Promise<ReferenceValues> {
   const reference = anchorOf(() => decodeReference(text));
-  for (const { ok, detail } of [await checkReferenceSignature(reference), checkReferenceTime(reference, now)]) {
-    if (!ok) throw new Mistake('bad-anchor', detail);
-  }
+  mustHold([await checkReferenceSignature(reference), checkReferenceTime(reference, now)]);
   return referenceValues(reference);
+}
+
+async function hostReferenceOf(text: string, now: Date): Promise<HostReference> {
+  const reference = anchorOf(() => decodeHostReference(text));
+  mustHold(await checkHostReference(reference, now));
+  return reference;
+}
+
+function mustHold(answers: readonly Pick<Check, 'ok' | 'detail'>[]): void {
+  for (const { ok, detail } of answers) if (!ok) throw new Mistake('bad-anchor', detail);
 }
 
 function anchorOf<T>(parse: () => T): T {

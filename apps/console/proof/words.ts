@@ -104,7 +104,7 @@ export const ANCHORS: Readonly<Record<Anchor['id'], string>> = {
   reference: 'What firmware, kernel and image should measure. Your own values are better than anybody’s word.',
   policy: 'Which registers must be shown. Your own policy may demand more than the broker’s.',
   activation: 'That the signing key is inside the certified TPM. It shows only to the broker, while the machine boots.',
-  host: 'What the host is: its TPM’s key, its boot, the files that start machines. Whoever enrolled it saw it once.',
+  host: 'What the host is: its TPM’s key, its boot, the files that start machines. Whoever enrolled it saw it once; a file of `ringwall reference host` that you have from them is better than the bundle’s.',
   freshness: 'That the answer was made for this question. Only the broker saw when it asked.',
 };
 
@@ -113,6 +113,7 @@ export const KINDS: Readonly<Record<Material['kind'], string>> = {
   'broker-key': 'broker key',
   'vtpm-ca': 'vTPM authority',
   reference: 'reference values',
+  host: 'reference values of a host',
   policy: 'policy',
 };
 

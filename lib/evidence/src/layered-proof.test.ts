@@ -153,6 +153,7 @@ describe('a layered proof', () => {
     expect(mine.outcome).toBe('proven');
     const tpm = { akName: `000b${toHex(utf8('x'.repeat(32)))}` };
     const other = await verifyProof(proof, { ...trust, hostReference: await scene.sign({ tpm }) });
+    expect(other.outcome).toBe('refused');
     expect(other.reasons.join('\n')).toContain('another TPM');
   });
 

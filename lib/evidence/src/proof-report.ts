@@ -129,7 +129,8 @@ function checkTime(proof: Proof, now: Date): Check {
 /** A broker that says "accepted" of evidence that does not pass is wrong or lies; with other rules, it may just differ. */
 function checkAgreement(proof: Proof, verdict: Verdict, trust: ProofTrust): Check {
   const title = 'the broker’s verdict is the one that its own bundle leads to';
-  const own = trust.reference === undefined && trust.policy === undefined && trust.trustedRoots === undefined;
+  const { reference, hostReference, policy, trustedRoots } = trust;
+  const own = [reference, hostReference, policy, trustedRoots].every((given) => given === undefined);
   // A broker knows more than its bundle can show (which nonces were used, what was registered): it may be stricter.
   const ok = !own || proof.verdict.outcome === 'refused' || verdict.outcome === 'accepted';
   const detail = ok

@@ -9,6 +9,7 @@ import { NONCE_BYTES, checkChallenge, type Challenge } from './challenge.ts';
 import { EvidenceError } from './errors.ts';
 import { EVIDENCE_FIELDS, EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
 import { ClosedObject } from './json.ts';
+import { decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { parsePolicy, policyJson, type Policy } from './policy.ts';
 import {
   decodeBase64,
@@ -36,10 +37,12 @@ import type { Verdict } from './verdict.ts';
 export const PROOF_FORMAT = 'ringwall-proof/2';
 export const PROOF_FORMATS = ['ringwall-proof/2', 'ringwall-proof/1'] as const;
 /**
- * The largest evidence of all layers in base64 (2.4 MiB, of it 2 of a host's logs), the largest references and texts: a
- * bundle of a real boot has 30 KiB, and with its host 300.
+ * The largest evidence of all layers in base64 (2.4 MiB, of it 2 of a host's logs), with a host reference of all that a
+ * small server runs (0.8 MiB). A bundle of a real boot has 30 KiB, and with its host 300. Parts that are all at their own
+ * limits do not fit together: such a bundle is not made, and its machine is refused with that reason.
  */
 export const MAX_PROOF_BYTES: number = 3.75 * 1024 * 1024;
+const FILE = { what: 'proof', limitBytes: MAX_PROOF_BYTES, invalid: 'proof-invalid' } as const;
 /** A host has one vTPM CA; a fleet that changes hosts has a few. */
 export const MAX_CA_CERTIFICATES = 16;
 const MAX_CA_BYTES = 4096;
@@ -108,7 +111,7 @@ export function verifyProofSignature(proof: Proof): Promise<boolean> {
   return verifySigned(publicKey, signature, proofSigningBytes(proof, publicKey));
 }
 
-/** The bundle as text: JSON with two spaces, ending in a line feed. */
+/** The bundle as a file. Throws EvidenceError `too-large`. */
 export function encodeProof(proof: Proof): string {
   const { publicKey, signature } = proof.broker;
   const value = {
@@ -116,19 +119,12 @@ export function encodeProof(proof: Proof): string {
     ...unsignedJson(proof),
     broker: { publicKey: toHex(publicKey), signature: toHex(signature) },
   };
-  const text = `${JSON.stringify(value, undefined, 2)}\n`;
-  if (text.length > MAX_PROOF_BYTES) {
-    throw new EvidenceError('too-large', `proof has ${text.length} bytes, at most ${MAX_PROOF_BYTES}`);
-  }
-  return text;
+  return encodeJsonFile(FILE, value);
 }
 
 /** A bundle from text. It says only that the text is a bundle, nothing about its truth. Throws EvidenceError. */
 export function parseProof(input: string | Uint8Array): Proof {
-  if (input.length > MAX_PROOF_BYTES) {
-    throw new EvidenceError('too-large', `proof has ${input.length} bytes, at most ${MAX_PROOF_BYTES}`);
-  }
-  const object = new ClosedObject(parseJson(input), 'proof', refuse);
+  const object = new ClosedObject(decodeJsonFile(FILE, input), 'proof', refuse);
   const format = object.oneOf('format', PROOF_FORMATS);
   const proof: Proof = {
     format,
@@ -207,14 +203,6 @@ function unsignedReferenceJson(reference: ReferenceValues): JsonValue {
 
 function refuse(message: string): never {
   throw new EvidenceError('proof-invalid', message);
-}
-
-function parseJson(input: string | Uint8Array): unknown {
-  try {
-    return JSON.parse(typeof input === 'string' ? input : new TextDecoder('utf-8', { fatal: true }).decode(input));
-  } catch (cause) {
-    throw new EvidenceError('proof-invalid', 'proof is not JSON', { cause });
-  }
 }
 
 function readMachine(object: ClosedObject): Proof['machine'] {

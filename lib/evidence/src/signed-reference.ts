@@ -6,8 +6,8 @@ import { fromHex, toHex } from '@ringwall/bytes';
 import { digest } from '@ringwall/tpm';
 import type { JsonValue } from './canonical-json.ts';
 import { fails, holds, type Answer } from './checks.ts';
-import { EvidenceError } from './errors.ts';
 import { ClosedObject } from './json.ts';
+import { decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { short } from './keys.ts';
 import { CLOCK_SKEW_SECONDS, type Policy } from './policy.ts';
 import {
@@ -24,6 +24,7 @@ import { POINT_BYTES, SIGNATURE_BYTES, signedText, verifySigned, type Signer } f
 export const REFERENCE_FORMAT = 'ringwall-reference/1';
 /** 512 events of 300 bytes and 2,048 packages of 150, doubled; one of a direct boot has 6 KiB. */
 export const MAX_REFERENCE_BYTES: number = 1024 * 1024;
+const FILE = { what: 'reference', limitBytes: MAX_REFERENCE_BYTES, invalid: 'reference-invalid' } as const;
 /** A Debian with a desktop has about 1,500. */
 const MAX_PACKAGES = 2048;
 const MAX_NAME_CHARACTERS = 128;
@@ -75,7 +76,7 @@ export async function signReference(unsigned: UnsignedReference, signer: Signer)
     publicKey: new Uint8Array(signer.publicKey),
   } as const;
   const signature = await signer.sign(signingBytes(reference));
-  return parseSignedReference(referenceJson({ ...reference, signature: new Uint8Array(signature) }));
+  return decodeReference(encodeReference({ ...reference, signature: new Uint8Array(signature) }));
 }
 
 /** The id of this content. */
@@ -124,21 +125,12 @@ export function parsedReference(given: SignedReference): SignedReference {
 
 /** A reference from a file's text. Throws EvidenceError. */
 export function decodeReference(input: string | Uint8Array): SignedReference {
-  if (input.length > MAX_REFERENCE_BYTES) {
-    throw new EvidenceError('too-large', `reference has ${input.length} bytes, at most ${MAX_REFERENCE_BYTES}`);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(typeof input === 'string' ? input : new TextDecoder('utf-8', { fatal: true }).decode(input));
-  } catch (cause) {
-    throw new EvidenceError('reference-invalid', 'reference is not JSON', { cause });
-  }
-  return parseSignedReference(value);
+  return parseSignedReference(decodeJsonFile(FILE, input));
 }
 
-/** As a file: JSON with two spaces, ending in a line feed. */
+/** As a file. Throws EvidenceError `too-large`. */
 export function encodeReference(reference: SignedReference): string {
-  return `${JSON.stringify(referenceJson(reference), undefined, 2)}\n`;
+  return encodeJsonFile(FILE, referenceJson(reference));
 }
 
 export function referenceJson(reference: SignedReference): { readonly [key: string]: JsonValue } {

@@ -5,6 +5,7 @@ import { fromBase64, toBase64 } from '../base64.ts';
 import { MAX_CRL_BYTES, MAX_CRLS } from '../crl.ts';
 import { EvidenceError } from '../errors.ts';
 import { ClosedObject, type Refuse } from '../json.ts';
+import { decodeJsonFile, encodeJsonFile } from '../json-file.ts';
 import type { SnpCollateral } from '../snp/judge.ts';
 import { MAX_INTEL_JSON_BYTES } from '../tdx/intel-json.ts';
 import type { TdxCollateral } from '../tdx/judge.ts';
@@ -13,6 +14,7 @@ import { MAX_CERTIFICATE_BYTES } from '../x509.ts';
 export const COLLATERAL_FORMAT = 'ringwall-collateral/1';
 /** Intel’s has about 30 KiB, AMD’s about 10. */
 export const MAX_COLLATERAL_BYTES: number = 2 * 1024 * 1024;
+const FILE = { what: 'collateral', limitBytes: MAX_COLLATERAL_BYTES, invalid: 'collateral-invalid' } as const;
 /** The longest chain: endorsement key, signing key, root. */
 const MAX_CERTIFICATES = 3;
 
@@ -20,16 +22,7 @@ export type Collateral = ({ readonly kind: 'sev-snp' } & SnpCollateral) | ({ rea
 
 /** A collateral bundle from JSON. Throws EvidenceError `collateral-invalid`, or `too-large` before it reads anything. */
 export function parseCollateral(file: Uint8Array): Collateral {
-  if (file.length > MAX_COLLATERAL_BYTES) {
-    throw new EvidenceError('too-large', `the collateral has ${file.length} bytes, at most ${MAX_COLLATERAL_BYTES}`);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(file));
-  } catch (cause) {
-    throw new EvidenceError('collateral-invalid', 'the collateral is not JSON', { cause });
-  }
-  const object = new ClosedObject(value, 'collateral', refuse);
+  const object = new ClosedObject(decodeJsonFile(FILE, file), 'collateral', refuse);
   object.oneOf('format', [COLLATERAL_FORMAT]);
   const kind = object.oneOf('kind', ['sev-snp', 'tdx']);
   const crls = readList(object, 'crls', MAX_CRLS, MAX_CRL_BYTES);
@@ -60,7 +53,7 @@ export function encodeCollateral(collateral: Collateral): Uint8Array {
           qeIdentity: toBase64(collateral.qeIdentity),
           qeIdentityCertificates: list(collateral.qeIdentityCertificates),
         };
-  return utf8(`${JSON.stringify({ format: COLLATERAL_FORMAT, kind, ...parts, crls: list(crls) }, undefined, 2)}\n`);
+  return utf8(encodeJsonFile(FILE, { format: COLLATERAL_FORMAT, kind, ...parts, crls: list(crls) }));
 }
 
 const refuse: Refuse = (message) => {

@@ -4,8 +4,8 @@
 import { toHex, unshared } from '@ringwall/bytes';
 import type { JsonValue } from '../canonical-json.ts';
 import { fails, holds, type Answer } from '../checks.ts';
-import { EvidenceError } from '../errors.ts';
 import { ClosedObject } from '../json.ts';
+import { decodeJsonFile, encodeJsonFile } from '../json-file.ts';
 import { short } from '../keys.ts';
 import {
   expectedEventJson,
@@ -29,6 +29,7 @@ const MAX_NAME_CHARACTERS = 128;
 const MAX_PATH_CHARACTERS = 4095;
 const MAX_PACKAGE_CHARACTERS = 256;
 const MAX_LIFE_MS: number = 2 * 366 * 24 * 3600 * 1000;
+const FILE = { what: 'host reference', limitBytes: MAX_HOST_REFERENCE_BYTES, invalid: 'reference-invalid' } as const;
 const ID_TEXT = 'ringwall-host-reference-id/1';
 /** TPM_ALG_SHA256, then the digest. */
 const NAME_HEX = /^000b[0-9a-f]{64}$/;
@@ -82,7 +83,7 @@ export async function signHostReference(unsigned: UnsignedHostReference, signer:
     publicKey: new Uint8Array(signer.publicKey),
   } as const;
   const signature = await signer.sign(signedText(HOST_REFERENCE_FORMAT, claimsJson(reference)));
-  return parseHostReference(hostReferenceJson({ ...reference, signature: new Uint8Array(signature) }));
+  return decodeHostReference(encodeHostReference({ ...reference, signature: new Uint8Array(signature) }));
 }
 
 /** From JSON. It says only that the value has the form, nothing about its truth. Throws EvidenceError. */
@@ -109,22 +110,12 @@ export function parseHostReference(value: unknown): HostReference {
 
 /** A reference from a file's text. Throws EvidenceError. */
 export function decodeHostReference(input: string | Uint8Array): HostReference {
-  if (input.length > MAX_HOST_REFERENCE_BYTES) {
-    const limit = `at most ${MAX_HOST_REFERENCE_BYTES}`;
-    throw new EvidenceError('too-large', `host reference has ${input.length} bytes, ${limit}`);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(typeof input === 'string' ? input : new TextDecoder('utf-8', { fatal: true }).decode(input));
-  } catch (cause) {
-    throw new EvidenceError('reference-invalid', 'host reference is not JSON', { cause });
-  }
-  return parseHostReference(value);
+  return parseHostReference(decodeJsonFile(FILE, input));
 }
 
-/** As a file: JSON with two spaces, ending in a line feed. */
+/** As a file. Throws EvidenceError `too-large`. */
 export function encodeHostReference(reference: HostReference): string {
-  return `${JSON.stringify(hostReferenceJson(reference), undefined, 2)}\n`;
+  return encodeJsonFile(FILE, hostReferenceJson(reference));
 }
 
 export function hostReferenceJson(reference: HostReference): { readonly [key: string]: JsonValue } {
