@@ -10,8 +10,10 @@ test('the public names of @ringwall/disk', () => {
     'inspectFiles',
     'memorySource',
     'openErofs',
+    'openExt',
     'openSquashfs',
     'passwordKind',
+    'recogniseExt',
     'scoreOf',
     'windowOf',
   ]);

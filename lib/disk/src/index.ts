@@ -20,3 +20,4 @@ export { passwordKind, type PasswordKind, type PasswordStrength } from './exposu
 export { EXPOSURE_CATEGORIES, type ExposureCategory, type ExposureRule } from './exposure/rule.ts';
 export { EXPOSURE_RULES } from './exposure/rules/index.ts';
 export { scoreOf, type ExposureGrade, type ExposureScore } from './exposure/score.ts';
+export { openExt, recogniseExt } from './filesystems/ext/ext.ts';

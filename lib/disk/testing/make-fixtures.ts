@@ -63,3 +63,21 @@ for (const [name, options] of [
   runTool(['mkfs.erofs', '-U', '12345678-9abc-def0-1234-56789abcdef0', ...options, path, unix]);
   save(name, path);
 }
+
+// Enough names for an index of blocks of 1,024 bytes.
+mkdirSync(join(unix, 'crowd'));
+for (let index = 0; index < 60; index += 1) writeFileSync(join(unix, 'crowd', `one-of-many-files-${index}`), '');
+runTool(['find', join(unix, 'crowd'), '-exec', 'touch', '--date', `@${WHEN}`, '{}', '+']);
+
+for (const [name, options] of [
+  ['ext2', ['-t', 'ext2']],
+  ['ext4', ['-t', 'ext4', '-O', '^has_journal,metadata_csum,64bit']],
+  ['ext4-unchecked', ['-t', 'ext4', '-O', '^has_journal,^metadata_csum,^uninit_bg,inline_data', '-I', '256']],
+] as const) {
+  const path = folder.at(name);
+  const seeds = ['-U', '12345678-9abc-4ef0-8234-56789abcdef0', '-E', 'hash_seed=12345678-9abc-4ef0-8234-56789abcdef0'];
+  runTool(['mke2fs', '-q', '-b', '1024', '-N', '128', ...seeds, ...options, '-d', unix, path, '256k']);
+  // Indexes the directories; ends with 1 because it changed them.
+  runTool(['sh', '-c', 'e2fsck -fyD "$0" || test $? -eq 1', path]);
+  save(name, path);
+}

@@ -4,6 +4,7 @@ import { TEST_CODECS } from '../../testing/codecs.ts';
 import { fixture } from '../../testing/fixtures.ts';
 import { exercise, livePlaces, mutated, seededNumbers, type OpenFileSystem } from '../../testing/hostile.ts';
 import { openErofs } from './erofs/erofs.ts';
+import { openExt } from './ext/ext.ts';
 import { openSquashfs } from './squashfs/squashfs.ts';
 
 const MUTATIONS = 1500;
@@ -14,6 +15,9 @@ const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[
   ['erofs-chunked', openErofs],
   ['erofs-lz4', openErofs],
   ['erofs-lz4-legacy', openErofs],
+  ['ext2', openExt],
+  ['ext4', openExt],
+  ['ext4-unchecked', openExt],
   ['squashfs', (source) => openSquashfs(source, { codecs: TEST_CODECS })],
   ['squashfs-stored', (source) => openSquashfs(source, { codecs: {} })],
 ];

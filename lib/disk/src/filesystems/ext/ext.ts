@@ -1,0 +1,34 @@
+// ext2, ext3 and ext4, read without a kernel (Linux Documentation/filesystems/ext4).
+import type { ByteSource } from '../../source/byte-source.ts';
+import { toHex } from '@ringwall/bytes';
+import type { FileSystem } from '../file-system.ts';
+import { openNode } from './node.ts';
+import { EXT_MAGIC, parseSuperblock, SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './superblock.ts';
+import { ExtVolume } from './volume.ts';
+
+const ROOT_INODE = 2;
+const MAGIC_AT = SUPERBLOCK_OFFSET + 0x38;
+
+/** Whether an ext superblock's magic number lies where it must. */
+export function recogniseExt(source: ByteSource): boolean {
+  if (source.size < SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES) return false;
+  const magic = source.read(MAGIC_AT, 2);
+  return magic[0] === (EXT_MAGIC & 0xff) && magic[1] === EXT_MAGIC >> 8;
+}
+
+/** Opens the file system that fills `source` from its start. */
+export function openExt(source: ByteSource): FileSystem {
+  const geometry = parseSuperblock(source.read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES), source.size);
+  const volume = new ExtVolume(source, geometry);
+  return {
+    kind: geometry.kind,
+    label: geometry.label,
+    uuid: uuidText(geometry.uuid),
+    size: geometry.blocks * geometry.blockBytes,
+    root: openNode(volume, ROOT_INODE),
+  };
+}
+
+function uuidText(uuid: Uint8Array): string {
+  return toHex(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
