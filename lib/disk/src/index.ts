@@ -10,6 +10,18 @@ export type {
   FileSystemKind,
 } from './filesystems/file-system.ts';
 export { memorySource, windowOf, type ByteSource, type Extent } from './source/byte-source.ts';
+export { parseImageHeader, openImage } from './images/open-image.ts';
+export {
+  IMAGE_FORMATS,
+  type DecryptSectors,
+  type DiskImage,
+  type ExternalReference,
+  type ImageEncryption,
+  type ImageFormat,
+  type ImageHeader,
+  type ImageSnapshot,
+  type OpenImageOptions,
+} from './images/disk-image.ts';
 export type { Codecs, Decompress } from './source/codecs.ts';
 export { openErofs } from './filesystems/erofs/erofs.ts';
 export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';

@@ -1,0 +1,142 @@
+// Images made by qemu-img and qemu-io, and the check that this library reads them as QEMU does.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
+import { onTestFinished } from 'vitest';
+import type { DiskImage, OpenImageOptions } from '../src/images/disk-image.ts';
+import { openImage } from '../src/images/open-image.ts';
+import { memorySource, type ByteSource, type Extent } from '../src/source/byte-source.ts';
+import type { Codecs } from '../src/source/codecs.ts';
+
+export const HAS_QEMU_IMG: boolean = existsSync('/usr/bin/qemu-img') && existsSync('/usr/bin/qemu-io');
+/** Not a multiple of any cluster size. */
+export const DISK_BYTES: number = 9 * 2 ** 20 + 3 * 512;
+
+export const TEST_CODECS: Codecs = {
+  deflateRaw: (block, maxOutputLength) => inflateRawSync(block, { maxOutputLength }),
+  zlib: (block, maxOutputLength) => inflateSync(block, { maxOutputLength }),
+  zstd: (block, maxOutputLength) => zstdDecompressSync(block, { maxOutputLength }),
+};
+
+/** A folder for one test, in which QEMU's tools run. */
+export interface Workshop {
+  readonly path: (name: string) => string;
+  readonly qemuImg: (...args: string[]) => string;
+  /** Each is one command of qemu-io: `write -P 0x5a 64k 4k`. */
+  readonly qemuIo: (image: string, format: string, ...commands: string[]) => void;
+  readonly bytes: (name: string) => Buffer;
+}
+
+export function workshop(): Workshop {
+  const folder = mkdtempSync(join(tmpdir(), 'ringwall-disk-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const run = (file: string, args: readonly string[]): string =>
+    execFileSync(file, args, { cwd: folder, env: { PATH: '/usr/bin' }, stdio: ['ignore', 'pipe', 'pipe'] }).toString();
+  return {
+    path: (name) => join(folder, name),
+    bytes: (name) => readFileSync(join(folder, name)),
+    qemuImg: (...args) => run('/usr/bin/qemu-img', args),
+    qemuIo: (image, format, ...commands) => {
+      run('/usr/bin/qemu-io', ['-f', format, ...commands.flatMap((command) => ['-c', command]), image]);
+    },
+  };
+}
+
+/** A disk with data of every kind: incompressible, compressible, zeros written, nothing, at odd places. */
+export function patternedDisk(size: number = DISK_BYTES): Buffer {
+  const disk = Buffer.alloc(size);
+  let state = 0x9e3779b9;
+  const random = (): number => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x6d2b79f5) | 0;
+    return (state ^ (state >>> 13)) >>> 0;
+  };
+  for (let at = 0; at < size;) {
+    const length = Math.min(size - at, 512 * (1 + (random() % 700)));
+    const kind = random() % 4;
+    if (kind === 0) for (let index = 0; index + 4 <= length; index += 4) disk.writeUInt32LE(random(), at + index);
+    if (kind === 1) disk.fill(`block ${random() % 1000} of text `, at, at + length);
+    if (kind === 2) disk.fill(random() & 0xff, at, at + length);
+    at += length;
+  }
+  return disk;
+}
+
+/** Opens an image in the workshop; names of other files are looked up beside it. */
+export function openIn(shop: Workshop, name: string, options: OpenImageOptions = {}): DiskImage {
+  return openImage(memorySource(shop.bytes(name)), {
+    codecs: TEST_CODECS,
+    resolve: ({ name: other }) => memorySource(readFileSync(isAbsolute(other) ? other : shop.path(other))),
+    ...options,
+  });
+}
+
+/** The whole disk, read in pieces of a size that fits nothing. */
+export function readAll(source: ByteSource, pieceBytes: number = 777_777): Buffer {
+  const bytes = Buffer.alloc(source.size);
+  for (let at = 0; at < source.size; at += pieceBytes) {
+    bytes.set(source.read(at, Math.min(pieceBytes, source.size - at)), at);
+  }
+  return bytes;
+}
+
+/** What `nextData` says, neighbours joined. */
+export function dataRuns(source: ByteSource): Extent[] {
+  const runs: { offset: number; length: number }[] = [];
+  for (let at = 0; at < source.size;) {
+    const run = source.nextData?.(at);
+    if (run === undefined) break;
+    const last = runs.at(-1);
+    if (last !== undefined && last.offset + last.length === run.offset) last.length += run.length;
+    else runs.push({ ...run });
+    at = run.offset + run.length;
+  }
+  return runs;
+}
+
+/** Where `qemu-img map` sees data, neighbours joined. */
+export function mappedRuns(shop: Workshop, name: string, format: string): Extent[] {
+  const map: { start: number; length: number; zero: boolean }[] = JSON.parse(
+    shop.qemuImg('map', '--output=json', '-f', format, name),
+  );
+  const runs: { offset: number; length: number }[] = [];
+  for (const { start, length, zero } of map) {
+    if (zero) continue;
+    const last = runs.at(-1);
+    if (last !== undefined && last.offset + last.length === start) last.length += length;
+    else runs.push({ offset: start, length });
+  }
+  return runs;
+}
+
+/** What QEMU reads from an image. */
+export function qemuReads(shop: Workshop, name: string, format: string, ...options: string[]): Buffer {
+  shop.qemuImg('convert', '-f', format, '-O', 'raw', ...options, name, 'qemu-read.raw');
+  return shop.bytes('qemu-read.raw');
+}
+
+/**
+ * Where this library and QEMU differ about an image, undefined where they agree. With 'holes' QEMU may see fewer data: it
+ * looks for holes of the files themselves too, and bytes in memory have none.
+ */
+export function differenceFromQemu(shop: Workshop, name: string, format: string, holes?: 'holes'): string | undefined {
+  const image = openIn(shop, name);
+  const [ours, theirs] = [readAll(image), qemuReads(shop, name, format)];
+  if (ours.length !== theirs.length) return `size ${ours.length}, QEMU ${theirs.length}`;
+  if (!ours.equals(theirs)) {
+    const at = ours.findIndex((byte, index) => byte !== theirs[index]);
+    return `byte ${at} is ${ours[at]}, QEMU ${theirs[at]}`;
+  }
+  const [ourRuns, theirRuns] = [dataRuns(image), mappedRuns(shop, name, format)];
+  const agree =
+    holes === undefined ? JSON.stringify(ourRuns) === JSON.stringify(theirRuns) : covers(ourRuns, theirRuns);
+  return agree ? undefined : `data at ${JSON.stringify(ourRuns)}, QEMU ${JSON.stringify(theirRuns)}`;
+}
+
+/** Whether each run of `inner` lies within one of `outer`. */
+function covers(outer: readonly Extent[], inner: readonly Extent[]): boolean {
+  return inner.every(({ offset, length }) =>
+    outer.some((run) => run.offset <= offset && offset + length <= run.offset + run.length),
+  );
+}
