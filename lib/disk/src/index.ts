@@ -33,3 +33,14 @@ export { EXPOSURE_CATEGORIES, type ExposureCategory, type ExposureRule } from '.
 export { EXPOSURE_RULES } from './exposure/rules/index.ts';
 export { scoreOf, type ExposureGrade, type ExposureScore } from './exposure/score.ts';
 export { openExt, recogniseExt } from './filesystems/ext/ext.ts';
+export { encodeFileName } from './filesystems/file-name.ts';
+export { openPath, readTextAt, type PathOptions } from './filesystems/open-path.ts';
+export { openDisk, type Disk, type OpenDiskOptions, type Volume, type VolumeContents } from './open-disk.ts';
+export {
+  IMPORT_REFUSALS,
+  judgeImport,
+  MAX_IMPORTED_DISK_BYTES,
+  type ImportLimits,
+  type ImportRefusal,
+  type ImportRefusalCode,
+} from './import-gate.ts';
