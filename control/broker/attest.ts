@@ -5,7 +5,6 @@ import type { BootId, MachineId } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api';
 import { concatBytes, utf8 } from '@ringwall/bytes';
 import {
-  decodeReference,
   judgeVtpm,
   parseProof,
   referenceValues,
@@ -25,6 +24,7 @@ import type { References } from './references.ts';
 import { releaseKey, unlockedLie } from './release.ts';
 import { sealProof, trySealProof } from './seal-proof.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
+import { storedReference } from './stored-texts.ts';
 import { refuseAgain, refuseRollback, startOf, type TpmStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
 import { runWatch } from './watch.ts';
@@ -165,7 +165,7 @@ class Attestation {
     const { references } = this.#use;
     const { policy } = references;
     const host = await this.#use.hosts.of(machine, policy);
-    const { reference, refusal } = references.judgedBy(decodeReference(record.reference));
+    const { reference, refusal } = references.judgedBy(storedReference(record.reference));
     const { verdict, verified } = await judgeVtpm({
       evidence,
       challenge,

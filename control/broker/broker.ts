@@ -5,7 +5,6 @@ import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import { MACHINE_NAME, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { equalBytes, toHex } from '@ringwall/bytes';
 import {
-  decodeReference,
   earOfProof,
   encodeProof,
   encodeReference,
@@ -32,6 +31,7 @@ import {
 import { References } from './references.ts';
 import { openSigningKey, type SigningKey } from '../keys/index.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
+import { storedReference } from './stored-texts.ts';
 import { WatchBook } from './watch-book.ts';
 import { HostBook } from './host-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
@@ -221,7 +221,7 @@ export class Broker implements Disposable {
       this.#store.expectBoot(id, boot, reference);
       // Whoever still talks for the boot before is late.
       this.#sessions.get(id)?.abort();
-    } else if (decodeReference(known.reference).id !== proposed.id) {
+    } else if (storedReference(known.reference).id !== proposed.id) {
       throw new RingwallError('conflict', 'this boot is expected to measure something else', {
         hint: 'expectations do not change within a boot: start the machine anew',
       });

@@ -1,14 +1,8 @@
 // Reference values and policies as the broker keeps them: what was proposed, what is accepted, what was accepted before.
 import type { DatabaseSync } from 'node:sqlite';
-import {
-  decodeReference,
-  encodeReference,
-  parsePolicy,
-  policyJson,
-  type Policy,
-  type SignedReference,
-} from '@ringwall/evidence';
+import { encodeReference, policyJson, type Policy, type SignedReference } from '@ringwall/evidence';
 import { damaged, textOf, type Row } from './rows.ts';
+import { storedPolicy, storedReference } from './stored-texts.ts';
 
 /** Of one image: its versions, each for the few sizes that its machines have. The oldest that is not accepted goes first. */
 export const REFERENCES_KEPT = 64;
@@ -82,7 +76,7 @@ export class ReferenceStore {
   /** The policy in force; undefined where none was ever accepted. */
   policy(): Policy | undefined {
     const row = this.#db.prepare('SELECT policy FROM policy ORDER BY seq DESC LIMIT 1').get();
-    return row === undefined ? undefined : parsePolicy(JSON.parse(textOf(row, 'policy')));
+    return row === undefined ? undefined : storedPolicy(textOf(row, 'policy'));
   }
 
   setPolicy(policy: Policy, at: Date): void {
@@ -120,5 +114,5 @@ function asKept(row: Row): KeptReference {
   const state = REFERENCE_STATES.find((known) => known === row['state']);
   const how = ACCEPTED_BY.find((known) => known === row['how']);
   if (state === undefined || how === undefined) throw damaged('reference.state');
-  return { state, how, at: textOf(row, 'at'), reference: decodeReference(textOf(row, 'reference')) };
+  return { state, how, at: textOf(row, 'at'), reference: storedReference(textOf(row, 'reference')) };
 }

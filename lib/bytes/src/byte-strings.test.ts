@@ -12,12 +12,19 @@ describe('equalBytes', () => {
     );
   });
 
-  test('sees one changed bit at any place', () => {
-    const bytes = new Uint8Array(33).fill(0x5a);
+  test.each([
+    [33, 0],
+    [259, 0],
+    [259, 1],
+  ])('sees one changed bit at any place of %i bytes, at offset %i of their memory', (length, offset) => {
+    const bytes = new Uint8Array(length).fill(0x5a);
+    const changed = new Uint8Array(offset + length).subarray(offset);
+    changed.set(bytes);
+    expect(equalBytes(bytes, changed)).toBe(true);
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-      const changed = new Uint8Array(bytes);
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       expect(equalBytes(bytes, changed)).toBe(false);
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     }
   });
 

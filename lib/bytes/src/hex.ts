@@ -6,7 +6,7 @@ const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.t
 
 export function toHex(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) text += PAIRS[byte] ?? '';
+  for (let index = 0; index < bytes.length; index += 1) text += PAIRS[bytes[index] ?? 0] ?? '';
   return text;
 }
 

@@ -5,6 +5,7 @@ test('the public names of @ringwall/bytes', () => {
   expect(Object.keys(bytes).toSorted()).toEqual([
     'BoundedMap',
     'Cursor',
+    'KnownBytes',
     'PARSE_ERROR_CODES',
     'ParseError',
     'Writer',

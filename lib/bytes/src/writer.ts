@@ -5,6 +5,7 @@ const INITIAL_BYTES = 64;
 /** Appends fields in order; `finish` gives the bytes. A number outside its field's range throws `RangeError`. */
 export class Writer {
   #buffer = new Uint8Array(INITIAL_BYTES);
+  #view = new DataView(this.#buffer.buffer);
   #length = 0;
 
   get length(): number {
@@ -13,43 +14,43 @@ export class Writer {
 
   u8(value: number): this {
     const at = this.#reserve(1, value, 0xff);
-    this.#view().setUint8(at, value);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16be(value: number): this {
     const at = this.#reserve(2, value, 0xffff);
-    this.#view().setUint16(at, value, false);
+    this.#view.setUint16(at, value, false);
     return this;
   }
 
   u32be(value: number): this {
     const at = this.#reserve(4, value, 0xffff_ffff);
-    this.#view().setUint32(at, value, false);
+    this.#view.setUint32(at, value, false);
     return this;
   }
 
   u64be(value: bigint): this {
     const at = this.#reserve64(value);
-    this.#view().setBigUint64(at, value, false);
+    this.#view.setBigUint64(at, value, false);
     return this;
   }
 
   u16le(value: number): this {
     const at = this.#reserve(2, value, 0xffff);
-    this.#view().setUint16(at, value, true);
+    this.#view.setUint16(at, value, true);
     return this;
   }
 
   u32le(value: number): this {
     const at = this.#reserve(4, value, 0xffff_ffff);
-    this.#view().setUint32(at, value, true);
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
   u64le(value: bigint): this {
     const at = this.#reserve64(value);
-    this.#view().setBigUint64(at, value, true);
+    this.#view.setBigUint64(at, value, true);
     return this;
   }
 
@@ -80,10 +81,6 @@ export class Writer {
     return this.#buffer.slice(0, this.#length);
   }
 
-  #view(): DataView {
-    return new DataView(this.#buffer.buffer);
-  }
-
   #reserve(bytes: number, value: number, maximum: number): number {
     if (!Number.isInteger(value) || value < 0 || value > maximum) {
       throw new RangeError(`${value} does not fit ${bytes} bytes`);
@@ -105,6 +102,7 @@ export class Writer {
       const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
       larger.set(this.#buffer.subarray(0, at));
       this.#buffer = larger;
+      this.#view = new DataView(larger.buffer);
     }
     this.#length = needed;
     return at;

@@ -78,8 +78,9 @@ export class Findings {
 
   /** Records an answer. A check asked twice keeps its failure. */
   record(id: CheckId, answer: Answer): boolean {
-    if (this.#answers.get(id)?.ok !== false) this.#answers.set(id, { ...answer, claim: this.#claim });
-    return answer.ok;
+    const { ok, detail } = answer;
+    if (this.#answers.get(id)?.ok !== false) this.#answers.set(id, { ok, detail, claim: this.#claim });
+    return ok;
   }
 
   /** All checks of the list, in its order. */

@@ -1,7 +1,7 @@
 // The certificate of an endorsement key: TCG EK Credential Profile 2.5 section 3, RFC 5280. Its bytes come from whoever
 // sends evidence; the roots come from the caller.
-import { BoundedMap, equalBytes, toHex, unshared, utf8, Writer } from '@ringwall/bytes';
-import { ekTemplate, parsePublic, sha256, type TPMT_PUBLIC } from '@ringwall/tpm';
+import { equalBytes, KnownBytes, toHex, unshared, utf8, Writer } from '@ringwall/bytes';
+import { ekTemplate, parsePublic, type TPMT_PUBLIC } from '@ringwall/tpm';
 import { fails, holds, type Answer } from './checks.ts';
 import { messageOf } from './keys.ts';
 import { isSignedBy, KEY_USAGE, parseCertificate, type X509Certificate } from './x509.ts';
@@ -14,10 +14,10 @@ const COORDINATE_BYTES = 32;
 
 /** A machine shows the same certificate at each boot. Some 4 KiB each, read; a broker has some 10,000 machines. */
 const MAX_READ = 16_384;
-const READ = new BoundedMap<string, EkCertificate>(MAX_READ);
+const READ = new KnownBytes<EkCertificate>(MAX_READ);
 /** As many CAs as a caller may trust, some times over. */
 const MAX_ROOTS = 64;
-const ROOTS = new BoundedMap<string, X509Certificate>(MAX_ROOTS);
+const ROOTS = new KnownBytes<X509Certificate>(MAX_ROOTS);
 const SIGNED_BY = new WeakMap<X509Certificate, X509Certificate>();
 
 /** A certificate that could be read: still only bytes that somebody sent. */
@@ -32,11 +32,10 @@ export interface EkCertificate {
  * ones is for the sender to trim.
  */
 export async function readEkCertificate(der: Uint8Array): Promise<EkCertificate | string> {
-  const name = toHex(sha256(der));
-  const known = READ.get(name);
+  const known = READ.get(der);
   if (known !== undefined) return known;
   const read = await readNewEkCertificate(der);
-  if (typeof read !== 'string') READ.set(name, read);
+  if (typeof read !== 'string') READ.set(der, read);
   return read;
 }
 
@@ -141,11 +140,10 @@ async function ekPublicOf(certificate: X509Certificate): Promise<TPMT_PUBLIC | u
 
 /** A CA certifies some thousand TPMs. */
 function readRoot(der: Uint8Array): X509Certificate | string {
-  const name = toHex(sha256(der));
-  const known = ROOTS.get(name);
+  const known = ROOTS.get(der);
   if (known !== undefined) return known;
   const read = readCertificate(der);
-  if (typeof read !== 'string') ROOTS.set(name, read);
+  if (typeof read !== 'string') ROOTS.set(der, read);
   return read;
 }
 

@@ -3,9 +3,10 @@
 // so that no tool that believes the log shows something else than what was judged.
 import { toHex } from '@ringwall/bytes';
 import { EV_NO_ACTION, type EventLog, type LogEvent } from '@ringwall/tpm';
+import { fails, holds, type Answer } from './checks.ts';
 import { short } from './keys.ts';
 import type { ExpectedEvent } from './reference.ts';
-import type { JudgedEvent } from './verdict.ts';
+import { GOOD_STATUSES, type JudgedEvent } from './verdict.ts';
 
 function byPcr<T extends { readonly pcr: number }>(events: readonly T[]): ReadonlyMap<number, readonly T[]> {
   const lists = new Map<number, T[]>();
@@ -25,8 +26,28 @@ interface Measured {
   readonly digest: string;
 }
 
+/** What was judged, of logs and of frozen lists of events: while both live, neither changes. */
+const JUDGED = new WeakMap<EventLog, WeakMap<readonly ExpectedEvent[], readonly JudgedEvent[]>>();
+
 /** All events of the log in its order, then those that are missing from it. */
 export function judgeEvents(log: EventLog, expected: readonly ExpectedEvent[]): readonly JudgedEvent[] {
+  const ofLog = JUDGED.get(log) ?? new WeakMap<readonly ExpectedEvent[], readonly JudgedEvent[]>();
+  const known = ofLog.get(expected);
+  if (known !== undefined) return known;
+  const judged = judgeAnew(log, expected);
+  if (Object.isFrozen(expected)) JUDGED.set(log, ofLog.set(expected, judged));
+  return judged;
+}
+
+/** events: after the rules of the policy. */
+export function checkEvents(events: readonly JudgedEvent[]): Answer {
+  const [first, ...others] = events.filter(({ status }) => !GOOD_STATUSES.has(status));
+  const allowed = events.reduce((count, { status }) => (status === 'allowed' ? count + 1 : count), 0);
+  if (first === undefined) return holds(allowed === 0 ? 'all as expected' : `${allowed} differ as the policy allows`);
+  return fails(others.length === 0 ? first.sentence : `${first.sentence}; and ${others.length} more`);
+}
+
+function judgeAnew(log: EventLog, expected: readonly ExpectedEvent[]): readonly JudgedEvent[] {
   const judged: JudgedEvent[] = [];
   const measured: Measured[] = [];
   for (const event of log.events) {
@@ -48,7 +69,7 @@ export function judgeEvents(log: EventLog, expected: readonly ExpectedEvent[]): 
 function judgeNoAction(log: EventLog, event: LogEvent): JudgedEvent {
   const place = `(PCR ${event.pcr}, ${event.typeName}, event ${event.index})`;
   const isHeader = event.index === 0 && event.pcr === 0 && log.format === 'crypto-agile';
-  return {
+  return Object.freeze({
     status: isHeader ? 'not-measured' : 'unexpected',
     pcr: event.pcr,
     type: event.typeName,
@@ -57,7 +78,7 @@ function judgeNoAction(log: EventLog, event: LogEvent): JudgedEvent {
     expected: undefined,
     index: event.index,
     sentence: isHeader ? `header of the log ${place}` : `a note in the log that nothing expects ${place}`,
-  };
+  });
 }
 
 /**
@@ -137,7 +158,7 @@ function judgedAs(
   wanted: ExpectedEvent | undefined,
   sentence: string,
 ): JudgedEvent {
-  return {
+  return Object.freeze({
     status,
     pcr: wanted?.pcr ?? seen?.pcr ?? 0,
     type: seen?.type ?? wanted?.type ?? '',
@@ -146,7 +167,7 @@ function judgedAs(
     expected: wanted?.digest,
     index: seen?.index,
     sentence,
-  };
+  });
 }
 
 function digestOf(event: LogEvent): string {

@@ -82,3 +82,31 @@ describe('checklist 10: what the log does not say, and what comes after it', () 
     expect(await refusalOf([...realEvents, event(4, 0x8000_0003, utf8('an application'))])).toEqual(['events']);
   });
 });
+
+describe('a log that was judged before', () => {
+  const rewritten = (): readonly TestEvent[] => {
+    const data = realEvents[SECURE_BOOT]?.data ?? new Uint8Array();
+    return withEvent(SECURE_BOOT, { data: new Uint8Array([...data.subarray(0, -1), 1]) });
+  };
+
+  it('is no reason to believe another with the same digests', async () => {
+    expect(await refusalOf(realEvents)).toEqual([]);
+    expect(await refusalOf(rewritten())).toEqual(['log-data']);
+    expect(await refusalOf(realEvents)).toEqual([]);
+  });
+
+  it('is laid beside the reference that is asked about', async () => {
+    const evidence = await scene.evidence();
+    const { events } = scene.reference;
+    const shorter = { ...scene.reference, events: events.slice(1) };
+    expect(failed(await scene.judge(evidence))).toEqual([]);
+    expect(failed(await scene.judge(evidence, { reference: shorter }))).toEqual(['events']);
+  });
+
+  it('cannot be judged otherwise by whoever changes an earlier verdict', async () => {
+    const evidence = await scene.evidence();
+    const [first] = (await scene.judge(evidence)).verdict.events;
+    expect(() => Object.assign(first ?? {}, { status: 'denied' })).toThrow(TypeError);
+    expect(failed(await scene.judge(evidence))).toEqual([]);
+  });
+});

@@ -126,6 +126,14 @@ export function checkInteger(value: unknown, path: string, min: number, max: num
   return value;
 }
 
+/** Not bytes, which JavaScript cannot freeze. */
+export function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null && !ArrayBuffer.isView(member)) deepFreeze(member);
+  }
+  return Object.freeze(value);
+}
+
 function plainObject(value: unknown, path: string, refuse: Refuse): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(`${path} is not an object`);
   return value;

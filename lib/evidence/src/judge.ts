@@ -25,13 +25,13 @@ import {
   readEkCertificate,
   type EkCertificate,
 } from './ek-certificate.ts';
-import { judgeEvents } from './event-judgement.ts';
+import { checkEvents, judgeEvents } from './event-judgement.ts';
 import { bindsVtpm } from './hardware/report-data.ts';
 import { certifiedEk } from './host/binding.ts';
 import type { HostEvidence } from './host/evidence.ts';
 import type { SnpEvidence } from './snp/judge.ts';
 import type { TdxEvidence } from './tdx/judge.ts';
-import { checkBanks, checkCovered, checkEventData, checkReplay, checkUntouched, readLog } from './event-log.ts';
+import { checkBanks, checkCovered, checkReplay, checkUntouched, studyLog } from './event-log.ts';
 import { EVIDENCE_FIELDS, EVIDENCE_LIMITS_BYTES, type VtpmEvidence } from './evidence.ts';
 import {
   checkAkAttributes,
@@ -40,16 +40,17 @@ import {
   checkBootKeyPolicy,
   checkSigner,
   messageOf,
+  readAk,
   readKey,
   type KeyClaim,
 } from './keys.ts';
-import { demandedBesides, parsePolicy, rulesOf, type EvidenceKind, type Policy } from './policy.ts';
+import { demandedBesides, parsedPolicy, rulesOf, type EvidenceKind, type Policy } from './policy.ts';
 import { judgeReference } from './judge-reference.ts';
 import type { ReferenceValues } from './reference.ts';
 import { renderVerdict } from './render-verdict.ts';
 import { applyRules } from './rules.ts';
 import type { SignedReference } from './signed-reference.ts';
-import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
+import type { JudgedEvent, Verdict } from './verdict.ts';
 import { isVerified, markVerified, type Verified } from './verified.ts';
 
 export type HardwareEvidence = Verified<SnpEvidence> | Verified<TdxEvidence> | Verified<HostEvidence>;
@@ -87,7 +88,7 @@ export interface ReleaseTargets {
 /** Judges. Never throws over what it is given: what is wrong is in the verdict. */
 export async function judgeVtpm(input: VtpmJudgement): Promise<Judgement> {
   const findings = new Findings();
-  const policy = read(findings, 'policy', () => parsePolicy(input.policy));
+  const policy = read(findings, 'policy', () => parsedPolicy(input.policy));
   const reference = await judgeReference(findings, { given: input.reference, policy, now: input.now });
   const challenge = read(findings, 'challenge', () => {
     checkChallenge(input.challenge);
@@ -106,8 +107,15 @@ export async function judgeVtpm(input: VtpmJudgement): Promise<Judgement> {
   const bootKey = await judgeBootKey(findings, evidence);
   const qualifying =
     challenge === undefined || bootKey === undefined ? undefined : await qualifyingData(challenge, bootKey.name);
-  const quote = await judgeQuote(findings, { evidence, ak, qualifying, policy });
-  const certification = await judgeCertification(findings, { evidence, ak, bootKey, qualifying });
+  const [quoteSigned, certifySigned] = await judgeSignatures(findings, evidence, ak);
+  const quote = await judgeQuote(findings, { evidence, ak, qualifying, policy, signed: quoteSigned });
+  const certification = await judgeCertification(findings, {
+    evidence,
+    ak,
+    bootKey,
+    qualifying,
+    signed: certifySigned,
+  });
   await judgeTogether(findings, { quote, certification, bootKey, policy });
   const events = await judgeLog(findings, { evidence, quote, policy, reference, challenge });
 
@@ -199,7 +207,7 @@ async function judgeEkCertificate(
 }
 
 async function judgeAk(findings: Findings, evidence: VtpmEvidence): Promise<KeyClaim | undefined> {
-  const ak = await readKey(evidence.akPublic, 'attestation key', TPM_ALG.ECDSA);
+  const ak = await readAk(evidence.akPublic);
   if (typeof ak === 'string') {
     findings.record('ak-form', fails(ak));
     return undefined;
@@ -220,6 +228,20 @@ async function judgeBootKey(findings: Findings, evidence: VtpmEvidence): Promise
   return bootKey;
 }
 
+/** Both before anything that they sign is read, and both at once: WebCrypto works on threads of its own. */
+async function judgeSignatures(
+  findings: Findings,
+  evidence: VtpmEvidence,
+  ak: KeyClaim | undefined,
+): Promise<readonly [quote: boolean, certification: boolean]> {
+  if (ak === undefined) return [false, false];
+  const [quote, certification] = await Promise.all([
+    checkSignature(ak, evidence.quoteSignature, evidence.quote, 'quote'),
+    checkSignature(ak, evidence.certifySignature, evidence.certify, 'certification'),
+  ]);
+  return [findings.record('quote-signature', quote), findings.record('certify-signature', certification)];
+}
+
 async function judgeQuote(
   findings: Findings,
   given: {
@@ -227,16 +249,10 @@ async function judgeQuote(
     readonly ak: KeyClaim | undefined;
     readonly qualifying: Uint8Array | undefined;
     readonly policy: Policy | undefined;
+    readonly signed: boolean;
   },
 ): Promise<{ readonly quote: Quote; readonly signed: boolean } | undefined> {
-  const { evidence, ak, qualifying, policy } = given;
-  let signed = false;
-  if (ak !== undefined) {
-    signed = findings.record(
-      'quote-signature',
-      await checkSignature(ak, evidence.quoteSignature, evidence.quote, 'quote'),
-    );
-  }
+  const { evidence, ak, qualifying, policy, signed } = given;
   if (!signed) findings.claimsBecause('the signature of the quote does not hold');
   const quote = readQuote(evidence.quote);
   if (typeof quote === 'string') {
@@ -262,16 +278,10 @@ async function judgeCertification(
     readonly ak: KeyClaim | undefined;
     readonly bootKey: KeyClaim | undefined;
     readonly qualifying: Uint8Array | undefined;
+    readonly signed: boolean;
   },
 ): Promise<Certification | undefined> {
-  const { evidence, ak, bootKey, qualifying } = given;
-  let signed = false;
-  if (ak !== undefined) {
-    signed = findings.record(
-      'certify-signature',
-      await checkSignature(ak, evidence.certifySignature, evidence.certify, 'certification'),
-    );
-  }
+  const { evidence, ak, bootKey, qualifying, signed } = given;
   if (!signed) findings.claimsBecause('the signature of the certification does not hold');
   const certification = readCertification(evidence.certify);
   if (typeof certification === 'string') {
@@ -327,25 +337,26 @@ async function judgeLog(
   },
 ): Promise<readonly JudgedEvent[]> {
   const { evidence, quote, policy, reference, challenge } = given;
-  const log = readLog(evidence.eventLog);
-  if (typeof log === 'string') {
-    findings.record('log-form', fails(log));
+  const quotedDigest = quote?.quote.attested.pcrDigest ?? new Uint8Array();
+  const studied = await studyLog(evidence.eventLog, quotedDigest);
+  if (typeof studied === 'string') {
+    findings.record('log-form', fails(studied));
     return [];
   }
+  const { log } = studied;
   findings.record('log-form', holds(`${log.events.length} events`));
   findings.record('log-banks', checkBanks(log));
   if (policy === undefined) return [];
   if (quote?.signed !== true) findings.claimsBecause('no signed quote covers the log');
   else if (reference !== undefined && challenge !== undefined) {
-    const { pcrDigest } = quote.quote.attested;
     const context = { policy, expected: reference.events, challenge };
-    if (!findings.record('log-replay', await checkReplay(log, pcrDigest, context))) {
+    if (!findings.record('log-replay', await checkReplay(studied, quotedDigest, context))) {
       findings.claimsBecause('the log does not replay to the quote');
     }
   }
-  findings.record('log-covered', checkCovered(log, policy));
-  findings.record('log-untouched', checkUntouched(log, policy));
-  findings.record('log-data', await checkEventData(log));
+  findings.record('log-covered', checkCovered(studied, policy));
+  findings.record('log-untouched', checkUntouched(studied, policy));
+  findings.record('log-data', studied.data);
   if (reference === undefined) return [];
   const events = applyRules(judgeEvents(log, reference.events), rulesOf(policy));
   findings.record('events', checkEvents(events));
@@ -380,14 +391,9 @@ async function checkKinds(
 
 /** reference-quoted: nothing would stand behind an event of another PCR, however well the log agrees. */
 function checkQuoted(policy: Policy, reference: ReferenceValues): Answer {
-  const stray = reference.events.find(({ pcr }) => !policy.pcrs.includes(pcr));
-  if (stray === undefined) return holds('all in quoted PCRs');
-  return fails(`${stray.what} is expected in PCR ${stray.pcr}, which the policy does not demand`);
-}
-
-function checkEvents(events: readonly JudgedEvent[]): Answer {
-  const [first, ...others] = events.filter(({ status }) => !GOOD_STATUSES.has(status));
-  const allowed = events.filter(({ status }) => status === 'allowed').length;
-  if (first === undefined) return holds(allowed === 0 ? 'all as expected' : `${allowed} differ as the policy allows`);
-  return fails(others.length === 0 ? first.sentence : `${first.sentence}; and ${others.length} more`);
+  const demanded = new Set(policy.pcrs);
+  for (const { pcr, what } of reference.events) {
+    if (!demanded.has(pcr)) return fails(`${what} is expected in PCR ${pcr}, which the policy does not demand`);
+  }
+  return holds('all in quoted PCRs');
 }

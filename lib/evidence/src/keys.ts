@@ -1,6 +1,6 @@
 // Attestation key and boot key: what their public areas must say. An area is only a claim; the attestation key's becomes
 // true by credential activation, the boot key's by the attestation key's certification of its Name.
-import { concatBytes, equalBytes, toHex, Writer } from '@ringwall/bytes';
+import { concatBytes, equalBytes, KnownBytes, toHex, Writer } from '@ringwall/bytes';
 import {
   attributesOf,
   digest,
@@ -21,30 +21,43 @@ export interface KeyClaim {
 }
 
 /** The attributes that matter, and what each must be. Those not named here may be either. */
-type Demanded = Partial<ObjectAttributes>;
+type Demanded = readonly (readonly [name: keyof ObjectAttributes, wanted: boolean])[];
 
-const AK_DEMANDED: Demanded = {
-  fixedTPM: true,
-  fixedParent: true,
-  sensitiveDataOrigin: true,
-  restricted: true,
-  sign: true,
-  decrypt: false,
-  encryptedDuplication: false,
-};
+const AK_DEMANDED: Demanded = [
+  ['fixedTPM', true],
+  ['fixedParent', true],
+  ['sensitiveDataOrigin', true],
+  ['restricted', true],
+  ['sign', true],
+  ['decrypt', false],
+  ['encryptedDuplication', false],
+];
 
 /** Without userWithAuth and adminWithPolicy, only the policy opens it; restricted would be a storage key. */
-const BOOT_KEY_DEMANDED: Demanded = {
-  fixedTPM: true,
-  fixedParent: true,
-  sensitiveDataOrigin: true,
-  decrypt: true,
-  sign: false,
-  restricted: false,
-  userWithAuth: false,
-  adminWithPolicy: false,
-  encryptedDuplication: false,
-};
+const BOOT_KEY_DEMANDED: Demanded = [
+  ['fixedTPM', true],
+  ['fixedParent', true],
+  ['sensitiveDataOrigin', true],
+  ['decrypt', true],
+  ['sign', false],
+  ['restricted', false],
+  ['userWithAuth', false],
+  ['adminWithPolicy', false],
+  ['encryptedDuplication', false],
+];
+
+/** A machine keeps its attestation key. Some 1 KiB each; a broker has some 10,000 machines. */
+const MAX_KNOWN_AKS = 16_384;
+const KNOWN_AKS = new KnownBytes<KeyClaim>(MAX_KNOWN_AKS);
+
+/** ak-form. A claim all the same: that this TPM has the key is for others to show. */
+export async function readAk(bytes: Uint8Array): Promise<KeyClaim | string> {
+  const known = KNOWN_AKS.get(bytes);
+  if (known !== undefined) return known;
+  const ak = await readKey(bytes, 'attestation key', TPM_ALG.ECDSA);
+  if (typeof ak !== 'string') KNOWN_AKS.set(bytes, ak);
+  return ak;
+}
 
 /** ak-form or boot-key-form: an ECC P-256 key with a SHA-256 Name and the scheme that is asked for. */
 export async function readKey(bytes: Uint8Array, what: string, scheme: number): Promise<KeyClaim | string> {
@@ -96,9 +109,14 @@ export async function checkBootKeyHierarchy(bootKey: KeyClaim, qualifiedName: Ui
   return fails('the boot key is not a primary key of the null hierarchy: it could outlive this boot');
 }
 
+/** Qualified Names of attestation keys; claims are made here, and never change. */
+const SIGNERS = new WeakMap<KeyClaim, Uint8Array>();
+
 /** quote-signer and certify-signer: the AK is a primary key of the endorsement hierarchy, as our guest makes it. */
 export async function checkSigner(ak: KeyClaim, qualifiedSigner: Uint8Array, what: string): Promise<Answer> {
-  if (equalBytes(qualifiedSigner, await primaryQualifiedName(TPM_RH.ENDORSEMENT, ak.name))) {
+  const expected = SIGNERS.get(ak) ?? (await primaryQualifiedName(TPM_RH.ENDORSEMENT, ak.name));
+  SIGNERS.set(ak, expected);
+  if (equalBytes(qualifiedSigner, expected)) {
     return holds('signed by a primary key of the endorsement hierarchy');
   }
   return fails(
@@ -106,17 +124,18 @@ export async function checkSigner(ak: KeyClaim, qualifiedSigner: Uint8Array, wha
   );
 }
 
+const SHA256_ALGORITHM = new Writer().u16be(TPM_ALG.SHA256).finish();
+
 /** Part 1 section 16: the qualified Name of a primary key is over its hierarchy's handle and its Name. */
 export async function primaryQualifiedName(hierarchy: number, name: Uint8Array): Promise<Uint8Array> {
   const handle = new Writer().u32be(hierarchy).finish();
-  const hashed = await digest('sha256', concatBytes(handle, name));
-  return concatBytes(new Writer().u16be(TPM_ALG.SHA256).finish(), hashed);
+  return concatBytes(SHA256_ALGORITHM, await digest('sha256', concatBytes(handle, name)));
 }
 
 /** Enough of a digest for a person to tell two apart. */
 export function short(bytes: Uint8Array | string): string {
-  const hex = typeof bytes === 'string' ? bytes : toHex(bytes);
-  return hex.length <= 16 ? hex : `${hex.slice(0, 12)}…`;
+  if (typeof bytes === 'string') return bytes.length <= 16 ? bytes : `${bytes.slice(0, 12)}…`;
+  return bytes.length <= 8 ? toHex(bytes) : `${toHex(bytes.subarray(0, 6))}…`;
 }
 
 /** What this project's own libraries say about bytes: fields and numbers, nothing that the sender wrote. */
@@ -126,17 +145,10 @@ export function messageOf(error: unknown): string {
 
 function checkAttributes(key: KeyClaim, what: string, demanded: Demanded): Answer {
   const found = attributesOf(key.public);
-  const wrong = Object.entries(demanded).flatMap(([name, wanted]) =>
-    isAttribute(name, found) && found[name] !== wanted ? [wanted ? `it is not ${name}` : `it is ${name}`] : [],
-  );
-  if (wrong.length > 0) return fails(`the ${what} could act outside its TPM or its purpose: ${wrong.join(', ')}`);
-  return holds(
-    Object.entries(demanded)
-      .flatMap(([name, wanted]) => (wanted ? [name] : []))
-      .join(', '),
-  );
-}
-
-function isAttribute(name: string, attributes: ObjectAttributes): name is keyof ObjectAttributes {
-  return name in attributes;
+  const wrong = demanded.filter(([name, wanted]) => found[name] !== wanted);
+  if (wrong.length > 0) {
+    const sentences = wrong.map(([name, wanted]) => (wanted ? `it is not ${name}` : `it is ${name}`));
+    return fails(`the ${what} could act outside its TPM or its purpose: ${sentences.join(', ')}`);
+  }
+  return holds(demanded.flatMap(([name, wanted]) => (wanted ? [name] : [])).join(', '));
 }

@@ -2,7 +2,7 @@
 // policy.schema.json beside this package's README is the same as JSON Schema; what only code can say is said here.
 import type { JsonValue } from './canonical-json.ts';
 import { fails, holds, type Answer } from './checks.ts';
-import { ClosedObject, checkInteger, type Refuse } from './json.ts';
+import { ClosedObject, checkInteger, deepFreeze, type Refuse } from './json.ts';
 import { EvidenceError } from './errors.ts';
 import { parseHostPolicy, type HostPolicy } from './host/policy.ts';
 import { parseRules, type EventRule } from './rules.ts';
@@ -85,7 +85,16 @@ export function parsePolicy(value: unknown): Policy {
   const version = object.oneOf('version', [1, 2]);
   const policy = version === 1 ? readV1(object) : readV2(object);
   object.end();
+  PARSED.add(deepFreeze(policy));
   return policy;
+}
+
+/** Policies that came out of the parser, frozen: they need not be read again. */
+const PARSED = new WeakSet<Policy>();
+
+/** The same where it came out of the parser, else a copy that does: a caller in JavaScript can hand in anything. */
+export function parsedPolicy(given: Policy): Policy {
+  return PARSED.has(given) ? given : parsePolicy(given);
 }
 
 /** With the keys that `parsePolicy` reads and no other. */

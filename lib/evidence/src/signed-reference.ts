@@ -6,7 +6,7 @@ import { fromHex, toHex } from '@ringwall/bytes';
 import { digest } from '@ringwall/tpm';
 import type { JsonValue } from './canonical-json.ts';
 import { fails, holds, type Answer } from './checks.ts';
-import { ClosedObject } from './json.ts';
+import { ClosedObject, deepFreeze } from './json.ts';
 import { decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { short } from './keys.ts';
 import { CLOCK_SKEW_SECONDS, type Policy } from './policy.ts';
@@ -208,14 +208,6 @@ function contentJson(content: ReferenceContent): { readonly [key: string]: JsonV
     events: content.events.map((event) => expectedEventJson(event)),
     packages: content.packages.map(({ name, version }) => ({ name, version })),
   };
-}
-
-/** Not bytes, which JavaScript cannot freeze. */
-function deepFreeze<T extends object>(value: T): T {
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null && !ArrayBuffer.isView(member)) deepFreeze(member);
-  }
-  return Object.freeze(value);
 }
 
 function readBy(object: ClosedObject): { readonly by: string; readonly publicKey: Uint8Array } {

@@ -35,6 +35,8 @@ const HASHES: ReadonlyMap<number, HashAlgorithm> = new Map<number, HashAlgorithm
   [TPM_ALG.SHA3_512, { name: 'sha3_512', bytes: 64 }],
 ]);
 
+const DIGEST_BYTES: Readonly<Record<ComputableHash, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
+
 const WEBCRYPTO_NAMES: Readonly<Record<ComputableHash, string>> = {
   sha1: 'SHA-1',
   sha256: 'SHA-256',
@@ -49,7 +51,7 @@ export function hashAlgorithm(algorithmId: number): HashAlgorithm | undefined {
 
 /** Bytes of a digest. */
 export function hashBytes(hash: ComputableHash): number {
-  return { sha1: 20, sha256: 32, sha384: 48, sha512: 64 }[hash];
+  return DIGEST_BYTES[hash];
 }
 
 /** The name for a TPM_ALG_ID whose digests can be computed here, else a `TpmError`. */

@@ -1,12 +1,12 @@
 // The judgement of a running machine: is it still the boot that was proven, and was everything that ran since a file of
 // its image? It takes the record of the boot and gives it back as it stands after the answer; nothing else is kept.
 // docs/protocols/watching.md says why each check is there.
-import { TPM_ALG, WATCHED_PCRS, type TPMS_CLOCK_INFO } from '@ringwall/tpm';
+import { WATCHED_PCRS, type TPMS_CLOCK_INFO } from '@ringwall/tpm';
 import { equalBytes } from '@ringwall/bytes';
 import { checkQuotedPcrs, checkSignature, readQuote, type Quote } from '../attestations.ts';
 import { fails, holds, type Answer } from '../checks.ts';
 import { EVIDENCE_LIMITS_BYTES } from '../evidence.ts';
-import { checkSigner, readKey, short } from '../keys.ts';
+import { checkSigner, readAk, short } from '../keys.ts';
 import type { Check } from '../verdict.ts';
 import { WATCH_LIMITS, type WatchAnswer } from './answer.ts';
 import type { WatchBaseline } from './baseline.ts';
@@ -110,7 +110,7 @@ async function judgeQuote(
   given: Pick<WatchJudgement, 'record' | 'question' | 'answer'>,
 ): Promise<Quote | undefined> {
   const { record, question, answer } = given;
-  const ak = await readKey(record.baseline.akPublic, 'attestation key', TPM_ALG.ECDSA);
+  const ak = await readAk(record.baseline.akPublic);
   if (typeof ak === 'string') {
     findings.record('quote-signature', fails(ak));
     return undefined;

@@ -1,6 +1,7 @@
 // What the broker asks of a running machine, and the text whose SHA-256 binds the answer to the question. The protocol is
 // docs/protocols/watching.md.
 import { toHex, utf8 } from '@ringwall/bytes';
+import { digest } from '@ringwall/tpm';
 import { checkChallenge, NONCE_BYTES } from '../challenge.ts';
 import { EvidenceError } from '../errors.ts';
 import type { WatchRecord } from './record.ts';
@@ -52,5 +53,5 @@ export function observeText(question: WatchQuestion): string {
 
 /** The `extraData` that the quote must carry: nonce, machine, boot and place in the list, in one digest. */
 export async function observeQualifyingData(question: WatchQuestion): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8(observeText(question))));
+  return digest('sha256', utf8(observeText(question)));
 }

@@ -26,6 +26,9 @@ const IMA_PCR = 10;
 /** What is read at once; a larger entry makes the buffer grow to its size. */
 const INITIAL_BUFFER_BYTES = 64 * 1024;
 const HEADER_BYTES = 8;
+/** A digest is made at once, so one of each serves all replays. */
+const SHA1 = new Sha1();
+const SHA256 = new Sha256();
 const NO_TEMPLATE: ImaTemplate = { name: '', fields: [] };
 
 export type ImaBank = 'sha1' | 'sha256';
@@ -80,15 +83,14 @@ export const IMA_START: ImaState = {
  */
 export class ImaReplay {
   readonly #options: ImaReplayOptions;
-  readonly #sha1 = new Sha1();
-  readonly #sha256 = new Sha256();
   /** The aggregate of each bank, and behind it room for what extends it. */
   readonly #sha1Register = new DataView(new ArrayBuffer(2 * SHA1_BYTES));
   readonly #sha256Register = new DataView(new ArrayBuffer(2 * SHA256_BYTES));
   readonly #oldTemplate = new DataView(new ArrayBuffer(OLD_DIGEST_BYTES + OLD_NAME_BYTES));
   readonly #templateHashBytes: number;
   readonly #quoted: DataView | undefined;
-  #buffer = new Uint8Array(INITIAL_BUFFER_BYTES);
+  /** Made with the first bytes: most increments of a list have none. */
+  #buffer = new Uint8Array(0);
   #view = new DataView(this.#buffer.buffer);
   #start = 0;
   #end = 0;
@@ -139,6 +141,7 @@ export class ImaReplay {
   push(chunk: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure;
     try {
+      if (this.#buffer.length === 0 && chunk.length > 0) this.#grow(INITIAL_BUFFER_BYTES);
       let taken = 0;
       while (taken < chunk.length) {
         const room = Math.min(this.#buffer.length - this.#end, chunk.length - taken);
@@ -229,15 +232,15 @@ export class ImaReplay {
       bytesOf(sha256).fill(0xff, SHA256_BYTES);
       this.#violations += 1;
     } else {
-      this.#sha1.digest(data, from, to, sha1, SHA1_BYTES);
-      this.#sha256.digest(data, from, to, sha256, SHA256_BYTES);
+      SHA1.digest(data, from, to, sha1, SHA1_BYTES);
+      SHA256.digest(data, from, to, sha256, SHA256_BYTES);
       const recomputed = this.#templateHashBytes === SHA256_BYTES ? sha256 : sha1;
       if (!isEqual(this.#view, digestAt, recomputed, this.#templateHashBytes, this.#templateHashBytes)) {
         this.#fail('invalid', 'template digest', 'is not that of the template data: the list was rewritten');
       }
     }
-    this.#sha1.digest(sha1, 0, 2 * SHA1_BYTES, sha1, 0);
-    this.#sha256.digest(sha256, 0, 2 * SHA256_BYTES, sha256, 0);
+    SHA1.digest(sha1, 0, 2 * SHA1_BYTES, sha1, 0);
+    SHA256.digest(sha256, 0, 2 * SHA256_BYTES, sha256, 0);
     const { onEntry } = this.#options;
     const entry = onEntry && {
       ...decode(),
@@ -297,12 +300,14 @@ export class ImaReplay {
       this.#start = 0;
     }
     // Lengths were checked before they became `#needed`, so this ends at the largest entry.
-    if (this.#needed > this.#buffer.length) {
-      const larger = new Uint8Array(this.#needed + INITIAL_BUFFER_BYTES);
-      larger.set(this.#buffer.subarray(0, this.#end));
-      this.#buffer = larger;
-      this.#view = new DataView(larger.buffer);
-    }
+    if (this.#needed > this.#buffer.length) this.#grow(this.#needed + INITIAL_BUFFER_BYTES);
+  }
+
+  #grow(bytes: number): void {
+    const larger = new Uint8Array(bytes);
+    larger.set(this.#buffer.subarray(0, this.#end));
+    this.#buffer = larger;
+    this.#view = new DataView(larger.buffer);
   }
 
   #fail(code: 'limit' | 'invalid' | 'truncated', field: string, detail: string): never {

@@ -16,14 +16,15 @@ export async function pcrDigest(
   pcrs: readonly number[],
   hashes: { readonly bank: ComputableHash; readonly digest: ComputableHash } = { bank: 'sha256', digest: 'sha256' },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const ascending = [...new Set(pcrs)].toSorted((left, right) => left - right);
-  const selected = ascending.map((pcr) => {
+  const bytes = hashBytes(hashes.bank);
+  const selected: Uint8Array[] = [];
+  for (const pcr of new Set(pcrs.toSorted((left, right) => left - right))) {
     const value = values.get(pcr);
-    if (value?.length !== hashBytes(hashes.bank)) {
+    if (value?.length !== bytes) {
       throw new TpmError('parameter', `pcr ${pcr} has no ${DISPLAY_NAMES[hashes.bank]} value`);
     }
-    return value;
-  });
+    selected.push(value);
+  }
   return digest(hashes.digest, concatBytes(...selected));
 }
 

@@ -96,5 +96,5 @@ function encodeComparison({ operandB, offset, operation }: Comparison): Uint8Arr
 }
 
 function u32(value: number): Uint8Array {
-  return new Writer().u32be(value).finish();
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }

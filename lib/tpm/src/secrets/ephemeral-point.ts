@@ -11,7 +11,7 @@ export async function ephemeralPoint(
 ): Promise<{ readonly x: Uint8Array; readonly y: Uint8Array; readonly z: Uint8Array }> {
   const curve = curveOf(key);
   const algorithm = { name: 'ECDH', namedCurve: curve.name };
-  const theirs = await importEcc(key, 'ECDH', []);
+  const theirs = await importEcc(key, 'ECDH');
   const ours = await crypto.subtle.generateKey(algorithm, false, ['deriveBits']);
   if (!('privateKey' in ours)) throw new TpmError('unsupported', 'ECDH gave one key, expected a pair');
   const z = await crypto.subtle.deriveBits({ name: 'ECDH', public: theirs }, ours.privateKey, curve.bytes * 8);

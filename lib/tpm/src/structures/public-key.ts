@@ -1,6 +1,6 @@
 // The asymmetric key in a TPMT_PUBLIC as WebCrypto holds it.
 
-import { BoundedMap, concatBytes, toHex, Writer } from '@ringwall/bytes';
+import { concatBytes, KnownBytes, Writer } from '@ringwall/bytes';
 import { TPM_ALG, TPM_ECC } from '../constants.ts';
 import { computableHash, webCryptoHash } from '../hash.ts';
 import { TpmError } from '../tpm-error.ts';
@@ -24,7 +24,7 @@ const CURVES: ReadonlyMap<number, Curve> = new Map<number, Curve>([
  * object is no such key, or its point is off the curve.
  */
 export async function publicKeyOf(publicArea: TPMT_PUBLIC): Promise<CryptoKey> {
-  if (publicArea.type === TPM_ALG.ECC) return importEcc(publicArea, 'ECDSA', ['verify']);
+  if (publicArea.type === TPM_ALG.ECC) return importEcc(publicArea, 'ECDSA');
   if (publicArea.type !== TPM_ALG.RSA) {
     throw new TpmError('unsupported', `object type 0x${publicArea.type.toString(16)}, expected RSA or ECC`);
   }
@@ -32,26 +32,26 @@ export async function publicKeyOf(publicArea: TPMT_PUBLIC): Promise<CryptoKey> {
   return importRsa(publicArea, 'RSASSA-PKCS1-v1_5', hashAlg === 0 ? TPM_ALG.SHA256 : hashAlg, ['verify']);
 }
 
-export async function importEcc(
-  publicArea: TPMT_PUBLIC_ECC,
-  algorithm: 'ECDSA' | 'ECDH',
-  usages: readonly KeyUsage[],
-): Promise<CryptoKey> {
+export async function importEcc(publicArea: TPMT_PUBLIC_ECC, algorithm: 'ECDSA' | 'ECDH'): Promise<CryptoKey> {
   const curve = curveOf(publicArea);
   const point = concatBytes(Uint8Array.of(4), ...pointOf(publicArea));
-  const name = `${algorithm} ${curve.name} ${usages.join()} ${toHex(point)}`;
-  const known = IMPORTED.get(name);
+  const imported = IMPORTED[algorithm];
+  const known = imported.get(point);
   if (known !== undefined) return known;
   const key = await refuseBadKey(
-    crypto.subtle.importKey('raw', point, { name: algorithm, namedCurve: curve.name }, true, [...usages]),
+    crypto.subtle.importKey('raw', point, { name: algorithm, namedCurve: curve.name }, true, [...USAGES[algorithm]]),
   );
-  IMPORTED.set(name, key);
+  imported.set(point, key);
   return key;
 }
 
+const USAGES = { ECDSA: ['verify'], ECDH: [] } as const;
 /** A machine is asked again and again, and its key is the same. Some 500 bytes each; a broker has some 10,000 machines. */
 const MAX_IMPORTED_KEYS = 16_384;
-const IMPORTED = new BoundedMap<string, CryptoKey>(MAX_IMPORTED_KEYS);
+const IMPORTED = {
+  ECDSA: new KnownBytes<CryptoKey>(MAX_IMPORTED_KEYS),
+  ECDH: new KnownBytes<CryptoKey>(MAX_IMPORTED_KEYS),
+} as const;
 
 export async function importRsa(
   publicArea: TPMT_PUBLIC_RSA,

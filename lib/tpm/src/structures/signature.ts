@@ -89,7 +89,7 @@ export async function verifySignature(
     const rs = rawEcdsa(signature, bytes);
     if (rs === undefined) return false;
     const algorithm = { name: 'ECDSA', hash: webCryptoHash(computableHash(signature.hash)) };
-    return crypto.subtle.verify(algorithm, await importEcc(key, 'ECDSA', ['verify']), rs, unshared(message));
+    return crypto.subtle.verify(algorithm, await importEcc(key, 'ECDSA'), rs, unshared(message));
   }
   if (key.type !== TPM_ALG.RSA || signature.sig.length !== key.unique.length) return false;
   return verifyRsa(key, signature, message);
