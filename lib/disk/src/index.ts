@@ -44,3 +44,5 @@ export {
   type ImportRefusal,
   type ImportRefusalCode,
 } from './import-gate.ts';
+export { openPartition, type Partition, type PartitionScheme, type PartitionTable } from './partitions/partition.ts';
+export { readPartitionTable } from './partitions/partition-table.ts';
