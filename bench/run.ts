@@ -3,6 +3,7 @@ import { benchBoot } from './boot.ts';
 import { benchCli } from './cli.ts';
 import { benchIdle } from './idle.ts';
 import { benchIma } from './ima.ts';
+import { benchLookalikes } from './lookalikes.ts';
 import { describeMachine, type Figure } from './measure.ts';
 import { benchVerify } from './verify.ts';
 
@@ -11,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   boot: benchBoot,
   idle: benchIdle,
   ima: benchIma,
+  lookalikes: benchLookalikes,
   verify: benchVerify,
 };
 

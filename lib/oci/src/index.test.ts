@@ -3,6 +3,8 @@ import * as oci from './index.ts';
 
 test('the public names of @ringwall/oci', () => {
   expect(Object.keys(oci).toSorted()).toEqual([
+    'ASK_FROM',
+    'BLOCK_FROM',
     'DEFAULT_DOMAIN',
     'DEFAULT_TAG',
     'MAX_REFERENCE_CHARACTERS',
@@ -10,6 +12,7 @@ test('the public names of @ringwall/oci', () => {
     'OciError',
     'canonicalName',
     'canonicalReference',
+    'compileLookalikes',
     'familiarName',
     'familiarReference',
     'parseDigest',

@@ -1,5 +1,8 @@
 // The public names of @ringwall/oci.
 
+export { ASK_FROM, BLOCK_FROM, compileLookalikes, type Lookalikes, type NameVerdict } from './lookalikes/judge-name.ts';
+export type { NamePart, PartFinding } from './lookalikes/finding.ts';
+export type { NameLists } from './lookalikes/known-names.ts';
 export { OCI_ERROR_CODES, OciError, type OciErrorCode } from './oci-error.ts';
 export { unicodeHost } from './references/host.ts';
 export {

@@ -1,4 +1,4 @@
-import { assert, property, string } from 'fast-check';
+import { assert, constantFrom, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodePunycode, encodePunycode } from './punycode.ts';
 
@@ -23,7 +23,7 @@ describe('punycode', () => {
 
   it('gives back any label that it encodes, and decodes any text to what encodes to it', () => {
     assert(
-      property(string({ unit: 'binary', maxLength: 12 }), (label) => {
+      property(string({ unit: constantFrom(...Array.from('az09-éя漢🐳\u0080\u{10ffff}')), maxLength: 12 }), (label) => {
         const encoded = encodePunycode(label);
         const decoded = decodePunycode(label);
         const there = encoded === undefined || /^\p{ASCII}*$/u.test(label) || decodePunycode(encoded) === label;
