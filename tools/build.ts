@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { deflateRawSync } from 'node:zlib';
 import { build, type BuildOptions, type BuildResult, type Message, type Metafile } from 'esbuild';
 import { renderSinglePage } from './single-page.ts';
 
@@ -181,7 +182,8 @@ async function buildPage(
     style: textOf(css),
     script: textOf(script),
     version: version(),
-    data: { judge: textOf(worker) },
+    // Three quarters of the page: packed, as judge-client.ts unpacks it.
+    data: { judge: deflateRawSync(textOf(worker), { level: 9 }).toString('base64') },
   });
   writeFileSync(join(outdir, `${name}.html`), page);
   const inputs = Object.assign(

@@ -13,6 +13,7 @@ import {
   whySchema,
 } from './references.ts';
 import {
+  imagePartsSchema,
   quarantineSchema,
   strayFileSchema,
   WATCH_INTERVAL_LIMITS_MS,
@@ -21,7 +22,7 @@ import {
 } from './watch.ts';
 
 /** A proof with the logs of its host, of lib/evidence's MAX_PROOF_BYTES, and what frames it. */
-export const BROKER_LINE_LIMIT_BYTES: number = 4 * 1024 * 1024;
+export const BROKER_LINE_LIMIT_BYTES: number = 5 * 1024 * 1024;
 
 /** A host's logs in base64, as lib/evidence bounds them. */
 const HOST_LIMITS_CHARACTERS = {
@@ -64,8 +65,8 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     boot: z.string().regex(BOOT_ID),
     mode: watchModeSchema,
     intervalMs: z.int().min(WATCH_INTERVAL_LIMITS_MS.min).max(WATCH_INTERVAL_LIMITS_MS.max),
-    /** SHA-256 of the image's list of files. */
-    files: z.string().regex(/^[0-9a-f]{64}$/),
+    /** Of the image that this boot is expected to be: one of them is the SHA-256 of its list of files. */
+    image: imagePartsSchema,
   }),
   /** A part of such a list, in order; believed by its digest. */
   z.object({

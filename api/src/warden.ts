@@ -4,6 +4,7 @@
 // has been sent. No request carries a path, an argument or a command: the warden builds those itself from ids.
 import { z } from 'zod';
 import { BOOT_ID, IMAGE_NAME } from './ids.ts';
+import { imagePartsSchema } from './watch.ts';
 import { findingSchema, MACHINE_LIMITS, machineIdSchema, protectionSchema } from './objects.ts';
 
 /** One request or response line. The largest honest one carries a host's logs, 1.5 MiB in base64; the others some KiB. */
@@ -162,7 +163,13 @@ export const wardenResponseSchemas = {
   'remove-machine': z.object({}),
   'pause-machine': z.object({}),
   'resume-machine': z.object({}),
-  'read-image-files': z.object({ sha256: sha256Hex, bytes: z.int(), part: z.base64().optional() }),
+  /** `parts`: what the image's digest is made of, where no part was asked for. */
+  'read-image-files': z.object({
+    sha256: sha256Hex,
+    bytes: z.int(),
+    parts: imagePartsSchema.optional(),
+    part: z.base64().optional(),
+  }),
   /** `pid`: the warden's own. */
   status: z.object({ pid: z.int() }),
   'list-machines': z.object({ machines: z.array(runningMachineSchema) }),

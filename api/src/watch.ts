@@ -23,6 +23,16 @@ export type WatchState = z.infer<typeof watchStateSchema>;
 
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
 
+/** What the digest of an image is made of, so that its list of files is known by it: ImageParts of lib/evidence. */
+export const imagePartsSchema = z.object({
+  kernel: sha256Hex,
+  initrd: sha256Hex,
+  system: sha256Hex,
+  files: sha256Hex,
+  verityRootHash: sha256Hex,
+  hashOffset: z.int().min(0),
+});
+
 /** Something that ran and is not of the image. The path was chosen by whoever made the file in the guest. */
 export const strayFileSchema = z.object({
   path: z.string(),

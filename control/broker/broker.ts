@@ -8,8 +8,10 @@ import {
   earOfProof,
   encodeProof,
   encodeReference,
+  EvidenceError,
   parseProof,
   signEar,
+  signProof,
   verifyProof,
   type Proof,
 } from '@ringwall/evidence';
@@ -269,13 +271,30 @@ export class Broker implements Disposable {
     return { state, reasons: [...reasons], proven: [...proven], ...(at === undefined ? {} : { at }) };
   }
 
-  #readProof(id: MachineId): BrokerResponse<'read-proof'> {
-    return { proof: JSON.parse(encodeProof(this.#lastProof(id))) };
+  async #readProof(id: MachineId): Promise<BrokerResponse<'read-proof'>> {
+    return { proof: JSON.parse(encodeProof(await this.#proofWithWhatRan(id))) };
+  }
+
+  /** The last proof; of a boot that is watched, with what has run in it up to the last good answer. */
+  async #proofWithWhatRan(id: MachineId): Promise<Proof> {
+    const proof = this.#lastProof(id);
+    const ima = proof.activation === 'confirmed' ? this.#watches.ran(id, proof.challenge.boot) : undefined;
+    if (ima === undefined || proof.signedReference === undefined) return proof;
+    try {
+      const whole = await signProof({ ...proof, ima }, this.#signer);
+      // Where the host has kept the TPM from an extend, the watch goes on from what it saw before; a stranger cannot.
+      const { ran } = await verifyProof(whole, { now: this.#now() });
+      return ran?.outcome === 'refused' ? proof : whole;
+    } catch (error) {
+      // The list does not fit beside the evidence of its host.
+      if (error instanceof EvidenceError && error.code === 'too-large') return proof;
+      throw error;
+    }
   }
 
   /** The same as a result for other systems: judged anew, and signed by this broker as their verifier. */
   async #readEar(id: MachineId): Promise<BrokerResponse<'read-ear'>> {
-    const proof = this.#lastProof(id);
+    const proof = await this.#proofWithWhatRan(id);
     const report = await verifyProof(proof, { brokerKey: this.#signer.publicKey, now: this.#now() });
     const verifier = { developer: 'Ringwall', build: 'ringwall-broker' };
     return { token: await signEar(await earOfProof(proof, report, verifier), this.#signer) };

@@ -7,6 +7,7 @@ import {
   HOST_EVIDENCE_LIMITS_BYTES,
   hostReferenceJson,
   MAX_PROOF_BYTES,
+  MAX_PROOF_FILES_BYTES,
   parseProof,
   referenceJson,
   signHostReference,
@@ -15,6 +16,7 @@ import {
 } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bootEvents, contentFor } from './testing/boot-log.ts';
+import { imageParts } from './testing/image.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
 import { makeReferenceKey, signNow } from './testing/reference.ts';
 import { BrokerStore } from './store.ts';
@@ -67,7 +69,8 @@ async function largest(): Promise<string> {
   const signedReference = await signNow({ ...contentFor(bootEvents()), packages }, await makeReferenceKey());
   const evidence = { ...proof.evidence, eventLog: bytes(128 * 1024) };
   const log = bytes(128 * 1024);
-  const ima = { nonce: bytes(32), first: 0, quote: bytes(2048), quoteSignature: bytes(1024), log };
+  const question = { nonce: bytes(32), from: 0, at: proof.at, quote: bytes(2048), quoteSignature: bytes(1024) };
+  const ima = { ...question, log, image: imageParts(), files: bytes(MAX_PROOF_FILES_BYTES) };
   const withList = async (imaLog: Uint8Array): Promise<string> =>
     encodeProof({ ...proof, evidence, signedReference, host: await hostWith(imaLog), ima });
   // Three bytes are four characters of base64.

@@ -6,6 +6,7 @@ import { defaultPolicy, parseProof, policyJson, referenceJson, verifyEar, type P
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BrokerStore } from './store.ts';
 import { bootEvents, contentFor, sha256 } from './testing/boot-log.ts';
+import { imageDigest } from './testing/image.ts';
 import { BrokerInstance, codeOf, type TestMachine } from './testing/instance.ts';
 import { makeReferenceKey, signNow } from './testing/reference.ts';
 import { EVIDENCE_KEPT } from './history.ts';
@@ -19,6 +20,9 @@ beforeEach(async () => {
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
+const SHOWN_CHARACTERS = 12;
+const OLD_DIGEST = imageDigest().slice(0, SHOWN_CHARACTERS);
+const NEW_DIGEST = imageDigest('55').slice(0, SHOWN_CHARACTERS);
 const NEW = { measured: bootEvents('a new kernel'), expected: bootEvents('a new kernel'), image: '55' };
 const HELLO: ReferenceSubject = { image: 'hello' };
 
@@ -65,7 +69,7 @@ describe('reference values', () => {
     await boot();
     const { state, reasons } = await boot(NEW);
     expect(state).toBe('refused');
-    expect(reasons).toContain('the image hello has changed (sha256 555555555555, accepted is 111111111111)');
+    expect(reasons).toContain(`the image hello has changed (sha256 ${NEW_DIGEST}, accepted is ${OLD_DIGEST})`);
     for (const verb of ['diff', 'try', 'accept']) expect(reasons).toContain(`ringwall reference ${verb} hello`);
     expect(reasons).toContain('kernel (PCR 4, EV_EFI_BOOT_SERVICES_APPLICATION): measured');
     expect(await states()).toEqual(['proposed not-yet', 'accepted first-use']);
@@ -75,7 +79,7 @@ describe('reference values', () => {
     await boot();
     await boot(NEW);
     const { sentences } = await broker.client.call({ op: 'diff-reference', subject: HELLO });
-    expect(sentences.join('\n')).toContain('the image is another: hello 111111111111…, now hello 555555555555…');
+    expect(sentences.join('\n')).toContain(`the image is another: hello ${OLD_DIGEST}…, now hello ${NEW_DIGEST}…`);
     expect(sentences.join('\n')).toContain('kernel (PCR 4) is expected as');
 
     const before = await states();
@@ -194,7 +198,7 @@ describe('explain-machine', () => {
     await boot();
     await boot(NEW);
     const { sentences } = await broker.client.call({ op: 'explain-machine', machine: machine.id });
-    expect(sentences.join('\n')).toContain('what was measured is the kernel of hello (sha256 555555555555…)');
+    expect(sentences.join('\n')).toContain(`what was measured is the kernel of hello (sha256 ${NEW_DIGEST}…)`);
   });
 
   test('says so where no quote covers the log', async () => {

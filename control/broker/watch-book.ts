@@ -5,11 +5,14 @@ import type { Quarantine, StrayFile, WatchReport } from '@ringwall/api/watch';
 import {
   askWatch,
   judgeWatch,
+  MAX_PROOF_FILES_BYTES,
+  MAX_PROOF_LOG_BYTES,
   parseWatchRecord,
   renderWatchRecord,
   startWatch,
   watchBaseline,
   type Challenge,
+  type ImaLayer,
   type RuntimeIndex,
   type Stray,
   type Verified,
@@ -17,11 +20,13 @@ import {
   type WatchAnswer,
   type WatchQuestion,
   type WatchRecord,
+  type WatchResult,
 } from '@ringwall/evidence';
+import { utf8 } from '@ringwall/bytes';
 import type { AuditLog } from './audit-log.ts';
 import { ImageFiles } from './image-files.ts';
 import { decideWatch, type Standing } from './watch-decision.ts';
-import type { WatchRow, WatchStore } from './watch-store.ts';
+import type { Answered, WatchRow, WatchStore } from './watch-store.ts';
 
 /** A restarted broker takes machines for unseen since then: well within the age at which they become unknown. */
 const SAVE_SEEN_MS = 5_000;
@@ -36,7 +41,7 @@ export interface WatchBookOptions {
 }
 
 /** How the boot of a machine is to be watched. */
-export type WatchOrder = Pick<WatchRow, 'machine' | 'boot' | 'mode' | 'intervalMs' | 'files'>;
+export type WatchOrder = Pick<WatchRow, 'machine' | 'boot' | 'mode' | 'intervalMs' | 'files' | 'image'>;
 
 /** A moment, by both clocks; by the wall clock alone where another run of the broker has written it down. */
 interface Moment {
@@ -52,6 +57,7 @@ interface Entry extends WatchOrder {
   proven: Moment | undefined;
   seen: Moment | undefined;
   readmittedAt: Date | undefined;
+  answered: Answered | undefined;
 }
 
 export class WatchBook implements Disposable {
@@ -130,6 +136,7 @@ export class WatchBook implements Disposable {
     const decision = decideWatch(entry.standing, entry.mode, { verdict, strays: record.proven.strayCount });
     const changed = decision.standing.state !== entry.standing.state;
     const urgent = changed || decision.quarantine || record.proven.ima.entries !== before.proven.ima.entries;
+    this.#keepAnswer(entry, answered, { verdict, record });
     entry.record = record;
     entry.standing = decision.standing;
     if (decision.seen) entry.seen = this.#moment();
@@ -175,6 +182,18 @@ export class WatchBook implements Disposable {
     const entry = this.#find(machine);
     const files = entry === undefined ? undefined : this.files.find(entry.files);
     return (entry?.record?.proven.strays ?? []).map((stray) => strayFile(stray, files));
+  }
+
+  /** What has run in this boot, with the quote that covers it; undefined where nothing was proven, or it is too much. */
+  ran(machine: MachineId, boot: BootId): ImaLayer | undefined {
+    const entry = this.#find(machine, boot);
+    const { record, answered, image } = entry ?? {};
+    if (entry === undefined || record === undefined || answered === undefined || image === undefined) return undefined;
+    const log = this.#use.store.readLog(entry, record.proven.ima.bytes);
+    const list = this.#use.store.findFiles(image.files);
+    if (log === undefined || list === undefined) return undefined;
+    const files = utf8(list);
+    return files.length > MAX_PROOF_FILES_BYTES ? undefined : { ...answered, log, image, files };
   }
 
   quarantineOf(machine: MachineId): Quarantine | undefined {
@@ -224,6 +243,23 @@ export class WatchBook implements Disposable {
       this.#entries.set(machine, entry);
     }
     return boot === undefined || entry.boot === boot ? entry : undefined;
+  }
+
+  /** For proofs: the list as far as the guest's quotes have spoken for it, and the last of those. */
+  #keepAnswer(
+    entry: Entry,
+    { question, answer }: { readonly question: WatchQuestion; readonly answer: WatchAnswer },
+    { verdict, record }: WatchResult,
+  ): void {
+    if (verdict.outcome === 'refused') return;
+    const end = question.from + answer.log.length;
+    if (answer.log.length > 0 && end <= MAX_PROOF_LOG_BYTES) {
+      this.#use.store.keepLog(entry, question.from, answer.log);
+    }
+    if (verdict.outcome === 'unfinished' || record.proven.ima.bytes > MAX_PROOF_LOG_BYTES) return;
+    const { nonce, from } = question;
+    const { quote, quoteSignature } = answer;
+    entry.answered = { nonce, from, at: this.#use.now(), quote, quoteSignature };
   }
 
   #quarantine(entry: Entry): void {
@@ -295,13 +331,14 @@ const NOTHING_YET = {
   proven: undefined,
   seen: undefined,
   readmittedAt: undefined,
+  answered: undefined,
 } as const;
 
 function entryOf(row: WatchRow): Entry {
   const { state, reasons, record, provenAt, seenAt, readmittedAt, readmittedStrays } = row;
-  const { machine, boot, mode, intervalMs, files } = row;
+  const { machine, boot, mode, intervalMs, files, image, answered } = row;
   return {
-    ...{ machine, boot, mode, intervalMs, files, reasons, readmittedAt },
+    ...{ machine, boot, mode, intervalMs, files, image, answered, reasons, readmittedAt },
     record: record === undefined ? undefined : parseWatchRecord(record),
     standing: { state, refusals: 0, readmittedStrays },
     trouble: undefined,
@@ -311,9 +348,9 @@ function entryOf(row: WatchRow): Entry {
 }
 
 function rowOf(entry: Entry): WatchRow {
-  const { machine, boot, mode, intervalMs, files, reasons, readmittedAt, standing } = entry;
+  const { machine, boot, mode, intervalMs, files, image, answered, reasons, readmittedAt, standing } = entry;
   return {
-    ...{ machine, boot, mode, intervalMs, files, reasons, readmittedAt },
+    ...{ machine, boot, mode, intervalMs, files, image, answered, reasons, readmittedAt },
     state: standing.state,
     readmittedStrays: standing.readmittedStrays,
     record: entry.record === undefined ? undefined : renderWatchRecord(entry.record),

@@ -2,19 +2,29 @@
 // operator's word that a machine may have its key again.
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import { RingwallError, type BootId } from '@ringwall/api';
+import { decodeReference, imageDigestOf } from '@ringwall/evidence';
 import type { BrokerStore } from './store.ts';
 import type { WatchBook } from './watch-book.ts';
 
 type Request<Op extends BrokerRequest['op']> = Extract<BrokerRequest, { readonly op: Op }>;
 
-export function expectWatch(
+/** The list counts as that of the image which the boot is expected to be, whoever brings it. */
+export async function expectWatch(
   book: WatchBook,
   store: BrokerStore,
   order: Request<'expect-watch'>,
-): BrokerResponse<'expect-watch'> {
+): Promise<BrokerResponse<'expect-watch'>> {
   if (store.readMachine(order.machine)?.currentBoot !== order.boot) throw notExpected(order.machine, order.boot);
-  const { machine, boot, mode, intervalMs, files } = order;
-  return book.expect({ machine, boot, mode, intervalMs, files });
+  const { machine, boot, mode, intervalMs, image } = order;
+  const expected = store.readBoot(machine, boot);
+  if (expected === undefined) throw notExpected(machine, boot);
+  const { name, digest } = decodeReference(expected.reference).for.image;
+  if ((await imageDigestOf(name, image)) !== digest) {
+    throw new RingwallError('conflict', `the list of files is not that of the image ${name} which this boot is to be`, {
+      hint: 'the image was exchanged while the machine started: start it again',
+    });
+  }
+  return book.expect({ machine, boot, mode, intervalMs, files: image.files, image });
 }
 
 export function addImageFiles(

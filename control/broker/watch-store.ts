@@ -3,13 +3,25 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { BootId, MachineId } from '@ringwall/api';
 import {
+  imagePartsSchema,
   watchModeSchema,
   watchStateSchema,
   type Quarantine,
   type WatchMode,
   type WatchState,
 } from '@ringwall/api/watch';
-import { textOf, texts, type Row } from './rows.ts';
+import { concatBytes, fromHex, toHex } from '@ringwall/bytes';
+import type { ImageParts } from '@ringwall/evidence';
+import { z } from 'zod';
+import { blob, textOf, texts, type Row } from './rows.ts';
+
+const answeredSchema = z.object({
+  nonce: z.hex(),
+  from: z.int().min(0),
+  at: z.iso.datetime(),
+  quote: z.hex(),
+  quoteSignature: z.hex(),
+});
 
 /** A migration of BrokerStore: never edited. */
 export const WATCH_TABLES = `CREATE TABLE watch (
@@ -34,6 +46,27 @@ export const WATCH_TABLES = `CREATE TABLE watch (
    ) STRICT;
    CREATE TABLE image_files (sha256 TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;`;
 
+/** A migration of BrokerStore: never edited. What a proof of a running machine needs beside its record. */
+export const WATCH_LOG_TABLES = `ALTER TABLE watch ADD COLUMN image TEXT;
+   ALTER TABLE watch ADD COLUMN answered TEXT;
+   CREATE TABLE watch_log (
+     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
+     boot TEXT NOT NULL,
+     at INTEGER NOT NULL,
+     bytes BLOB NOT NULL,
+     PRIMARY KEY (machine, at)
+   ) STRICT, WITHOUT ROWID;`;
+
+/** The last answer that was proven. */
+export interface Answered {
+  readonly nonce: Uint8Array;
+  /** From which byte of the list it was asked. */
+  readonly from: number;
+  readonly at: Date;
+  readonly quote: Uint8Array;
+  readonly quoteSignature: Uint8Array;
+}
+
 export interface WatchRow {
   readonly machine: MachineId;
   readonly boot: BootId;
@@ -50,6 +83,9 @@ export interface WatchRow {
   readonly seenAt: Date | undefined;
   readonly readmittedAt: Date | undefined;
   readonly readmittedStrays: number;
+  /** Undefined for what an earlier version has begun. */
+  readonly image: ImageParts | undefined;
+  readonly answered: Answered | undefined;
 }
 
 export class WatchStore {
@@ -66,15 +102,39 @@ export class WatchStore {
 
   /** All of them in one commit; of a machine that was forgotten meanwhile nothing is kept. */
   save(watches: readonly WatchRow[], quarantine?: { readonly machine: MachineId } & Quarantine): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
+    this.#transact(() => {
       for (const watch of watches) this.#save(watch);
       if (quarantine !== undefined) this.#quarantine(quarantine);
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
+    });
+  }
+
+  /** The bytes of the kernel's list from `at` on: in the place of all that was kept from there on, and of other boots. */
+  keepLog({ machine, boot }: Pick<WatchRow, 'machine' | 'boot'>, at: number, bytes: Uint8Array): void {
+    this.#transact(() => {
+      this.#db.prepare('DELETE FROM watch_log WHERE machine = ? AND (at >= ? OR boot <> ?)').run(machine, at, boot);
+      this.#db
+        .prepare(
+          `INSERT INTO watch_log (machine, boot, at, bytes)
+           SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
+        )
+        .run(machine, boot, at, bytes, machine);
+    });
+  }
+
+  /** The first `bytes` of it; undefined where they are not all here. */
+  readLog({ machine, boot }: Pick<WatchRow, 'machine' | 'boot'>, bytes: number): Uint8Array | undefined {
+    const rows = this.#db
+      .prepare('SELECT at, bytes FROM watch_log WHERE machine = ? AND boot = ? ORDER BY at')
+      .all(machine, boot);
+    const parts: Uint8Array[] = [];
+    let end = 0;
+    for (const row of rows) {
+      if (Number(row['at']) !== end) return undefined;
+      const part = blob(row, 'bytes');
+      parts.push(part);
+      end += part.length;
     }
+    return end < bytes ? undefined : concatBytes(...parts).subarray(0, bytes);
   }
 
   findQuarantine(machine: MachineId): Quarantine | undefined {
@@ -106,8 +166,8 @@ export class WatchStore {
     this.#db
       .prepare(
         `INSERT OR REPLACE INTO watch (machine, boot, mode, interval_ms, files, state, reasons, record, proven_at,
-           seen_at, readmitted_at, readmitted_strays)
-         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
+           seen_at, readmitted_at, readmitted_strays, image, answered)
+         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
       )
       .run(
         watch.machine,
@@ -122,8 +182,21 @@ export class WatchStore {
         watch.seenAt?.toISOString() ?? null,
         watch.readmittedAt?.toISOString() ?? null,
         watch.readmittedStrays,
+        watch.image === undefined ? null : JSON.stringify(watch.image),
+        watch.answered === undefined ? null : answeredText(watch.answered),
         watch.machine,
       );
+  }
+
+  #transact(change: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      change();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   #quarantine({ machine, boot, since, reasons }: { readonly machine: MachineId } & Quarantine): void {
@@ -137,7 +210,7 @@ export class WatchStore {
 }
 
 function asWatch(machine: MachineId, row: Row): WatchRow {
-  const record = row['record'];
+  const { record, image, answered } = row;
   return {
     machine,
     boot: textOf(row, 'boot'),
@@ -151,6 +224,29 @@ function asWatch(machine: MachineId, row: Row): WatchRow {
     seenAt: date(row, 'seen_at'),
     readmittedAt: date(row, 'readmitted_at'),
     readmittedStrays: Number(row['readmitted_strays']),
+    image: typeof image === 'string' ? imagePartsSchema.parse(JSON.parse(image)) : undefined,
+    answered: typeof answered === 'string' ? asAnswered(JSON.parse(answered)) : undefined,
+  };
+}
+
+function answeredText({ nonce, from, at, quote, quoteSignature }: Answered): string {
+  return JSON.stringify({
+    nonce: toHex(nonce),
+    from,
+    at: at.toISOString(),
+    quote: toHex(quote),
+    quoteSignature: toHex(quoteSignature),
+  });
+}
+
+function asAnswered(value: unknown): Answered {
+  const { nonce, from, at, quote, quoteSignature } = answeredSchema.parse(value);
+  return {
+    nonce: fromHex(nonce),
+    from,
+    at: new Date(at),
+    quote: fromHex(quote),
+    quoteSignature: fromHex(quoteSignature),
   };
 }
 

@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchMode, WatchReport } from '@ringwall/api/watch';
+import { parseProof, verifyProof, type Proof, type ProofReport } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { imaNg } from '../../lib/tpm/testing/ima-list.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
-import { imageFiles, WatchedGuest } from './testing/watched-guest.ts';
+import { FILES, imageFiles, imageParts } from './testing/image.ts';
+import { WatchedGuest } from './testing/watched-guest.ts';
 
-const FILES = imageFiles('/bin/busybox', '/lib/modules/dm-mod.ko');
 /** The shortest that is allowed; the tests go on by `watch 1` and by the broker's clock, not by waiting. */
 const INTERVAL_MS = 250;
 
@@ -43,7 +44,7 @@ async function unlocked(mode: WatchMode = 'enforce', machine?: TestMachine): Pro
     boot,
     mode,
     intervalMs: INTERVAL_MS,
-    files: FILES.sha256,
+    image: imageParts(),
   } as const;
   const { wantsFiles } = await broker.client.call(order);
   if (wantsFiles) await sendFiles();
@@ -258,7 +259,7 @@ describe('a watch', () => {
     const machine = await broker.addMachine();
     const { boot, guest } = await broker.boot(machine);
     const order = { op: 'expect-watch', machine: machine.id, boot, mode: 'enforce', intervalMs: INTERVAL_MS } as const;
-    expect(await broker.client.call({ ...order, files: 'ab'.repeat(32) })).toEqual({ wantsFiles: true });
+    expect(await broker.client.call({ ...order, image: imageParts() })).toEqual({ wantsFiles: true });
     await guest.unlock(await broker.brokerKey());
     const watching = { machine, boot, guest: new WatchedGuest(guest, machine.tpm), rejoin: () => Promise.reject() };
     watching.guest.sayThere();
@@ -279,7 +280,7 @@ describe('a watch', () => {
   test('what was said first of a boot holds, and an order for another boot is refused', async () => {
     const watching = await unlocked('enforce');
     const { machine, boot } = watching;
-    const order = { op: 'expect-watch', machine: machine.id, intervalMs: INTERVAL_MS, files: FILES.sha256 } as const;
+    const order = { op: 'expect-watch', machine: machine.id, intervalMs: INTERVAL_MS, image: imageParts() } as const;
     await broker.client.call({ ...order, boot, mode: 'off' });
     expect(await report(watching)).toMatchObject({ mode: 'enforce' });
     await expect(broker.client.call({ ...order, boot: '0'.repeat(32), mode: 'off' })).rejects.toThrow(
@@ -288,7 +289,76 @@ describe('a watch', () => {
   });
 });
 
+describe('the proof of a watched machine', () => {
+  const proofOf = async ({ machine }: Watching): Promise<Proof> => {
+    const { proof } = await broker.client.call({ op: 'read-proof', machine: machine.id });
+    return parseProof(JSON.stringify(proof));
+  };
+  const judged = async (watching: Watching): Promise<ProofReport> =>
+    verifyProof(await proofOf(watching), {
+      brokerKey: Buffer.from(await broker.brokerKey(), 'hex'),
+      now: new Date(nowMs + aheadMs),
+    });
+  const ran = (judgement: ProofReport): string[] =>
+    (judgement.ran?.files ?? []).map(({ path, status }) => `${path} ${status}`);
+
+  test('has what ran, up to the last answer, and after a restart of the broker', async () => {
+    const watching = await unlocked();
+    expect((await judged(watching)).ran).toBeUndefined();
+    watching.guest.sayThere();
+    await watching.guest.answerQuestions(1);
+    await until(watching, ({ state }) => state === 'expected');
+    const first = await judged(watching);
+    expect(first).toMatchObject({ outcome: 'proven', ran: { outcome: 'expected' } });
+    expect(ran(first)).toEqual(['/bin/busybox expected']);
+    watching.guest.ran.push(imaNg('/lib/modules/dm-mod.ko'));
+    await watching.guest.answerQuestions(1);
+    await until(watching, ({ entries }) => entries === 3);
+    await broker.restart();
+    const next = await judged(watching);
+    expect(next.outcome).toBe('proven');
+    expect(ran(next)).toEqual(['/bin/busybox expected', '/lib/modules/dm-mod.ko expected']);
+    const { token } = await broker.client.call({ op: 'read-ear', machine: watching.machine.id });
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    expect(JSON.stringify(claims)).toContain('"executables":2');
+  });
+
+  test('says what ran that is not of the image', async () => {
+    const watching = await unlocked('report');
+    watching.guest.ran.push(imaNg('/usr/local/bin/mine'));
+    watching.guest.sayThere();
+    await watching.guest.answerQuestions(1);
+    await until(watching, ({ state }) => state === 'unexpected');
+    const judgement = await judged(watching);
+    expect(judgement).toMatchObject({ outcome: 'refused', ran: { outcome: 'unexpected' } });
+    expect(judgement.reasons).toEqual([expect.stringContaining('/usr/local/bin/mine ran')]);
+  });
+
+  test('has nothing of an earlier boot', async () => {
+    const watching = await unlocked();
+    watching.guest.sayThere();
+    await watching.guest.answerQuestions(1);
+    await until(watching, ({ state }) => state === 'expected');
+    const later = await unlocked('enforce', watching.machine);
+    expect((await judged(later)).ran).toBeUndefined();
+    later.guest.sayThere();
+    await later.guest.answerQuestions(1);
+    await until(later, ({ state }) => state === 'expected');
+    expect(ran(await judged(later))).toEqual(['/bin/busybox expected']);
+  });
+});
+
 describe('the list of files', () => {
+  test('counts only as that of the image which the boot is expected to be', async () => {
+    const machine = await broker.addMachine();
+    const { boot } = await broker.boot(machine);
+    const order = { op: 'expect-watch', machine: machine.id, boot, mode: 'enforce', intervalMs: INTERVAL_MS } as const;
+    const other = imageFiles('/bin/busybox', '/tmp/evil');
+    const call = broker.client.call({ ...order, image: imageParts('11', other.sha256) });
+    await expect(call).rejects.toThrow('not that of the image hello which this boot is to be');
+    await broker.client.call({ ...order, image: imageParts() });
+  });
+
   test('is refused where it is not the one of its digest, is malformed, or has a part missing', async () => {
     await expect(sendFiles(FILES.text, 'ab'.repeat(32))).rejects.toThrow('not the one of its digest');
     const other = imageFiles('/x');

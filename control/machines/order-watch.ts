@@ -1,6 +1,6 @@
 // Orders the watch of a boot at the broker, before the guest is attested: how, how often, and what may run. The list of
 // what may run comes from the warden's own copy, and goes to the broker once for each image.
-import type { Machine } from '@ringwall/api';
+import { RingwallError, type Machine } from '@ringwall/api';
 import type { RunningMachine } from '@ringwall/api/warden';
 import type { WatchMode } from '@ringwall/api/watch';
 import { WATCH_INTERVALS_MS } from '@ringwall/evidence';
@@ -18,9 +18,10 @@ export async function orderWatch(
   const { image, watch: mode } = spec;
   if (mode === 'off') return undefined;
   const list = await warden.call({ op: 'read-image-files', image }, { signal });
-  const { sha256 } = list;
+  const { parts } = list;
+  if (parts === undefined) throw new RingwallError('internal', 'a list of files without its image');
   const intervalMs = WATCH_INTERVALS_MS[accelerator];
-  const order = { op: 'expect-watch', machine: id, boot, mode, intervalMs, files: sha256 } as const;
+  const order = { op: 'expect-watch', machine: id, boot, mode, intervalMs, image: parts } as const;
   const { wantsFiles } = await broker.call(order, { signal });
   if (wantsFiles) await sendFiles(work, image, list);
   return mode;

@@ -27,7 +27,7 @@ export interface RpcLimits {
   readonly lineTimeoutMs: number;
   /** A connection without a request, a pending answer or a byte is closed after this time. */
   readonly idleTimeoutMs: number;
-  /** Answers that a peer has not read; past it the peer is cut off. */
+  /** Answers that a peer has not read; past it the peer is cut off. The largest, a proof, has 5 MiB. */
   readonly unreadBytes: number;
   /** How long `close` waits for requests that are being handled. */
   readonly closeGraceMs: number;
@@ -38,7 +38,7 @@ export const DEFAULT_RPC_LIMITS: RpcLimits = {
   pendingRequests: 32,
   lineTimeoutMs: 10_000,
   idleTimeoutMs: 120_000,
-  unreadBytes: 4 * 1024 * 1024,
+  unreadBytes: 8 * 1024 * 1024,
   closeGraceMs: 2_000,
 };
 

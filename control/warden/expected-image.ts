@@ -12,6 +12,7 @@ import { EvidenceError, MAX_RUNTIME_FILES_BYTES } from '@ringwall/evidence';
 import {
   checkImage,
   commandLine,
+  imageParts,
   MANIFEST_FILE,
   parseManifest,
   predictImage,
@@ -19,7 +20,7 @@ import {
   type ImageManifest,
 } from '@ringwall/host/guestimage';
 import { isThere, readFileBounded, syncDirectory } from '../files/index.ts';
-import type { BootToPredict, Prediction } from './parts.ts';
+import type { BootToPredict, Prediction, RecordedFiles } from './parts.ts';
 
 /** Beyond what its parser takes. */
 const MANIFEST_LIMIT_BYTES = 1024 * 1024;
@@ -63,8 +64,13 @@ export async function settleImage({ imageDir, expectedDir }: ExpectedImage): Pro
 }
 
 /** The list of what may run in it (files.json), of the image in its place. */
-export function readRuntimeFiles({ expectedDir }: Pick<ExpectedImage, 'expectedDir'>): Promise<Uint8Array | undefined> {
-  return readFileBounded(join(expectedDir, 'current', FILES_FILE), MAX_RUNTIME_FILES_BYTES);
+export async function readRuntimeFiles({
+  expectedDir,
+}: Pick<ExpectedImage, 'expectedDir'>): Promise<RecordedFiles | undefined> {
+  const current = join(expectedDir, 'current');
+  const list = await readFileBounded(join(current, FILES_FILE), MAX_RUNTIME_FILES_BYTES);
+  const manifest = await readManifest(current);
+  return list === undefined || manifest === undefined ? undefined : { list, parts: imageParts(manifest) };
 }
 
 /** Undefined where there is no image. An image that the warden did not build is recorded at its first use. */

@@ -13,14 +13,15 @@ export async function readImageFiles(
   offset: number | undefined,
 ): Promise<WardenResponse<'read-image-files'>> {
   requireKnownImage(context, name);
-  const list = await context.parts.images.files(name);
-  if (list === undefined) {
+  const recorded = await context.parts.images.files(name);
+  if (recorded === undefined) {
     throw new RingwallError('not-found', `the image ${name} has no list of what may run in it`, {
       hint: `build it again: ringwall images build ${name} --rebuild`,
     });
   }
+  const { list, parts } = recorded;
   const sha256 = createHash('sha256').update(list).digest('hex');
-  if (offset === undefined) return { sha256, bytes: list.length };
+  if (offset === undefined) return { sha256, bytes: list.length, parts };
   const part = list.subarray(offset, offset + WARDEN_IMAGE_FILES_PART_BYTES);
   return { sha256, bytes: list.length, part: Buffer.from(part).toString('base64') };
 }

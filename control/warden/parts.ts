@@ -4,7 +4,7 @@ import type { Finding, Protection } from '@ringwall/api';
 import type { VmSpec } from '@ringwall/api/warden';
 import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
-import type { ReferenceContent, SignedReference } from '@ringwall/evidence';
+import type { ImageParts, ReferenceContent, SignedReference } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
@@ -111,6 +111,12 @@ export interface BuiltImage {
 
 export type ProgressListener = (progress: { readonly step: string; readonly fraction?: number }) => void;
 
+export interface RecordedFiles {
+  /** files.json. */
+  readonly list: Uint8Array;
+  readonly parts: ImageParts;
+}
+
 export interface ImagePart {
   /** What can be built: a closed list. */
   readonly known: readonly { readonly name: string; readonly title: string }[];
@@ -120,8 +126,8 @@ export interface ImagePart {
   record(name: string, staged: string): Promise<void>;
   /** Once `staged` has taken its place, or has not; also at the start of a warden. Idempotent. */
   settle(name: string): Promise<void>;
-  /** The list of what may run in it, as it was recorded; undefined where there is none. */
-  files(name: string): Promise<Uint8Array | undefined>;
+  /** The list of what may run in it, as it was recorded, and what shows that it is its own; undefined where there is none. */
+  files(name: string): Promise<RecordedFiles | undefined>;
   /** Runs the builder, as its own user, into `dir`. Throws image-failed. */
   build(name: string, dir: string, progress: ProgressListener): Promise<void>;
   /** The exact command line of a boot and what it must measure; undefined where the image is not built. */

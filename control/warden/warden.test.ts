@@ -313,7 +313,11 @@ describe.skipIf(needsRoot)(`read-image-files${needsRoot ? ' (skipped: needs root
     const warden = await scene.openWarden();
     host.runtimeFiles = new Uint8Array(600_000).fill(0x61);
     const whole = await ask<'read-image-files'>(warden, { op: 'read-image-files', image: 'hello' });
-    expect(whole).toEqual({ sha256: expect.stringMatching(/^[0-9a-f]{64}$/), bytes: 600_000 });
+    expect(whole).toEqual({
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      bytes: 600_000,
+      parts: expect.any(Object),
+    });
     const read = async (offset: number): Promise<number> => {
       const answer = await ask<'read-image-files'>(warden, { op: 'read-image-files', image: 'hello', offset });
       return Buffer.from(answer.part ?? '', 'base64').length;

@@ -9,6 +9,7 @@ export { checkImage, readImage, type Image } from './image.ts';
 export {
   IMAGE_FILES,
   imageDigest,
+  imageParts,
   MANIFEST_FILE,
   MANIFEST_VERSION,
   parseManifest,

@@ -2,6 +2,7 @@
 // that a directory without it is no image. Whoever builds images may be lying or broken, so it is parsed strictly.
 import { createHash } from 'node:crypto';
 import { IMAGE_NAME, RingwallError } from '@ringwall/api';
+import { imageText, type ImageParts } from '@ringwall/evidence';
 
 export const MANIFEST_FILE = 'manifest.json';
 /** A recipe that makes other images raises it: what an older one has built is built again. */
@@ -45,21 +46,27 @@ export interface ImageManifest {
   readonly sources: readonly ImageSource[];
 }
 
+type DescribedImage = Pick<ImageManifest, 'name' | 'verityRootHash' | 'hashOffset'> & {
+  readonly files: Readonly<Record<ImageFileName, Pick<ImageFile, 'sha256'>>>;
+};
+
 /** What names an image: the same in whatever order or by whatever program its manifest is written. */
-export function imageDigest(
-  image: Pick<ImageManifest, 'name' | 'verityRootHash' | 'hashOffset'> & {
-    readonly files: Readonly<Record<ImageFileName, Pick<ImageFile, 'sha256'>>>;
-  },
-): string {
-  const lines = [
-    `ringwall-image ${MANIFEST_VERSION}`,
-    image.name,
-    ...IMAGE_FILES.map((name) => `${name} ${image.files[name].sha256}`),
-    `verity ${image.verityRootHash} ${image.hashOffset}`,
-  ];
+export function imageDigest(image: DescribedImage): string {
   return createHash('sha256')
-    .update(`${lines.join('\n')}\n`)
+    .update(imageText(image.name, imageParts(image)))
     .digest('hex');
+}
+
+/** What its digest is made of. */
+export function imageParts({ files, verityRootHash, hashOffset }: Omit<DescribedImage, 'name'>): ImageParts {
+  return {
+    kernel: files.kernel.sha256,
+    initrd: files.initrd.sha256,
+    system: files['system.img'].sha256,
+    files: files['files.json'].sha256,
+    verityRootHash,
+    hashOffset,
+  };
 }
 
 export function renderManifest(manifest: ImageManifest): string {

@@ -5,7 +5,13 @@ import { HOST_EXPLANATIONS } from './host-explanations.ts';
 /** Checks of the bundle itself; those of the evidence are CheckId. */
 type BundleCheckId = 'broker-signature' | 'broker-key' | 'time' | 'agreement';
 
-export const EXPLANATIONS: Readonly<Record<CheckId | BundleCheckId, string>> = {
+/** Of what ran since the boot; the checks' own titles explain the others. */
+type RanCheckId =
+  | 'ima-image'
+  | `ima-${'quote-signature' | 'quote-question' | 'same-boot' | 'clock-forward' | 'list-form' | 'list-start'}`
+  | `ima-${'pcrs' | 'violations' | 'files'}`;
+
+export const EXPLANATIONS: Readonly<Record<CheckId | BundleCheckId | RanCheckId, string>> = {
   'broker-signature': 'The broker seals the whole bundle with its key. Without this, anyone on the way could edit it.',
   'broker-key':
     'A seal says only which key made it. Whether that is the key of somebody you trust, only you can say: name it below.',
@@ -73,6 +79,18 @@ export const EXPLANATIONS: Readonly<Record<CheckId | BundleCheckId, string>> = {
     'Some registers must still be empty when the key is asked for: the system extends them later, so that nobody can ask twice.',
   'log-data':
     'Descriptions in a log can be rewritten without changing a hash. Where the hash is that of the text, they must agree.',
+  'ima-image':
+    'The reference values name the image by a digest that its list of files is part of: nobody can bring a longer list.',
+  'ima-quote-signature': 'What ran must be confirmed by the very key that this boot was proven with.',
+  'ima-quote-question': 'The quote must answer the question that the broker asked, at this place in the list.',
+  'ima-same-boot': 'A TPM that was reset has begun another boot: what ran then says nothing of this one.',
+  'ima-clock-forward': 'A TPM whose clock went back was put back to an earlier state, before something ran.',
+  'ima-list-form': 'Each entry’s own digest is computed again, so that no path can be rewritten.',
+  'ima-list-start':
+    'The kernel begins its list with a digest of the boot: that of another boot cannot be put in its place.',
+  'ima-pcrs': 'The list may be longer than what the TPM had seen, never shorter: nothing that ran can be left out.',
+  'ima-violations': 'Of a file that was changed while it was measured, nobody knows what ran.',
+  'ima-files': 'Whatever was executed, mapped or loaded must be a file of the image, by its digest.',
   events:
     'Every measurement must be one that was expected, in its order, and none may be missing. This is where a changed file shows.',
 };

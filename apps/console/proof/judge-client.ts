@@ -20,27 +20,41 @@ declare global {
 }
 
 export class Judge {
-  readonly #source: string;
+  readonly #packed: string;
   readonly #policy: ReturnType<TrustedTypes['createPolicy']> | undefined;
   #last: AbortController | undefined;
 
-  /** `source` is the text of judge-worker.ts, bundled. */
-  constructor(source: string) {
-    this.#source = source;
+  /** `packed` is judge-worker.ts, bundled, as raw DEFLATE (RFC 1951) in base64: the page stays small enough for a mail. */
+  constructor(packed: string) {
+    this.#packed = packed;
     // Only URLs of blobs, and only this class makes any.
     const createScriptURL = (url: string): string => (url.startsWith('blob:') ? url : '');
     this.#policy = window.trustedTypes?.createPolicy('ringwall-judge', { createScriptURL });
   }
 
   /** Throws Mistake. A question that a later one overtakes is never answered. */
-  ask(question: Question): Promise<Answer> {
+  async ask(question: Question): Promise<Answer> {
+    const script = await unpack(this.#packed);
     this.#last?.abort();
     this.#last = new AbortController();
-    const url = URL.createObjectURL(new Blob([this.#source], { type: 'text/javascript' }));
-    return answerFrom(this.#policy?.createScriptURL(url) ?? url, question, this.#last.signal).finally(() => {
+    const url = URL.createObjectURL(script);
+    try {
+      return await answerFrom(this.#policy?.createScriptURL(url) ?? url, question, this.#last.signal);
+    } finally {
       URL.revokeObjectURL(url);
-    });
+    }
   }
+}
+
+async function unpack(packed: string): Promise<Blob> {
+  if (globalThis.DecompressionStream === undefined) throw new Mistake('no-browser', 'it cannot unpack its own script');
+  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  const unpacker = new DecompressionStream('deflate-raw');
+  const unpacked = new Response(unpacker.readable).arrayBuffer();
+  const writer = unpacker.writable.getWriter();
+  await writer.write(bytes);
+  await writer.close();
+  return new Blob([await unpacked], { type: 'text/javascript' });
 }
 
 function answerFrom(url: string, question: Question, overtaken: AbortSignal): Promise<Answer> {

@@ -16,6 +16,8 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLog, event, indexOf, realEvents, withEvent } from '../../../lib/evidence/testing/event-log.ts';
 import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
+import { makeRanScene } from '../../../lib/evidence/testing/ran.ts';
+import { imaNg } from '../../../lib/tpm/testing/ima-list.ts';
 import { makeScene, type Scene } from '../../../lib/evidence/testing/scene.ts';
 import { makeCa } from '../../../lib/evidence/testing/vtpm-ca.ts';
 import {
@@ -98,8 +100,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
         checks: checks.length,
         events: report.verdict.events.map((one) => `${one.index ?? ''} ${one.pcr} ${one.status} ${digests(one)}`),
         anchors: report.anchors.map(({ id, source }) => `${id} ${source}`),
-        sentences:
-          report.outcome === 'proven' || report.outcome === 'unanchored' ? report.verdict.proven : report.reasons,
+        sentences: report.outcome === 'proven' || report.outcome === 'unanchored' ? report.proven : report.reasons,
         alerts: [],
       };
     } catch (error) {
@@ -217,6 +218,28 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
     );
     expect(shown).toMatchObject(await expected(content, trusted));
     expect(opened.trouble).toEqual([]);
+  });
+
+  it('shows what ran since the boot, with what is not of the image first', async () => {
+    const ranScene = await makeRanScene();
+    const evil = imaNg('/tmp/<img src=x>');
+    for (const [ran, outcome] of [
+      [ranScene.watched.booted, 'proven'],
+      [[...ranScene.watched.booted, evil], 'refused'],
+    ] as const) {
+      const content = encodeProof(await ranScene.proof(ran, { unsigned: { at } }));
+      const trusted = { brokerKey: ranScene.broker.publicKey };
+      await using opened = await ProofPage.open(browser);
+      const shown = await opened.give(file('broker.key', toHex(trusted.brokerKey)), file('alpha.proof.json', content));
+      expect(shown).toMatchObject(await expected(content, trusted));
+      expect(shown.state).toBe(outcome);
+      const files = await opened.page.$$eval('[data-link=processes] [data-file]', (items) =>
+        items.map((item) => `${item.getAttribute('data-file')} ${item.querySelector('bdi')?.textContent}`),
+      );
+      const known = ['expected /bin/busybox', 'expected /lib/ringwall/start'];
+      expect(files).toEqual(outcome === 'proven' ? known : ['unknown /tmp/<img src=x>', ...known]);
+      expect(opened.trouble).toEqual([]);
+    }
   });
 
   it('is one file, small enough for a mail', () => {

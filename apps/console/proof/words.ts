@@ -1,5 +1,5 @@
 // The sentences of the page: for each state what it means and what to do now.
-import type { Anchor, EventStatus, LinkState, ProofOutcome, Source } from '@ringwall/evidence';
+import type { Anchor, EventStatus, LinkState, ProofOutcome, RanFile, Source } from '@ringwall/evidence';
 import type { Material, MistakeCode } from './material.ts';
 
 export interface Words {
@@ -12,7 +12,7 @@ export const OUTCOMES: Readonly<Record<ProofOutcome, Words>> = {
   proven: {
     title: 'Proven',
     means: 'This machine booted what is expected of it, and all that says so leads back to somebody you named.',
-    todo: 'See that the machine and the time are those you asked about. A proof is about one boot: after a restart, ask for a new one.',
+    todo: 'See that the machine and the time are those you asked about. A proof says nothing of later: ask for a new one, and after each restart.',
   },
   unanchored: {
     title: 'Consistent, not proven',
@@ -45,7 +45,7 @@ export const MISTAKES: Readonly<Record<MistakeCode, Pick<Words, 'title' | 'todo'
   empty: { title: 'This file is empty', todo: 'Write the proof again: ringwall prove NAME -o NAME.proof.json' },
   'too-large': {
     title: 'This is larger than any proof',
-    todo: 'It was not read. A proof has at most 3.75 MiB, most have 20 KiB: see that you took the right file.',
+    todo: 'It was not read. A proof has at most 4.5 MiB, most have 50 KiB: see that you took the right file.',
   },
   'not-known': {
     title: 'This is no proof',
@@ -104,6 +104,7 @@ export const ANCHORS: Readonly<Record<Anchor['id'], string>> = {
   reference: 'What firmware, kernel and image should measure. Your own values are better than anybody’s word.',
   policy: 'Which registers must be shown. Your own policy may demand more than the broker’s.',
   activation: 'That the signing key is inside the certified TPM. It shows only to the broker, while the machine boots.',
+  watch: 'When the list of what ran was asked for. Only the broker saw when it asked.',
   host: 'What the host is: its TPM’s key, its boot, the files that start machines. Whoever enrolled it saw it once; a file of `ringwall reference host` that you have from them is better than the bundle’s.',
   freshness: 'That the answer was made for this question. Only the broker saw when it asked.',
 };
@@ -115,6 +116,11 @@ export const KINDS: Readonly<Record<Material['kind'], string>> = {
   reference: 'reference values',
   host: 'reference values of a host',
   policy: 'policy',
+};
+
+export const RAN_STATUSES: Readonly<Record<Exclude<RanFile['status'], 'expected'>, string>> = {
+  unknown: 'not of the image',
+  changed: 'changed while it was measured',
 };
 
 export const EVENT_STATUSES: Readonly<Record<EventStatus, string>> = {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { concatBytes, toHex, utf8, Writer } from '@ringwall/bytes';
 import type { ReferenceContent } from '@ringwall/evidence';
 import { PCR_COUNT, TPM_ALG } from '@ringwall/tpm';
+import { imageDigest } from './image.ts';
 import { EMPTY_CONTENT } from './reference.ts';
 
 export interface BootEvent {
@@ -40,10 +41,10 @@ export function bootEvents(kernel = 'a kernel'): BootEvent[] {
 }
 
 /** `image`: a byte that names the version of the image. */
-export function contentFor(events: readonly BootEvent[], image = '11'): ReferenceContent {
+export function contentFor(events: readonly BootEvent[], image?: string): ReferenceContent {
   return {
     ...EMPTY_CONTENT,
-    for: { ...EMPTY_CONTENT.for, image: { name: 'hello', digest: image.repeat(32) } },
+    for: { ...EMPTY_CONTENT.for, image: { name: 'hello', digest: imageDigest(image) } },
     events: events.map(({ pcr, type, measured, what }) => ({ pcr, type, digest: toHex(sha256(measured)), what })),
   };
 }

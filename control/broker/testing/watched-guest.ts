@@ -1,26 +1,12 @@
 // The watcher of a guest for tests: it answers the broker's questions of what has run, or lies about it.
-import { createHash } from 'node:crypto';
-import { concatBytes, fromHex, toHex, utf8 } from '@ringwall/bytes';
-import { observeQualifyingData, renderRuntimeFiles, type WatchQuestion } from '@ringwall/evidence';
+import { concatBytes, fromHex, toHex } from '@ringwall/bytes';
+import { observeQualifyingData, type WatchQuestion } from '@ringwall/evidence';
 import { encodeIma, imaNg, imaPcr, sha, type TestImaEntry } from '../../../lib/tpm/testing/ima-list.ts';
 import type { Guest } from './guest.ts';
 import type { SoftwareTpm } from './guest-tpm.ts';
 
 const LINE_BYTES = 1024;
 const AGGREGATED_PCRS = 10;
-
-/** files.json of an image with these files, each of whose content is its own path; and its digest. */
-export function imageFiles(...paths: readonly string[]): { readonly text: string; readonly sha256: string } {
-  const text = renderRuntimeFiles({
-    image: 'hello',
-    files: paths.map((path) => ({
-      path,
-      sha256: toHex(sha('sha256', utf8(path))),
-      package: { name: 'busybox-static', version: '1:1.35.0-4' },
-    })),
-  });
-  return { text, sha256: createHash('sha256').update(text).digest('hex') };
-}
 
 export class WatchedGuest {
   /** What has run, after the boot's own entry. */

@@ -206,9 +206,11 @@ export class FakeWarden implements WardenClient {
   #readImageFiles(offset: number | undefined): WardenResponse<'read-image-files'> {
     if (this.imageFiles === undefined) throw new RingwallError('not-found', 'the image has no list of files');
     const bytes = Buffer.from(this.imageFiles);
-    const whole = { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const whole = { sha256, bytes: bytes.length };
     // Small parts, so that there are several.
-    return offset === undefined ? whole : { ...whole, part: bytes.subarray(offset, offset + 10).toString('base64') };
+    if (offset === undefined) return { ...whole, parts: { ...IMAGE_PARTS, files: sha256 } };
+    return { ...whole, part: bytes.subarray(offset, offset + 10).toString('base64') };
   }
 
   #require(machine: MachineId): { running: RunningMachine | undefined } {
@@ -217,6 +219,15 @@ export class FakeWarden implements WardenClient {
     return record;
   }
 }
+
+/** Of an image that is none. */
+const IMAGE_PARTS = {
+  kernel: '01'.repeat(32),
+  initrd: '02'.repeat(32),
+  system: '03'.repeat(32),
+  verityRootHash: '05'.repeat(32),
+  hashOffset: 4096,
+};
 
 type VerdictState = BrokerResponse<'read-verdict'>['state'];
 
@@ -309,7 +320,7 @@ export class FakeBroker implements BrokerClient {
           intervalMs: request.intervalMs,
           ...{ state: 'awaited', reasons: [], entries: 0, strays: 0, provenAgoMs: 0 },
         });
-        return { wantsFiles: !this.files.has(request.files) };
+        return { wantsFiles: !this.files.has(request.image.files) };
       case 'add-image-files': {
         const before = request.offset === 0 ? '' : (this.files.get(request.sha256) ?? '');
         this.files.set(request.sha256, before + Buffer.from(request.part, 'base64').toString());

@@ -10,6 +10,16 @@ import type { JailedProcess } from '../records.ts';
 import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../broker/testing/reference.ts';
 
 /** What a warden that is killed throws from inside an effect: nothing of it may be caught on the way out. */
+/** Of an image that is none. */
+const IMAGE_PARTS = {
+  kernel: '01'.repeat(32),
+  initrd: '02'.repeat(32),
+  system: '03'.repeat(32),
+  files: '04'.repeat(32),
+  verityRootHash: '05'.repeat(32),
+  hashOffset: 4096,
+};
+
 export class Killed extends Error {}
 
 export class FakeHost {
@@ -184,7 +194,8 @@ export class FakeHost {
             packages: [],
           };
         },
-        files: async () => this.runtimeFiles,
+        files: async () =>
+          this.runtimeFiles === undefined ? undefined : { list: this.runtimeFiles, parts: IMAGE_PARTS },
         record: async () => this.#effect('images.record'),
         settle: async () => this.#effect('images.settle'),
         build: async (name, dir, progress) => {

@@ -211,9 +211,17 @@ describe('chainOf()', () => {
         events: [],
         ran: undefined,
       },
+      ran: {
+        outcome: 'expected',
+        at: NOW,
+        checks: [{ id: 'ima-pcrs', title: 'the list of programs is whole', ok: true, detail: 'seen' }],
+        files: [],
+        proven: [],
+        reasons: [],
+      },
     });
-    expect(picture(chainOf(layered(true)))).toBe('HHHHHHH-');
-    expect(picture(chainOf(layered(false)))).toBe('HBCCCCC-');
+    expect(picture(chainOf(layered(true)))).toBe('HHHHHHHH');
+    expect(picture(chainOf(layered(false)))).toBe('HBCCCCCC');
   });
 
   it('breaks the host’s link where evidence of it was demanded, and none held', async () => {

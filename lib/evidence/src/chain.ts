@@ -2,6 +2,7 @@
 // it sorts what a report found by the part of the machine it is about, so that people see where a chain ends.
 // Which PCR is about what: TCG PC Client Platform Firmware Profile 1.05 section 3.3.4 (0 to 7), UAPI Group, Linux TPM PCR
 // Registry (8 to 15).
+import type { RanFile, RanVerdict } from './proof-ima.ts';
 import type { Anchor, ProofReport } from './proof-report.ts';
 import { GOOD_STATUSES, type Check, type JudgedEvent } from './verdict.ts';
 
@@ -36,10 +37,12 @@ export interface Link {
   readonly events: readonly JudgedEvent[];
   readonly checks: readonly Check[];
   readonly anchors: readonly Anchor[];
+  /** What ran, in its order: of `processes` alone. */
+  readonly files: readonly RanFile[];
 }
 
 /** What a report holds about one link. */
-type Findings = Pick<Link, 'events' | 'checks' | 'anchors'>;
+type Findings = Pick<Link, 'events' | 'checks' | 'anchors' | 'files'>;
 
 const LINK_IDS: readonly LinkId[] = Object.keys(LINK_TITLES).filter((id): id is LinkId => id in LINK_TITLES);
 
@@ -95,6 +98,7 @@ const LINK_OF_ANCHOR: Readonly<Record<Anchor['id'], readonly LinkId[]>> = {
   'vtpm-ca': ['tpm'],
   activation: ['tpm'],
   host: ['host'],
+  watch: ['processes'],
   reference: ['firmware', 'boot-loader', 'kernel', 'system-image'],
 };
 
@@ -120,20 +124,24 @@ function linkOf(id: LinkId, report: ProofReport, weakest: Link | undefined): Lin
   const bare = bareWords(findings, weakest);
   const base = { id, title, reasons: [...wrong, ...bare], ...findings };
   if (wrong.length > 0) return { ...base, state: 'broken', says: describeBroken(findings, wrong) };
-  if (bare.length > 0) return { ...base, state: 'claimed', says: `${describe(id, findings)}, but only as a claim` };
-  return { ...base, state: 'holds', says: describe(id, findings) };
+  const says = describe(id, findings, report);
+  if (bare.length > 0) return { ...base, state: 'claimed', says: `${says}, but only as a claim` };
+  return { ...base, state: 'holds', says };
 }
 
 function findingsOf(id: LinkId, report: ProofReport): Findings {
-  const { checks, verdict, host } = report;
+  const { checks, verdict, host, ran } = report;
   const anchors = report.anchors.filter((anchor) => LINK_OF_ANCHOR[anchor.id].includes(id));
   const ofVerdict = verdict.checks.filter((check) => linkOfCheck(check.id, report) === id);
-  if (id === 'host') return { events: host?.events ?? [], checks: [...(host?.checks ?? []), ...ofVerdict], anchors };
+  if (id === 'host') {
+    return { events: host?.events ?? [], checks: [...(host?.checks ?? []), ...ofVerdict], anchors, files: [] };
+  }
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured' || id === 'firmware');
   return {
     events: measured.filter((event) => linkOfEvent(event) === id),
-    checks: [...(id === 'broker' ? checks : []), ...ofVerdict],
+    checks: [...(id === 'broker' ? checks : []), ...ofVerdict, ...(id === 'processes' ? (ran?.checks ?? []) : [])],
     anchors,
+    files: id === 'processes' ? (ran?.files ?? []) : [],
   };
 }
 
@@ -144,8 +152,8 @@ function linkOfCheck(id: string, { verdict, demanded }: ProofReport): LinkId | u
   return id === 'events' && verdict.events.some(isWrong) ? undefined : 'tpm';
 }
 
-function isAbsent(id: LinkId, { events, checks }: Findings, { verdict }: ProofReport): boolean {
-  if (events.length > 0 || checks.length > 0) return false;
+function isAbsent(id: LinkId, { events, checks }: Findings, { verdict, ran }: ProofReport): boolean {
+  if (events.length > 0 || checks.length > 0 || (id === 'processes' && ran !== undefined)) return false;
   // Where nothing at all could be judged, that is no reason to call a part of the machine absent.
   const judged = verdict.events.length > 0;
   return judged || id === 'host' || id === 'processes';
@@ -155,7 +163,9 @@ function isWrong({ status }: JudgedEvent): boolean {
   return !GOOD_STATUSES.has(status);
 }
 
-function wrongOf(id: LinkId, { events, checks }: Findings, { brokerSaid, verdict }: ProofReport): string[] {
+function wrongOf(id: LinkId, { events, checks }: Findings, { brokerSaid, verdict, ran }: ProofReport): string[] {
+  // All that ran, where a failed check names only the first.
+  if (id === 'processes' && ran?.outcome === 'unexpected') return [...ran.reasons];
   const wrong = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
   wrong.push(...events.filter(isWrong).map(({ sentence }) => sentence));
   if (id === 'broker' && brokerSaid === 'refused' && verdict.outcome === 'accepted') {
@@ -193,16 +203,21 @@ const WORDS: Readonly<Partial<Record<LinkId, string>>> = {
   broker: 'a broker asked, judged the answer and sealed it',
   host: 'its TPM has shown what it booted and ran, and that it vouches for the machine’s TPM',
   tpm: 'a TPM that was made for this machine signed what was measured, for this question alone',
-  processes: 'what ran is what may run',
 };
 
-function describe(id: LinkId, { events }: Findings): string {
+function describe(id: LinkId, { events }: Findings, { ran }: ProofReport): string {
   const words = WORDS[id];
   if (words !== undefined) return words;
+  if (id === 'processes' && ran !== undefined) return describeRan(ran);
   const measured = events.filter(({ status }) => status !== 'not-measured');
   const all = counted(measured);
   if (id !== 'boot-loader' || !isDirectBoot(measured)) return all;
   return `none ran, the firmware started the kernel itself: ${all}`;
+}
+
+function describeRan({ outcome, files }: RanVerdict): string {
+  if (outcome === 'refused') return 'what ran was not judged';
+  return `all ${files.length} files that ran since are of the image`;
 }
 
 /** Whatever the firmware starts, it measures as an application. */
@@ -226,7 +241,9 @@ function counted(events: readonly JudgedEvent[]): string {
 /** More names than this are a list, not a sentence. */
 const MAX_NAMES = 3;
 
-function describeBroken({ events }: Findings, wrong: readonly string[]): string {
+function describeBroken({ events, files }: Findings, wrong: readonly string[]): string {
+  const strays = files.filter(({ status }) => status !== 'expected').length;
+  if (strays > 0) return `${strays} of ${files.length} files that ran are not of the image`;
   const differing = events.filter(isWrong).length;
   if (differing === 0) return wrong.length === 1 ? 'a check of it failed' : `${wrong.length} checks of it failed`;
   return differing === 1 ? 'one measurement is not as expected' : `${differing} measurements are not as expected`;

@@ -84,7 +84,9 @@ export {
   type Source,
 } from './proof-report.ts';
 export { judgeHostOfProof } from './proof-host.ts';
-export type { HostLayer, ImaIncrement } from './proof-layers.ts';
+export { imageDigestOf, imageText, type ImageParts } from './image-digest.ts';
+export { MAX_PROOF_FILES_BYTES, MAX_PROOF_LOG_BYTES, type HostLayer, type ImaLayer } from './proof-layers.ts';
+export type { RanFile, RanVerdict } from './proof-ima.ts';
 export {
   checkReferenceAuthority,
   checkReferenceSignature,

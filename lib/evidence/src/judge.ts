@@ -45,7 +45,7 @@ import {
   type KeyClaim,
 } from './keys.ts';
 import { demandedBesides, parsedPolicy, rulesOf, type EvidenceKind, type Policy } from './policy.ts';
-import { judgeReference } from './judge-reference.ts';
+import { judgeReference, type ReferenceTrust } from './judge-reference.ts';
 import type { ReferenceValues } from './reference.ts';
 import { renderVerdict } from './render-verdict.ts';
 import { applyRules } from './rules.ts';
@@ -61,6 +61,8 @@ export interface VtpmJudgement {
   readonly policy: Policy;
   /** What somebody signed is judged as such: signature, time, and whether the policy lets them. */
   readonly reference: ReferenceValues | SignedReference;
+  /** Whose word on it the caller takes, beside what the policy says. */
+  readonly referenceTrust?: ReferenceTrust | undefined;
   /** Evidence of the processor or of the host, judged before; whether it vouches for this very TPM is asked here. */
   readonly hardware?: readonly HardwareEvidence[] | undefined;
   /** DER of the vTPM CAs that the caller trusts. They must not come from the evidence or its sender. */
@@ -89,7 +91,12 @@ export interface ReleaseTargets {
 export async function judgeVtpm(input: VtpmJudgement): Promise<Judgement> {
   const findings = new Findings();
   const policy = read(findings, 'policy', () => parsedPolicy(input.policy));
-  const reference = await judgeReference(findings, { given: input.reference, policy, now: input.now });
+  const reference = await judgeReference(findings, {
+    given: input.reference,
+    policy,
+    trust: input.referenceTrust ?? {},
+    now: input.now,
+  });
   const challenge = read(findings, 'challenge', () => {
     checkChallenge(input.challenge);
     return input.challenge;

@@ -7,7 +7,7 @@ import { makeHostScene, type HostScene } from '../testing/host-scene.ts';
 import { NOW } from '../testing/vtpm-ca.ts';
 import { EvidenceError } from './errors.ts';
 import { defaultPolicy, type PolicyV2 } from './policy.ts';
-import type { HostLayer, ImaIncrement } from './proof-layers.ts';
+import type { HostLayer, ImaLayer } from './proof-layers.ts';
 import { verifyProof } from './proof-report.ts';
 import { encodeProof, parseProof, verifyProofSignature, type Proof } from './proof.ts';
 import { signReference, type SignedReference, type UnsignedReference } from './signed-reference.ts';
@@ -58,7 +58,7 @@ const changed = (change: (value: Json) => void): string => {
   return JSON.stringify(value);
 };
 
-const layers = (): { host: HostLayer; ima: ImaIncrement } => {
+const layers = (): { host: HostLayer; ima: ImaLayer } => {
   const bytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   return {
     host: {
@@ -77,7 +77,23 @@ const layers = (): { host: HostLayer; ima: ImaIncrement } => {
       activation: 'confirmed',
       reference: host.reference,
     },
-    ima: { nonce: bytes(32), first: 12, quote: bytes(200), quoteSignature: bytes(72), log: bytes(5000) },
+    ima: {
+      nonce: bytes(32),
+      from: 12,
+      at: NOW,
+      quote: bytes(200),
+      quoteSignature: bytes(72),
+      log: bytes(5000),
+      image: {
+        kernel: '01'.repeat(32),
+        initrd: '02'.repeat(32),
+        system: '03'.repeat(32),
+        files: '04'.repeat(32),
+        verityRootHash: '05'.repeat(32),
+        hashOffset: 4096,
+      },
+      files: bytes(300),
+    },
   };
 };
 
@@ -131,7 +147,7 @@ describe('ringwall-proof/2', () => {
   it.each<[what: string, change: (value: Json) => void]>([
     ['an unsigned reference', (value) => (value['reference'] = {})],
     ['a layer of another form', (value) => (value['host'] = {})],
-    ['an increment of another form', (value) => (value['ima'] = { log: '' })],
+    ['a list of what ran in another form', (value) => (value['ima'] = { log: '' })],
     ['an unknown layer', (value) => (value['gpu'] = {})],
   ])('refuses %s', (_what, change) => {
     expect(() => parseProof(changed(change))).toThrow(EvidenceError);
@@ -143,7 +159,8 @@ describe('ringwall-proof/2', () => {
       ['reference', 'by', 'name'],
       ['host', 'reference', 'id'],
       ['host', 'nonce'],
-      ['ima', 'first'],
+      ['ima', 'from'],
+      ['ima', 'image', 'files'],
       ['ima', 'nonce'],
     ];
     for (const path of parts) {

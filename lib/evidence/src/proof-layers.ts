@@ -6,17 +6,21 @@ import { NONCE_BYTES } from './challenge.ts';
 import type { ClosedObject, Refuse } from './json.ts';
 import { HOST_EVIDENCE_LIMITS_BYTES, type HostEvidence, type HostEvidenceField } from './host/evidence.ts';
 import { hostReferenceJson, parseHostReference, type HostReference } from './host/reference.ts';
+import type { ImageParts } from './image-digest.ts';
 import type { Activation } from './proof.ts';
+import { SHA256_HEX } from './reference.ts';
 import { hexBytes, readTime } from './signed-reference.ts';
 import { toHex } from '@ringwall/bytes';
 
 /** The machine's list, in base64, leaves room for the rest of a bundle. */
-const MAX_LOG_BYTES = 128 * 1024;
+export const MAX_PROOF_LOG_BYTES: number = 128 * 1024;
 /** As for a machine: an attestation, a signature. */
 const MAX_ATTEST_BYTES = 2048;
 const MAX_KEY_BYTES = 1024;
-/** A million entries are what a kernel holds before its memory is the problem. */
-const MAX_FIRST_ENTRY = 1_000_000;
+/** The list of what may run: a Debian system's has 250 KiB. */
+export const MAX_PROOF_FILES_BYTES: number = 512 * 1024;
+/** Bytes of the kernel's list before the last question: it is read from the beginning all the same. */
+const MAX_FROM_BYTES = MAX_PROOF_LOG_BYTES;
 
 /** Evidence of the computer that ran the machine, made for a nonce of the broker's and for the machine's vTPM CA. */
 export interface HostLayer {
@@ -29,14 +33,21 @@ export interface HostLayer {
   readonly reference: HostReference;
 }
 
-/** What has run since the last increment, and a quote that covers it. */
-export interface ImaIncrement {
+/** What has run since the boot, a quote that covers it, and the list of what may run in the image. */
+export interface ImaLayer {
+  /** Of the question that the quote answers, as docs/protocols/watching.md has it. */
   readonly nonce: Uint8Array;
-  /** How many entries came before. */
-  readonly first: number;
+  readonly from: number;
+  /** When the broker judged the answer. */
+  readonly at: Date;
   readonly quote: Uint8Array;
   readonly quoteSignature: Uint8Array;
+  /** The kernel's binary list from its first byte on, up to where the quote speaks for it. */
   readonly log: Uint8Array;
+  /** Of the image that the reference values name; their digest shows that `files` is its list. */
+  readonly image: ImageParts;
+  /** files.json. */
+  readonly files: Uint8Array;
 }
 
 export function readHostLayer(object: ClosedObject): HostLayer {
@@ -75,20 +86,40 @@ export function hostJson(host: HostLayer): JsonValue {
   };
 }
 
-export function readImaIncrement(object: ClosedObject): ImaIncrement {
+export function readImaLayer(object: ClosedObject): ImaLayer {
+  const image = object.object('image');
+  const part = (key: string): string => image.matching(key, SHA256_HEX, 'a SHA-256 digest in lower-case hexadecimal');
   const ima = {
     nonce: hexBytes(object, 'nonce', NONCE_BYTES),
-    first: object.integer('first', 0, MAX_FIRST_ENTRY),
+    from: object.integer('from', 0, MAX_FROM_BYTES),
+    at: readTime(object, 'at'),
     quote: readBase64(object, 'quote', MAX_ATTEST_BYTES),
     quoteSignature: readBase64(object, 'quoteSignature', MAX_KEY_BYTES),
-    log: readBase64(object, 'log', MAX_LOG_BYTES),
+    log: readBase64(object, 'log', MAX_PROOF_LOG_BYTES),
+    image: {
+      kernel: part('kernel'),
+      initrd: part('initrd'),
+      system: part('system'),
+      files: part('files'),
+      verityRootHash: part('verityRootHash'),
+      hashOffset: image.integer('hashOffset', 0, Number.MAX_SAFE_INTEGER),
+    },
+    files: readBase64(object, 'files', MAX_PROOF_FILES_BYTES),
   };
+  image.end();
   object.end();
   return ima;
 }
 
-export function imaJson({ nonce, first, ...fields }: ImaIncrement): JsonValue {
-  return { nonce: toHex(nonce), first, ...base64Fields(fields) };
+export function imaJson({ nonce, from, at, image, ...fields }: ImaLayer): JsonValue {
+  const { kernel, initrd, system, files, verityRootHash, hashOffset } = image;
+  return {
+    nonce: toHex(nonce),
+    from,
+    at: at.toISOString(),
+    image: { kernel, initrd, system, files, verityRootHash, hashOffset },
+    ...base64Fields(fields),
+  };
 }
 
 /** A member that is base64 in its one spelling. */

@@ -7,8 +7,10 @@ import { judgeVtpm } from './judge.ts';
 import { short } from './keys.ts';
 import { demandedBesides, type EvidenceKind, type Policy } from './policy.ts';
 import { judgeHostOfProof } from './proof-host.ts';
+import { judgeImaOfProof, type RanVerdict } from './proof-ima.ts';
 import { verifyProofSignature, type Proof } from './proof.ts';
 import type { ReferenceValues } from './reference.ts';
+import { isSignedReference, referenceValues, type SignedReference } from './signed-reference.ts';
 import { GOOD_STATUSES, type Check, type Verdict } from './verdict.ts';
 
 /** Clocks of broker and verifier differ; a bundle from further ahead was not made by an honest clock. */
@@ -19,7 +21,7 @@ export type Source = 'caller' | 'broker' | 'bundle' | 'nobody';
 
 /** One thing that a proof rests on and that its evidence cannot show. */
 export interface Anchor {
-  readonly id: 'broker-key' | 'vtpm-ca' | 'reference' | 'policy' | 'activation' | 'freshness' | 'host';
+  readonly id: 'broker-key' | 'vtpm-ca' | 'reference' | 'policy' | 'activation' | 'freshness' | 'host' | 'watch';
   readonly what: string;
   readonly source: Source;
 }
@@ -45,7 +47,11 @@ export interface ProofReport {
   readonly demanded: readonly EvidenceKind[];
   /** Of the host's evidence, judged now, where the bundle has it and the policy says what a host must show. */
   readonly host?: HostVerdict | undefined;
+  /** Of what ran since the boot, judged now, where the bundle has it. */
+  readonly ran?: RanVerdict | undefined;
   readonly anchors: readonly Anchor[];
+  /** What evidence, host and list of what ran show: true where the outcome is `proven`. */
+  readonly proven: readonly string[];
   /** Why it is not `proven`; empty if it is. */
   readonly reasons: readonly string[];
 }
@@ -56,7 +62,10 @@ export interface ProofTrust {
   readonly brokerKey?: Uint8Array | undefined;
   /** vTPM CAs, DER. */
   readonly trustedRoots?: readonly Uint8Array[] | undefined;
-  readonly reference?: ReferenceValues | undefined;
+  /** What must be measured. One that is signed must hold and count, at the time of the boot and now. */
+  readonly reference?: ReferenceValues | SignedReference | undefined;
+  /** Whose word on that is taken, P-256, X and Y: for `reference`, or where there is none for the bundle's own. */
+  readonly referenceKey?: Uint8Array | undefined;
   /** What the host is that ran the machine. */
   readonly hostReference?: HostReference | undefined;
   readonly policy?: Policy | undefined;
@@ -65,24 +74,32 @@ export interface ProofTrust {
 
 export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<ProofReport> {
   const host = await judgeHostOfProof(proof, trust);
-  const { verdict } = await judgeVtpm({
+  const reference = trust.reference ?? proof.signedReference ?? proof.reference;
+  const { verdict, verified } = await judgeVtpm({
     evidence: proof.evidence,
     challenge: proof.challenge,
     policy: trust.policy ?? proof.policy,
-    reference: trust.reference ?? proof.signedReference ?? proof.reference,
+    reference,
+    referenceTrust: {
+      signer: trust.referenceKey,
+      // The bundle's own counted then. One that the caller gives now and that has expired is not what they meant to give.
+      at: trust.reference === undefined ? undefined : trust.now,
+    },
     trustedRoots: trust.trustedRoots ?? proof.vtpmCa,
     hardware: host?.verified === undefined ? [] : [host.verified],
     // Certificates are judged at the time of the boot; whether that time is believed is the broker's anchor.
     now: proof.at,
   });
+  const values = isSignedReference(reference) ? referenceValues(reference) : reference;
+  const ran = await judgeImaOfProof(proof, { verified, reference: values });
   const signature = await checkBrokerSignature(proof);
   const brokerKey = checkBrokerKey(proof, trust.brokerKey);
   const checks = [signature, brokerKey, checkTime(proof, trust.now), checkAgreement(proof, verdict, trust)];
   // A broker that is trusted stands for a bundle only where the seal is its own, and unbroken.
   const sealed = trust.brokerKey !== undefined && signature.ok && brokerKey.ok;
-  const anchors = anchorsOf(proof, trust, sealed, host?.verdict);
+  const anchors = anchorsOf(proof, { trust, image: values.image.name, sealed, host: host?.verdict });
   return {
-    outcome: outcomeOf(proof, checks, verdict, anchors),
+    outcome: outcomeOf(proof, checks, { verdict, ran }, anchors),
     machine: proof.machine,
     at: proof.at,
     brokerSaid: proof.verdict.outcome,
@@ -90,8 +107,10 @@ export async function verifyProof(proof: Proof, trust: ProofTrust): Promise<Proo
     verdict,
     demanded: demandedBesides(trust.policy ?? proof.policy),
     ...(host === undefined ? {} : { host: host.verdict }),
+    ...(ran === undefined ? {} : { ran }),
     anchors,
-    reasons: reasonsOf(proof, checks, { verdict, host: host?.verdict }, anchors),
+    proven: [...verdict.proven, ...(host?.verdict.proven ?? []), ...(ran?.proven ?? [])],
+    reasons: reasonsOf(proof, checks, { verdict, host: host?.verdict, ran }, anchors),
   };
 }
 
@@ -129,8 +148,8 @@ function checkTime(proof: Proof, now: Date): Check {
 /** A broker that says "accepted" of evidence that does not pass is wrong or lies; with other rules, it may just differ. */
 function checkAgreement(proof: Proof, verdict: Verdict, trust: ProofTrust): Check {
   const title = 'the broker’s verdict is the one that its own bundle leads to';
-  const { reference, hostReference, policy, trustedRoots } = trust;
-  const own = [reference, hostReference, policy, trustedRoots].every((given) => given === undefined);
+  const { reference, referenceKey, hostReference, policy, trustedRoots } = trust;
+  const own = [reference, referenceKey, hostReference, policy, trustedRoots].every((given) => given === undefined);
   // A broker knows more than its bundle can show (which nonces were used, what was registered): it may be stricter.
   const ok = !own || proof.verdict.outcome === 'refused' || verdict.outcome === 'accepted';
   const detail = ok
@@ -139,12 +158,21 @@ function checkAgreement(proof: Proof, verdict: Verdict, trust: ProofTrust): Chec
   return { id: 'agreement', title, ok, detail };
 }
 
-function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean, host: HostVerdict | undefined): readonly Anchor[] {
-  const source = (given: unknown): Source => {
-    if (given !== undefined) return 'caller';
+function anchorsOf(
+  proof: Proof,
+  given: {
+    readonly trust: ProofTrust;
+    readonly image: string;
+    readonly sealed: boolean;
+    readonly host: HostVerdict | undefined;
+  },
+): readonly Anchor[] {
+  const { trust, image, sealed, host } = given;
+  const source = (word: unknown): Source => {
+    if (word !== undefined) return 'caller';
     return sealed ? 'broker' : 'bundle';
   };
-  const { reference, vtpmCa, activation } = proof;
+  const { vtpmCa, activation, ima } = proof;
   const roots = (trust.trustedRoots ?? vtpmCa).length;
   return [
     {
@@ -159,8 +187,8 @@ function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean, host: HostV
     },
     {
       id: 'reference',
-      what: `what image ${(trust.reference ?? reference).image.name} and its firmware measure`,
-      source: source(trust.reference),
+      what: `what image ${image} and its firmware measure`,
+      source: source(trust.reference ?? trust.referenceKey),
     },
     { id: 'policy', what: 'which PCRs count', source: source(trust.policy) },
     {
@@ -173,7 +201,12 @@ function anchorsOf(proof: Proof, trust: ProofTrust, sealed: boolean, host: HostV
     },
     { id: 'freshness', what: `that the nonce was fresh on ${proof.at.toISOString()}`, source: source(undefined) },
     ...(host === undefined ? [] : [hostAnchor(proof, trust, source)]),
+    ...(ima === undefined ? [] : [watchAnchor(ima.at, source)]),
   ];
+}
+
+function watchAnchor(at: Date, source: (given: unknown) => Source): Anchor {
+  return { id: 'watch', what: `that what ran was asked for on ${at.toISOString()}`, source: source(undefined) };
 }
 
 function hostAnchor(proof: Proof, trust: ProofTrust, source: (given: unknown) => Source): Anchor {
@@ -182,9 +215,15 @@ function hostAnchor(proof: Proof, trust: ProofTrust, source: (given: unknown) =>
   return { id: 'host', what, source: source(trust.hostReference) };
 }
 
-function outcomeOf(proof: Proof, checks: readonly Check[], verdict: Verdict, anchors: readonly Anchor[]): ProofOutcome {
+function outcomeOf(
+  proof: Proof,
+  checks: readonly Check[],
+  { verdict, ran }: Pick<ProofReport, 'verdict' | 'ran'>,
+  anchors: readonly Anchor[],
+): ProofOutcome {
   if (checks.some(({ ok }) => !ok)) return 'invalid';
   if (verdict.outcome === 'refused' || proof.verdict.outcome === 'refused') return 'refused';
+  if (ran !== undefined && ran.outcome !== 'expected') return 'refused';
   if (proof.activation !== 'confirmed') return 'unanchored';
   return anchors.some(({ source }) => source === 'bundle') ? 'unanchored' : 'proven';
 }
@@ -192,11 +231,12 @@ function outcomeOf(proof: Proof, checks: readonly Check[], verdict: Verdict, anc
 function reasonsOf(
   proof: Proof,
   checks: readonly Check[],
-  { verdict, host }: Pick<ProofReport, 'verdict' | 'host'>,
+  { verdict, host, ran }: Pick<ProofReport, 'verdict' | 'host' | 'ran'>,
   anchors: readonly Anchor[],
 ): readonly string[] {
   const reasons = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
   reasons.push(...verdict.reasons, ...(host?.reasons ?? []).map((reason) => `its host: ${reason}`));
+  reasons.push(...(ran?.reasons ?? []).map((reason) => `since its boot: ${reason}`));
   if (verdict.outcome === 'accepted' && proof.verdict.outcome === 'refused') {
     reasons.push(...proof.verdict.reasons.map((reason) => `the broker refused it: ${reason}`));
   }
@@ -228,25 +268,31 @@ const SOURCES: Readonly<Record<Source, string>> = {
  * reasons to refuse, and nothing that would speak for it.
  */
 export function explainProof(report: ProofReport): string[] {
-  const { machine, outcome, verdict, host, reasons, anchors } = report;
-  const sentences = [...verdict.proven, ...(host?.proven ?? [])];
+  const { machine, outcome, verdict, host, ran, proven, reasons, anchors } = report;
   const lines = [`${HEADLINES[outcome]}: machine ${machine.name} (${machine.id}), ${report.at.toISOString()}`];
-  const claims = outcome === 'proven' ? sentences : [];
+  const claims = outcome === 'proven' ? proven : [];
   if (claims.length > 0) lines.push('', 'Proven:', ...claims.map((sentence) => `  ${sentence}`));
   if (reasons.length > 0) lines.push('', 'Not proven, because:', ...reasons.map((sentence) => `  ${sentence}`));
   if (outcome === 'unanchored') {
-    lines.push('', 'If that is true, then:', ...sentences.map((sentence) => `  ${sentence}`));
+    lines.push('', 'If that is true, then:', ...proven.map((sentence) => `  ${sentence}`));
   }
   lines.push('', 'Rests on:', ...anchors.map(({ what, source }) => `  ${what}: ${SOURCES[source]}`));
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured');
   const wrong = measured.filter(({ status }) => !GOOD_STATUSES.has(status));
   lines.push('', `Measured: ${measured.length - wrong.length} of ${measured.length} events as expected`);
-  if (host?.ran !== undefined) lines.push(...describeRan(host.ran));
+  if (ran !== undefined) lines.push(describeRan(ran));
+  if (host?.ran !== undefined) lines.push(...describeRanOnHost(host.ran));
   return lines;
 }
 
+/** Each file that is not of the image stands among the reasons. */
+function describeRan({ at, files }: RanVerdict): string {
+  const known = files.filter(({ status }) => status === 'expected').length;
+  return `Ran: ${known} of ${files.length} files are of the image, up to ${at.toISOString()}`;
+}
+
 /** What ran on the host beside what is known: for whoever reads, since nobody judged it. */
-function describeRan({ entries, known, otherCount, others }: HostRan): readonly string[] {
+function describeRanOnHost({ entries, known, otherCount, others }: HostRan): readonly string[] {
   const rest = otherCount - others.length;
   return [
     `On the host: ${entries} files ran, of the reference ${known}, others ${otherCount}`,

@@ -17,9 +17,9 @@ import {
   imaJson,
   readBase64,
   readHostLayer,
-  readImaIncrement,
+  readImaLayer,
   type HostLayer,
-  type ImaIncrement,
+  type ImaLayer,
 } from './proof-layers.ts';
 import { expectedEventJson, parseReference, type ReferenceValues } from './reference.ts';
 import {
@@ -37,11 +37,13 @@ import type { Verdict } from './verdict.ts';
 export const PROOF_FORMAT = 'ringwall-proof/2';
 export const PROOF_FORMATS = ['ringwall-proof/2', 'ringwall-proof/1'] as const;
 /**
- * The largest evidence of all layers in base64 (2.4 MiB, of it 2 of a host's logs), with a host reference of all that a
- * small server runs (0.8 MiB). A bundle of a real boot has 30 KiB, and with its host 300. Parts that are all at their own
- * limits do not fit together: such a bundle is not made, and its machine is refused with that reason.
+/**
+ * The largest evidence of all layers in base64 (3.1 MiB, of it 2 of a host's logs and 0.7 of a list of files), with a host
+ * reference of all that a small server runs (0.8 MiB). A bundle of a real boot has 30 KiB, with what ran since 60 to 400, and
+ * with its host 300 more. Parts that are all at their own limits do not fit together: such a bundle is not made, and its
+ * machine is refused with that reason.
  */
-export const MAX_PROOF_BYTES: number = 3.75 * 1024 * 1024;
+export const MAX_PROOF_BYTES: number = 4.5 * 1024 * 1024;
 const FILE = { what: 'proof', limitBytes: MAX_PROOF_BYTES, invalid: 'proof-invalid' } as const;
 /** A host has one vTPM CA; a fleet that changes hosts has a few. */
 export const MAX_CA_CERTIFICATES = 16;
@@ -69,7 +71,7 @@ export interface UnsignedProof {
   /** The same with the word of whoever stands for it. Without, the bundle is of format 1, and has none of what follows. */
   readonly signedReference?: SignedReference | undefined;
   readonly host?: HostLayer | undefined;
-  readonly ima?: ImaIncrement | undefined;
+  readonly ima?: ImaLayer | undefined;
   readonly policy: Policy;
   readonly verdict: ProofVerdict;
   readonly activation: Activation;
@@ -153,7 +155,7 @@ function readFormat2(object: ClosedObject): Pick<Proof, 'reference' | 'signedRef
     reference: referenceValues(signedReference),
     signedReference,
     ...(object.has('host') ? { host: readHostLayer(object.object('host')) } : {}),
-    ...(object.has('ima') ? { ima: readImaIncrement(object.object('ima')) } : {}),
+    ...(object.has('ima') ? { ima: readImaLayer(object.object('ima')) } : {}),
   };
 }
 

@@ -137,6 +137,11 @@ export function referenceJson(reference: SignedReference): { readonly [key: stri
   return { ...claimsJson(reference), signature: toHex(reference.signature) };
 }
 
+/** Told from plain values by its format; whether it is well formed is `parsedReference`'s question. */
+export function isSignedReference(reference: ReferenceValues | SignedReference): reference is SignedReference {
+  return typeof reference === 'object' && reference !== null && 'format' in reference;
+}
+
 /** What a judge compares with. */
 export function referenceValues(reference: ReferenceContent): ReferenceValues {
   return { version: 1, image: reference.for.image, firmware: reference.for.firmware, events: reference.events };

@@ -9,6 +9,7 @@ import {
   observeQualifyingData,
   startWatch,
   watchBaseline,
+  type RuntimeFiles,
   type RuntimeIndex,
   type WatchAnswer,
   type WatchBaseline,
@@ -19,7 +20,7 @@ import {
 } from '../src/index.ts';
 import { primaryQualifiedName, readKey } from '../src/keys.ts';
 import { sha256 } from './event-log.ts';
-import { makeScene } from './scene.ts';
+import { makeScene, type Scene } from './scene.ts';
 import { sign } from './software-tpm.ts';
 import { ecKeys } from './vtpm-ca.ts';
 
@@ -48,6 +49,9 @@ export interface WatchLies {
 }
 
 export interface Watched {
+  readonly scene: Scene;
+  /** files.json of its image. */
+  readonly list: RuntimeFiles;
   readonly baseline: WatchBaseline;
   readonly record: WatchRecord;
   readonly files: RuntimeIndex;
@@ -70,14 +74,15 @@ export async function makeWatched(): Promise<Watched> {
   const record = startWatch(baseline);
   const ak = await readKey(baseline.akPublic, 'attestation key', TPM_ALG.ECDSA);
   if (typeof ak === 'string') throw new Error(ak);
-  const files = indexRuntimeFiles({
+  const list: RuntimeFiles = {
     image: 'hello',
     files: ['/bin/busybox', '/lib/ringwall/start', '/lib/modules/dm-mod.ko'].map((path) => ({
       path,
       sha256: Buffer.from(sha256(utf8(path))).toString('hex'),
       package: path === '/bin/busybox' ? { name: 'busybox-static', version: '1:1.35.0-4' } : undefined,
     })),
-  });
+  };
+  const files = indexRuntimeFiles(list);
   const aggregate = imaNg('boot_aggregate', sha256(...baseline.pcrs.slice(0, 10)));
   const booted = [aggregate, imaNg('/bin/busybox'), imaNg('/lib/ringwall/start')];
 
@@ -111,6 +116,8 @@ export async function makeWatched(): Promise<Watched> {
     };
   };
   return {
+    scene,
+    list,
     baseline,
     record,
     files,

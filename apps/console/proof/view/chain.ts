@@ -1,10 +1,10 @@
 // The chain in full: each link with what it says, why it does not hold, what was asked of it, and what it rests on.
-import type { Anchor, Check, JudgedEvent, Link } from '@ringwall/evidence';
+import type { Anchor, Check, JudgedEvent, Link, RanFile } from '@ringwall/evidence';
 import { button, el } from '../dom.ts';
 import { explanationOf } from '../explanations.ts';
 import { visibleText } from '../visible-text.ts';
-import { EVENT_STATUSES, SOURCES, STATES } from '../words.ts';
-import { digest } from './digest.ts';
+import { EVENT_STATUSES, RAN_STATUSES, SOURCES, STATES } from '../words.ts';
+import { digest, SHOWN_DIGITS } from './digest.ts';
 import { ring } from './glyph.ts';
 
 export interface ChainActions {
@@ -52,9 +52,14 @@ function item(link: Link, open: boolean, actions: ChainActions): HTMLElement {
 }
 
 function details(link: Link, open: boolean, actions: ChainActions): HTMLElement | undefined {
-  const { title, checks, events, anchors } = link;
-  const parts = [counted(checks.length, 'check'), counted(events.length, 'measurement')].filter((part) => part !== '');
+  const { title, checks, events, anchors, files } = link;
+  const parts = [
+    counted(checks.length, 'check'),
+    counted(events.length, 'measurement'),
+    counted(files.length, 'file'),
+  ].filter((part) => part !== '');
   if (parts.length === 0) return undefined;
+  const strangersFirst = files.toSorted((a, b) => Number(a.status === 'expected') - Number(b.status === 'expected'));
   const failedFirst = checks.toSorted((a, b) => Number(a.ok) - Number(b.ok));
   return el(
     'details',
@@ -71,6 +76,10 @@ function details(link: Link, open: boolean, actions: ChainActions): HTMLElement 
     list(
       'measured',
       events.map((event) => measurement(event, actions.say)),
+    ),
+    list(
+      'measured',
+      strangersFirst.map((file) => ranFile(file)),
     ),
     events.length === 0
       ? undefined
@@ -95,6 +104,17 @@ function measurement({ status, pcr, what, measured, expected }: JudgedEvent, say
     expected === undefined || expected === measured
       ? undefined
       : el('span', { class: 'wanted' }, 'expected ', digest(expected, 'the expected digest', say)),
+  );
+}
+
+function ranFile({ path, sha256, status, package: from }: RanFile): HTMLElement {
+  const known = status === 'expected';
+  return el(
+    'li',
+    { 'data-file': status, 'data-status': known ? 'expected' : 'unexpected' },
+    el('bdi', { class: 'what' }, visibleText(path)),
+    el('small', {}, known ? visibleText(from ?? 'of the image') : RAN_STATUSES[status]),
+    sha256 === '' ? undefined : el('code', { title: sha256 }, sha256.slice(0, SHOWN_DIGITS)),
   );
 }
 

@@ -2,7 +2,7 @@
 import { button, el } from '../dom.ts';
 
 /** Enough to tell two apart by eye; whoever needs certainty copies all 64. */
-const SHOWN_DIGITS = 12;
+export const SHOWN_DIGITS = 12;
 
 /** `say` tells what happened to somebody who cannot see it. */
 export function digest(hex: string, what: string, say: (sentence: string) => void): HTMLElement {

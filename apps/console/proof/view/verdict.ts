@@ -61,7 +61,7 @@ function facts(report: ProofReport, now: Date): HTMLElement {
   );
 }
 
-function sentences({ outcome, verdict: { proven }, reasons }: ProofReport): HTMLElement | undefined {
+function sentences({ outcome, proven, reasons }: ProofReport): HTMLElement | undefined {
   switch (outcome) {
     case 'proven':
       return list('It is proven that', proven);

@@ -55,27 +55,14 @@ export interface WatchResult {
 export async function judgeWatch({ record, question, answer, files, waitedMs }: WatchJudgement): Promise<WatchResult> {
   const findings = new WatchFindings();
   const { baseline } = record;
-  const from = record.pending ?? record.proven;
   // Burnt before anything is looked at: no second answer to it is ever judged.
   findings.record('question', checkQuestion(burnQuestion(question), question, record));
   findings.record('fresh', checkFresh(waitedMs));
   if (!findings.record('size', checkSize(answer))) return refused(findings, record);
 
-  const quote = await judgeQuote(findings, { record, question, answer });
-  const list = readList(answer.log, { from, more: answer.more, files });
-  findings.record('list-form', list.form);
-  findings.record('list-template', list.template);
-  findings.record('list-start', await checkStart(list, from, baseline));
-  if (quote === undefined || !list.form.ok) return refused(findings, record);
-
-  const { pcrDigest } = quote.attested;
-  const whole = await findQuoted(list, pcrDigest, baseline);
-  const proven = whole ?? (answer.more ? undefined : await findQuotedButOne(answer.log, list, pcrDigest, baseline));
-  findings.record('pcrs', checkReached(proven, answer.more));
-  const reached = proven ?? list.steps.at(-1) ?? from;
-  findings.record('violations', checkViolations(reached));
-  findings.record('files', checkFiles(reached, files));
-  const { clock } = quote.clockInfo;
+  const observed = await observe(findings, { record, question, answer, files });
+  if (observed === undefined) return refused(findings, record);
+  const { proven, reached, clock } = observed;
   if (proven !== undefined && findings.holdsBut('violations', 'files')) {
     return {
       verdict: {
@@ -94,6 +81,39 @@ export async function judgeWatch({ record, question, answer, files, waitedMs }: 
     };
   }
   return refused(findings, record);
+}
+
+/** What an answer shows of its boot, whoever asked the question and however long ago. */
+export interface Observed {
+  /** Up to where the quote speaks for the list; undefined where it speaks for no place in it. */
+  readonly proven: WatchProgress | undefined;
+  /** The same, or how far the list was read. */
+  readonly reached: WatchProgress;
+  readonly clock: bigint;
+}
+
+/** All checks but question, fresh and size. Undefined where the quote or the list cannot even be read. */
+export async function observe(
+  findings: WatchFindings,
+  { record, question, answer, files }: Omit<WatchJudgement, 'waitedMs'>,
+): Promise<Observed | undefined> {
+  const { baseline } = record;
+  const from = record.pending ?? record.proven;
+  const quote = await judgeQuote(findings, { record, question, answer });
+  const list = readList(answer.log, { from, more: answer.more, files });
+  findings.record('list-form', list.form);
+  findings.record('list-template', list.template);
+  findings.record('list-start', await checkStart(list, from, baseline));
+  if (quote === undefined || !list.form.ok) return undefined;
+
+  const { pcrDigest } = quote.attested;
+  const whole = await findQuoted(list, pcrDigest, baseline);
+  const proven = whole ?? (answer.more ? undefined : await findQuotedButOne(answer.log, list, pcrDigest, baseline));
+  findings.record('pcrs', checkReached(proven, answer.more));
+  const reached = proven ?? list.steps.at(-1) ?? from;
+  findings.record('violations', checkViolations(reached));
+  findings.record('files', checkFiles(reached, files));
+  return { proven, reached, clock: quote.clockInfo.clock };
 }
 
 const UNFINISHED = 'the list of what ran goes on';
@@ -220,7 +240,8 @@ function checkFiles({ ima, strays, strayCount }: WatchProgress, files: RuntimeIn
   return fails(`${describeStray(first, files)}${others}`);
 }
 
-function describeStrays({ strays, strayCount }: WatchProgress, files: RuntimeIndex): readonly string[] {
+/** Sentences about all that ran and is not of the image. */
+export function describeStrays({ strays, strayCount }: WatchProgress, files: RuntimeIndex): readonly string[] {
   const sentences = strays.map((stray) => describeStray(stray, files));
   return strayCount > strays.length ? [...sentences, `and ${strayCount - strays.length} more`] : sentences;
 }

@@ -155,8 +155,9 @@ function withEntry(
   };
 }
 
-function strayOf({ index, name, digest, violation }: ImaEntry, files: RuntimeIndex): Stray | undefined {
-  const path = shown(name);
+/** Undefined for a file of the image. */
+export function strayOf({ index, name, digest, violation }: ImaEntry, files: RuntimeIndex): Stray | undefined {
+  const path = shownPath(name);
   if (violation) return { path, sha256: '', kind: 'changed', index };
   const known = digest?.algorithm === DIGEST_ALGORITHM && digest.value.length === SHA256_BYTES;
   const sha256 = known ? toHex(digest.value) : '';
@@ -166,6 +167,6 @@ function strayOf({ index, name, digest, violation }: ImaEntry, files: RuntimeInd
 }
 
 /** Printable ASCII of a path that somebody in the guest chose: it is written to logs and terminals. */
-function shown(path: string): string {
+export function shownPath(path: string): string {
   return path.slice(0, MAX_SHOWN_PATH_CHARACTERS).replaceAll(/[^\x20-\x7e]/g, '?');
 }
