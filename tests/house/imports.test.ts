@@ -44,8 +44,12 @@ function roomOf({ file, specifier }: Import): string | undefined {
 }
 
 function manifestOf(file: string): { name: string; dependencies: Record<string, string> } {
-  const folder = /^(lib|apps)\//.test(file) ? file.split('/').slice(0, 2).join('/') : (file.split('/')[0] ?? '');
-  return { dependencies: {}, ...JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) };
+  return { dependencies: {}, ...JSON.parse(readFileSync(join(ROOT, packageOf(file), 'package.json'), 'utf8')) };
+}
+
+/** The folder whose package.json a file belongs to. */
+function packageOf(file: string): string {
+  return /^(lib|apps)\//.test(file) ? file.split('/').slice(0, 2).join('/') : (file.split('/')[0] ?? '');
 }
 
 const files = ROOMS.flatMap((room) => sourceFiles(room));
@@ -84,6 +88,17 @@ describe('the import rules', () => {
     expect(broken).toEqual([]);
   });
 
+  it('keep Node’s globals out of it, too', () => {
+    const broken = files.filter((file) => {
+      const layer = layerOf(file);
+      if (layer === undefined || layer.node === 'all' || isTest(file) || file.startsWith('lib/disk/src/node/'))
+        return false;
+      const code = readFileSync(join(ROOT, file), 'utf8').replaceAll(/\/\/.*$|\/\*[^]*?\*\//gm, '');
+      return /(?<![.\w'])(?:Buffer|process|__dirname|__filename|setImmediate|require)\s*[.(]/.test(code);
+    });
+    expect(broken).toEqual([]);
+  });
+
   it('let one folder alone start processes', () => {
     const broken = imports.filter(
       ({ file, specifier }) =>
@@ -97,9 +112,8 @@ describe('the import rules', () => {
   it('never reach into a package past its exports', () => {
     const broken = imports.filter(({ file, specifier }) => {
       if (!specifier.startsWith('.') || isTest(file)) return false;
-      const from = layerOf(file);
       const room = roomOf({ file, specifier });
-      return from !== undefined && room !== undefined && layerOf(room) !== from;
+      return room !== undefined && packageOf(room) !== packageOf(file);
     });
     expect(broken).toEqual([]);
   });

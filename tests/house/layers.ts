@@ -33,6 +33,12 @@ export const LAYERS: readonly Layer[] = [
     why: 'parses hostile images and touches no file; AES-XTS and Argon2 are not in WebCrypto',
   },
   {
+    folder: 'lib/disk/src/node',
+    mayImport: ['lib/bytes', 'lib/disk'],
+    node: ['node:fs', 'node:zlib'],
+    why: '@ringwall/disk/node: a file to read from, and Node’s decompressors',
+  },
+  {
     folder: 'lib/oci',
     mayImport: ['lib/bytes'],
     node: [],

@@ -1,0 +1,54 @@
+// A file or a block device of this machine as a source. Only for reading: nothing here can alter what it looks at.
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { ParseError } from '@ringwall/bytes';
+import { DiskError } from '../disk-error.ts';
+import { checkRange, type ByteSource } from '../source/byte-source.ts';
+
+/** Of block devices, whatever their own sectors are (Linux, Documentation/admin-guide/devices and /sys/dev/block). */
+const SYSFS_SECTOR_BYTES = 512;
+
+export class FileSource implements ByteSource, Disposable {
+  readonly size: number;
+  readonly #descriptor: number;
+
+  private constructor(descriptor: number, size: number) {
+    this.#descriptor = descriptor;
+    this.size = size;
+  }
+
+  /** Throws what node:fs throws, and `DiskError` (`unrecognised`) for what is neither a file nor a block device. */
+  static open(path: string): FileSource {
+    // A FIFO or a terminal would make an open wait for ever.
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      return new FileSource(descriptor, sizeOf(descriptor, path));
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    checkRange(offset, length, this.size, 'file');
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    for (let done = 0; done < length;) {
+      const count = readSync(this.#descriptor, bytes, done, length - done, offset + done);
+      if (count === 0) throw new ParseError('truncated', 'file', offset + done, 'has become shorter while it was read');
+      done += count;
+    }
+    return bytes;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#descriptor);
+  }
+}
+
+function sizeOf(descriptor: number, path: string): number {
+  const status = fstatSync(descriptor);
+  if (status.isFile()) return status.size;
+  if (!status.isBlockDevice()) throw new DiskError('unrecognised', `${path} is neither a file nor a block device`);
+  const [major, minor] = [Math.floor(status.rdev / 256) & 0xfff, status.rdev & 0xff];
+  const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8');
+  return Number(sectors) * SYSFS_SECTOR_BYTES;
+}
