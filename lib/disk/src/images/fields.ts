@@ -1,8 +1,8 @@
 // Checks that the headers of all formats share. Every number in a header was chosen by whoever wrote the image.
 import { Cursor, ParseError } from '@ringwall/bytes';
-import { DiskError } from '../disk-error.ts';
 import type { ByteSource } from '../source/byte-source.ts';
-import type { Decompress } from '../source/codecs.ts';
+import type { Codecs } from '../source/codecs.ts';
+import { codecNamed, decompressBlock, type CodecName } from '../source/decompress.ts';
 
 /** A cursor over `length` bytes of the image; its offsets count from the image's start. */
 export function cursorAt(source: ByteSource, offset: number, length: number, structure: string): Cursor {
@@ -30,30 +30,16 @@ export function checkWithin(source: ByteSource, start: number, length: number, f
   }
 }
 
-/** A codec, or `needs-codec`. */
-export function codecOf(codec: Decompress | undefined, name: string): Decompress {
-  if (codec === undefined)
-    throw new DiskError('needs-codec', `the image is compressed with ${name}, which was not given`);
-  return codec;
-}
-
-/** One compressed block, which must give exactly `expected` bytes. A codec's own errors become `ParseError`. */
+/** One compressed block, which must give exactly `expected` bytes. */
 export function decodeBlock(
-  codec: Decompress,
+  codecs: Codecs,
+  codec: CodecName,
   block: Uint8Array,
   expected: number,
   field: string,
   offset: number,
 ): Uint8Array {
-  let bytes: Uint8Array;
-  try {
-    bytes = codec(block, expected);
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    throw new ParseError('invalid', field, offset, `cannot be decompressed: ${detail}`);
-  }
-  if (bytes.length !== expected) {
-    throw new ParseError('invalid', field, offset, `holds ${bytes.length} bytes, expected ${expected}`);
-  }
-  return bytes;
+  const bytes = decompressBlock(codecNamed(codecs, codec), block, expected, field, offset);
+  if (bytes.length === expected) return bytes;
+  throw new ParseError('invalid', field, offset, `holds ${bytes.length} bytes, expected ${expected}`);
 }

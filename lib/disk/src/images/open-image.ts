@@ -14,7 +14,11 @@ import type {
   ParsedImage,
 } from './disk-image.ts';
 import { parseQcow2, recogniseQcow2 } from './qcow2/qcow2.ts';
+import { parseQed, recogniseQed } from './qed.ts';
 import { parseRaw } from './raw.ts';
+import { parseVdi, recogniseVdi } from './vdi.ts';
+import { parseVhd, recogniseVhd } from './vhd/vhd.ts';
+import { parseVhdx, recogniseVhdx } from './vhdx/vhdx.ts';
 
 /** Images below one another. libvirt's incremental backups reach some dozens; a loop ends here. */
 const MAX_CHAIN_IMAGES = 64;
@@ -31,6 +35,11 @@ interface Format {
 
 const FORMATS: Readonly<Record<Exclude<ImageFormat, 'raw'>, Format>> = {
   qcow2: { recognise: recogniseQcow2, parse: parseQcow2 },
+  qed: { recognise: recogniseQed, parse: parseQed },
+  vhdx: { recognise: recogniseVhdx, parse: parseVhdx },
+  vdi: { recognise: recogniseVdi, parse: parseVdi },
+  // Last: its footer lies at the end, where the other formats have a guest's data.
+  vhd: { recognise: recogniseVhd, parse: parseVhd },
 };
 
 /** What an image says of itself. Opens nothing else, and needs neither key nor codec. */

@@ -5,11 +5,11 @@ import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../../disk-error.ts';
 import type { CacheSection } from '../../source/byte-cache.ts';
 import type { ByteSource } from '../../source/byte-source.ts';
-import type { Decompress } from '../../source/codecs.ts';
+import type { Codecs } from '../../source/codecs.ts';
 import { TablePages } from '../../source/table-pages.ts';
 import { zstdFrame } from '../../source/zstd-frame.ts';
 import type { DecryptSectors } from '../disk-image.ts';
-import { codecOf, decodeBlock } from '../fields.ts';
+import { decodeBlock } from '../fields.ts';
 import { runBelow, type Run } from '../runs.ts';
 import type { Qcow2Header } from './header.ts';
 
@@ -34,7 +34,7 @@ export interface ClusterSpace {
   readonly backing: ByteSource | undefined;
   readonly tables: CacheSection;
   readonly blocks: CacheSection;
-  readonly codec: Decompress | undefined;
+  readonly codecs: Codecs;
   readonly decrypt: DecryptSectors | undefined;
 }
 
@@ -215,7 +215,7 @@ export class ClusterMap {
   }
 
   #decompressed(entryAt: number): Uint8Array {
-    const { header, source, data, blocks, codec } = this.#space;
+    const { header, source, data, blocks, codecs } = this.#space;
     if (data !== source || header.encryption !== undefined) {
       const beside = data === source ? 'encryption' : 'an external data file';
       throw new ParseError('invalid', 'L2 entry', entryAt, `says compressed, which does not go with ${beside}`);
@@ -235,7 +235,8 @@ export class ClusterMap {
     const block = source.read(host, length);
     const zstd = header.compression === 'zstd';
     const bytes = decodeBlock(
-      codecOf(codec, zstd ? 'zstd' : 'deflate'),
+      codecs,
+      zstd ? 'zstd' : 'deflateRaw',
       zstd ? zstdFrame(block, host) : block,
       this.#clusterBytes,
       'compressed cluster',

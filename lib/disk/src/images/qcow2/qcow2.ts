@@ -15,6 +15,10 @@ const BACKING_FORMATS: Readonly<Record<string, ImageFormat>> = {
   file: 'raw',
   host_device: 'raw',
   qcow2: 'qcow2',
+  qed: 'qed',
+  vpc: 'vhd',
+  vhdx: 'vhdx',
+  vdi: 'vdi',
 };
 
 export function recogniseQcow2(source: ByteSource): boolean {
@@ -89,7 +93,7 @@ function openQcow2(
     backing: backing && chain.openImage(backing, backingFormatOf(backing)),
     tables: chain.tables.section(),
     blocks: chain.blocks.section(),
-    codec: header.compression === 'zlib' ? chain.codecs.deflateRaw : chain.codecs.zstd,
+    codecs: chain.codecs,
     decrypt: encryption && chain.unlock(encryption),
   };
   const clusters = new ClusterMap(space, header.l1Offset, header.l1Entries);
