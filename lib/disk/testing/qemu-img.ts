@@ -119,7 +119,12 @@ export function qemuReads(shop: Workshop, name: string, format: string, ...optio
  * be 'more' here where QEMU looks for holes of the files themselves, which bytes in memory have not, and 'any' where QEMU
  * does not look for them.
  */
-export function differenceFromQemu(shop: Workshop, name: string, format: string, holes?: 'holes'): string | undefined {
+export function differenceFromQemu(
+  shop: Workshop,
+  name: string,
+  format: string,
+  data: 'same' | 'more' | 'any' = 'same',
+): string | undefined {
   const image = openIn(shop, name);
   const [ours, theirs] = [readAll(image), qemuReads(shop, name, format)];
   if (ours.length !== theirs.length) return `size ${ours.length}, QEMU ${theirs.length}`;
