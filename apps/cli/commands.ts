@@ -240,11 +240,22 @@ export const COMMANDS: readonly Command[] = [
         complete: 'file',
         summary: 'what the host is that you trust, as `reference host` wrote it',
       },
+      { name: 'reference', value: 'FILE', complete: 'file', summary: 'reference values that you trust, signed or not' },
+      {
+        name: 'reference-key',
+        value: 'KEY',
+        complete: 'file',
+        summary: 'whose word on reference values you take: in that file, or in the proof',
+      },
       { name: 'page', value: 'FILE', complete: 'file', summary: 'also write the page that judges proofs in a browser' },
     ],
     examples: [
       { line: 'verify proof.json', says: 'exit code 0 only where it is proven' },
       { line: 'verify proof.json --broker-key broker.key', says: 'on any other machine' },
+      {
+        line: 'verify proof.json --reference-key our.key',
+        says: 'what it must measure is your own word',
+      },
     ],
     exits: ['notFound', 'refused', 'unanchored'],
     load: () => import('./commands/verify.ts'),

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeProof } from '@ringwall/evidence';
+import { encodeProof, encodeReference, MAX_PROOF_BYTES, type Proof } from '@ringwall/evidence';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
+import { makeRanScene, type RanScene } from '../../../lib/evidence/testing/ran.ts';
 import { MACHINE, makeScene } from '../../../lib/evidence/testing/scene.ts';
 import { FakeApi } from '../testing/fake-api.ts';
 import { runCli, type Run } from '../testing/harness.ts';
@@ -54,6 +55,50 @@ describe('verify', () => {
     expect(code).toBe(9);
   });
 
+  describe('of reference values', () => {
+    let ran: RanScene;
+    let proof: Proof;
+    let options: readonly string[];
+    beforeAll(async () => {
+      ran = await makeRanScene();
+      proof = await ran.proof(ran.watched.booted);
+      options = [proofFile('ran.json', encodeProof(proof)), '--broker-key', hex(ran.broker.publicKey)];
+    });
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+    const signed = (): string => {
+      if (proof.signedReference === undefined) throw new Error('nobody signed');
+      return encodeReference(proof.signedReference);
+    };
+
+    it('takes a signed file with the key whose word is taken, or the key alone', async () => {
+      const file = proofFile('reference.json', signed());
+      const maker = hex(ran.maker.publicKey);
+      for (const more of [
+        ['--reference', file],
+        ['--reference', file, '--reference-key', maker],
+        ['--reference-key', maker],
+      ]) {
+        const { code, stdout } = await verify(...options, ...more);
+        expect(stdout, more.join(' ')).toContain('what image hello and its firmware measure: you gave it');
+        expect(code).toBe(0);
+      }
+    });
+
+    it.each([
+      ['that another key has signed', () => ['--reference-key', '0'.repeat(128)], 4],
+      ['with a key that is none', () => ['--reference-key', proofFile('not.key', 'hello')], 2],
+      ['that are none', () => ['--reference', proofFile('not.json', '{}')], 2],
+    ])('refuses those %s', async (_, more, exit) => {
+      expect((await verify(...options, ...more())).code).toBe(exit);
+    });
+
+    it('shows what ran, file by file', async () => {
+      const { stdout } = await verify(...options);
+      expect(stdout).toContain('Ran: 2 of 2 files are of the image');
+      expect(stdout).toContain('✔ Processes: all 2 files that ran since are of the image');
+    });
+  });
+
   it('shows the chain, link by link', async () => {
     const { stdout } = await verify(proofFile('good.json'), '--broker-key', key);
     expect(stdout).toContain('✔ TPM: a TPM that was made for this machine');
@@ -99,7 +144,7 @@ describe('verify', () => {
   it.each([
     ['altered in a byte', () => text.replace('"name": "hello"', '"name": "hallo"'), 4],
     ['cut off', () => text.slice(0, -100), 4],
-    ['too large', () => `${text}${' '.repeat(4 * 1024 * 1024)}`, 4],
+    ['too large', () => `${text}${' '.repeat(MAX_PROOF_BYTES)}`, 4],
     ['empty', () => '', 4],
     ['no proof at all', () => '{"format":"ringwall-proof/2"}', 4],
   ])('refuses a bundle that is %s', async (_, content, exit) => {

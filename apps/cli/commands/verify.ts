@@ -6,15 +6,20 @@ import { RingwallError } from '@ringwall/api/errors';
 import {
   chainOf,
   decodeHostReference,
+  decodeReference,
   EvidenceError,
   explainProof,
   MAX_HOST_REFERENCE_BYTES,
   MAX_PROOF_BYTES,
+  MAX_REFERENCE_BYTES,
   parseProof,
+  parseReference,
   verifyProof,
   type HostReference,
   type LinkState,
   type ProofReport,
+  type ReferenceValues,
+  type SignedReference,
 } from '@ringwall/evidence';
 import { EXIT_CODES, type ExitName } from '../exit-codes.ts';
 import { proofPageFile } from '../installation.ts';
@@ -41,10 +46,14 @@ export async function run(invocation: Invocation): Promise<number> {
   const anchor = brokerAnchor(invocation, Buffer.from(proof.broker.publicKey).toString('hex'));
   const ca = values.get('ca');
   const host = values.get('host');
+  const reference = values.get('reference');
+  const referenceKey = values.get('reference-key');
   const report = await verifyProof(proof, {
     ...(anchor === undefined ? {} : { brokerKey: Buffer.from(anchor.key, 'hex') }),
     ...(ca === undefined ? {} : { trustedRoots: readCertificates(ca) }),
     ...(host === undefined ? {} : { hostReference: readHostReference(host) }),
+    ...(reference === undefined ? {} : { reference: readReference(reference) }),
+    ...(referenceKey === undefined ? {} : { referenceKey: readKey('reference-key', referenceKey) }),
     now: new Date(now()),
   });
   const page = values.get('page');
@@ -74,20 +83,40 @@ interface Anchor {
 function brokerAnchor({ values, paths, environment }: Invocation, claimed: string): Anchor | undefined {
   const named = values.get('broker-key');
   if (named !== undefined) {
-    const key = BROKER_KEY.test(named) ? named : readBounded(named, 4096).toString('latin1').trim().split(/\s/)[0];
-    if (key === undefined || !BROKER_KEY.test(key)) {
-      throw new RingwallError(
-        'bad-request',
-        '--broker-key is no key: 128 hexadecimal digits, or a file that begins so',
-        {
-          hint: '`ringwall prove` prints the key of its host; take it from somebody whom you trust',
-        },
-      );
-    }
-    return { key, from: '--broker-key' };
+    return { key: readKey('broker-key', named).toString('hex'), from: '--broker-key' };
   }
   const known = readKnownBrokers(paths, environment).find(({ key }) => key === claimed);
   return known === undefined ? undefined : { key: known.key, from: known.file };
+}
+
+const KEY_HINTS = {
+  'broker-key': '`ringwall prove` prints the key of its host; take it from somebody whom you trust',
+  'reference-key': 'it stands in the reference values as by.publicKey; take it from somebody whom you trust',
+} as const;
+
+/** A P-256 key, or a file that begins with one. */
+function readKey(option: keyof typeof KEY_HINTS, named: string): Buffer {
+  const key = BROKER_KEY.test(named) ? named : readBounded(named, 4096).toString('latin1').trim().split(/\s/)[0];
+  if (key !== undefined && BROKER_KEY.test(key)) return Buffer.from(key, 'hex');
+  throw new RingwallError('bad-request', `--${option} is no key: 128 hexadecimal digits, or a file that begins so`, {
+    hint: KEY_HINTS[option],
+  });
+}
+
+/** Signed, or as somebody has written them down for themselves. */
+function readReference(file: string): ReferenceValues | SignedReference {
+  const text = readBounded(file, MAX_REFERENCE_BYTES).toString('utf8');
+  try {
+    const value: unknown = JSON.parse(text);
+    const isSigned = typeof value === 'object' && value !== null && 'format' in value;
+    return isSigned ? decodeReference(text) : parseReference(value);
+  } catch (error) {
+    if (!(error instanceof EvidenceError || error instanceof SyntaxError)) throw error;
+    throw new RingwallError('bad-request', `${file} holds no reference values: ${error.message}`, {
+      hint: '`ringwall reference build -o FILE` writes some',
+      cause: error,
+    });
+  }
 }
 
 function readProof(file: string): ReturnType<typeof parseProof> {

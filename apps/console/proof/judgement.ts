@@ -1,6 +1,14 @@
 // From what was dropped on the page to what is shown: the same judgement as `ringwall verify`, by the same functions.
 import { toHex } from '@ringwall/bytes';
-import { chainOf, verifyProof, type Link, type ProofReport, type ProofTrust } from '@ringwall/evidence';
+import {
+  chainOf,
+  verifyProof,
+  type Link,
+  type ProofReport,
+  type ProofTrust,
+  type ReferenceValues,
+  type SignedReference,
+} from '@ringwall/evidence';
 import { Mistake, recognise, type Given, type Material, type MistakeCode } from './material.ts';
 
 export interface Question {
@@ -80,6 +88,8 @@ function trustIn(material: Material): Partial<ProofTrust> {
       return { trustedRoots: material.certificates };
     case 'reference':
       return { reference: material.reference };
+    case 'reference-key':
+      return { referenceKey: material.key };
     case 'host':
       return { hostReference: material.reference };
     case 'policy':
@@ -93,15 +103,20 @@ function labelOf(material: Material): string {
     case 'proof':
       return material.proof.machine.name;
     case 'broker-key':
+    case 'reference-key':
       return `${toHex(material.key).slice(0, 12)}…`;
     case 'vtpm-ca':
       return material.certificates.length === 1 ? 'one certificate' : `${material.certificates.length} certificates`;
     case 'reference':
-      return `image ${material.reference.image.name}`;
+      return `image ${imageOf(material.reference)}`;
     case 'host':
       return material.reference.host;
     case 'policy':
       break;
   }
   return `${material.policy.pcrs.length} PCRs`;
+}
+
+function imageOf(reference: ReferenceValues | SignedReference): string {
+  return 'format' in reference ? reference.for.image.name : reference.image.name;
 }

@@ -138,6 +138,7 @@ describe('answerOf()', () => {
     expect(await outcome(pem, key, proof)).toBe('proven');
     expect(await outcome(JSON.stringify(defaultPolicy), key, proof)).toBe('proven');
     expect(await outcome(proof, '00'.repeat(64))).toBe('invalid');
+    expect(await outcome(proof, key, `reference-key ${'00'.repeat(64)}`)).toBe('refused');
   });
 
   it('takes the later of two of one kind', async () => {

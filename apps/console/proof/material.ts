@@ -14,12 +14,12 @@ import {
   parseProof,
   parseReference,
   REFERENCE_FORMAT,
-  referenceValues,
   type Check,
   type HostReference,
   type Policy,
   type Proof,
   type ReferenceValues,
+  type SignedReference,
 } from '@ringwall/evidence';
 
 /** One file, or one pasted text. */
@@ -33,7 +33,8 @@ export type Material =
   | { readonly kind: 'proof'; readonly proof: Proof }
   | { readonly kind: 'broker-key'; readonly key: Uint8Array }
   | { readonly kind: 'vtpm-ca'; readonly certificates: readonly Uint8Array[] }
-  | { readonly kind: 'reference'; readonly reference: ReferenceValues }
+  | { readonly kind: 'reference'; readonly reference: ReferenceValues | SignedReference }
+  | { readonly kind: 'reference-key'; readonly key: Uint8Array }
   | { readonly kind: 'host'; readonly reference: HostReference }
   | { readonly kind: 'policy'; readonly policy: Policy };
 
@@ -63,6 +64,8 @@ export class Mistake extends Error {
 
 /** X and Y in hexadecimal; what follows is a comment, as in the file that `ringwall verify --broker-key` takes. */
 const BROKER_KEY = /^\s*([0-9a-f]{128})(?:\s[^{]*)?$/;
+/** The same, of whoever signs reference values: a word before it tells it from a broker’s. */
+const REFERENCE_KEY = /^reference-key\s+([0-9a-f]{128})(?:\s[^{]*)?$/;
 /** SEQUENCE with a length of two bytes: what a certificate in DER begins with (RFC 5280 4.1), and no text does. */
 const DER_START = [0x30, 0x82] as const;
 
@@ -76,6 +79,8 @@ export async function recognise({ bytes }: Given, now: Date): Promise<Material> 
   }
   const key = BROKER_KEY.exec(text)?.[1];
   if (key !== undefined) return { kind: 'broker-key', key: fromHex(key) };
+  const signer = REFERENCE_KEY.exec(text)?.[1];
+  if (signer !== undefined) return { kind: 'reference-key', key: fromHex(signer) };
   const value = jsonOf(text);
   if ('format' in value && value.format === REFERENCE_FORMAT) {
     return { kind: 'reference', reference: await signedReferenceOf(text, now) };
@@ -121,10 +126,10 @@ function proofOf(bytes: Uint8Array, format: unknown): Proof {
 }
 
 /** Whoever gives reference values stands for them; but an altered or expired file is not what they meant to give. */
-async function signedReferenceOf(text: string, now: Date): Promise<ReferenceValues> {
+async function signedReferenceOf(text: string, now: Date): Promise<SignedReference> {
   const reference = anchorOf(() => decodeReference(text));
   mustHold([await checkReferenceSignature(reference), checkReferenceTime(reference, now)]);
-  return referenceValues(reference);
+  return reference;
 }
 
 async function hostReferenceOf(text: string, now: Date): Promise<HostReference> {

@@ -114,6 +114,7 @@ export const KINDS: Readonly<Record<Material['kind'], string>> = {
   'broker-key': 'broker key',
   'vtpm-ca': 'vTPM authority',
   reference: 'reference values',
+  'reference-key': 'reference key',
   host: 'reference values of a host',
   policy: 'policy',
 };

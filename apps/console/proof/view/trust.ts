@@ -58,7 +58,8 @@ function form(taken: readonly Taken[], { use, choose, forget }: TrustActions): H
     el(
       'p',
       { id: 'trust-help' },
-      'The broker’s key, the certificate of a vTPM authority (PEM), your own reference values or policy (JSON). ',
+      'The broker’s key, the certificate of a vTPM authority (PEM), your own reference values or policy (JSON), ',
+      'or the key of whoever signs reference values (the word reference-key, then the key). ',
       'Paste it here, or drop the file anywhere on this page.',
     ),
     given.length === 0
