@@ -17,6 +17,7 @@ test('the public names of @ringwall/disk', () => {
     'openDisk',
     'openErofs',
     'openExt',
+    'openFat',
     'openImage',
     'openPartition',
     'openPath',

@@ -1,7 +1,7 @@
 // Makes the small images in lib/disk/fixtures with the real tools, compressed because they are mostly zeros:
 //   node --conditions=ringwall-source lib/disk/testing/make-fixtures.ts
 // They are for what must be decided in milliseconds and without tools: headers that lie, truncations, mutations.
-import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { FIXTURES } from './fixtures.ts';
@@ -79,5 +79,21 @@ for (const [name, options] of [
   runTool(['mke2fs', '-q', '-b', '1024', '-N', '128', ...seeds, ...options, '-d', unix, path, '256k']);
   // Indexes the directories; ends with 1 because it changed them.
   runTool(['sh', '-c', 'e2fsck -fyD "$0" || test $? -eq 1', path]);
+  save(name, path);
+}
+
+for (const [name, bytes, options] of [
+  ['fat12', 512 * 1024, ['-F', '12', '-s', '1']],
+  ['fat16', 3 * 1024 * 1024, ['-F', '16', '-s', '1']],
+] as const) {
+  const path = folder.at(name);
+  writeFileSync(path, Buffer.alloc(bytes));
+  runTool(['mkfs.vfat', '-i', '1234abcd', '-n', 'SMALL', '--invariant', ...options, path]);
+  const deleted = join(plain, 'deleted secret.key');
+  writeFileSync(deleted, 'a secret that was deleted');
+  const files = ['etc', 'many', 'large.txt', 'zeros'].map((file) => join(plain, file));
+  runTool(['mcopy', '-i', path, '-s', '-m', deleted, ...files, '::']);
+  runTool(['mdel', '-i', path, '::deleted secret.key']);
+  rmSync(deleted);
   save(name, path);
 }

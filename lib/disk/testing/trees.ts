@@ -144,6 +144,11 @@ export function factsOfNode(root: FileNode, path = '', facts: Map<string, Facts>
   return facts;
 }
 
+/** Only what every file system keeps. */
+export function contentsOf(facts: ReadonlyMap<string, Facts>): Map<string, string> {
+  return new Map([...facts].map(([path, { kind, contents }]) => [path, `${kind} ${contents}`]));
+}
+
 function makeSparse(path: string, unit: number): void {
   const descriptor = openSync(path, 'w');
   writeSync(descriptor, textOf(5, unit), 0, unit, 4 * unit);

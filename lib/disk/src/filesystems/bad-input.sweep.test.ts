@@ -5,6 +5,7 @@ import { fixture } from '../../testing/fixtures.ts';
 import { exercise, livePlaces, mutated, seededNumbers, type OpenFileSystem } from '../../testing/hostile.ts';
 import { openErofs } from './erofs/erofs.ts';
 import { openExt } from './ext/ext.ts';
+import { openFat } from './fat/fat.ts';
 import { openSquashfs } from './squashfs/squashfs.ts';
 
 const MUTATIONS = 1500;
@@ -18,6 +19,8 @@ const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[
   ['ext2', openExt],
   ['ext4', openExt],
   ['ext4-unchecked', openExt],
+  ['fat12', openFat],
+  ['fat16', openFat],
   ['squashfs', (source) => openSquashfs(source, { codecs: TEST_CODECS })],
   ['squashfs-stored', (source) => openSquashfs(source, { codecs: {} })],
 ];
