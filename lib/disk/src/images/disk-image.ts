@@ -4,7 +4,7 @@ import type { ByteSource, Extent } from '../source/byte-source.ts';
 import type { ByteCache } from '../source/byte-cache.ts';
 import type { Codecs } from '../source/codecs.ts';
 
-export const IMAGE_FORMATS = ['raw', 'qcow2', 'qed', 'vhd', 'vhdx', 'vdi'] as const;
+export const IMAGE_FORMATS = ['raw', 'qcow2', 'qed', 'vmdk', 'vhd', 'vhdx', 'vdi'] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
 /** Another file that an image needs. */

@@ -19,6 +19,7 @@ import { parseRaw } from './raw.ts';
 import { parseVdi, recogniseVdi } from './vdi.ts';
 import { parseVhd, recogniseVhd } from './vhd/vhd.ts';
 import { parseVhdx, recogniseVhdx } from './vhdx/vhdx.ts';
+import { parseVmdk, recogniseVmdk } from './vmdk/vmdk.ts';
 
 /** Images below one another. libvirt's incremental backups reach some dozens; a loop ends here. */
 const MAX_CHAIN_IMAGES = 64;
@@ -36,6 +37,7 @@ interface Format {
 const FORMATS: Readonly<Record<Exclude<ImageFormat, 'raw'>, Format>> = {
   qcow2: { recognise: recogniseQcow2, parse: parseQcow2 },
   qed: { recognise: recogniseQed, parse: parseQed },
+  vmdk: { recognise: recogniseVmdk, parse: parseVmdk },
   vhdx: { recognise: recogniseVhdx, parse: parseVhdx },
   vdi: { recognise: recogniseVdi, parse: parseVdi },
   // Last: its footer lies at the end, where the other formats have a guest's data.

@@ -16,6 +16,7 @@ const BACKING_FORMATS: Readonly<Record<string, ImageFormat>> = {
   host_device: 'raw',
   qcow2: 'qcow2',
   qed: 'qed',
+  vmdk: 'vmdk',
   vpc: 'vhd',
   vhdx: 'vhdx',
   vdi: 'vdi',
