@@ -4,6 +4,7 @@ import { equalBytes, KnownBytes, toHex, unshared, utf8, Writer } from '@ringwall
 import { ekTemplate, parsePublic, type TPMT_PUBLIC } from '@ringwall/tpm';
 import { fails, holds, type Answer } from './checks.ts';
 import { messageOf } from './keys.ts';
+import { unpadCertificate } from './x509-padding.ts';
 import { isSignedBy, KEY_USAGE, parseCertificate, type X509Certificate } from './x509.ts';
 
 /** tcg-kp-EKCertificate, 2.23.133.8.1, EK Credential Profile 3.2.16. */
@@ -28,8 +29,8 @@ export interface EkCertificate {
 }
 
 /**
- * ek-form. A sentence where it cannot be read. Odd encodings are refused, not repaired: an NV index padded with zeros or
- * ones is for the sender to trim.
+ * ek-form. A sentence where it cannot be read. Odd encodings are refused, and named, not repaired: our CA makes none, and a
+ * certificate that reads the same in two spellings would be two registrations. A host's TPM has its maker's: host/ek.ts.
  */
 export async function readEkCertificate(der: Uint8Array): Promise<EkCertificate | string> {
   const known = READ.get(der);
@@ -40,7 +41,7 @@ export async function readEkCertificate(der: Uint8Array): Promise<EkCertificate 
 }
 
 async function readNewEkCertificate(der: Uint8Array): Promise<EkCertificate | string> {
-  const certificate = readCertificate(der);
+  const certificate = readUnpadded(der);
   if (typeof certificate === 'string') return `the EK certificate cannot be read: ${certificate}`;
   const ekPublic = await ekPublicOf(certificate);
   if (ekPublic === undefined) return 'the EK certificate is not for an ECC P-256 key';
@@ -108,6 +109,16 @@ export function describeIssuer(certificate: X509Certificate): string {
 
 function unrooted(detail: string): { readonly chain: Answer; readonly validity: Answer } {
   return { chain: fails(detail), validity: fails('the EK certificate’s validity has no CA to rest on') };
+}
+
+function readUnpadded(index: Uint8Array): X509Certificate | string {
+  try {
+    const { paddingBytes } = unpadCertificate(index);
+    if (paddingBytes > 0) return `it is padded with ${paddingBytes} bytes, which its sender must cut off`;
+  } catch (error) {
+    return messageOf(error);
+  }
+  return readCertificate(index);
 }
 
 function readCertificate(der: Uint8Array): X509Certificate | string {

@@ -99,14 +99,27 @@ describe('judgeVtpm(), the EK certificate', () => {
     expect(failed(await judgeCertificate(await issueEk(scene.ca, rsa.publicKey, MACHINE)))).toContain('ek-form');
   });
 
-  it.each<[what: string, change: (der: Uint8Array) => Uint8Array]>([
-    ['padded with zeros, as an NV index may be', (der) => concatBytes(der, new Uint8Array(16))],
-    ['padded with ones', (der) => concatBytes(der, new Uint8Array(16).fill(0xff))],
-    ['that is PEM', (der) => utf8(new x509.X509Certificate(new Uint8Array(der)).toString('pem'))],
-    ['with a length in a longer form than DER allows', (der) => concatBytes(fromHex('30830001'), der.subarray(2))],
-    ['that is empty', () => new Uint8Array()],
-  ])('refuses one %s', async (_what, change) => {
-    expect(failed(await judgeCertificate(change(scene.ekCertificate)))).toContain('ek-form');
+  it.each<[what: string, change: (der: Uint8Array) => Uint8Array, reason: string]>([
+    ['padded with zeros, as an NV index may be', (der) => concatBytes(der, new Uint8Array(16)), 'padded with 16 bytes'],
+    ['padded with ones', (der) => concatBytes(der, new Uint8Array(16).fill(0xff)), 'padded with 16 bytes'],
+    ['with bytes behind it that are no padding', (der) => concatBytes(der, utf8('more')), 'bytes that are no padding'],
+    [
+      'that is PEM',
+      (der) => utf8(new x509.X509Certificate(new Uint8Array(der)).toString('pem')),
+      'expected a SEQUENCE',
+    ],
+    ['with the header of a TPM 1.2', (der) => concatBytes(fromHex('10010002c0'), der), 'the header of a TPM 1.2'],
+    ['in BER, of indefinite length', (der) => concatBytes(fromHex('3080'), der.subarray(4)), 'indefinite length'],
+    [
+      'with a length in a longer form than DER allows',
+      (der) => concatBytes(fromHex('30830001'), der.subarray(2)),
+      'EK',
+    ],
+    ['that is empty', () => new Uint8Array(), 'ekCertificate is missing'],
+  ])('refuses one %s, and says why', async (_what, change, reason) => {
+    const judgement = await judgeCertificate(change(scene.ekCertificate));
+    expect(failed(judgement)).toContain('ek-form');
+    expect(judgement.verdict.reasons.join('\n')).toContain(reason);
   });
 
   it('refuses all where no CA is trusted, or none that can be read', async () => {

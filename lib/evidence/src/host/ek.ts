@@ -5,6 +5,7 @@ import { equalBytes } from '@ringwall/bytes';
 import { parsePublic, publicKeyOf } from '@ringwall/tpm';
 import { fails, holds, type Answer } from '../checks.ts';
 import { messageOf } from '../keys.ts';
+import { unpadCertificate } from '../x509-padding.ts';
 import { keyFingerprint } from '../x509-signature.ts';
 import { isSignedBy, KEY_USAGE, parseCertificate, printableName, type X509Certificate } from '../x509.ts';
 
@@ -25,7 +26,7 @@ export interface HostEk {
 export async function readHostEk(der: Uint8Array): Promise<HostEk | string> {
   if (der.length === 0) return 'the host’s TPM has no EK certificate';
   try {
-    const x509 = parseCertificate(der);
+    const x509 = certificateIn(der);
     return { x509, key: await keyFingerprint(x509.spki) };
   } catch (error) {
     return `the EK certificate of the host cannot be read: ${messageOf(error)}`;
@@ -34,7 +35,7 @@ export async function readHostEk(der: Uint8Array): Promise<HostEk | string> {
 
 /** What a reference enrols of a certificate: SHA-256 of its key; undefined where there is none. Throws ParseError. */
 export async function hostEkKey(der: Uint8Array): Promise<string | undefined> {
-  return der.length === 0 ? undefined : keyFingerprint(parseCertificate(der).spki);
+  return der.length === 0 ? undefined : keyFingerprint(certificateIn(der).spki);
 }
 
 /** Whether `ekPublic` (TPMT_PUBLIC) is the key of the certificate: only then a credential for it shows anything. */
@@ -42,10 +43,15 @@ export async function isEkOf(ekPublic: Uint8Array, certificate: Uint8Array): Pro
   try {
     const key = await publicKeyOf(parsePublic(ekPublic));
     const spki = new Uint8Array(await crypto.subtle.exportKey('spki', key));
-    return (await keyFingerprint(spki)) === (await keyFingerprint(parseCertificate(certificate).spki));
+    return (await keyFingerprint(spki)) === (await keyFingerprint(certificateIn(certificate).spki));
   } catch {
     return false; // whatever cannot be read is not that key
   }
+}
+
+/** As an NV index holds it: with what the maker filled the rest of the index with. Throws ParseError. */
+function certificateIn(index: Uint8Array): X509Certificate {
+  return parseCertificate(unpadCertificate(index).der);
 }
 
 /** host-ek-chain and host-ek-validity. */

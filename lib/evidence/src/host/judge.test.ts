@@ -1,4 +1,4 @@
-import { toHex, utf8, Writer } from '@ringwall/bytes';
+import { concatBytes, toHex, utf8, Writer } from '@ringwall/bytes';
 import { AK_ATTRIBUTES, parseEventLog, TPM_RH, TPMA_OBJECT } from '@ringwall/tpm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { digestField, imaNg, nameField, sha, violation } from '../../../tpm/testing/ima-list.ts';
@@ -236,6 +236,12 @@ describe('judgeHost()', () => {
         'host-ek-enrolled',
         'host-activation',
       ]);
+      const { ekCertificate: unpadded } = await scene.evidence();
+      for (const fill of [0, 0xff]) {
+        const padded = concatBytes(unpadded, new Uint8Array(700).fill(fill));
+        expect(await failed({ ekCertificate: padded }, confirmed), 'checklist 4: as an NV index holds it').toEqual([]);
+      }
+      expect(await failed({ ekCertificate: concatBytes(unpadded, utf8('more')) }, confirmed)).toContain('host-ek-form');
       const stranger = await issueEk(await makeCa(), scene.machine.tpm.ek.publicKey, 'a chip');
       expect(await failed({ ekCertificate: stranger }, confirmed)).toEqual(['host-ek-chain', 'host-ek-validity']);
       const expired = await issueEk(scene.maker, scene.machine.tpm.ek.publicKey, 'a chip', { notAfter: new Date(0) });
