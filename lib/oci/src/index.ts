@@ -19,3 +19,11 @@ export {
   type Digest,
   type Reference,
 } from './references/reference.ts';
+export {
+  compareVersions,
+  isAffected,
+  MAX_VERSION_CHARACTERS,
+  schemeOfEcosystem,
+  type RangeEvent,
+  type VersionScheme,
+} from './versions/compare.ts';
