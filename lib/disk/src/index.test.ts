@@ -19,6 +19,7 @@ test('the public names of @ringwall/disk', () => {
     'openExt',
     'openFat',
     'openImage',
+    'openOva',
     'openPartition',
     'openPath',
     'openSquashfs',
@@ -27,6 +28,7 @@ test('the public names of @ringwall/disk', () => {
     'readPartitionTable',
     'readTextAt',
     'recogniseExt',
+    'recogniseOva',
     'scoreOf',
     'windowOf',
   ]);

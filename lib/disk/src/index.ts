@@ -47,3 +47,5 @@ export {
 } from './import-gate.ts';
 export { openPartition, type Partition, type PartitionScheme, type PartitionTable } from './partitions/partition.ts';
 export { readPartitionTable } from './partitions/partition-table.ts';
+export { openOva, recogniseOva, type ManifestDigest, type Ova, type OvaDisk, type OvaFile } from './images/ova/ova.ts';
+export type { OvfDisk } from './images/ova/ovf.ts';

@@ -13,6 +13,7 @@ import type {
   OpenImageOptions,
   ParsedImage,
 } from './disk-image.ts';
+import { recogniseOva } from './ova/ova.ts';
 import { parseQcow2, recogniseQcow2 } from './qcow2/qcow2.ts';
 import { parseQed, recogniseQed } from './qed.ts';
 import { parseRaw } from './raw.ts';
@@ -58,7 +59,10 @@ function parse(source: ByteSource, format: ImageFormat | undefined): ParsedImage
   if (format === 'raw') return parseRaw(source);
   if (format !== undefined) return FORMATS[format].parse(source);
   const found = Object.values(FORMATS).find(({ recognise }) => recognise(source));
-  return found === undefined ? parseRaw(source) : found.parse(source);
+  if (found !== undefined) return found.parse(source);
+  if (recogniseOva(source))
+    throw new DiskError('wrong-kind', 'an archive of disks (OVA): openOva() gives each of them');
+  return parseRaw(source);
 }
 
 class Chain {

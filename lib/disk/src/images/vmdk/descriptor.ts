@@ -35,8 +35,9 @@ export interface Descriptor {
   readonly encoding: string | undefined;
 }
 
+// Both match trimmed lines, and in time linear to them: a line may be as long as the whole descriptor.
 const EXTENT = /^(?:RW|RDONLY|NOACCESS)\s+(\d{1,16})\s+([A-Z]+)(?:\s+"([^"]*)"(?:\s+(\d{1,16})(?:\s.*)?)?)?\s*$/;
-const SETTING = /^([A-Za-z][\w.]*)\s*=\s*(?:"([^"]*)"|(\S.*?))\s*$/;
+const SETTING = /^([A-Za-z][\w.]*)\s*=\s*(?:"([^"]*)"|(\S.*))$/;
 
 /** `base` is where `bytes` begin in the image. */
 export function parseDescriptor(bytes: Uint8Array, base: number): Descriptor {
