@@ -36,7 +36,14 @@ export { scoreOf, type ExposureGrade, type ExposureScore } from './exposure/scor
 export { openExt, recogniseExt } from './filesystems/ext/ext.ts';
 export { encodeFileName } from './filesystems/file-name.ts';
 export { openPath, readTextAt, type PathOptions } from './filesystems/open-path.ts';
-export { openDisk, type Disk, type OpenDiskOptions, type Volume, type VolumeContents } from './open-disk.ts';
+export {
+  contentsOf,
+  openDisk,
+  type Disk,
+  type OpenDiskOptions,
+  type Volume,
+  type VolumeContents,
+} from './open-disk.ts';
 export {
   IMPORT_REFUSALS,
   judgeImport,
@@ -49,3 +56,4 @@ export { openPartition, type Partition, type PartitionScheme, type PartitionTabl
 export { readPartitionTable } from './partitions/partition-table.ts';
 export { openOva, recogniseOva, type ManifestDigest, type Ova, type OvaDisk, type OvaFile } from './images/ova/ova.ts';
 export type { OvfDisk } from './images/ova/ovf.ts';
+export { recognise, type Recognised, type RecognisedFormat } from './recognised.ts';

@@ -4,32 +4,45 @@ import { ParseError } from '@ringwall/bytes';
 import { DiskError } from './disk-error.ts';
 import { openErofs } from './filesystems/erofs/erofs.ts';
 import { openExt } from './filesystems/ext/ext.ts';
+import { looksLikeFat } from './filesystems/fat/boot-sector.ts';
+import { openFat } from './filesystems/fat/fat.ts';
 import type { FileSystem } from './filesystems/file-system.ts';
 import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
-import type { ByteSource } from './source/byte-source.ts';
+import type { Partition, PartitionTable } from './partitions/partition.ts';
+import { readPartitionTable } from './partitions/partition-table.ts';
+import { recognise, type Recognised } from './recognised.ts';
+import { windowOf, type ByteSource } from './source/byte-source.ts';
 import type { Codecs } from './source/codecs.ts';
 
 export type VolumeContents =
   | { readonly kind: 'file-system'; readonly fileSystem: FileSystem }
   /** Its first bytes are those of a format that it then is not. */
   | { readonly kind: 'damaged'; readonly format: string; readonly message: string }
+  /** Known by name, and not read: encrypted as a whole, a part of something larger, or a file system without a reader here. */
+  | { readonly kind: 'recognised'; readonly recognised: Recognised }
   | { readonly kind: 'zeros' }
   | { readonly kind: 'unknown' };
 
 /** A run of the disk that something was put into as a whole. */
 export interface Volume {
-  /** What people name it by: its number, from 1 on. */
+  /** What people name it by: its number, from 1 on; `disk` for the whole disk beside its partitions. */
   readonly name: string;
   /** Where it lies, for people. */
   readonly place: string;
   readonly size: number;
   readonly source: ByteSource;
   readonly contents: VolumeContents;
+  /** As the table of partitions says it. */
+  readonly partition?: Partition;
 }
 
 export interface Disk {
   readonly size: number;
+  /** The table of its partitions, where it has one. */
+  readonly table?: PartitionTable;
   readonly volumes: readonly Volume[];
+  /** What a reader must know beside: a damaged table, a partition that the disk is too short for. */
+  readonly notes: readonly string[];
 }
 
 export interface OpenDiskOptions {
@@ -38,42 +51,104 @@ export interface OpenDiskOptions {
 
 interface Format {
   readonly name: string;
-  /** What its first block always holds, and where. */
-  readonly magic: { readonly offset: number; readonly bytes: readonly number[] };
+  /** Cheap: by the first bytes alone. */
+  readonly recognises: (head: Uint8Array, source: ByteSource) => boolean;
   readonly open: (source: ByteSource, codecs: Codecs) => FileSystem;
 }
 
 const FILE_SYSTEMS: readonly Format[] = [
-  { name: 'ext', magic: { offset: 1080, bytes: [0x53, 0xef] }, open: openExt },
+  { name: 'ext', recognises: hasMagic(1080, [0x53, 0xef]), open: openExt },
   {
     name: 'squashfs',
-    magic: { offset: 0, bytes: [0x68, 0x73, 0x71, 0x73] },
+    recognises: hasMagic(0, [0x68, 0x73, 0x71, 0x73]),
     open: (source, codecs) => openSquashfs(source, { codecs }),
   },
-  { name: 'erofs', magic: { offset: 1024, bytes: [0xe2, 0xe1, 0xf5, 0xe0] }, open: openErofs },
+  { name: 'erofs', recognises: hasMagic(1024, [0xe2, 0xe1, 0xf5, 0xe0]), open: openErofs },
+  // Without a magic number, so last.
+  { name: 'fat', recognises: (_, source) => looksLikeFat(source), open: openFat },
 ];
 
-/** A disk whose beginning is zero this far was never written, or was wiped. */
+/** A volume whose beginning is zero this far was never written, or was wiped. */
 const LOOKED_AT_BYTES = 64 * 1024;
 
 /** `source` is the disk as its guest sees it: `openImage` makes one of an image. */
 export function openDisk(source: ByteSource, { codecs = {} }: OpenDiskOptions = {}): Disk {
-  return {
-    size: source.size,
-    volumes: [{ name: '1', place: 'the whole disk', size: source.size, source, contents: contentsOf(source, codecs) }],
-  };
+  const whole = contentsOf(source, codecs);
+  const wholeVolume: Volume = { name: '1', place: 'the whole disk', size: source.size, source, contents: whole };
+  const notes: string[] = [];
+  // The boot sector of such a file system carries the same signature as a table of partitions.
+  const table = isBootSector(whole) ? undefined : tableOf(source, notes);
+  if (table === undefined || table.partitions.length === 0) return { size: source.size, volumes: [wholeVolume], notes };
+  const volumes = table.partitions.map((partition) => volumeOf(source, table, partition, codecs, notes));
+  // Install media are a file system and a table of partitions at once; a disk can still carry what it was before.
+  if (whole.kind === 'file-system') volumes.push({ ...wholeVolume, name: 'disk' });
+  return { size: source.size, table, volumes, notes: [...table.notes, ...notes] };
 }
 
-function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
+/** What fills `source` from its start: of a partition, or of what encryption was opened from. */
+export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
   const head = source.read(0, Math.min(source.size, LOOKED_AT_BYTES));
-  for (const { name, magic, open } of FILE_SYSTEMS) {
-    if (!magic.bytes.every((byte, index) => head[magic.offset + index] === byte)) continue;
+  const recognised = recognise(source);
+  if (recognised?.encrypted === true) return { kind: 'recognised', recognised };
+  let damaged: VolumeContents | undefined;
+  for (const { name, recognises, open } of FILE_SYSTEMS) {
+    if (!recognises(head, source)) continue;
     try {
       return { kind: 'file-system', fileSystem: open(source, codecs) };
     } catch (error) {
-      if (!(error instanceof ParseError) && !(error instanceof DiskError)) throw error;
-      return { kind: 'damaged', format: name, message: error.message };
+      damaged ??= { kind: 'damaged', format: name, message: messageOf(error) };
     }
   }
+  if (recognised !== undefined) return { kind: 'recognised', recognised };
+  if (damaged !== undefined) return damaged;
   return head.every((byte) => byte === 0) ? { kind: 'zeros' } : { kind: 'unknown' };
+}
+
+function tableOf(source: ByteSource, notes: string[]): PartitionTable | undefined {
+  try {
+    return readPartitionTable(source);
+  } catch (error) {
+    notes.push(`the table of partitions cannot be read: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+function volumeOf(
+  disk: ByteSource,
+  { scheme }: PartitionTable,
+  partition: Partition,
+  codecs: Codecs,
+  notes: string[],
+): Volume {
+  const { number, name, offset } = partition;
+  const start = Math.min(offset, disk.size);
+  const size = Math.min(partition.length, disk.size - start);
+  if (size < partition.length)
+    notes.push(`partition ${number} ends beyond the disk: ${partition.length - size} bytes of it are not there`);
+  const source = windowOf(disk, start, size, `partition ${number}`);
+  const called = name === '' ? '' : ` ${JSON.stringify(name)}`;
+  return {
+    name: String(number),
+    place: `partition ${number} of ${scheme}${called}, from byte ${offset} on`,
+    size,
+    source,
+    contents: contentsOf(source, codecs),
+    partition,
+  };
+}
+
+/** Whether what fills the disk begins with a boot sector of its own. */
+function isBootSector(contents: VolumeContents): boolean {
+  if (contents.kind === 'file-system') return /^fat|^ntfs/.test(contents.fileSystem.kind);
+  return contents.kind === 'recognised' && ['exfat', 'bitlocker'].includes(contents.recognised.format);
+}
+
+/** What went wrong, where it is an error of this library. */
+function messageOf(error: unknown): string {
+  if (error instanceof ParseError || error instanceof DiskError) return error.message;
+  throw error;
+}
+
+function hasMagic(offset: number, bytes: readonly number[]): Format['recognises'] {
+  return (head) => bytes.every((byte, index) => head[offset + index] === byte);
 }
