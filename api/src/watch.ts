@@ -50,6 +50,8 @@ export const watchReportSchema = z.object({
   mode: watchModeSchema,
   state: watchStateSchema,
   intervalMs: z.int(),
+  /** How old it may be, where the policy says so. */
+  maxAgeMs: z.int().optional(),
   /** Since the last answer that counts; absent where none came in this boot, or where nobody can say. */
   seenAgoMs: z.int().min(0).optional(),
   /** Since the boot was proven; absent where nobody can say. */

@@ -13,6 +13,7 @@ import {
   signEar,
   signProof,
   verifyProof,
+  type Freshness,
   type Proof,
 } from '@ringwall/evidence';
 import { makePrivateDirectory } from '../files/index.ts';
@@ -70,13 +71,14 @@ export class Broker implements Disposable {
     this.#audit = parts.audit;
     this.#now = options.now ?? ((): Date => new Date());
     this.#monotonicMs = options.monotonicMs ?? ((): number => performance.now());
+    this.#references = new References(parts.store.references, this.#now);
     this.#watches = new WatchBook({
       store: parts.store.watches,
       audit: parts.audit,
       now: this.#now,
       monotonicMs: this.#monotonicMs,
+      freshness: () => this.#freshness(),
     });
-    this.#references = new References(parts.store.references, this.#now);
     this.#hosts = new HostBook({
       store: parts.store.hosts,
       audit: parts.audit,
@@ -314,6 +316,11 @@ export class Broker implements Disposable {
     throw new RingwallError('not-found', `${id} has not been attested yet`, {
       hint: 'start it, and ask again when its disk is unlocked',
     });
+  }
+
+  #freshness(): Freshness | undefined {
+    const { policy } = this.#references;
+    return policy.version === 2 ? policy.freshness : undefined;
   }
 
   #parts(): ReferenceParts {

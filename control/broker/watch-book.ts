@@ -12,6 +12,7 @@ import {
   startWatch,
   watchBaseline,
   type Challenge,
+  type Freshness,
   type ImaLayer,
   type RuntimeIndex,
   type Stray,
@@ -38,6 +39,8 @@ export interface WatchBookOptions {
   readonly audit: AuditLog;
   readonly now: () => Date;
   readonly monotonicMs: () => number;
+  /** Of the policy that is in force; undefined where it names none. */
+  readonly freshness?: () => Freshness | undefined;
 }
 
 /** How the boot of a machine is to be watched. */
@@ -109,7 +112,7 @@ export class WatchBook implements Disposable {
   /** Undefined where nobody has ordered it, or there is nothing to hold answers against. */
   intervalMs(machine: MachineId, boot: BootId): number | undefined {
     const entry = this.#find(machine, boot);
-    return entry?.record === undefined || entry.mode === 'off' ? undefined : entry.intervalMs;
+    return entry?.record === undefined || entry.mode === 'off' ? undefined : this.#intervalMs(entry);
   }
 
   ask(machine: MachineId, boot: BootId): WatchQuestion {
@@ -160,12 +163,14 @@ export class WatchBook implements Disposable {
   report(machine: MachineId, boot: BootId): WatchReport | undefined {
     const entry = this.#find(machine, boot);
     if (entry === undefined) return undefined;
-    const { mode, intervalMs, standing, reasons, trouble, record, readmittedAt } = entry;
+    const { mode, standing, reasons, trouble, record, readmittedAt } = entry;
+    const maxAgeSeconds = this.#use.freshness?.()?.maxAgeSeconds;
     const seenAgoMs = this.#agoMs(entry.seen);
     const provenAgoMs = this.#agoMs(entry.proven);
     return {
       mode,
-      intervalMs,
+      intervalMs: this.#intervalMs(entry),
+      ...(maxAgeSeconds === undefined ? {} : { maxAgeMs: maxAgeSeconds * 1000 }),
       state: standing.state,
       reasons: [...reasons],
       entries: record?.proven.ima.entries ?? 0,
@@ -260,6 +265,12 @@ export class WatchBook implements Disposable {
     const { nonce, from } = question;
     const { quote, quoteSignature } = answer;
     entry.answered = { nonce, from, at: this.#use.now(), quote, quoteSignature };
+  }
+
+  /** The policy’s word counts more than that of whoever ordered the watch. */
+  #intervalMs({ intervalMs }: Entry): number {
+    const watchSeconds = this.#use.freshness?.()?.watchSeconds;
+    return watchSeconds === undefined ? intervalMs : watchSeconds * 1000;
   }
 
   #quarantine(entry: Entry): void {

@@ -24,7 +24,7 @@ let session: WatchSession;
 beforeEach(() => {
   nowMs = 1_000_000;
   asked = [];
-  session = new WatchSession({ intervalMs: INTERVAL_MS, now: () => nowMs, ask });
+  session = new WatchSession({ intervalMs: () => INTERVAL_MS, now: () => nowMs, ask });
 });
 
 function ask(): WatchQuestion {
@@ -110,7 +110,7 @@ describe('WatchSession', () => {
   test('takes no line that is longer than any, and no more bytes than an answer can have', () => {
     session.push(utf8('a'.repeat(5_000)));
     expect(() => session.next()).toThrow(WatchSessionError);
-    session = new WatchSession({ intervalMs: INTERVAL_MS, now: () => nowMs, ask });
+    session = new WatchSession({ intervalMs: () => INTERVAL_MS, now: () => nowMs, ask });
     const chunk = utf8(`${'ab'.repeat(2000)}\n`.repeat(8));
     expect(() => {
       for (let count = 0; count < 100; count += 1) {
@@ -133,7 +133,7 @@ describe('WatchSession', () => {
     );
     fc.assert(
       fc.property(fc.array(words, { maxLength: 40 }), fc.array(fc.nat(20_000), { maxLength: 40 }), (lines, waits) => {
-        session = new WatchSession({ intervalMs: INTERVAL_MS, now: () => nowMs, ask });
+        session = new WatchSession({ intervalMs: () => INTERVAL_MS, now: () => nowMs, ask });
         for (const [index, line] of lines.entries()) {
           nowMs += waits[index] ?? 0;
           session.tick();

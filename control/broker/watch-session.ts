@@ -40,7 +40,8 @@ export type WatchStep =
   | { readonly kind: 'nothing'; readonly reason: string };
 
 export interface WatchSessionOptions {
-  readonly intervalMs: number;
+  /** From an answer to the next question. */
+  readonly intervalMs: () => number;
   /** A fresh question, where the record of the boot stands. */
   readonly ask: () => WatchQuestion;
   /** Milliseconds of a clock that never goes back. */
@@ -181,7 +182,7 @@ export class WatchSession {
 
   /** What comes meanwhile is passed over: also the answer to a question that was given up, so that the next one fits. */
   #rest(): void {
-    this.#state = { name: 'idle', until: this.#options.now() + this.#options.intervalMs };
+    this.#state = { name: 'idle', until: this.#options.now() + this.#options.intervalMs() };
   }
 }
 

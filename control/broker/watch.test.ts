@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchMode, WatchReport } from '@ringwall/api/watch';
-import { parseProof, verifyProof, type Proof, type ProofReport } from '@ringwall/evidence';
+import { defaultPolicy, parseProof, verifyProof, type Proof, type ProofReport } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { imaNg } from '../../lib/tpm/testing/ima-list.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
@@ -91,6 +91,26 @@ async function until(watching: Watching, holds: (report: WatchReport) => boolean
 const auditLog = (): string => readFileSync(join(broker.stateDirectory, 'audit.log'), 'utf8');
 
 describe('a watch', () => {
+  test('follows the freshness of the policy that is in force, from the next answer on', async () => {
+    const watching = await unlocked();
+    const before = await report(watching);
+    expect(before).toMatchObject({ intervalMs: INTERVAL_MS });
+    expect(before).not.toHaveProperty('maxAgeMs');
+    const { bank, pcrs, untouchedPcrs } = defaultPolicy;
+    const freshness = { maxAgeSeconds: 60, watchSeconds: 5 };
+    const policy = { version: 2, evidence: ['vtpm'], bank, pcrs, untouchedPcrs, rules: [], freshness };
+    await broker.client.call({ op: 'accept-reference', subject: { policy } });
+    expect(await report(watching)).toMatchObject({ intervalMs: 5_000, maxAgeMs: 60_000 });
+    watching.guest.sayThere();
+    await watching.guest.answerQuestions(1);
+    await until(watching, ({ state }) => state === 'expected');
+    // By the order the next question would be there long before.
+    const next = watching.guest.question();
+    expect(await Promise.race([next, sleep(3 * INTERVAL_MS, 'none yet')])).toBe('none yet');
+    await broker.stop();
+    await next.catch(() => undefined);
+  });
+
   test('goes on where the attestation has ended, and each good answer is as old as it is', async () => {
     const watching = await unlocked();
     expect(await report(watching)).toMatchObject({ state: 'awaited', entries: 0, provenAgoMs: expect.any(Number) });

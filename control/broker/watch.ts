@@ -19,9 +19,14 @@ export async function runWatch(
   { watches: book, monotonicMs }: { readonly watches: WatchBook; readonly monotonicMs: () => number },
 ): Promise<void> {
   const ids = { machine, boot };
-  const intervalMs = book.intervalMs(machine, boot);
-  if (intervalMs === undefined) return;
-  const session = new WatchSession({ intervalMs, ask: () => book.ask(machine, boot), now: monotonicMs });
+  const first = book.intervalMs(machine, boot);
+  if (first === undefined) return;
+  const session = new WatchSession({
+    // A policy that is accepted meanwhile counts from the next answer on.
+    intervalMs: () => book.intervalMs(machine, boot) ?? first,
+    ask: () => book.ask(machine, boot),
+    now: monotonicMs,
+  });
   let timer: NodeJS.Timeout | undefined;
   const send = (text: string): void => {
     // A question is a line; one that nobody takes is given up by its age.

@@ -32,6 +32,15 @@ describe('watchTrust()', () => {
     expect(trust({}, 24_001)).toEqual({ trust: 'unknown', reasons: ['the watch is overdue: last seen 25 s ago'] });
   });
 
+  test('it ages as the policy says, where that names a freshness', () => {
+    expect(trust({ maxAgeMs: 10_000 }, 9_000).trust).toBe('attested');
+    expect(trust({ maxAgeMs: 10_000 }, 9_001)).toEqual({
+      trust: 'unknown',
+      reasons: ['the watch is overdue: last seen 10 s ago'],
+    });
+    expect(trust({ maxAgeMs: 3_600_000 }, 600_000).trust).toBe('attested');
+  });
+
   test('what was never seen counts from when it was proven', () => {
     const { seenAgoMs: _, ...unseen } = REPORT;
     const known = { report: { ...unseen, provenAgoMs: 20_000 }, askedMs: ASKED_MS };

@@ -36,6 +36,7 @@ export function watchTrust({ known, nowMs, brokerTrouble }: TrustFacts): WatchTr
     provenMs: report.provenAgoMs === undefined ? Number.NaN : askedMs - report.provenAgoMs,
     nowMs,
     intervalMs: report.intervalMs,
+    maxAgeMs: report.maxAgeMs,
   });
   if (overdue === undefined) return { trust: 'attested', reasons: report.reasons };
   const { trouble } = report;

@@ -15,12 +15,14 @@ export interface WatchAge {
   readonly provenMs: number;
   readonly nowMs: number;
   readonly intervalMs: number;
+  /** As the policy says, where it names a freshness: in the place of what follows from the interval. */
+  readonly maxAgeMs?: number | undefined;
 }
 
 /** Why trust in the machine is `unknown` by now, or undefined where it is not. A clock that went back is no good news. */
-export function overdueReason({ lastGoodMs, provenMs, nowMs, intervalMs }: WatchAge): string | undefined {
+export function overdueReason({ lastGoodMs, provenMs, nowMs, intervalMs, maxAgeMs }: WatchAge): string | undefined {
   const ageMs = nowMs - (lastGoodMs ?? provenMs);
-  const limitMs = OVERDUE_INTERVALS * intervalMs + OVERDUE_GRACE_MS;
+  const limitMs = maxAgeMs ?? OVERDUE_INTERVALS * intervalMs + OVERDUE_GRACE_MS;
   if (ageMs >= 0 && ageMs <= limitMs) return undefined;
   if (!(ageMs >= 0)) return 'the watch is overdue: the time of the last answer cannot be told';
   const ago = `${Math.floor(ageMs / 1000)} s ago`;
