@@ -9,6 +9,7 @@ test('the public names of @ringwall/disk', () => {
     'EXPOSURE_RULES',
     'IMAGE_FORMATS',
     'IMPORT_REFUSALS',
+    'KEY_DERIVATION_LIMITS',
     'MAX_IMPORTED_DISK_BYTES',
     'contentsOf',
     'encodeFileName',
@@ -26,12 +27,15 @@ test('the public names of @ringwall/disk', () => {
     'openSquashfs',
     'parseImageHeader',
     'passwordKind',
+    'readLuks',
     'readPartitionTable',
     'readTextAt',
     'recognise',
     'recogniseExt',
+    'recogniseLuks',
     'recogniseOva',
     'scoreOf',
+    'unlockLuks',
     'windowOf',
   ]);
 });

@@ -57,3 +57,6 @@ export { readPartitionTable } from './partitions/partition-table.ts';
 export { openOva, recogniseOva, type ManifestDigest, type Ova, type OvaDisk, type OvaFile } from './images/ova/ova.ts';
 export type { OvfDisk } from './images/ova/ovf.ts';
 export { recognise, type Recognised, type RecognisedFormat } from './recognised.ts';
+export { KEY_DERIVATION_LIMITS, type KeyDerivation, type KeyDerivationLimits } from './encryption/key-derivation.ts';
+export { readLuks, recogniseLuks, unlockLuks, type LuksKey, type UnlockedLuks } from './encryption/luks.ts';
+export type { LuksHeader, LuksSegment, LuksSlot } from './encryption/luks-header.ts';

@@ -86,7 +86,7 @@ function readHeader(disk: ByteSource, sectorBytes: number, sector: number): Head
     throw cursor.error('invalid', 'HeaderSize', `${headerBytes}, expected ${MIN_HEADER_BYTES} to ${sectorBytes}`);
   }
   const checksum = cursor.u32le('HeaderCRC32');
-  const zeroed = bytes.slice(0, headerBytes);
+  const zeroed = new Uint8Array(bytes.subarray(0, headerBytes));
   zeroed.fill(0, CHECKSUM_AT, CHECKSUM_AT + 4);
   expectChecksum('HeaderCRC32', checksum, zeroed, base + CHECKSUM_AT);
   cursor.skip(4, 'Reserved');

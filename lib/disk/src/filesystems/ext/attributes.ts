@@ -47,7 +47,7 @@ export function attributesOf(volume: ExtVolume, inode: ExtInode): Map<string, Ui
       throw new DiskError('limit', `${what}: more than ${MAX_VALUES_BYTES} bytes of values`);
     }
     const prefix = PREFIXES.get(entry.nameIndex) ?? `unknown-${entry.nameIndex}.`;
-    const value = entry.valueInode === 0 ? entry.value.slice() : valueFrom(volume, inode, entry);
+    const value = entry.valueInode === 0 ? new Uint8Array(entry.value) : valueFrom(volume, inode, entry);
     attributes.set(prefix + entry.name, value);
   }
   return attributes;
@@ -93,7 +93,7 @@ function valueFrom(volume: ExtVolume, owner: ExtInode, entry: AttributeEntry): U
     const detail = `${entry.valueInode}, expected an inode with a value of ${entry.valueBytes} bytes`;
     throw new ParseError('invalid', 'e_value_inum', entry.offset + 4, detail);
   }
-  const value = contentsOf(volume, inode).read(0, inode.size).slice();
+  const value = new Uint8Array(contentsOf(volume, inode).read(0, inode.size));
   const view = new DataView(inode.bytes.buffer, inode.bytes.byteOffset, inode.bytes.byteLength);
   const stored = view.getUint32(8, true);
   const expected = crc32c(volume.geometry.attributeSeed, value);

@@ -120,7 +120,7 @@ export function parseSuperblock(bytes: Uint8Array, availableBytes: number): ExtG
     throw refuse('s_desc_size', 0xfe, `${descriptorBytes}, expected a power of two from 64 to ${blockBytes}`);
   }
 
-  const uuid = bytes.slice(0x68, 0x78);
+  const uuid = new Uint8Array(bytes.subarray(0x68, 0x78));
   const seed = incompat & INCOMPAT.csum_seed ? u32(0x270) : crc32c(CRC_START, uuid);
   return {
     kind: kindOf(compat, incompat, roCompat),

@@ -55,7 +55,7 @@ export class ExtVolume {
     if (kept !== undefined) return kept;
     const read = this.source.read(this.offsetOf(number), this.geometry.blockBytes);
     // A copy where it is part of something larger: a kept block must not keep a whole cluster alive.
-    const block = read.length === read.buffer.byteLength ? read : read.slice();
+    const block = read.length === read.buffer.byteLength ? read : new Uint8Array(read);
     this.#blocks.set(number, block);
     return block;
   }
