@@ -14,6 +14,7 @@ describe('the table of commands', () => {
         ...[
           'completion',
           'console',
+          'disk',
           'doctor',
           'down',
           'drill',

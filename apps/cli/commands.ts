@@ -36,7 +36,7 @@ export interface CommandModule {
 
 export interface Command {
   readonly name: string;
-  readonly group: 'Machines' | 'Evidence' | 'This host' | 'More';
+  readonly group: 'Machines' | 'Evidence' | 'Disks' | 'This host' | 'More';
   readonly summary: string;
   /** What a user must know beyond the summary. */
   readonly description?: string;
@@ -323,6 +323,41 @@ export const COMMANDS: readonly Command[] = [
     ],
     exits: ['notFound', 'refused', 'hostLacks'],
     load: () => import('./commands/drill.ts'),
+  },
+  {
+    name: 'disk',
+    group: 'Disks',
+    summary: 'look into a disk image: what would a thief have? Nothing is mounted',
+    description:
+      'Reads images, partitions and file systems with parsers of its own, so that no kernel and no other program meets ' +
+      'hostile bytes; needs no right but to read the file. Files that an image names are read only where they lie beside it ' +
+      'under a plain name. No report holds a part of a secret.',
+    forms: [
+      'disk inspect IMAGE',
+      'disk ls IMAGE [PATH]',
+      'disk cat IMAGE PATH',
+      'disk extract IMAGE [PATH] -o DIRECTORY',
+      'disk diff IMAGE IMAGE [PATH]',
+    ],
+    arguments: [
+      { name: 'ACTION', complete: ['inspect', 'ls', 'cat', 'extract', 'diff'] },
+      { name: 'IMAGE', optional: true, complete: 'file' },
+      { name: 'PATH', optional: true, many: true, complete: 'file' },
+    ],
+    options: [
+      { name: 'volume', value: 'N', complete: 'none', summary: 'which of several file systems; inspect lists them' },
+      { name: 'all', short: 'a', summary: 'of inspect: every find, and the references of its rule' },
+      { name: 'output', short: 'o', value: 'DIRECTORY', complete: 'file', summary: 'of extract: a new directory' },
+    ],
+    examples: [
+      { line: 'disk inspect stolen.qcow2', says: 'keys, passwords, tokens, histories, databases, and a score' },
+      { line: 'disk ls stolen.qcow2 /etc', says: 'without a mount' },
+      { line: 'disk cat stolen.qcow2 /etc/hostname', says: 'one file' },
+      { line: 'disk extract stolen.qcow2 /var/log -o log', says: 'links that lead out, and devices, are left out' },
+      { line: 'disk diff before.qcow2 after.qcow2 /etc', says: 'what changed, file by file' },
+    ],
+    exits: ['notFound', 'hostLacks'],
+    load: () => import('./commands/disk.ts'),
   },
   {
     name: 'images',

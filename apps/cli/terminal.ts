@@ -18,7 +18,7 @@ const SGR: Readonly<Record<Style, readonly [number, number]>> = {
 };
 
 export interface Stream {
-  write(text: string): unknown;
+  write(text: string | Uint8Array, done?: () => void): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
 }
@@ -50,6 +50,17 @@ export class Terminal {
 
   write(text: string): void {
     this.#stream.write(text);
+  }
+
+  /**
+   * Bytes as they are, once the stream has taken those before: a pipe sets the pace. To a terminal only what can do it no
+   * harm.
+   */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    const shown = this.live ? plainText(new TextDecoder().decode(bytes)) : bytes;
+    await new Promise<void>((resolve) => {
+      this.#stream.write(shown, resolve);
+    });
   }
 
   line(text = ''): void {

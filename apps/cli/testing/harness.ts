@@ -31,7 +31,10 @@ export async function runCli(
 ): Promise<Run> {
   const written: { readonly stream: 'stdout' | 'stderr'; readonly text: string }[] = [];
   const stream = (name: 'stdout' | 'stderr'): Stream => ({
-    write: (text) => written.push({ stream: name, text }),
+    write: (text, done) => {
+      written.push({ stream: name, text: typeof text === 'string' ? text : Buffer.from(text).toString('latin1') });
+      done?.();
+    },
     ...(options.columns === undefined ? {} : { isTTY: true, columns: options.columns }),
   });
   const code = await runCommandLine({

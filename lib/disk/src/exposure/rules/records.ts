@@ -5,7 +5,7 @@ import type { FileContent } from '../file-content.ts';
 import type { Sighting } from '../sighting.ts';
 
 const SECRET_ON_A_COMMAND_LINE =
-  /(?:--?p(?:ass(?:word)?)?[= ]|PASSWORD=|TOKEN=|SECRET=|sshpass |-u \S{1,64}:|Authorization: )\S/g;
+  /(?:\bmysql[a-z]{0,12} (?:[^\s|;]{1,64} ){0,3}-p|--?p(?:ass(?:word)?)?[= ]|PASSWORD=|TOKEN=|SECRET=|sshpass |-u \S{1,64}:|Authorization: )\S/g;
 
 export const RECORD_RULES: readonly ExposureRule[] = [
   {

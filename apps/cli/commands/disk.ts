@@ -1,0 +1,115 @@
+// `ringwall disk`: looks into disk images of any kind without mounting them. It needs no service, no right but to read the
+// file, and no help of the kernel: hostile bytes meet our own parsers only.
+import { RingwallError } from '@ringwall/api/errors';
+import { openPath } from '@ringwall/disk';
+import { compareTrees, type Difference } from '../disk/difference.ts';
+import { documentOf, inspectTarget, renderDiskReport } from '../disk/exposure-report.ts';
+import { extractTree } from '../disk/extract.ts';
+import { shownName } from '../disk/file-names.ts';
+import { describeEntry, describeNode, renderListing } from '../disk/listing.ts';
+import { chooseFileSystem, openTarget, readingFrom, type OpenTarget } from '../disk/open-target.ts';
+import { printJson, type Invocation } from '../invocation.ts';
+import { formatBytes } from '../quantities.ts';
+
+/** Written to standard output at once. */
+const CHUNK_BYTES = 1024 * 1024;
+
+type Action = (invocation: Invocation, target: OpenTarget) => void | Promise<void>;
+
+const ACTIONS: Readonly<Record<string, Action>> = { inspect, ls: list, cat, extract, diff };
+
+export async function run(invocation: Invocation): Promise<void> {
+  const [name = '', path] = invocation.arguments;
+  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+  if (action === undefined) {
+    throw usage(`disk has no ${JSON.stringify(name)}`, `it has ${Object.keys(ACTIONS).join(', ')}`);
+  }
+  if (path === undefined) {
+    throw usage(`disk ${name} needs an image`, `as in: ${invocation.self} disk ${name} stolen.vmdk`);
+  }
+  using target = openTarget(path);
+  await action(invocation, target);
+}
+
+function inspect(invocation: Invocation, target: OpenTarget): void {
+  const { out, flags, json } = invocation;
+  const report = readingFrom(target.path, () => inspectTarget(target));
+  if (json) printJson(invocation, documentOf(report));
+  else for (const line of renderDiskReport(report, out, flags.has('all'))) out.line(line);
+}
+
+function list(invocation: Invocation, target: OpenTarget): void {
+  const { out, json } = invocation;
+  const path = invocation.arguments[2] ?? '/';
+  const files = readingFrom(target.path, () => {
+    const node = openPath(chooseFileSystem(target, invocation.values.get('volume')), path);
+    return node.kind === 'directory' ? [...node.entries()].map(describeEntry) : [describeNode(path, node)];
+  });
+  const sorted = files.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  if (json) printJson(invocation, { path, files: sorted });
+  else for (const line of renderListing(sorted, out)) out.line(line);
+}
+
+async function cat(invocation: Invocation, target: OpenTarget): Promise<void> {
+  const { out } = invocation;
+  const [, , path] = invocation.arguments;
+  if (path === undefined)
+    throw usage('no file inside is named', `as in: ${invocation.self} disk cat stolen.vmdk /etc/hostname`);
+  const source = readingFrom(target.path, () =>
+    openPath(chooseFileSystem(target, invocation.values.get('volume')), path).open(),
+  );
+  for (let offset = 0; offset < source.size; offset += CHUNK_BYTES) {
+    const bytes = readingFrom(target.path, () => source.read(offset, Math.min(CHUNK_BYTES, source.size - offset)));
+    await out.bytes(bytes);
+  }
+}
+
+function extract(invocation: Invocation, target: OpenTarget): void {
+  const { out, json, values } = invocation;
+  const path = invocation.arguments[2] ?? '/';
+  const output = values.get('output');
+  if (output === undefined)
+    throw usage('no directory to write to is named', `as in: ${invocation.self} disk extract stolen.vmdk /etc -o etc`);
+  const node = readingFrom(target.path, () => openPath(chooseFileSystem(target, values.get('volume')), path));
+  const done = readingFrom(target.path, () => extractTree(node, output));
+  if (json) {
+    printJson(invocation, done);
+    return;
+  }
+  for (const { path: left, reason } of done.leftOut) out.line(`${out.bang} left out ${left}: ${shownName(reason)}`);
+  out.line(
+    `${String(done.files)} files (${formatBytes(done.bytes)}), ${String(done.links)} links and ${String(done.directories)} directories are in ${output}.`,
+  );
+}
+
+function diff(invocation: Invocation, before: OpenTarget): void {
+  const { out, json } = invocation;
+  const [, , other, path = '/'] = invocation.arguments;
+  if (other === undefined)
+    throw usage('diff needs two images', `as in: ${invocation.self} disk diff before.qcow2 after.qcow2 /etc`);
+  using after = openTarget(other);
+  const wanted = invocation.values.get('volume');
+  const differences: Difference[] = readingFrom(`${before.path} and ${after.path}`, () => [
+    ...compareTrees(openPath(chooseFileSystem(before, wanted), path), openPath(chooseFileSystem(after, wanted), path)),
+  ]);
+  if (json) {
+    printJson(invocation, { path, differences });
+    return;
+  }
+  for (const each of differences)
+    out.line(
+      `${SIGNS[each.change]} ${shownName(each.path)}${each.what.length === 0 ? '' : `  ${each.what.join(', ')}`}`,
+    );
+  if (differences.length === 0) out.line('Both are the same.');
+}
+
+const SIGNS: Readonly<Record<Difference['change'], string>> = {
+  added: '+',
+  removed: '-',
+  changed: '~',
+  unreadable: '!',
+};
+
+function usage(message: string, hint: string): RingwallError {
+  return new RingwallError('bad-request', message, { hint });
+}

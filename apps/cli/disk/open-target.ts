@@ -1,0 +1,142 @@
+// Opens the image that a command line names, and finds the file system that is meant in it. Other files that the image
+// names are read only where they lie beside it under a plain name: everything else passes the import gate's refusal.
+import { lstatSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { RingwallError } from '@ringwall/api/errors';
+import { ParseError } from '@ringwall/bytes';
+import {
+  DiskError,
+  judgeImport,
+  MAX_IMPORTED_DISK_BYTES,
+  openDisk,
+  openImage,
+  parseImageHeader,
+  type ByteSource,
+  type Disk,
+  type DiskImage,
+  type ExternalReference,
+  type FileNode,
+  type FileSystem,
+  type Volume,
+} from '@ringwall/disk';
+import { FileSource, nodeCodecs } from '@ringwall/disk/node';
+import { shownName } from './file-names.ts';
+
+export interface OpenTarget extends Disposable {
+  readonly path: string;
+  /** Of the file itself, before anything is unpacked. */
+  readonly fileBytes: number;
+  readonly image: DiskImage;
+  readonly disk: Disk;
+  /** Names of the files beside it that it needed. */
+  readonly alongside: readonly string[];
+}
+
+/** Throws `RingwallError`: `not-found`, `image-failed` for what is no image, or asks for more than itself. */
+export function openTarget(path: string): OpenTarget {
+  const open: FileSource[] = [];
+  const close = (): void => open.splice(0).forEach((source) => source[Symbol.dispose]());
+  try {
+    const file = openFile(path, open);
+    const alongside: string[] = [];
+    const resolve = (reference: ExternalReference): ByteSource | undefined => {
+      const beside = join(dirname(path), reference.name);
+      if (!isPlainFile(reference.name, beside)) return undefined;
+      alongside.push(reference.name);
+      return openFile(beside, open);
+    };
+    const header = parseImageHeader(file);
+    const given = new Set(
+      header.references.map(({ name }) => name).filter((name) => isPlainFile(name, join(dirname(path), name))),
+    );
+    const [refusal] = judgeImport(header, { maxDiskBytes: MAX_IMPORTED_DISK_BYTES, given, hasKey: true });
+    if (refusal !== undefined && refusal.code !== 'no-disk') {
+      throw new RingwallError('image-failed', `${path}: ${refusal.field} is “${shownName(refusal.value)}”`, {
+        hint: refusal.reason,
+      });
+    }
+    const image = openImage(file, { codecs: nodeCodecs, resolve });
+    const disk = openDisk(image, { codecs: nodeCodecs });
+    return { path, fileBytes: file.size, image, disk, alongside, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw explained(error, path);
+  }
+}
+
+/** The file system that `--volume` names; else the only one, or the only one that a system lies in. */
+export function chooseFileSystem({ disk, path }: OpenTarget, wanted: string | undefined): FileSystem {
+  const readable = disk.volumes.flatMap(({ name, contents }) =>
+    contents.kind === 'file-system' ? [{ name, fileSystem: contents.fileSystem }] : [],
+  );
+  if (wanted !== undefined) {
+    const volume = disk.volumes.find(({ name }) => name === wanted);
+    if (volume === undefined) throw noVolume(`${path} has no volume ${JSON.stringify(wanted)}`, disk.volumes);
+    if (volume.contents.kind === 'file-system') return volume.contents.fileSystem;
+    throw noVolume(`volume ${wanted} of ${path} holds no file system that can be read`, disk.volumes);
+  }
+  const systems = readable.filter(({ fileSystem }) => looksLikeSystem(fileSystem));
+  const [only] = systems.length === 1 ? systems : readable;
+  if (only === undefined) throw noVolume(`${path} holds no file system that can be read`, disk.volumes);
+  if (systems.length === 1 || readable.length === 1) return only.fileSystem;
+  throw noVolume(`${path} holds ${String(readable.length)} file systems`, disk.volumes, 'name one with --volume: ');
+}
+
+/** What a volume holds, in a word or two. */
+export function describeContents({ contents }: Volume): string {
+  if (contents.kind === 'file-system') return contents.fileSystem.kind;
+  if (contents.kind === 'damaged') return `damaged ${contents.format}`;
+  return contents.kind === 'zeros' ? 'nothing was written' : 'unknown, or encrypted without a header';
+}
+
+/** Runs `work`, and says which file it was about where the disk is not what it claims. */
+export function readingFrom<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw explained(error, path);
+  }
+}
+
+function openFile(path: string, open: FileSource[]): FileSource {
+  const source = FileSource.open(path);
+  open.push(source);
+  return source;
+}
+
+/** In the same directory, under its own name, and no link to anywhere. */
+function isPlainFile(name: string, beside: string): boolean {
+  if (name === '' || name !== basename(name) || name.includes('\\') || name === '..' || name === '.') return false;
+  return lstatSync(beside, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+function looksLikeSystem({ root }: FileSystem): boolean {
+  const has = (directory: FileNode | undefined, name: string): FileNode | undefined =>
+    directory?.kind === 'directory' ? directory.lookup(name) : undefined;
+  return has(has(root, 'etc'), 'passwd') !== undefined || has(has(root, 'Windows'), 'System32') !== undefined;
+}
+
+function noVolume(message: string, volumes: readonly Volume[], lead = 'it holds: '): RingwallError {
+  const list = volumes.map((volume) => `${volume.name} (${describeContents(volume)})`).join(', ');
+  return new RingwallError('not-found', message, { hint: `${lead}${list === '' ? 'nothing' : list}` });
+}
+
+function explained(error: unknown, path: string): unknown {
+  const cause = { cause: error };
+  if (error instanceof ParseError) {
+    return new RingwallError('image-failed', `${path}: ${shownName(error.message)} (at byte ${String(error.offset)})`, {
+      hint: 'it is damaged, or made to look like what it is not',
+      ...cause,
+    });
+  }
+  if (error instanceof DiskError) {
+    const code = error.code === 'not-found' || error.code === 'wrong-kind' ? 'not-found' : 'image-failed';
+    return new RingwallError(code, `${path}: ${shownName(error.message)}`, cause);
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new RingwallError('not-found', `there is no file ${path}`, cause);
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new RingwallError('host-lacks', `${path} may not be read`, { hint: 'ask as a user who may', ...cause });
+  }
+  return error;
+}
