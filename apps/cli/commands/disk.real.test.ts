@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli, type Run } from '../testing/harness.ts';
 
-const TOOLS = ['/usr/sbin/mke2fs', '/usr/bin/qemu-img', '/usr/sbin/sgdisk'];
+const TOOLS = ['/usr/sbin/mke2fs', '/usr/bin/qemu-img', '/usr/sbin/sgdisk', '/usr/sbin/mkswap', '/usr/sbin/cryptsetup'];
 const missing = TOOLS.filter((tool) => !existsSync(tool));
 const lacks = missing.length === 0 ? '' : ` (skipped: needs ${missing.join(', ')})`;
 const SECRET = 'aQ9xK2mP7vR4tY8wZ3bN6cJ1dF5gH0sLuE+iOoPq';
@@ -64,6 +64,28 @@ describe.skipIf(lacks !== '')(`ringwall disk${lacks}`, () => {
       'ssh-private-key',
     ]);
     expect(JSON.stringify(report)).not.toContain(SECRET.slice(0, 8));
+  });
+
+  it('counts swap in clear as memory, and what is encrypted as nothing', async () => {
+    run('truncate', '-s', '20M', at('swap.raw'));
+    run('mkswap', '-q', at('swap.raw'));
+    expect((await disk('inspect', at('swap.raw'))).stdout).toMatch(
+      /much \(40 of 100\)[^]*swap[^]*all of it {2}memory that was paged out/,
+    );
+    run('truncate', '-s', '20M', at('luks.raw'));
+    writeFileSync(at('key'), SECRET);
+    run(
+      'cryptsetup',
+      'luksFormat',
+      '-q',
+      '--pbkdf',
+      'pbkdf2',
+      '--pbkdf-force-iterations',
+      '1000',
+      at('luks.raw'),
+      at('key'),
+    );
+    expect((await disk('inspect', at('luks.raw'))).stdout).toMatch(/nothing \(0 of 100\)[^]*LUKS, encrypted/);
   });
 
   it('ls, cat and extract show the files', async () => {

@@ -1,13 +1,13 @@
 // `ringwall disk inspect`: what a thief of this image would have, for people and as a document.
 import {
-  inspectFiles,
-  readTextAt,
+  inspectVolume,
   scoreOf,
   type ExposureFind,
   type ExposureRule,
   type ExposureScore,
   type FilesReport,
   type ImageSnapshot,
+  type VolumeContents,
 } from '@ringwall/disk';
 import { formatBytes } from '../quantities.ts';
 import { wrapText, type Terminal } from '../terminal.ts';
@@ -24,7 +24,8 @@ export interface VolumeReport {
   readonly holds: string;
   readonly label: string;
   readonly notes: readonly string[];
-  readonly files?: FilesReport;
+  readonly files: FilesReport | undefined;
+  readonly finds: readonly ExposureFind[];
 }
 
 export interface DiskReport {
@@ -36,6 +37,7 @@ export interface DiskReport {
   readonly alongside: readonly string[];
   readonly snapshots: readonly ImageSnapshot[];
   readonly table: string | undefined;
+  readonly notes: readonly string[];
   readonly volumes: readonly VolumeReport[];
   readonly score: ExposureScore;
 }
@@ -43,12 +45,8 @@ export interface DiskReport {
 export function inspectTarget({ path, fileBytes, image, disk, alongside }: OpenTarget): DiskReport {
   const volumes = disk.volumes.map((volume): VolumeReport => {
     const { name, place, size, contents } = volume;
-    const told = { name, place, bytes: size, holds: describeContents(volume) };
-    if (contents.kind === 'damaged') return { ...told, label: '', notes: [contents.message] };
-    if (contents.kind !== 'file-system') return { ...told, label: '', notes: [] };
-    const { fileSystem } = contents;
-    const files = inspectFiles(fileSystem, { readText: (file, maxBytes) => readTextAt(fileSystem, file, maxBytes) });
-    return { ...told, label: fileSystem.label, notes: fileSystem.notes ?? [], files };
+    const { files, finds } = inspectVolume(volume);
+    return { name, place, bytes: size, holds: describeContents(volume), ...describeInside(contents), files, finds };
   });
   return {
     path,
@@ -59,9 +57,17 @@ export function inspectTarget({ path, fileBytes, image, disk, alongside }: OpenT
     alongside,
     snapshots: image.snapshots,
     table: disk.table?.scheme,
+    notes: disk.notes,
     volumes,
-    score: scoreOf(volumes.flatMap(({ files }) => files?.finds ?? [])),
+    score: scoreOf(volumes.flatMap(({ finds }) => finds)),
   };
+}
+
+function describeInside(contents: VolumeContents): Pick<VolumeReport, 'label' | 'notes'> {
+  if (contents.kind === 'damaged') return { label: '', notes: [contents.message] };
+  if (contents.kind === 'recognised') return { label: contents.recognised.label, notes: [] };
+  if (contents.kind !== 'file-system') return { label: '', notes: [] };
+  return { label: contents.fileSystem.label, notes: contents.fileSystem.notes ?? [] };
 }
 
 export function renderDiskReport(report: DiskReport, terminal: Terminal, all: boolean): string[] {
@@ -71,6 +77,7 @@ export function renderDiskReport(report: DiskReport, terminal: Terminal, all: bo
   return [
     `${terminal.paint('bold', shownName(path))}  ${format}, a disk of ${formatBytes(diskBytes)} in ${formatBytes(fileBytes)}`,
     ...renderFacts(report, terminal),
+    ...report.notes.map((note) => `  ${terminal.bang} ${shownName(note)}`),
     '',
     `${sign} What a thief would have: ${terminal.paint('bold', score.grade)} (${String(score.points)} of 100)`,
     ...(memory.length === 0
@@ -93,19 +100,18 @@ function renderFacts({ facts, alongside, snapshots }: DiskReport, terminal: Term
 }
 
 function renderVolume(volume: VolumeReport, terminal: Terminal, all: boolean): string[] {
-  const { name, place, bytes, holds, label, notes, files } = volume;
+  const { name, place, bytes, holds, label, notes, files, finds } = volume;
   const title = `${terminal.paint('bold', `Volume ${name}`)}  ${shownName(place)}, ${formatBytes(bytes)}, ${holds}${
     label === '' ? '' : ` “${shownName(label)}”`
   }`;
   const told = notes.flatMap((note) => wrapText(shownName(note), terminal.textColumns, 2));
-  if (files === undefined) return ['', title, ...told];
   return [
     '',
     title,
     ...told,
-    ...renderSystem(files, terminal),
-    ...renderFinds(files, terminal, all),
-    ...renderLimits(files, terminal),
+    ...(files === undefined ? [] : renderSystem(files, terminal)),
+    ...(files === undefined && finds.length === 0 ? [] : renderFinds(finds, files?.more ?? new Map(), terminal, all)),
+    ...(files === undefined ? [] : renderLimits(files, terminal)),
   ];
 }
 
@@ -122,7 +128,12 @@ function renderSystem({ system, accounts, files, directories }: FilesReport, ter
   ];
 }
 
-function renderFinds({ finds, more }: FilesReport, terminal: Terminal, all: boolean): string[] {
+function renderFinds(
+  finds: readonly ExposureFind[],
+  more: ReadonlyMap<string, number>,
+  terminal: Terminal,
+  all: boolean,
+): string[] {
   const byRule = new Map<ExposureRule, ExposureFind[]>();
   for (const find of finds) byRule.set(find.rule, [...(byRule.get(find.rule) ?? []), find]);
   const worthOf = (list: readonly ExposureFind[]): number => Math.max(...list.map(({ worth }) => worth));
@@ -136,7 +147,7 @@ function renderFinds({ finds, more }: FilesReport, terminal: Terminal, all: bool
       `  ${sign} ${terminal.paint('bold', rule.title)}`,
       ...shown.map(
         ({ path, detail, deleted }) =>
-          `      ${shownName(path)}${deleted ? ' (deleted)' : ''}${detail === '' ? '' : terminal.paint('dim', `  ${shownName(detail)}`)}`,
+          `      ${path === '' ? 'all of it' : shownName(path)}${deleted ? ' (deleted)' : ''}${detail === '' ? '' : terminal.paint('dim', `  ${shownName(detail)}`)}`,
       ),
       ...(hidden > 0 ? [terminal.paint('dim', `      and ${String(hidden)} more`)] : []),
       ...wrapText(rule.reason, terminal.textColumns, 6),
@@ -161,22 +172,18 @@ function renderLimits({ damages, incomplete }: FilesReport, terminal: Terminal):
 export function documentOf(report: DiskReport): unknown {
   return {
     ...report,
-    volumes: report.volumes.map(({ files, ...volume }) => ({
+    volumes: report.volumes.map(({ files, finds, ...volume }) => ({
       ...volume,
-      ...(files === undefined
-        ? {}
-        : {
-            ...files,
-            more: Object.fromEntries(files.more),
-            finds: files.finds.map(({ rule: { id, category, title, reason, references }, ...find }) => ({
-              rule: id,
-              category,
-              title,
-              reason,
-              references,
-              ...find,
-            })),
-          }),
+      ...files,
+      ...(files === undefined ? {} : { more: Object.fromEntries(files.more) }),
+      finds: finds.map(({ rule: { id, category, title, reason, references }, ...find }) => ({
+        rule: id,
+        category,
+        title,
+        reason,
+        references,
+        ...find,
+      })),
     })),
   };
 }

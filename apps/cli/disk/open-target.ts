@@ -17,6 +17,7 @@ import {
   type ExternalReference,
   type FileNode,
   type FileSystem,
+  type RecognisedFormat,
   type Volume,
 } from '@ringwall/disk';
 import { FileSource, nodeCodecs } from '@ringwall/disk/node';
@@ -82,10 +83,27 @@ export function chooseFileSystem({ disk, path }: OpenTarget, wanted: string | un
   throw noVolume(`${path} holds ${String(readable.length)} file systems`, disk.volumes, 'name one with --volume: ');
 }
 
+const NAMES_OF_RECOGNISED: Readonly<Record<RecognisedFormat, string>> = {
+  btrfs: 'btrfs (not read yet)',
+  zfs: 'ZFS (not read)',
+  exfat: 'exFAT (not read yet)',
+  'hfs+': 'HFS+ (not read)',
+  apfs: 'APFS (not read)',
+  bitlocker: 'BitLocker',
+  luks: 'LUKS',
+  lvm: 'a part of an LVM group',
+  mdraid: 'a part of a RAID',
+  swap: 'swap',
+};
+
 /** What a volume holds, in a word or two. */
 export function describeContents({ contents }: Volume): string {
   if (contents.kind === 'file-system') return contents.fileSystem.kind;
   if (contents.kind === 'damaged') return `damaged ${contents.format}`;
+  if (contents.kind === 'recognised') {
+    const { format, encrypted, hibernated } = contents.recognised;
+    return `${NAMES_OF_RECOGNISED[format]}${encrypted ? ', encrypted' : ''}${hibernated ? ', with a sleeping system' : ''}`;
+  }
   return contents.kind === 'zeros' ? 'nothing was written' : 'unknown, or encrypted without a header';
 }
 

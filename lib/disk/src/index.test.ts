@@ -14,6 +14,7 @@ test('the public names of @ringwall/disk', () => {
     'contentsOf',
     'encodeFileName',
     'inspectFiles',
+    'inspectVolume',
     'judgeImport',
     'memorySource',
     'openDisk',

@@ -28,6 +28,7 @@ export { openFat } from './filesystems/fat/fat.ts';
 export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';
 export type { Account } from './exposure/accounts.ts';
 export { inspectFiles, type ExposureFind, type FilesReport, type InspectOptions } from './exposure/inspect-files.ts';
+export { inspectVolume, type InspectVolumeOptions, type VolumeExposure } from './exposure/inspect-volume.ts';
 export type { OperatingSystem, ReadText } from './exposure/operating-system.ts';
 export { passwordKind, type PasswordKind, type PasswordStrength } from './exposure/password-hashes.ts';
 export { EXPOSURE_CATEGORIES, type ExposureCategory, type ExposureRule } from './exposure/rule.ts';
