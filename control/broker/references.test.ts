@@ -2,7 +2,15 @@
 // why a machine differs. With guests whose TPM is software.
 import { newBootId, type ReferenceSubject } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
-import { defaultPolicy, parseProof, policyJson, referenceJson, verifyEar, type PolicyV2 } from '@ringwall/evidence';
+import {
+  defaultPolicy,
+  parseProof,
+  policyJson,
+  referenceJson,
+  verifyEar,
+  verifyProof,
+  type PolicyV2,
+} from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BrokerStore } from './store.ts';
 import { bootEvents, contentFor, sha256 } from './testing/boot-log.ts';
@@ -47,6 +55,37 @@ describe('reference values', () => {
     const larger = bootEvents('a kernel with more memory');
     expect((await boot({ measured: larger, expected: larger })).state).toBe('unlocked');
     expect(await states()).toEqual(['accepted same-artefacts', 'accepted first-use']);
+  });
+
+  test('that a tenant has signed take the place of the first use, in proofs too, whatever the host says later', async () => {
+    await boot();
+    const tenant = await makeReferenceKey();
+    const reference = referenceJson(await signNow(contentFor(bootEvents()), tenant));
+    await broker.client.call({ op: 'accept-reference', subject: { reference } });
+    expect(await states()).toEqual(['accepted command']);
+    // The host signs anew at each start, with a longer life.
+    const id = newBootId();
+    const days = (count: number): Date => new Date(Date.now() + count * 86_400_000);
+    const longer = await signNow(contentFor(bootEvents()), await broker.hostKey, days(0.5));
+    await broker.client.call({ op: 'expect-boot', machine: machine.id, boot: id, reference: referenceJson(longer) });
+    expect((await boot()).state).toBe('unlocked');
+    expect(await states()).toEqual(['accepted command']);
+    const { proof } = await broker.client.call({ op: 'read-proof', machine: machine.id });
+    const report = await verifyProof(parseProof(JSON.stringify(proof)), {
+      brokerKey: fromHex(await broker.brokerKey()),
+      referenceKey: tenant.publicKey,
+      now: new Date(),
+    });
+    expect(report.outcome).toBe('proven');
+  });
+
+  test('that a tenant has accepted before the first boot leave nothing to first use', async () => {
+    const tenant = await makeReferenceKey();
+    const reference = referenceJson(await signNow(contentFor(bootEvents('the tenant’s kernel')), tenant));
+    await broker.client.call({ op: 'accept-reference', subject: { reference } });
+    const { state, reasons } = await boot();
+    expect(state).toBe('refused');
+    expect(reasons).toContain('nobody has accepted that yet');
   });
 
   test('of the same files with another command line wait: it names the broker that the guest will believe', async () => {

@@ -2,7 +2,7 @@
 // first host, and the same artefacts in another size of machine, are taken as they are, and everything else waits for a
 // person. docs/decisions/2026-11-21-changed-references-wait-for-a-person.md
 import { RingwallError } from '@ringwall/api';
-import { toHex } from '@ringwall/bytes';
+import { equalBytes, toHex } from '@ringwall/bytes';
 import {
   checkReferenceSignature,
   checkReferenceTime,
@@ -53,8 +53,10 @@ export class References {
     }
     const ofImage = this.#store.list(reference.for.image.name);
     const isFirst = !ofImage.some(({ state }) => state !== 'proposed');
+    // By the same signer: where a tenant stands for an image, its host does not stand for it in another size.
     const isSame = ofImage.some(
-      ({ state, reference: other }) => state === 'accepted' && sameButForSize(other, reference),
+      ({ state, reference: other }) =>
+        state === 'accepted' && equalBytes(other.publicKey, reference.publicKey) && sameButForSize(other, reference),
     );
     const mayBeTaken = this.#isTrusted(reference);
     if (mayBeTaken && isFirst) this.#keep(reference, 'accepted', 'first-use');
@@ -136,6 +138,8 @@ export class References {
 
   /** A reference that was signed again, with a longer life, by somebody who may. */
   #renew({ state, how, reference: old }: KeptReference, reference: SignedReference): void {
+    // What a person has accepted by the word of another signer stays that signer's: a host's own word is no better.
+    if (how === 'command' && !equalBytes(old.publicKey, reference.publicKey)) return;
     const isLonger = reference.notAfter > old.notAfter;
     if (isLonger && this.#isTrusted(reference)) this.#keep(reference, state, how);
   }

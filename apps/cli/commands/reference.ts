@@ -158,8 +158,19 @@ function renderReferences({ out, self, now }: Invocation, { references }: Refere
     rows,
   );
   const waits = references.find(({ state }) => state === 'proposed')?.image.name;
-  return waits === undefined ? table : [...table, '', `What waits is looked at first: ${self} reference diff ${waits}`];
+  const first = references.find(({ state, how }) => state === 'accepted' && how === 'first-use')?.image.name;
+  return [
+    ...table,
+    ...(waits === undefined ? [] : ['', `What waits is looked at first: ${self} reference diff ${waits}`]),
+    ...(first === undefined ? [] : ['', ...FIRST_USE, `  ${self} reference accept ./${plainText(first)}.json`]),
+  ];
 }
+
+/** What "the first of its image" is worth. */
+const FIRST_USE = [
+  'The first of an image is accepted on first use: only this host has said that it is right. To have your own word',
+  'in its place, accept reference values that you have signed:',
+] as const;
 
 function renderTrial({ out }: Invocation, { tried, left }: ReferenceTrial): string[] {
   if (tried.length === 0) return ['No evidence is kept to try it on.'];
