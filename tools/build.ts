@@ -41,6 +41,8 @@ const TARGETS: Readonly<Record<string, Target>> = {
   ringwalld: { entry: 'apps/daemon/main.ts' },
   warden: { entry: 'apps/warden/main.ts' },
   broker: { entry: 'apps/broker/main.ts' },
+  // A worker thread of the programs that read disk images; it lies beside them (host/disk/convert.ts).
+  'convert-worker': { entry: 'host/disk/convert-worker.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },
   drills: { entry: 'drills/index.ts' },
   'ringwall-proof': {

@@ -1,0 +1,123 @@
+// A disk image of any format as a sparse raw file. The threads share descriptors and nothing else: each has its own reader,
+// and takes the next chunk when it is done with one, so that compressed images use all cores.
+import { closeSync, constants, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { PARSE_ERROR_CODES, ParseError } from '@ringwall/bytes';
+import { DISK_ERROR_CODES, DiskError, type ImageFormat } from '@ringwall/disk';
+import {
+  CHUNK_BYTES,
+  type ConvertInputs,
+  type ConvertJob,
+  type ConvertMessage,
+  type FailedWith,
+} from './convert-job.ts';
+import { openInputs } from './open-inputs.ts';
+
+/** Above this, threads wait for the disk or for memory. */
+const MAX_THREADS = 8;
+/** Beside this module, as source and in a bundle. */
+const WORKER = new URL(
+  import.meta.url.endsWith('.ts') ? './convert-worker.ts' : './convert-worker.mjs',
+  import.meta.url,
+);
+
+export interface ConvertOptions {
+  /** What the image is, where the caller knows; otherwise its content decides. */
+  readonly format?: ImageFormat;
+  /** Paths of the other files that the image may read, by the names that it has for them. Any other is refused. */
+  readonly files?: ReadonlyMap<string, string>;
+  readonly threads?: number;
+  readonly onWritten?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Converted {
+  readonly format: ImageFormat;
+  /** Size of the disk, and of the raw file. */
+  readonly size: number;
+  /** Bytes that are not holes. */
+  readonly written: number;
+}
+
+/**
+ * Writes the disk in `image` to `output`, which must not exist, and removes what it wrote where it fails. Throws `ParseError`,
+ * `DiskError`, the signal's reason, or what node:fs throws. The image is opened for reading only.
+ */
+export async function convertImage(image: string, output: string, options: ConvertOptions = {}): Promise<Converted> {
+  const { format, files = new Map<string, string>(), threads = availableParallelism(), signal } = options;
+  signal?.throwIfAborted();
+  using descriptors = new DisposableStack();
+  const open = (path: string): number =>
+    descriptors.adopt(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), closeSync);
+  const inputs: ConvertInputs = {
+    image: open(image),
+    format,
+    files: new Map([...files].map(([name, path]) => [name, open(path)])),
+  };
+  const disk = describe(inputs);
+  const target = descriptors.adopt(openSync(output, 'wx', 0o600), closeSync);
+  try {
+    ftruncateSync(target, disk.size);
+    const job: ConvertJob = { ...inputs, format: disk.format, output: target, next: new SharedArrayBuffer(4) };
+    const count = Math.max(1, Math.min(threads, MAX_THREADS, Math.ceil(disk.size / CHUNK_BYTES)));
+    const written = await runThreads(job, count, options);
+    return { ...disk, written };
+  } catch (error) {
+    rmSync(output, { force: true });
+    throw error;
+  }
+}
+
+function describe(inputs: ConvertInputs): Pick<Converted, 'format' | 'size'> {
+  using sources = new DisposableStack();
+  const { format, size } = openInputs(inputs, sources);
+  return { format, size };
+}
+
+/** Ends when all threads have, one way or another: a descriptor is closed only when nobody writes to it. */
+async function runThreads(job: ConvertJob, count: number, { onWritten, signal }: ConvertOptions): Promise<number> {
+  let written = 0;
+  const stop = new AbortController();
+  const reasons = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const threads = Array.from({ length: count }, () =>
+    runThread(job, reasons, (bytes) => {
+      written += bytes;
+      onWritten?.(bytes);
+    }).catch((error: unknown) => {
+      stop.abort(error);
+      throw error;
+    }),
+  );
+  await Promise.allSettled(threads);
+  reasons.throwIfAborted();
+  return written;
+}
+
+async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
+  const worker = new Worker(WORKER, { workerData: job, execArgv: process.execArgv });
+  const terminate = (): void => void worker.terminate();
+  signal.addEventListener('abort', terminate);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let failure: Error | undefined;
+      worker.on('message', (message: ConvertMessage) => {
+        if (message.kind === 'written') onWritten(message.bytes);
+        else failure = errorOf(message.error);
+      });
+      worker.on('error', (error) => (failure = error instanceof Error ? error : new Error(String(error))));
+      worker.on('exit', () => (failure === undefined ? resolve() : reject(failure)));
+    });
+  } finally {
+    signal.removeEventListener('abort', terminate);
+  }
+}
+
+function errorOf({ name, message, code, field, offset }: FailedWith): Error {
+  const parseCode = PARSE_ERROR_CODES.find((known) => known === code);
+  if (name === 'ParseError' && parseCode !== undefined && field !== undefined && offset !== undefined) {
+    return new ParseError(parseCode, field, offset, message.slice(field.length + 1));
+  }
+  const diskCode = DISK_ERROR_CODES.find((known) => known === code);
+  return name === 'DiskError' && diskCode !== undefined ? new DiskError(diskCode, message) : new Error(message);
+}
