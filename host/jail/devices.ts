@@ -7,6 +7,8 @@ import { run, runChecked } from '../exec/index.ts';
 
 const MKNOD = '/usr/bin/mknod';
 export const DEVICE_DIR = '/dev/ringwall';
+/** To make a node while others come and go. */
+const ATTEMPTS = 5;
 
 /** Makes a node for the same device as `original`, for this uid alone; answers its path. */
 export async function openDeviceNode(name: string, original: string, uid: number): Promise<string> {
@@ -14,14 +16,22 @@ export async function openDeviceNode(name: string, original: string, uid: number
     throw new RingwallError('host-lacks', `${original} is not there`, { cause });
   });
   if (!info.isCharacterDevice()) throw new RingwallError('host-lacks', `${original} is not a character device`);
-  await mkdir(DEVICE_DIR, { recursive: true, mode: 0o711 });
-  await chmod(DEVICE_DIR, 0o711);
   const path = join(DEVICE_DIR, name);
-  await rm(path, { force: true });
   const { major, minor } = splitDevice(info.rdev);
-  await runChecked(run, [MKNOD, '--mode=0600', path, 'c', String(major), String(minor)]);
-  await chown(path, uid, uid);
-  return path;
+  const argv = [MKNOD, '--mode=0600', path, 'c', String(major), String(minor)];
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await mkdir(DEVICE_DIR, { recursive: true, mode: 0o711 });
+      await chmod(DEVICE_DIR, 0o711);
+      await rm(path, { force: true });
+      await runChecked(run, argv);
+      await chown(path, uid, uid);
+      return path;
+    } catch (error) {
+      // Another instance on this host may have closed the last other node, and the directory with it.
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 export async function closeDeviceNode(name: string): Promise<void> {
