@@ -31,8 +31,8 @@ const REPRODUCIBLE = [
   '0',
   '-all-time',
   '0',
-  '-comp',
-  'zstd',
+  // At its default, 15, it takes eight times as long, for a twelfth of the size.
+  ...['-comp', 'zstd', '-Xcompression-level', '9'],
   '-quiet',
   '-no-progress',
 ];
