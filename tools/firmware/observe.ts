@@ -1,12 +1,13 @@
 // Boots a firmware bare, without a jail and without a guest worth the name, and reads from the machine's memory what it
-// measured: the TCG event log (ACPI "TPM2" table: log area) and the volume that PlatformPei ran in.
+// measured: the TCG event log (as the kernel's EFI stub has it from EFI_TCG2_PROTOCOL.GetEventLog) and the volume that
+// PlatformPei ran in.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ParseError } from '@ringwall/bytes';
+import { Cursor } from '@ringwall/bytes';
 import { QmpClient } from '@ringwall/host/qemu';
 import { parseEventData, parseEventLog, type EventLog } from '@ringwall/tpm';
 
@@ -16,13 +17,13 @@ const MIB = 1024 * 1024;
 /** OVMF under emulation on a busy host. */
 const BOOT_TIMEOUT_MS = 180_000;
 const POLL_MS = 100;
-/** PcdTcgLogAreaMinLen of OVMF. */
+/** PcdTcgLogAreaMinLen of OVMF: as much as its log can have. */
 const LOG_AREA_BYTES = 64 * 1024;
-const PAGE_BYTES = 4096;
-const SPEC_ID = Buffer.from('Spec ID Event03\0', 'latin1');
-/** pcrIndex, eventType, SHA-1, eventDataSize: before the data of the log's first event. */
-const FIRST_EVENT_HEADER_BYTES = 32;
-const DUMP_CHUNK_BYTES = 16 * MIB;
+/** Linux' struct linux_efi_tpm_eventlog: size, size of what came after, version; the log follows. */
+const LOG_HEADER_BYTES = 9;
+/** Among the first lines of a kernel that an EFI firmware started, where that has a TPM driver. */
+const LOG_ADDRESS = /^.*\befi: .*\bTPMEventLog=0x([0-9a-f]+)/m;
+const FIRMWARE_VOLUME_LIMIT_BYTES = 16 * MIB;
 
 export interface BareMachine {
   readonly code: string;
@@ -50,19 +51,22 @@ export async function observe(machine: BareMachine): Promise<Observation> {
     const vmm = startVmm(dir, machine);
     children.push(vmm.child);
     await until(
-      () => /Linux version/.test(vmm.said()),
-      () => `no kernel came up; QEMU says: ${vmm.said().slice(-500)}`,
+      () => LOG_ADDRESS.test(vmm.said()),
+      () => `no kernel came up that has a log of its boot; QEMU says: ${vmm.said().slice(-500)}`,
     );
     await using monitor = await QmpClient.connect(join(dir, 'qmp.sock'));
     await monitor.execute('stop');
-    const dump = async (name: string, start: number, bytes: number): Promise<string> => {
-      const filename = join(dir, name);
-      await monitor.execute('pmemsave', { val: start, size: bytes, filename }, BOOT_TIMEOUT_MS);
-      return filename;
+    const read = async (start: number, bytes: number): Promise<Uint8Array> => {
+      const filename = join(dir, 'memory');
+      await monitor.execute('pmemsave', { val: start, size: bytes, filename });
+      return new Uint8Array(await readFile(filename));
     };
-    const log = await findLog(await dump('memory', 0, machine.memoryMiB * MIB));
+    const address = Number.parseInt(LOG_ADDRESS.exec(vmm.said())?.[1] ?? '', 16);
+    const bytes = new Cursor(await read(address, LOG_HEADER_BYTES)).u32le('size');
+    if (bytes > LOG_AREA_BYTES) throw new Error(`an event log of ${bytes} bytes`);
+    const log = parseEventLog(await read(address + LOG_HEADER_BYTES, bytes));
     const { base, length } = firmwareBlob(log);
-    return { log, pei: new Uint8Array(await readFile(await dump('pei', base, length))) };
+    return { log, pei: await read(base, length) };
   } finally {
     await Promise.all(children.toReversed().map((child) => end(child)));
     await rm(dir, { recursive: true, force: true });
@@ -98,43 +102,12 @@ function startVmm(dir: string, machine: BareMachine): { readonly child: ChildPro
   return { child, said: () => said };
 }
 
-/** The longest log in the memory; older copies of its beginning, and the words in a kernel, may lie there too. */
-async function findLog(path: string): Promise<EventLog> {
-  await using file = await open(path);
-  const { size } = await file.stat();
-  const found: EventLog[] = [];
-  const buffer = Buffer.alloc(DUMP_CHUNK_BYTES + LOG_AREA_BYTES);
-  for (let start = 0; start < size; start += DUMP_CHUNK_BYTES) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
-    const chunk = buffer.subarray(0, bytesRead);
-    for (let at = chunk.indexOf(SPEC_ID); at >= 0 && at < DUMP_CHUNK_BYTES; at = chunk.indexOf(SPEC_ID, at + 1)) {
-      const begin = at - FIRST_EVENT_HEADER_BYTES;
-      if (begin < 0 || (start + begin) % PAGE_BYTES !== 0) continue;
-      const log = readLog(chunk.subarray(begin, begin + LOG_AREA_BYTES));
-      if (log !== undefined) found.push(log);
-    }
-  }
-  const [longest] = found.toSorted((a, b) => b.events.length - a.events.length);
-  if (longest === undefined)
-    throw new Error('there is no event log in the machine’s memory: has this firmware a TPM driver?');
-  return longest;
-}
-
-function readLog(area: Uint8Array): EventLog | undefined {
-  try {
-    return parseEventLog(new Uint8Array(area), { padding: 'allowed' });
-  } catch (error) {
-    if (error instanceof ParseError) return undefined;
-    throw error;
-  }
-}
-
 function firmwareBlob(log: EventLog): { base: number; length: number } {
   const [event] = log.events.filter(({ typeName }) => typeName === 'EV_EFI_PLATFORM_FIRMWARE_BLOB');
   const blob = event === undefined ? undefined : parseEventData(event);
   if (blob?.kind !== 'firmware-blob') throw new Error('the log names no firmware volume');
   const [base, length] = [Number(blob.base), Number(blob.length)];
-  if (length > DUMP_CHUNK_BYTES) throw new Error(`a firmware volume of ${length} bytes`);
+  if (length > FIRMWARE_VOLUME_LIMIT_BYTES) throw new Error(`a firmware volume of ${length} bytes`);
   return { base, length };
 }
 
