@@ -1,11 +1,13 @@
 // Three projects: `unit` decides in seconds and touches nothing but temporary files; `sweep` feeds parsers and judges with
-// thousands of altered inputs; `real` starts real components.
+// thousands of altered inputs; `real` starts real components, when the other two are over.
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { LongestFirst } from './tools/longest-first.ts';
 
 const config: ViteUserConfig = defineConfig({
   resolve: { conditions: ['ringwall-source', 'node', 'import', 'default'] },
   ssr: { resolve: { conditions: ['ringwall-source', 'node', 'import', 'default'] } },
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -39,7 +41,11 @@ const config: ViteUserConfig = defineConfig({
           testTimeout: 300_000,
           // All drills run in one hook: some 400 s on a quiet machine.
           hookTimeout: 1_800_000,
-          fileParallelism: false,
+          globalSetup: 'tools/fresh-bundles.ts',
+          sequence: { groupOrder: 1 },
+          // Each file has an instance of its own. Two guests at a time are what two cores can emulate in the time that
+          // the product grants a boot.
+          maxWorkers: 2,
         },
       },
     ],

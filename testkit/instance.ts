@@ -1,7 +1,7 @@
 // One Ringwall of its own: state and run directory made for it, its three processes started and ended with it, driven
 // through the same command line that a user types.
 import { spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDetail } from '@ringwall/api';
@@ -11,6 +11,7 @@ import { GuestConsole } from './console.ts';
 /** The slowest command is a first boot under emulation on two busy cores. */
 const COMMAND_TIMEOUT_MS = 300_000;
 const DEFAULT_STATE = '/var/lib/ringwall';
+const DEFAULT_RUN = '/run/ringwall';
 
 const machineNames = z.object({ machines: z.array(z.object({ name: z.string() })) });
 
@@ -35,6 +36,18 @@ export const BUNDLED_COMMAND: readonly string[] = [
   resolve(import.meta.dirname, '../dist/ringwall.mjs'),
 ];
 
+/**
+ * What this host's own Ringwall has found out about KVM in this boot holds for every other: a new one is spared the 8 s
+ * after which it gives up on a guest that does not come up. Without one it tries by itself.
+ */
+export function copyAccelerator(runDir: string): void {
+  const [from = '', to = ''] = [process.env['RINGWALL_RUN'] ?? DEFAULT_RUN, runDir].map((dir) => join(dir, 'probe'));
+  const found = join(from, 'accelerator.json');
+  if (!existsSync(found)) return;
+  mkdirSync(to, { mode: 0o711 });
+  copyFileSync(found, join(to, 'accelerator.json'));
+}
+
 export class Instance implements AsyncDisposable {
   readonly directory: string;
   readonly stateDir: string;
@@ -58,6 +71,7 @@ export class Instance implements AsyncDisposable {
     const images = options.images ?? join(process.env['RINGWALL_STATE'] ?? DEFAULT_STATE, 'images');
     if (existsSync(images))
       cpSync(images, join(instance.stateDir, 'images'), { recursive: true, preserveTimestamps: true });
+    copyAccelerator(instance.runDir);
     await instance.ok('ls', '--json');
     return instance;
   }

@@ -16,6 +16,7 @@ const LOOK_MS = 200;
 const STALLED_MS = 1_000;
 /** Three intervals under emulation and 10 s, and a busy host. */
 const OVERDUE_MS = 90_000;
+const OVERDUE = /^the watch is overdue: last seen \d+ s ago$/;
 
 export const deadVerifier: Drill = {
   name: 'dead-verifier',
@@ -66,6 +67,8 @@ export const deadVerifier: Drill = {
     try {
       const reason = await untilTrust(ringwall, victim, ['unknown'], OVERDUE_MS);
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+      if (reason !== undefined && !OVERDUE.test(reason))
+        throw new Error(`unknown, but no reason says since when: ${reason}`);
       attempts.push({
         what: 'be shown as attested while the broker stands still',
         succeeded: reason === undefined,

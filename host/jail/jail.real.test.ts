@@ -37,7 +37,7 @@ async function jailed(
   const program = await readClosure(run, command.slice(0, 1));
   return startJail({
     purpose: `jail ${count}`,
-    name: `jail-${count}`,
+    name: `${bench.name}-${count}`,
     leases: bench.leases,
     runDir: join(bench.dir, `run-${count}`),
     runDirBytes: MIB,
@@ -270,7 +270,7 @@ describe.skipIf(lacks !== undefined)(`a jail${lacks === undefined ? '' : ` (${la
     await expect(jailed(['/usr/bin/no-such-program'])).rejects.toMatchObject({ code: 'host-lacks' });
     const bad = startJail({
       purpose: 'bad',
-      name: 'jail-bad',
+      name: `${bench.name}-bad`,
       leases: bench.leases,
       runDir: join(bench.dir, 'run-bad'),
       runDirBytes: MIB,

@@ -28,7 +28,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     bench = await openBench('qemu');
     bench.leases.release(bench.leases.acquire({ purpose: 'warm-up' }).uid);
     tpmOptions = {
-      machine: 'qemu-test',
+      machine: bench.name,
       stateDir: join(bench.dir, 'tpm-state'),
       runDir: join(bench.dir, 'tpm'),
       privateDir: join(bench.dir, 'leases'),
@@ -56,7 +56,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   async function boot(changes: Partial<VmmOptions> = {}): Promise<{ tpm: StartedTpm; vmm: StartedJail }> {
     tpm = await startTpm(tpmOptions);
     vmm = await startVmm({
-      machine: 'qemu-test',
+      machine: bench.name,
       accelerator: 'tcg',
       cpus: 2,
       memoryMiB: 256,
@@ -129,11 +129,11 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   });
 
   test.each<[string, Partial<VmmOptions> | ((dir: string) => Partial<VmmOptions>), RegExp]>([
-    ['no kernel', (dir) => ({ kernel: join(dir, 'none') }), /^qemu-test vmm did not start: .*none/],
+    ['no kernel', (dir) => ({ kernel: join(dir, 'none') }), /^qemu-\d+ vmm did not start: .*none/],
     [
       'an initrd in place of a kernel',
       (dir) => ({ kernel: join(dir, 'initrd') }),
-      /^qemu-test vmm did not start: status 1: .*kernel/,
+      /^qemu-\d+ vmm did not start: status 1: .*kernel/,
     ],
     [
       'a disk that is not there',
@@ -144,12 +144,12 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     [
       'firmware that is not there',
       { firmwareCode: '/no/such/firmware' },
-      /^qemu-test vmm did not start: .*\/no\/such\/firmware/,
+      /^qemu-\d+ vmm did not start: .*\/no\/such\/firmware/,
     ],
   ])('that has %s says so, and leaves nothing', async (_, changes, message) => {
     const failed = boot(typeof changes === 'function' ? changes(bench.dir) : changes);
     await expect(failed).rejects.toMatchObject({ code: 'vmm-failed', message: expect.stringMatching(message) });
-    expect(bench.leases.list().map(({ purpose }) => purpose)).toEqual(['qemu-test tpm']);
+    expect(bench.leases.list().map(({ purpose }) => purpose)).toEqual([`${bench.name} tpm`]);
   });
 
   test('leaves nothing behind', async () => {

@@ -35,7 +35,7 @@ describe.skipIf(lacks !== undefined)(`a TPM in its jail${lacks === undefined ? '
   beforeAll(async () => {
     bench = await openBench('swtpm');
     options = {
-      machine: 'swtpm-test',
+      machine: bench.name,
       stateDir: join(bench.dir, 'state'),
       runDir: join(bench.dir, 'run'),
       privateDir: join(bench.dir, 'leases'),

@@ -1,5 +1,6 @@
 // A running machine is watched: what runs on it is seen within seconds, what nobody sees is unknown, and a quarantine is
-// lifted by an operator alone. One machine and two boots for all tests here, in this order.
+// lifted by an operator alone. One machine and two boots for all tests here, in this order. A broker that stands still is
+// the drill dead-verifier.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineDetail } from '@ringwall/api';
 import { Instance } from '@ringwall/testkit';
@@ -17,7 +18,8 @@ describe('a machine that is watched', () => {
 
   beforeAll(async () => {
     ringwall = await Instance.start();
-    await ringwall.ok('run', 'hello', '--name', NAME);
+    // The other tests have machines of one processor: that of two is predicted, too, or it would not be attested.
+    await ringwall.ok('run', 'hello', '--name', NAME, '--cpus', '2');
   });
   afterAll(() => ringwall[Symbol.asyncDispose]());
 
@@ -44,18 +46,6 @@ describe('a machine that is watched', () => {
     expect(watch).toMatchObject({ mode: 'enforce', state: 'expected', strays: 0, files: [] });
     expect(watch?.entries).toBeGreaterThan(5);
     expect(await ringwall.ok('show', NAME)).toMatch(/Watch\n.*enforce[\s\S]*all of its image/);
-  });
-
-  test('is unknown while its broker is stalled, and attested again once that goes on', async () => {
-    const pid = await brokerPid();
-    process.kill(pid, 'SIGSTOP');
-    try {
-      await untilTrust('unknown', OVERDUE_MS);
-      expect((await status()).reasons[0]).toMatch(/^the watch is overdue: last seen \d+ s ago$/);
-    } finally {
-      process.kill(pid, 'SIGCONT');
-    }
-    await untilTrust('attested', SEEN_MS);
   });
 
   test('goes on with a broker that was killed and started again', async () => {

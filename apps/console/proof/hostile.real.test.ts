@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { event, realEvents } from '../../../lib/evidence/testing/event-log.ts';
 import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
 import { MACHINE, makeScene, type Scene } from '../../../lib/evidence/testing/scene.ts';
-import { buildPage, file, launch, NEEDS_CHROMIUM, NO_CHROMIUM, ProofPage } from '../testing/browser.ts';
+import { file, launch, NEEDS_CHROMIUM, NO_CHROMIUM, ProofPage } from '../testing/browser.ts';
 
 const MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
 const HOUR_MS = 3600 * 1000;
@@ -21,7 +21,6 @@ describe.skipIf(NO_CHROMIUM)(`the proof page, against somebody${NEEDS_CHROMIUM}`
   const at = new Date(Date.now() - 2 * HOUR_MS);
 
   beforeAll(async () => {
-    buildPage();
     browser = await launch();
     scene = await makeScene();
     broker = await makeSigner();

@@ -20,16 +20,7 @@ import { makeRanScene } from '../../../lib/evidence/testing/ran.ts';
 import { imaNg } from '../../../lib/tpm/testing/ima-list.ts';
 import { makeScene, type Scene } from '../../../lib/evidence/testing/scene.ts';
 import { makeCa } from '../../../lib/evidence/testing/vtpm-ca.ts';
-import {
-  buildPage,
-  file,
-  launch,
-  NEEDS_CHROMIUM,
-  NO_CHROMIUM,
-  PAGE_FILE,
-  ProofPage,
-  type Shown,
-} from '../testing/browser.ts';
+import { file, launch, NEEDS_CHROMIUM, NO_CHROMIUM, PAGE_FILE, ProofPage, type Shown } from '../testing/browser.ts';
 
 const EV_EFI_BOOT_SERVICES_APPLICATION = 0x8000_0003;
 const EV_EFI_PLATFORM_FIRMWARE_BLOB = 0x8000_0008;
@@ -47,7 +38,6 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   const at = new Date(Date.now() - 2 * HOUR_MS);
 
   beforeAll(async () => {
-    buildPage();
     browser = await launch();
     scene = await makeScene();
     broker = await makeSigner();

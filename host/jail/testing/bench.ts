@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DEVICE_DIR } from '../devices.ts';
 import { makePassable } from '../rundir.ts';
 import { parseMountinfo } from '../proc.ts';
-import { processesOf, UidLeases } from '../leases.ts';
+import { processesOf, UidLeases, type Lease } from '../leases.ts';
 import { endLease } from '../start.ts';
 
 /** Why a jail cannot be tried here; undefined where it can. */
@@ -16,34 +17,39 @@ export function lacksForJails(): string | undefined {
 
 export interface Bench extends AsyncDisposable {
   readonly dir: string;
+  /** Names what is made on it: no other bench on this host has it, in another checkout neither. */
+  readonly name: string;
   readonly leases: UidLeases;
   /** Everything of the bench that is still there, beside its own directory: mounts, cgroups, leases, processes. */
   readonly left: () => Promise<string[]>;
 }
 
 /** A bench has leases of its own, so that tests never end somebody else's machines. */
-export async function openBench(name: string): Promise<Bench> {
-  const dir = await mkdtemp(`/run/ringwall-test-${name}-`);
+export async function openBench(what: string): Promise<Bench> {
+  const dir = await mkdtemp(`/run/ringwall-test-${what}-`);
   await makePassable(dir);
   const leases = new UidLeases(join(dir, 'leases'));
-  const uids = new Set<number>();
+  const taken: Lease[] = [];
   const acquire = leases.acquire.bind(leases);
-  leases.acquire = (lease) => {
-    const taken = acquire(lease);
-    uids.add(taken.uid);
-    return taken;
+  leases.acquire = (wanted) => {
+    const lease = acquire(wanted);
+    taken.push(lease);
+    return lease;
   };
   return {
     dir,
+    name: `${what}-${process.pid}`,
     leases,
     left: async () => [
       ...leases.list().map(({ purpose }) => `lease of ${purpose}`),
-      ...[...uids].flatMap(processesOf).map(({ pid }) => `process ${pid}`),
+      ...taken.flatMap(({ uid }) => processesOf(uid)).map(({ pid }) => `process ${pid}`),
       ...parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
         .filter(({ point }) => point.startsWith(`${dir}/`))
         .map(({ point }) => `mount ${point}`),
-      ...(await cgroupsNamed(name)).map((path) => `cgroup ${path}`),
-      ...(await readdir('/dev/ringwall').catch(() => [])).map((node) => `device ${node}`),
+      ...(await cgroupsNamed(new Set(taken.map(({ cgroup }) => cgroup)))).map((path) => `cgroup ${path}`),
+      ...(await readdir(DEVICE_DIR).catch(() => []))
+        .filter((node) => taken.some(({ uid }) => node.endsWith(String(uid))))
+        .map((node) => `device ${node}`),
     ],
     [Symbol.asyncDispose]: async () => {
       for (const lease of leases.list()) await endLease(leases, lease);
@@ -52,12 +58,12 @@ export async function openBench(name: string): Promise<Bench> {
   };
 }
 
-async function cgroupsNamed(name: string): Promise<string[]> {
+async function cgroupsNamed(wanted: ReadonlySet<string | undefined>): Promise<string[]> {
   const found: string[] = [];
   for (const hierarchy of ['', ...(await readdir('/sys/fs/cgroup').catch(() => []))]) {
     const parent = join('/sys/fs/cgroup', hierarchy, 'ringwall');
     for (const child of await readdir(parent).catch(() => [])) {
-      if (child.startsWith(name)) found.push(join(parent, child));
+      if (wanted.has(child)) found.push(join(parent, child));
     }
   }
   return found;
