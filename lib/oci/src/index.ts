@@ -27,3 +27,18 @@ export {
   type RangeEvent,
   type VersionScheme,
 } from './versions/compare.ts';
+export { parseDockerfile, type Dockerfile, type Stage } from './dockerfile/dockerfile.ts';
+export { expandWord, type Expanded, type Variables } from './dockerfile/expand.ts';
+export type { Flag, Heredoc, Instruction, Keyword, PlacedWord } from './dockerfile/instruction.ts';
+export type { Comment, Directives, PlacedText, Position } from './dockerfile/logical-lines.ts';
+export { parseShell } from './shell/parse.ts';
+export type {
+  CompoundCommand,
+  Pipeline,
+  Redirect,
+  ShellCommand,
+  ShellList,
+  ShellWord,
+  SimpleCommand,
+} from './shell/nodes.ts';
+export { pipelinesOf, simpleCommands } from './shell/walk.ts';
