@@ -14,7 +14,9 @@ import { readSwtpmEvidence } from '../lib/tpm/testing/evidence.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 const PUBLINT = join(ROOT, 'node_modules/.bin/publint');
 const NEEDS_PUBLINT = existsSync(PUBLINT) ? '' : ' (skipped: needs publint)';
-const PACKAGES = ['bytes', 'tpm', 'evidence'] as const;
+const NEEDS_QEMU_IMG =
+  existsSync('/usr/bin/qemu-img') && existsSync('/usr/sbin/mke2fs') ? '' : ' (skipped: needs qemu-img, mke2fs)';
+const PACKAGES = ['bytes', 'tpm', 'evidence', 'disk', 'oci'] as const;
 
 let dir: string;
 let project: string;
@@ -62,10 +64,24 @@ describe('the packages of lib, packed', () => {
       `export const tpm = (transport: Transport): Tpm => tpmOver(transport);`,
       `// @ts-expect-error: a handle is no text`,
       `export const refused = (transport: Transport): unknown => tpmOver(transport).unseal('handle');`,
+      `import { openImage, type DiskImage } from '@ringwall/disk';`,
+      `import { FileSource, nodeCodecs as codecs } from '@ringwall/disk/node';`,
+      `import { compileLookalikes, type Lookalikes } from '@ringwall/oci';`,
+      `export const disk = (path: string): DiskImage => openImage(FileSource.open(path), { codecs });`,
+      `export const names: Lookalikes = compileLookalikes({});`,
       `export { Cursor, verifyProof };`,
     ];
     writeFileSync(join(project, 'use.ts'), use.join('\n'));
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2025', '--lib', 'es2025,dom'];
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2025',
+      '--lib',
+      'es2025,esnext.disposable,dom',
+    ];
     const tsc = join(ROOT, 'node_modules/.bin/tsc');
     expect(run(tsc, [...options, '--types', '', 'use.ts'], project)).toBe('');
   });
@@ -78,6 +94,30 @@ describe('the examples, against the packed packages', () => {
       1,
       'truncated at byte 2: responseSize needs 4 bytes, expected at most 3\n',
     ]);
+  });
+
+  test.skipIf(NEEDS_QEMU_IMG !== '')(`read-disk.ts${NEEDS_QEMU_IMG}`, () => {
+    const tree = join(dir, 'tree');
+    mkdirSync(join(tree, 'etc'), { recursive: true });
+    writeFileSync(join(tree, 'etc/hostname'), 'web\n');
+    const [raw, image, trap] = ['disk.raw', 'disk.vmdk', 'trap.qcow2'].map((name) => join(dir, name));
+    run('mke2fs', ['-q', '-t', 'ext4', '-d', tree, `${raw}`, '16M'], dir);
+    run(
+      'qemu-img',
+      ['convert', '-f', 'raw', '-O', 'vmdk', '-o', 'subformat=streamOptimized', `${raw}`, `${image}`],
+      dir,
+    );
+    expect(node('read-disk.ts', `${image}`, '/etc/hostname')).toEqual([0, 'web\n']);
+    run('qemu-img', ['create', '-q', '-u', '-f', 'qcow2', '-b', '/etc/shadow', '-F', 'raw', `${trap}`, '1M'], dir);
+    const [status, text] = node('read-disk.ts', `${trap}`, '/etc/hostname');
+    expect(text).toMatch(/^refused: .*"\/etc\/shadow"/);
+    expect(status).toBe(1);
+  });
+
+  test('judge-name.ts', () => {
+    expect(node('judge-name.ts', 'nginx')[0]).toBe(0);
+    expect(node('judge-name.ts', 'ngnix')).toEqual([1, expect.stringContaining('meant was perhaps')]);
+    expect(node('judge-name.ts', 'no name')[0]).toBe(2);
   });
 
   test('verify-quote.ts', () => {
