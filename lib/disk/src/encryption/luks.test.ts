@@ -187,10 +187,8 @@ describe('the header of LUKS2', () => {
     ['memory alone', argon2(2 ** 21, 1), /2097152 KiB of argon2id, expected at most 1048576/],
     ['passes', argon2(2 ** 20, 33), /KiB of argon2id times its passes, expected at most 33554432/],
   ])('asks for no more %s than a limit allows', (_, kdf, message) => {
-    const began = performance.now();
     expect(() => unlock(altered('keyslots.0.kdf', kdf))).toThrow(DiskError);
     expect(() => unlock(altered('keyslots.0.kdf', kdf))).toThrow(message);
-    expect(performance.now() - began).toBeLessThan(1000);
   });
 
   test.each<readonly [what: string, options: Luks2Options, spoil: number | undefined, note: RegExp]>([
