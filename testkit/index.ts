@@ -1,5 +1,6 @@
 // The public names of the test kit: a whole Ringwall of its own for tests, drills and benchmarks.
 export * from './console.ts';
+export * from './host-tpm.ts';
 export * from './instance.ts';
 export * from './plain-tpm.ts';
 export * from './tpm-guest.ts';
