@@ -7,7 +7,7 @@ import type { Answer, Refused, Taken } from './judgement.ts';
 import { Mistake, type Given } from './material.ts';
 import { visibleText } from './visible-text.ts';
 import { chain } from './view/chain.ts';
-import { eventTable } from './view/events.ts';
+import { eventsOf, eventTable } from './view/events.ts';
 import { emptyStrip } from './view/strip.ts';
 import { trust, trustForm } from './view/trust.ts';
 import { verdict, wordsOf } from './view/verdict.ts';
@@ -96,13 +96,13 @@ function render(answered: Answer, refused: readonly Refused[], now: Date): void 
     if (taken.length > 0 && !blocking) say('Taken. Now drop the proof.');
     return;
   }
-  const events = eventTable(judged.report.verdict.events, say);
+  const events = eventTable(eventsOf(judged.report), say);
   result.replaceChildren(
     verdict(judged, now),
     el(
       'div',
       { class: 'columns' },
-      chain(judged.chain, { showEvents: events.show, say }),
+      chain(judged, { showEvents: events.show, say }),
       trust(judged.report.anchors, taken, actions),
     ),
     events.element,

@@ -4,6 +4,7 @@ import { toHex } from '@ringwall/bytes';
 import {
   chainOf,
   defaultPolicy,
+  encodeHostReference,
   encodeProof,
   EvidenceError,
   parseProof,
@@ -15,10 +16,12 @@ import {
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLog, event, indexOf, realEvents, withEvent } from '../../../lib/evidence/testing/event-log.ts';
+import type { HostLies } from '../../../lib/evidence/testing/host-scene.ts';
+import { LayeredScene } from '../../../lib/evidence/testing/layered-proof.ts';
 import { makeProof, makeSigner } from '../../../lib/evidence/testing/proofs.ts';
 import { makeRanScene } from '../../../lib/evidence/testing/ran.ts';
-import { imaNg } from '../../../lib/tpm/testing/ima-list.ts';
 import { makeScene, type Scene } from '../../../lib/evidence/testing/scene.ts';
+import { imaNg } from '../../../lib/tpm/testing/ima-list.ts';
 import { makeCa } from '../../../lib/evidence/testing/vtpm-ca.ts';
 import { file, launch, NEEDS_CHROMIUM, NO_CHROMIUM, PAGE_FILE, ProofPage, type Shown } from '../testing/browser.ts';
 
@@ -33,6 +36,7 @@ type Json = Record<string, unknown>;
 describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   let browser: Browser;
   let scene: Scene;
+  let layered: LayeredScene;
   let broker: Signer;
   let good: string;
   const at = new Date(Date.now() - 2 * HOUR_MS);
@@ -40,6 +44,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   beforeAll(async () => {
     browser = await launch();
     scene = await makeScene();
+    layered = await LayeredScene.make(at);
     broker = await makeSigner();
     good = await bundle();
   });
@@ -71,6 +76,12 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
     return bytes.toString('base64');
   }
 
+  /** A bundle with its host in it, sealed by a broker of its own. */
+  async function withHost(lies: HostLies = {}): Promise<string> {
+    return encodeProof(await layered.prove({ host: await layered.layer(lies) }));
+  }
+  const layeredTrust = async () => ({ brokerKey: layered.broker.publicKey });
+
   const keyFile = () => file('broker.key', `${toHex(broker.publicKey)} of my host\n`);
   const pem = (der: Uint8Array): string =>
     `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64').replaceAll(/.{64}/g, '$&\n').trim()}\n-----END CERTIFICATE-----\n`;
@@ -88,7 +99,9 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
         links: links.map(({ id, state }) => `${id} ${state}`),
         failed: checks.filter(({ ok }) => !ok).map(({ id }) => id),
         checks: checks.length,
-        events: report.verdict.events.map((one) => `${one.index ?? ''} ${one.pcr} ${one.status} ${digests(one)}`),
+        events: [...(report.host?.events ?? []), ...report.verdict.events].map(
+          (one) => `${one.index ?? ''} ${one.pcr} ${one.status} ${digests(one)}`,
+        ),
         anchors: report.anchors.map(({ id, source }) => `${id} ${source}`),
         sentences: report.outcome === 'proven' || report.outcome === 'unanchored' ? report.proven : report.reasons,
         alerts: [],
@@ -141,6 +154,36 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
         brokerKey: broker.publicKey,
         policy: { ...defaultPolicy, pcrs: [...defaultPolicy.pcrs, 16] },
       }),
+    },
+    { what: 'a host that proves itself', text: () => withHost(), trust: layeredTrust },
+    { what: 'a host, with nobody named', text: () => withHost(), trust: async () => ({}) },
+    {
+      what: 'a host, with an own description of it',
+      text: () => withHost(),
+      trust: async () => ({ ...(await layeredTrust()), hostReference: layered.host.reference }),
+    },
+    {
+      what: 'a host, with an own description of another TPM',
+      text: () => withHost(),
+      trust: async () => {
+        const hostReference = await layered.host.sign({ tpm: { akName: `000b${'ee'.repeat(32)}` } });
+        return { ...(await layeredTrust()), hostReference };
+      },
+    },
+    {
+      what: 'a host on which another QEMU ran',
+      text: () => withHost({ ran: [...layered.host.booted, imaNg('/usr/bin/qemu-system-x86_64', OTHER)] }),
+      trust: layeredTrust,
+    },
+    {
+      what: 'a host that answers another question',
+      text: () => withHost({ extraData: OTHER }),
+      trust: layeredTrust,
+    },
+    {
+      what: 'a bundle without the host that its policy demands',
+      text: async () => encodeProof(await layered.prove({})),
+      trust: layeredTrust,
     },
     { what: 'an unconfirmed activation', text: () => bundle({}, { activation: 'unconfirmed' }) },
     { what: 'a bundle from the future', text: () => bundle({}, { at: new Date(Date.now() + HOUR_MS) }) },
@@ -203,6 +246,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
       ...(trusted.brokerKey === undefined ? [] : [file('broker.key', toHex(trusted.brokerKey))]),
       ...(trusted.trustedRoots === undefined ? [] : [file('ca.pem', trusted.trustedRoots.map(pem).join(''))]),
       ...(trusted.reference === undefined ? [] : [file('reference.json', JSON.stringify(trusted.reference))]),
+      ...(trusted.hostReference === undefined ? [] : [file('host.json', encodeHostReference(trusted.hostReference))]),
       ...(trusted.policy === undefined ? [] : [file('policy.json', JSON.stringify(trusted.policy))]),
       file('alpha.proof.json', content),
     );
@@ -230,6 +274,16 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
       expect(files).toEqual(outcome === 'proven' ? known : ['unknown /tmp/<img src=x>', ...known]);
       expect(opened.trouble).toEqual([]);
     }
+  });
+
+  it('lists what else has run on the host, for whoever reads', async () => {
+    await using opened = await ProofPage.open(browser);
+    const text = await withHost({ ran: [...layered.host.booted, imaNg('/opt/other', OTHER)] });
+    const shown = await opened.give(file('broker.key', toHex(layered.broker.publicKey)), file('a.proof.json', text));
+    expect(shown.links).toContain('host holds');
+    const ran = (await opened.page.textContent('.ran')) ?? '';
+    expect(ran).toContain('5 files ran on it: 4 known, 1 not in its reference.');
+    expect(ran).toContain('/opt/other');
   });
 
   it('is one file, small enough for a mail', () => {

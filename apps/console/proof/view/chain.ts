@@ -1,7 +1,8 @@
 // The chain in full: each link with what it says, why it does not hold, what was asked of it, and what it rests on.
-import type { Anchor, Check, JudgedEvent, Link, RanFile } from '@ringwall/evidence';
+import type { Anchor, Check, HostRan, JudgedEvent, Link, RanFile } from '@ringwall/evidence';
 import { button, el } from '../dom.ts';
 import { explanationOf } from '../explanations.ts';
+import type { Judged } from '../judgement.ts';
 import { visibleText } from '../visible-text.ts';
 import { EVENT_STATUSES, RAN_STATUSES, SOURCES, STATES } from '../words.ts';
 import { digest, SHOWN_DIGITS } from './digest.ts';
@@ -13,7 +14,7 @@ export interface ChainActions {
   readonly say: (sentence: string) => void;
 }
 
-export function chain(links: readonly Link[], actions: ChainActions): HTMLElement {
+export function chain({ chain: links, report }: Judged, actions: ChainActions): HTMLElement {
   const firstBroken = links.find(({ state }) => state === 'broken')?.id;
   return el(
     'section',
@@ -23,13 +24,15 @@ export function chain(links: readonly Link[], actions: ChainActions): HTMLElemen
     el(
       'ol',
       {},
-      links.map((link) => item(link, link.id === firstBroken, actions)),
+      links.map((link) => {
+        const ran = link.id === 'host' ? report.host?.ran : undefined;
+        return item(link, details(link, { open: link.id === firstBroken, ran, ...actions }));
+      }),
     ),
   );
 }
 
-function item(link: Link, open: boolean, actions: ChainActions): HTMLElement {
-  const { id, title, state, says, reasons } = link;
+function item({ id, title, state, says, reasons }: Link, more: HTMLElement | undefined): HTMLElement {
   return el(
     'li',
     { id: `link-${id}`, class: 'link', 'data-link': id, 'data-state': state, tabindex: '-1' },
@@ -46,12 +49,15 @@ function item(link: Link, open: boolean, actions: ChainActions): HTMLElement {
             { class: 'reasons' },
             reasons.map((reason) => el('li', { dir: 'auto' }, visibleText(reason))),
           ),
-      details(link, open, actions),
+      more,
     ),
   );
 }
 
-function details(link: Link, open: boolean, actions: ChainActions): HTMLElement | undefined {
+function details(
+  link: Link,
+  { open, ran, showEvents, say }: ChainActions & { readonly open: boolean; readonly ran: HostRan | undefined },
+): HTMLElement | undefined {
   const { title, checks, events, anchors, files } = link;
   const parts = [
     counted(checks.length, 'check'),
@@ -75,15 +81,16 @@ function details(link: Link, open: boolean, actions: ChainActions): HTMLElement 
     ),
     list(
       'measured',
-      events.map((event) => measurement(event, actions.say)),
+      events.map((event) => measurement(event, say)),
     ),
     list(
       'measured',
       strangersFirst.map((file) => ranFile(file)),
     ),
+    ran === undefined ? undefined : whatRan(ran, say),
     events.length === 0
       ? undefined
-      : button('Show in the table', () => actions.showEvents(link), {
+      : button('Show in the table', () => showEvents(link), {
           class: 'quiet',
           'aria-label': `Show the measurements of ${title} in the table`,
         }),
@@ -115,6 +122,23 @@ function ranFile({ path, sha256, status, package: from }: RanFile): HTMLElement 
     el('bdi', { class: 'what' }, visibleText(path)),
     el('small', {}, known ? visibleText(from ?? 'of the image') : RAN_STATUSES[status]),
     sha256 === '' ? undefined : el('code', { title: sha256 }, sha256.slice(0, SHOWN_DIGITS)),
+  );
+}
+
+/** Nobody judged the others: they are for whoever reads. */
+function whatRan({ entries, known, otherCount, others }: HostRan, say: ChainActions['say']): HTMLElement {
+  const rest = otherCount - others.length;
+  return el(
+    'div',
+    { class: 'ran' },
+    el('p', {}, `${counted(entries, 'file')} ran on it: ${known} known, ${otherCount} not in its reference.`),
+    list(
+      'measured',
+      others.map(({ path, sha256 }) =>
+        el('li', {}, el('bdi', { class: 'what' }, visibleText(path)), digest(sha256, 'the digest of this file', say)),
+      ),
+    ),
+    rest > 0 ? el('p', {}, `And ${rest} more.`) : undefined,
   );
 }
 

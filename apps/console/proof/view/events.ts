@@ -7,11 +7,26 @@ import {
   type JudgedEvent,
   type Link,
   type LinkId,
+  type ProofReport,
 } from '@ringwall/evidence';
 import { el } from '../dom.ts';
 import { visibleText } from '../visible-text.ts';
 import { EVENT_STATUSES } from '../words.ts';
 import { digest } from './digest.ts';
+
+/** An event, and the link that it is about. */
+export interface LinkEvent {
+  readonly event: JudgedEvent;
+  readonly link: LinkId;
+}
+
+/** In the order of the logs: the host booted before the machine. */
+export function eventsOf({ host, verdict }: ProofReport): readonly LinkEvent[] {
+  return [
+    ...(host?.events ?? []).map((event) => ({ event, link: 'host' }) as const),
+    ...verdict.events.map((event) => ({ event, link: linkOfEvent(event) })),
+  ];
+}
 
 export interface EventTable {
   readonly element: HTMLElement;
@@ -19,16 +34,14 @@ export interface EventTable {
   readonly show: (link: Link) => void;
 }
 
-interface Row {
+interface Row extends LinkEvent {
   readonly element: HTMLElement;
-  readonly event: JudgedEvent;
-  readonly link: LinkId;
   readonly text: string;
 }
 
 type Which = 'all' | 'wrong' | 'expected';
 
-export function eventTable(events: readonly JudgedEvent[], say: (sentence: string) => void): EventTable {
+export function eventTable(events: readonly LinkEvent[], say: (sentence: string) => void): EventTable {
   const rows = events.map((event) => rowOf(event, say));
   const select = el(
     'select',
@@ -127,9 +140,8 @@ function table(rows: readonly Row[]): HTMLElement {
   );
 }
 
-function rowOf(event: JudgedEvent, say: (sentence: string) => void): Row {
+function rowOf({ event, link }: LinkEvent, say: (sentence: string) => void): Row {
   const { status, pcr, type, what, measured, expected, index } = event;
-  const link = linkOfEvent(event);
   const name = what === '' ? '—' : visibleText(what);
   const cell = (column: string, ...children: readonly (Node | string | undefined)[]): HTMLElement =>
     el('td', { role: 'cell', class: `cell-${column}` }, children);
