@@ -37,7 +37,6 @@ import type { Verdict } from './verdict.ts';
 export const PROOF_FORMAT = 'ringwall-proof/2';
 export const PROOF_FORMATS = ['ringwall-proof/2', 'ringwall-proof/1'] as const;
 /**
-/**
  * The largest evidence of all layers in base64 (3.1 MiB, of it 2 of a host's logs and 0.7 of a list of files), with a host
  * reference of all that a small server runs (0.8 MiB). A bundle of a real boot has 30 KiB, with what ran since 60 to 400, and
  * with its host 300 more. Parts that are all at their own limits do not fit together: such a bundle is not made, and its
