@@ -127,7 +127,7 @@ function ranFile({ path, sha256, status, package: from }: RanFile): HTMLElement 
 
 /** Nobody judged the others: they are for whoever reads. */
 function whatRan({ entries, known, otherCount, others }: HostRan, say: ChainActions['say']): HTMLElement {
-  const rest = otherCount - others.length;
+  const unnamed = otherCount - others.length;
   return el(
     'div',
     { class: 'ran' },
@@ -138,7 +138,7 @@ function whatRan({ entries, known, otherCount, others }: HostRan, say: ChainActi
         el('li', {}, el('bdi', { class: 'what' }, visibleText(path)), digest(sha256, 'the digest of this file', say)),
       ),
     ),
-    rest > 0 ? el('p', {}, `And ${rest} more.`) : undefined,
+    unnamed > 0 ? el('p', {}, `And ${unnamed} more.`) : undefined,
   );
 }
 
