@@ -1,5 +1,6 @@
 // `npm run bench [NAME…]`: runs the benchmarks and prints their figures as lines for RESULTS.md.
 import { benchBoot } from './boot.ts';
+import { benchBroker } from './broker.ts';
 import { benchCli } from './cli.ts';
 import { benchIdle } from './idle.ts';
 import { benchIma } from './ima.ts';
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   ima: benchIma,
   lookalikes: benchLookalikes,
   verify: benchVerify,
+  broker: benchBroker,
 };
 
 const asked = process.argv.slice(2);

@@ -9,6 +9,8 @@ import { serveLines } from '../rpc/index.ts';
 import { Broker, type BrokerOptions } from './broker.ts';
 
 const OWNER_ONLY = 0o600;
+/** Each machine that is watched has one for as long as it runs; a broker is made for 10,000. */
+const MAX_CONNECTIONS = 16_384;
 
 export interface RunningBroker {
   readonly socketPath: string;
@@ -33,6 +35,7 @@ export async function serveBroker(
       requestSchema: brokerRequestSchema,
       responseSchemas: brokerResponseSchemas,
       lineLimitBytes: BROKER_LINE_LIMIT_BYTES,
+      limits: { connections: MAX_CONNECTIONS },
       handle: (request, call) => broker.handle(request, call),
       onDefect: (error, op) => broker.defect(error, op),
     });

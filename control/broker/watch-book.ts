@@ -31,6 +31,9 @@ import type { Answered, WatchRow, WatchStore } from './watch-store.ts';
 
 /** A restarted broker takes machines for unseen since then: well within the age at which they become unknown. */
 const SAVE_SEEN_MS = 5_000;
+/** A commit holds up every answer that waits: of thousands of machines, some ten milliseconds' worth at a time. */
+const SAVED_AT_ONCE = 128;
+const SAVE_REST_MS = 20;
 /** Of a sentence, as it is kept and told. */
 const MAX_REASONS = 40;
 
@@ -77,8 +80,8 @@ export class WatchBook implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#unsaved.size > 0) this.#saveSeen();
     clearTimeout(this.#saving);
+    if (this.#unsaved.size > 0) this.#saveSeen(this.#unsaved.size);
   }
 
   /** What was said first of a boot holds for all of it. Answers whether the list of files is still wanted. */
@@ -296,11 +299,11 @@ export class WatchBook implements Disposable {
     this.#saving ??= setTimeout(() => this.#saveSeen(), SAVE_SEEN_MS).unref();
   }
 
-  /** One commit for all machines. */
-  #saveSeen(): void {
-    this.#saving = undefined;
-    const entries = [...this.#unsaved];
-    this.#unsaved.clear();
+  /** One commit for many machines; the rest after what has come in meanwhile. */
+  #saveSeen(atOnce: number = SAVED_AT_ONCE): void {
+    const entries = [...this.#unsaved].slice(0, atOnce);
+    for (const entry of entries) this.#unsaved.delete(entry);
+    this.#saving = this.#unsaved.size === 0 ? undefined : setTimeout(() => this.#saveSeen(), SAVE_REST_MS).unref();
     try {
       this.#use.store.save(entries.map(rowOf));
     } catch (error) {

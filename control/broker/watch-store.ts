@@ -1,6 +1,6 @@
 // What the broker's store keeps of watches: the record of each machine's last boot, quarantines, and the lists of files
 // of images. In the same SQLite file as the rest, so that no snapshot of a machine can put any of it back.
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { BootId, MachineId } from '@ringwall/api';
 import {
   imagePartsSchema,
@@ -90,9 +90,16 @@ export interface WatchRow {
 
 export class WatchStore {
   readonly #db: DatabaseSync;
+  /** Prepared once: what is seen of thousands of machines is written every few seconds. */
+  readonly #insert: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
+    this.#insert = db.prepare(
+      `INSERT OR REPLACE INTO watch (machine, boot, mode, interval_ms, files, state, reasons, record, proven_at,
+         seen_at, readmitted_at, readmitted_strays, image, answered)
+       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
+    );
   }
 
   find(machine: MachineId): WatchRow | undefined {
@@ -163,29 +170,23 @@ export class WatchStore {
   }
 
   #save(watch: WatchRow): void {
-    this.#db
-      .prepare(
-        `INSERT OR REPLACE INTO watch (machine, boot, mode, interval_ms, files, state, reasons, record, proven_at,
-           seen_at, readmitted_at, readmitted_strays, image, answered)
-         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
-      )
-      .run(
-        watch.machine,
-        watch.boot,
-        watch.mode,
-        watch.intervalMs,
-        watch.files,
-        watch.state,
-        JSON.stringify(watch.reasons),
-        watch.record ?? null,
-        watch.provenAt?.toISOString() ?? null,
-        watch.seenAt?.toISOString() ?? null,
-        watch.readmittedAt?.toISOString() ?? null,
-        watch.readmittedStrays,
-        watch.image === undefined ? null : JSON.stringify(watch.image),
-        watch.answered === undefined ? null : answeredText(watch.answered),
-        watch.machine,
-      );
+    this.#insert.run(
+      watch.machine,
+      watch.boot,
+      watch.mode,
+      watch.intervalMs,
+      watch.files,
+      watch.state,
+      JSON.stringify(watch.reasons),
+      watch.record ?? null,
+      watch.provenAt?.toISOString() ?? null,
+      watch.seenAt?.toISOString() ?? null,
+      watch.readmittedAt?.toISOString() ?? null,
+      watch.readmittedStrays,
+      watch.image === undefined ? null : JSON.stringify(watch.image),
+      watch.answered === undefined ? null : answeredText(watch.answered),
+      watch.machine,
+    );
   }
 
   #transact(change: () => void): void {

@@ -3,8 +3,9 @@
 
 const LINE_FEED = 0x0a;
 
-/** What an idle connection may hold: more than the usual request, little enough to have thousands of. */
-const IDLE_BUFFER_BYTES = 4096;
+/** More than the usual request. An idle connection holds nothing: a broker has one for each machine that runs. */
+const FIRST_BUFFER_BYTES = 4096;
+const NOTHING = new Uint8Array(0);
 
 export type LineErrorCode = 'line-too-long';
 
@@ -19,7 +20,7 @@ export class LineError extends Error {
 
 export class LineSplitter {
   readonly #limitBytes: number;
-  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(IDLE_BUFFER_BYTES);
+  #buffer: Uint8Array<ArrayBuffer> = NOTHING;
   #start = 0;
   #end = 0;
   /** Up to here there is no line feed: no byte is searched twice. */
@@ -64,9 +65,8 @@ export class LineSplitter {
     return rest;
   }
 
-  /** Gives back what one long line had needed. */
   #reset(): void {
-    if (this.#buffer.length > IDLE_BUFFER_BYTES) this.#buffer = new Uint8Array(IDLE_BUFFER_BYTES);
+    this.#buffer = NOTHING;
     this.#start = 0;
     this.#end = 0;
     this.#searched = 0;
@@ -75,7 +75,8 @@ export class LineSplitter {
   #makeRoom(bytes: number): void {
     const held = this.#end - this.#start;
     const needed = held + bytes;
-    const target = needed > this.#buffer.length ? new Uint8Array(needed * 2) : this.#buffer;
+    const grown = Math.max(FIRST_BUFFER_BYTES, needed * 2);
+    const target = needed > this.#buffer.length ? new Uint8Array(grown) : this.#buffer;
     target.set(this.#buffer.subarray(this.#start, this.#end), 0);
     this.#buffer = target;
     this.#searched -= this.#start;

@@ -1,6 +1,6 @@
 // TPMT_PUBLIC, TPM 2.0 Part 2 section 12.2.4: the public area of an object, read and written.
 
-import { Cursor, Writer } from '@ringwall/bytes';
+import { Cursor, ParseError, Writer } from '@ringwall/bytes';
 import { TPM_ALG, TPMA_OBJECT } from '../constants.ts';
 import { hashAlgorithm } from '../hash.ts';
 import {
@@ -16,6 +16,8 @@ import {
 } from './schemes.ts';
 import { MAX_DIGEST_BYTES, MAX_ECC_BYTES, MAX_RSA_BYTES, readSized, writeSized } from './sized.ts';
 
+/** One with an RSA-4096 key has some 600. It is copied, so it is bounded first. */
+const MAX_PUBLIC_BYTES = 4096;
 /** Part 2 section 12.2.3.5: exponent 0 stands for this. */
 const DEFAULT_RSA_EXPONENT = 65_537;
 
@@ -84,6 +86,9 @@ export type ObjectAttributes = Readonly<Record<keyof typeof TPMA_OBJECT, boolean
 
 /** Exactly one TPMT_PUBLIC (without the size of a TPM2B_PUBLIC); throws `ParseError`. */
 export function parsePublic(bytes: Uint8Array): TPMT_PUBLIC {
+  if (bytes.length > MAX_PUBLIC_BYTES) {
+    throw new ParseError('limit', 'TPMT_PUBLIC', 0, `has ${bytes.length} bytes, expected at most ${MAX_PUBLIC_BYTES}`);
+  }
   const cursor = new Cursor(bytes);
   const type = cursor.u16be('type');
   if (type !== TPM_ALG.RSA && type !== TPM_ALG.ECC && type !== TPM_ALG.KEYEDHASH && type !== TPM_ALG.SYMCIPHER) {
