@@ -25,7 +25,7 @@ import { releaseKey, unlockedLie } from './release.ts';
 import { sealProof, trySealProof } from './seal-proof.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
 import { storedReference } from './stored-texts.ts';
-import { refuseAgain, refuseRollback, startOf, type TpmStart } from './tpm-start.ts';
+import { refuseAgain, refuseRollback, signedStart, type TpmStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
 import { runWatch } from './watch.ts';
 
@@ -176,10 +176,11 @@ class Attestation {
       hardware: host.verified === undefined ? [] : [host.verified],
       now: at,
     });
-    const tpmStart = verified === undefined ? undefined : startOf(verified, this.#boot);
-    const stranger = verified === undefined ? undefined : await refuseOtherKey(machine.akName, verified);
+    const tpmStart = signedStart(evidence, verdict, this.#boot);
+    const stranger = tpmStart === undefined ? undefined : await refuseOtherKey(machine.akName, evidence);
     // Counters signed by a key that nobody has shown to be in this TPM would be a stranger's word.
-    const own = stranger === undefined ? tpmStart : undefined;
+    const isShown = verified !== undefined || machine.akName !== undefined;
+    const own = stranger === undefined && isShown ? tpmStart : undefined;
     const again = own === undefined ? undefined : refuseAgain(machine.unlockedAt, own);
     const rolledBack = own === undefined ? undefined : refuseRollback(machine, own);
     if (own !== undefined && rolledBack !== undefined && machine.akName !== undefined)
@@ -215,6 +216,9 @@ class Attestation {
       await this.#release(verified, machine, { proof: unsigned, text }, tpmStart);
       return;
     }
+    // Whatever is wrong with this boot, its TPM has started since: no copy from before it may pose as it.
+    if (own !== undefined && rolledBack === undefined && machine.akName !== undefined)
+      this.#use.store.seeTpmStart(this.#machine, own);
     const proof = typeof text === 'string' ? { proof: { kind: 'refused', text } as const } : {};
     // Nothing is granted of which no proof can be shown.
     const reasons = typeof text === 'string' ? decided.reasons : [text.message, ...decided.reasons];

@@ -1,5 +1,6 @@
 // Checklist 6: a vTPM that was put back to an earlier state, or started twice, is seen by a record outside of the machine.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bootEvents } from './testing/boot-log.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
 import { CLOCK_LAG_MS } from './tpm-start.ts';
 
@@ -68,6 +69,24 @@ describe('checklist 6: a TPM that was put back', () => {
     expect(await boot()).toContain('quarantined since');
     await readmit();
     await unlock();
+  });
+
+  test('after a boot that was refused is seen, too: its start was in the evidence', async () => {
+    await unlock();
+    const copy = copyState();
+    const { guest } = await broker.boot(machine, { measured: bootEvents('another kernel') });
+    expect((await guest.send(await guest.evidence(await guest.hello()))).reasons.join()).toContain('kernel (PCR 4');
+    putBack(copy);
+    expect(await boot()).toMatch(/the TPM is a copy, or was rolled back: it says start .* was seen in another boot/);
+    expect(await boot()).toContain('quarantined since');
+  });
+
+  test('is not what a machine is that starts again after a refused boot', async () => {
+    await unlock();
+    const { guest } = await broker.boot(machine, { measured: bootEvents('another kernel') });
+    await guest.send(await guest.evidence(await guest.hello()));
+    await unlock();
+    expect(await readmit()).toBe(false);
   });
 
   test('is told by its clock where its counters caught up unseen', async () => {

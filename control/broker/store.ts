@@ -95,8 +95,8 @@ export interface MachineRecord {
   readonly unlockedAt: TpmStart | undefined;
   /** The Name of the attestation key that its TPM has shown to be its own; bound for good with the first unlocking. */
   readonly akName: Uint8Array | undefined;
-  /** Its start when a key was last sent to it, whether or not anybody reported what became of it. Only of that key. */
-  readonly releasedAt: TpmStart | undefined;
+  /** Its last start that evidence signed by that key has shown, whatever came of it. */
+  readonly seenAt: TpmStart | undefined;
 }
 
 /** A release that was sent, as far as the guest's report of it is judged by it. No part of a key is in it. */
@@ -188,7 +188,7 @@ export class BrokerStore implements Disposable {
     return row === undefined ? undefined : asMachine(id, row);
   }
 
-  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt' | 'akName' | 'releasedAt'>, at: Date): void {
+  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt' | 'akName' | 'seenAt'>, at: Date): void {
     this.#transact(() => {
       this.#db
         .prepare(
@@ -247,6 +247,11 @@ export class BrokerStore implements Disposable {
   setTpmStart(machine: MachineId, start: TpmStart): void {
     const text = JSON.stringify(start);
     this.#db.prepare('UPDATE machine SET tpm_start = ?, released_at = ? WHERE id = ?').run(text, text, machine);
+  }
+
+  /** Evidence of this start was seen, and refused. */
+  seeTpmStart(machine: MachineId, start: TpmStart): void {
+    this.#db.prepare('UPDATE machine SET released_at = ? WHERE id = ?').run(JSON.stringify(start), machine);
   }
 
   /** Verdict, proof, disk state and TPM start in one commit. False where the machine was forgotten meanwhile. */
@@ -339,7 +344,7 @@ function asMachine(id: MachineId, row: Row): MachineRecord {
   const currentBoot = row['current_boot'];
   const tpmStart = row['tpm_start'];
   const akName = row['ak_name'];
-  const releasedAt = row['released_at'];
+  const seenAt = row['released_at'];
   return {
     id,
     name: textOf(row, 'name'),
@@ -351,7 +356,7 @@ function asMachine(id: MachineId, row: Row): MachineRecord {
     currentBoot: typeof currentBoot === 'string' ? currentBoot : undefined,
     unlockedAt: typeof tpmStart === 'string' ? asTpmStart(parseJson(tpmStart), 'machine.tpm_start') : undefined,
     akName: akName instanceof Uint8Array ? akName : undefined,
-    releasedAt: typeof releasedAt === 'string' ? asTpmStart(parseJson(releasedAt), 'machine.released_at') : undefined,
+    seenAt: typeof seenAt === 'string' ? asTpmStart(parseJson(seenAt), 'machine.released_at') : undefined,
   };
 }
 

@@ -31,28 +31,27 @@ describe('checklist 5: refuseAgain() and refuseRollback() of a machine that was 
     ],
   ];
   test.each(cases)('judges %s', (_name, seen, refusal) => {
-    const sentence =
-      refuseAgain(UNLOCKED, seen) ?? refuseRollback({ unlockedAt: UNLOCKED, releasedAt: undefined }, seen);
+    const sentence = refuseAgain(UNLOCKED, seen) ?? refuseRollback({ unlockedAt: UNLOCKED, seenAt: undefined }, seen);
     expect(sentence ?? 'none').toMatch(refusal ?? /^none$/);
   });
 
   test('have nothing to say of a machine that was never unlocked', () => {
     expect(refuseAgain(undefined, at(BOOT, 0, 0))).toBeUndefined();
-    expect(refuseRollback({ unlockedAt: undefined, releasedAt: undefined }, at(BOOT, 0, 0, 0))).toBeUndefined();
+    expect(refuseRollback({ unlockedAt: undefined, seenAt: undefined }, at(BOOT, 0, 0, 0))).toBeUndefined();
   });
 
   test('a record from before clocks were kept says nothing of them', () => {
     const unlockedAt = { boot: BOOT, resetCount: 7, restartCount: 2 };
-    expect(refuseRollback({ unlockedAt, releasedAt: undefined }, at(NEXT, 8, 0, 0))).toBeUndefined();
+    expect(refuseRollback({ unlockedAt, seenAt: undefined }, at(NEXT, 8, 0, 0))).toBeUndefined();
   });
 });
 
-describe('checklist 6: refuseRollback() of a machine that was sent a key', () => {
+describe('checklist 6: refuseRollback() of a machine whose start was seen', () => {
   const judged = (seen: TpmStart): string | undefined =>
-    refuseRollback({ unlockedAt: undefined, releasedAt: UNLOCKED }, seen);
+    refuseRollback({ unlockedAt: undefined, seenAt: UNLOCKED }, seen);
 
   test('refuses a second boot at the same start of the TPM, or at an earlier one', () => {
-    expect(judged(at(NEXT, 7, 2))).toContain('start 7.2, and a key was sent to start 7.2');
+    expect(judged(at(NEXT, 7, 2))).toContain('start 7.2, and start 7.2 was seen in another boot');
     expect(judged(at(NEXT, 7, 1))).toContain('is a copy');
     expect(judged(at(NEXT, 6, 9))).toContain('is a copy');
   });

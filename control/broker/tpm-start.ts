@@ -4,7 +4,7 @@
 // against whoever restores a copy (A4), not against root on the host (A6), who can start the copy beside Ringwall, or before
 // the guest has spoken, until counters and clock fit.
 import type { BootId } from '@ringwall/api';
-import type { Verified, VtpmEvidence } from '@ringwall/evidence';
+import type { CheckId, Verdict, VtpmEvidence } from '@ringwall/evidence';
 import { parseAttest } from '@ringwall/tpm';
 import { asObject, damaged } from './rows.ts';
 
@@ -25,8 +25,20 @@ export interface TpmStart {
   readonly clock?: number;
 }
 
-/** Of evidence that was verified: its signature holds, so the counters are the TPM's word. */
-export function startOf(evidence: Verified<VtpmEvidence>, boot: BootId): TpmStart {
+/** What the verdict must have found for the counters in a quote to be the word of the TPM that this key is in. */
+const SIGNED: readonly CheckId[] = [
+  'ek-registered',
+  'ak-form',
+  'ak-attributes',
+  'quote-signature',
+  'quote-form',
+  'quote-signer',
+  'quote-nonce',
+];
+
+/** Of evidence that may have been refused for what it measured: its counters are the TPM's word all the same. */
+export function signedStart(evidence: VtpmEvidence, { checks }: Verdict, boot: BootId): TpmStart | undefined {
+  if (!SIGNED.every((id) => checks.some((check) => check.id === id && check.ok))) return undefined;
   const { resetCount, restartCount, clock } = parseAttest(evidence.quote).clockInfo;
   return { boot, resetCount, restartCount, clock: Number(clock) };
 }
@@ -45,26 +57,26 @@ export function refuseAgain(unlockedAt: TpmStart | undefined, seen: TpmStart): s
   return `the disk was unlocked already since this TPM started (start ${nameOf(seen)}): a key is released once a start`;
 }
 
-/** When the disk was unlocked last, and when a key was sent last. */
+/** When the disk was unlocked last, and the last start that evidence of this TPM has shown, whatever came of it. */
 export interface SeenStarts {
   readonly unlockedAt: TpmStart | undefined;
-  readonly releasedAt: TpmStart | undefined;
+  readonly seenAt: TpmStart | undefined;
 }
 
 /**
  * A sentence where the TPM has fallen behind what was seen of it. resetCount grows at each TPM Reset and restartCount at
  * each TPM Restart, and the TPM writes both down at once, so that the pair grows strictly from one start to the next. A copy
- * that is started until its counters fit is betrayed by its clock, which runs only while it is powered. The start when a key
- * was sent counts, too: a copy that is started beside the original comes to the same start, and whoever asks second is
- * refused, also where the first never said what it did with its key.
+ * that is started until its counters fit is betrayed by its clock, which runs only while it is powered. Each start
+ * that was seen counts, too, also of a boot that was refused or never said what it did with its key: a copy that is started
+ * beside the original, or put back after such a boot, comes to the same start, and whoever asks second is refused.
  */
-export function refuseRollback({ unlockedAt, releasedAt }: SeenStarts, seen: TpmStart): string | undefined {
+export function refuseRollback({ unlockedAt, seenAt }: SeenStarts, seen: TpmStart): string | undefined {
   const is = nameOf(seen);
   if (unlockedAt !== undefined && !isSame(unlockedAt, seen) && !isLater(seen, unlockedAt)) {
     return `the TPM was rolled back: it says start ${is}, but the disk was unlocked at start ${nameOf(unlockedAt)} before`;
   }
-  if (releasedAt !== undefined && releasedAt.boot !== seen.boot && !isLater(seen, releasedAt)) {
-    return `the TPM is a copy, or was rolled back: it says start ${is}, and a key was sent to start ${nameOf(releasedAt)} in another boot`;
+  if (seenAt !== undefined && seenAt.boot !== seen.boot && !isLater(seen, seenAt)) {
+    return `the TPM is a copy, or was rolled back: it says start ${is}, and start ${nameOf(seenAt)} was seen in another boot`;
   }
   const lagMs = (unlockedAt?.clock ?? 0) - (seen.clock ?? 0);
   if (lagMs > CLOCK_LAG_MS) {

@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { equalBytes, utf8 } from '@ringwall/bytes';
+import type { VtpmEvidence } from '@ringwall/evidence';
 import { PlainTpm, type Instance } from '@ringwall/testkit';
 import { bodyOf, commands, EK_CERTIFICATE_NV_ATTRIBUTES, parseFields } from '@ringwall/tpm';
 import { BrokerSession, type BrokerAnswer } from '../attacker/broker-session.ts';
@@ -67,6 +68,14 @@ export const vtpmRollback: Drill = {
     const first = await boot(machine);
     if (first.release === undefined) throw new Error(`the healthy boot was refused: ${first.reasons.join('; ')}`);
     const attempts: Attempt[] = [];
+    step('a boot is refused, and the attacker puts back the state from before it');
+    const before = join(directory, 'before');
+    copyState(stateOf(ringwall, machine), before);
+    const refused = await boot(machine, ({ eventLog }) => eventLog.subarray(0, -1));
+    if (refused.release !== undefined) throw new Error('a boot with a log that ends early was given its key');
+    copyState(before, stateOf(ringwall, machine));
+    attempts.push(attemptOf('start from a copy that was made before a boot that was refused', await boot(machine)));
+    await machine.broker.call({ op: 'readmit-machine', machine: machine.id });
     step('the attacker puts the vTPM’s state back');
     copyState(copy, stateOf(ringwall, machine));
     attempts.push(attemptOf('start the machine with the earlier state', await boot(machine)));
@@ -80,15 +89,19 @@ export const vtpmRollback: Drill = {
   },
 };
 
-/** One boot, all of which the relay passes on; the machine is off afterwards. */
-async function boot(machine: RelayedMachine): Promise<BrokerAnswer> {
+/** One boot, all of which the relay passes on, or with another log; the machine is off afterwards. */
+async function boot(
+  machine: RelayedMachine,
+  logOf: (evidence: VtpmEvidence) => Uint8Array = ({ eventLog }) => eventLog,
+): Promise<BrokerAnswer> {
   const { boot: id, reference } = await machine.start();
   await machine.broker.call({ op: 'expect-boot', machine: machine.id, boot: id, reference });
   try {
     using guest = await machine.openPort();
     using session = await BrokerSession.open(machine.broker, machine.id, id);
     await guest.hello();
-    const answer = await session.present(await guest.answer(await session.challenge()));
+    const evidence = await guest.answer(await session.challenge());
+    const answer = await session.present({ ...evidence, eventLog: logOf(evidence) });
     if (answer.release !== undefined) await unlock(guest, session, answer);
     return answer;
   } finally {
