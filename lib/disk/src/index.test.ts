@@ -22,6 +22,7 @@ test('the public names of @ringwall/disk', () => {
     'openExt',
     'openFat',
     'openImage',
+    'openNtfs',
     'openOva',
     'openPartition',
     'openPath',

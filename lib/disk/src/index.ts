@@ -25,6 +25,7 @@ export {
 export type { Codecs, Decompress } from './source/codecs.ts';
 export { openErofs } from './filesystems/erofs/erofs.ts';
 export { openFat } from './filesystems/fat/fat.ts';
+export { openNtfs, type Ntfs } from './filesystems/ntfs/ntfs.ts';
 export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';
 export type { Account } from './exposure/accounts.ts';
 export { inspectFiles, type ExposureFind, type FilesReport, type InspectOptions } from './exposure/inspect-files.ts';

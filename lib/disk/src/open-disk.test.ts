@@ -41,13 +41,14 @@ describe('openDisk()', () => {
     ['squashfs', 0, [0x68, 0x73, 0x71, 0x73]],
     ['ext', 1080, [0x53, 0xef]],
     ['erofs', 1024, [0xe2, 0xe1, 0xf5, 0xe0]],
+    ['ntfs', 3, [0x4e, 0x54, 0x46, 0x53, 0x20, 0x20, 0x20, 0x20]],
   ])('names %s where only its magic bytes are right', (format, offset, magic) => {
     const bytes = new Uint8Array(4096);
     bytes.set(magic, offset);
     expect(contentsOf(bytes)).toEqual({ kind: 'damaged', format, message: expect.any(String) });
   });
 
-  test.each(['erofs', 'ext4', 'fat12', 'fat16', 'squashfs-stored'])(
+  test.each(['erofs', 'ext4', 'fat12', 'fat16', 'ntfs', 'squashfs-stored'])(
     'opens %s without a table of partitions',
     (name) => {
       const { volumes, table, notes } = openDisk(memorySource(fixture(name)));

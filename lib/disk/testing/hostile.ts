@@ -73,11 +73,11 @@ export function seededNumbers(seed: number): (below: number) => number {
   };
 }
 
-/** Offsets of blocks of 16 bytes of `bytes` that hold anything: where a change says something. */
+/** Offsets of blocks of 16 bytes of `bytes` that hold anything but zeros, or ones: where a change says something. */
 export function livePlaces(bytes: Uint8Array): number[] {
   const places: number[] = [];
   for (let at = 0; at < bytes.length; at += 16)
-    if (bytes.subarray(at, at + 16).some((byte) => byte !== 0)) places.push(at);
+    if (bytes.subarray(at, at + 16).some((byte) => byte !== 0 && byte !== 0xff)) places.push(at);
   return places;
 }
 

@@ -97,3 +97,19 @@ for (const [name, bytes, options] of [
   rmSync(deleted);
   save(name, path);
 }
+
+{
+  const path = folder.at('ntfs');
+  writeFileSync(path, Buffer.alloc(3 * 1024 * 1024));
+  runTool(['mkntfs', '-F', '-Q', '-q', '-L', 'SMALL', path]);
+  const steps = [
+    'mkdir "$1"; ntfs-3g -o compression,streams_interface=xattr "$0" "$1"; cd "$1"',
+    'mkdir packed && setfattr -n system.ntfs_attrib -v 0x00080000 packed',
+    'cp -r "$2"/. . && mv large.txt packed/moved && cp packed/moved packed/large.txt && rm packed/moved',
+    'ln -s etc/shadow link; setfattr -n user.note -v "a note" etc/shadow',
+    'echo "a secret that was deleted" > "deleted secret.key"; sync; rm "deleted secret.key"',
+    'cd /; umount "$1"',
+  ];
+  runTool(['unshare', '-m', 'sh', '-ec', steps.join('\n'), path, folder.at('mount'), plain]);
+  save('ntfs', path);
+}

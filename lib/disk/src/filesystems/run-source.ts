@@ -32,23 +32,11 @@ export function appendRun(runs: Run[], length: number, from: number | undefined)
 export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: number, field: string): ByteSource {
   refuseDisorder(runs, field);
 
-  /** Index of the last run that begins at or before `offset`, -1 where none does. */
-  const runAt = (offset: number): number => {
-    let low = 0;
-    let high = runs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((runs[middle]?.at ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  };
-
   return {
     size,
     read(offset, length) {
       checkRange(offset, length, size, field);
-      let index = runAt(offset);
+      let index = runAt(runs, offset);
       const first = runs[index];
       if (first?.from !== undefined && offset + length <= first.at + first.length) {
         return disk.read(first.from + (offset - first.at), length);
@@ -66,7 +54,7 @@ export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: numbe
       return bytes;
     },
     nextData(offset) {
-      for (let index = Math.max(runAt(offset), 0); index < runs.length; index += 1) {
+      for (let index = Math.max(runAt(runs, offset), 0); index < runs.length; index += 1) {
         const run = runs[index];
         if (run?.from === undefined) continue;
         const start = Math.max(run.at, offset);
@@ -84,11 +72,34 @@ export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: numbe
   };
 }
 
+/** How many bytes from `start` to `end` of a file lie in runs that are no holes. */
+export function mappedBytes(runs: readonly Run[], start: number, end: number): number {
+  let mapped = 0;
+  for (let index = Math.max(runAt(runs, start), 0); index < runs.length; index += 1) {
+    const run = runs[index];
+    if (run === undefined || run.at >= end) break;
+    if (run.from !== undefined) mapped += Math.max(Math.min(run.at + run.length, end) - Math.max(run.at, start), 0);
+  }
+  return mapped;
+}
+
 /** Refuses a read that would take more memory than `MAX_READ_BYTES`. */
 export function checkReadLength(length: number, field: string): void {
   if (length > MAX_READ_BYTES) {
     throw new DiskError('limit', `${field}: ${length} bytes in one read, expected at most ${MAX_READ_BYTES}`);
   }
+}
+
+/** Index of the last run that begins at or before `offset`, -1 where none does. */
+function runAt(runs: readonly Run[], offset: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((runs[middle]?.at ?? 0) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 function refuseDisorder(runs: readonly Run[], field: string): void {
