@@ -46,6 +46,8 @@ interface Question {
 interface Kept {
   readonly layer: HostLayer;
   readonly vtpmCa: Uint8Array;
+  /** When it was sent: an answer that was refused is asked for again at the next start. */
+  readonly accepted: boolean;
 }
 
 /** What a machine is judged with of its host. */
@@ -162,10 +164,10 @@ export class HostBook {
     };
     const policy = this.#hostPolicy();
     if (policy === undefined) return this.#tell(host, ['the policy no longer says what a host must show']);
-    this.#kept.delete(host);
-    this.#kept.set(host, { layer, vtpmCa });
-    for (const oldest of this.#kept.keys()) if (this.#kept.size > MAX_KEPT) this.#kept.delete(oldest);
     const { verdict, verified } = await this.#judgeKept({ layer, vtpmCa }, policy, now);
+    this.#kept.delete(host);
+    this.#kept.set(host, { layer, vtpmCa, accepted: verified !== undefined });
+    for (const oldest of this.#kept.keys()) if (this.#kept.size > MAX_KEPT) this.#kept.delete(oldest);
     if (verified !== undefined) this.#store.setClock(host, hostClockOf(verified));
     return this.#tell(host, verdict.reasons);
   }
@@ -186,7 +188,7 @@ export class HostBook {
     return { layer, verified, reasons: verdict.reasons };
   }
 
-  #judgeKept({ layer, vtpmCa }: Kept, policy: HostPolicy, now: Date): Promise<HostResult> {
+  #judgeKept({ layer, vtpmCa }: Omit<Kept, 'accepted'>, policy: HostPolicy, now: Date): Promise<HostResult> {
     const { nonce, askedAt, evidence, activation, reference } = layer;
     return judgeHost({
       evidence,
@@ -207,7 +209,8 @@ export class HostBook {
   /** Young enough that it will still count when the machine that starts now is judged. */
   #isFresh(host: string, { maxAgeSeconds }: HostPolicy): boolean {
     const kept = this.#kept.get(host);
-    return kept !== undefined && this.#now().getTime() - kept.layer.askedAt.getTime() < (maxAgeSeconds * 1000) / 2;
+    if (kept === undefined || !kept.accepted) return false;
+    return this.#now().getTime() - kept.layer.askedAt.getTime() < (maxAgeSeconds * 1000) / 2;
   }
 
   #open(nonce: string, question: Question): void {

@@ -47,9 +47,19 @@ export class HostStore {
     return typeof text === 'string' ? asClock(text) : undefined;
   }
 
+  /** Only forward: of two answers that are judged at once, either may end first. */
   setClock(host: string, clock: HostClock): void {
+    const before = this.clock(host);
+    if (before !== undefined && isBehind(clock, before)) return;
     this.#db.prepare('UPDATE host SET clock = ? WHERE id = ?').run(clockText(clock), host);
   }
+}
+
+/** Part 1 section 36: restartCount and clock count within one resetCount. */
+function isBehind(one: HostClock, other: HostClock): boolean {
+  if (one.resetCount !== other.resetCount) return one.resetCount < other.resetCount;
+  if (one.restartCount !== other.restartCount) return one.restartCount < other.restartCount;
+  return one.clock < other.clock;
 }
 
 function clockText({ resetCount, restartCount, clock }: HostClock): string {

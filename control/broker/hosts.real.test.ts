@@ -190,6 +190,16 @@ describe.skipIf(!isReady)(
       expect(chainOf(report).find(({ id }) => id === 'host')?.state).toBe('broken');
     });
 
+    test('a host that was refused is asked again at the next start, and believed once it is mended', async () => {
+      await enrol();
+      await demandHost();
+      const whole = readFileSync(tpm.config.imaLog);
+      writeFileSync(tpm.config.imaLog, whole.subarray(0, -90));
+      expect((await boot()).state).toBe('refused');
+      writeFileSync(tpm.config.imaLog, whole);
+      expect((await boot()).state).toBe('unlocked');
+    });
+
     test('a machine of which no bundle could hold the proof is refused, and told why', async () => {
       const files = Array.from({ length: 4000 }, (_, at) => ({
         path: `/usr/lib/${'x'.repeat(90)}/${at}`,
