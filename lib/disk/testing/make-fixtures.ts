@@ -112,4 +112,24 @@ for (const [name, bytes, options] of [
   ];
   runTool(['unshare', '-m', 'sh', '-ec', steps.join('\n'), path, folder.at('mount'), plain]);
   save('ntfs', path);
+// A file system copied while it is mounted: what was written since is in its journal only. Needs root.
+const DIRTY = `set -e
+mkdir "$0.mnt"
+mount -o loop,commit=300 "$0" "$0.mnt"
+mkdir "$0.mnt/late"
+for i in $(seq 1 60); do echo "late $i" > "$0.mnt/late/file-$i"; done
+sync "$0.mnt/late/file-60"
+rm "$0.mnt"/late/file-1?
+echo again >> "$0.mnt/late/file-20"
+sync "$0.mnt/late/file-20"
+cp "$0" "$0.copy"
+umount "$0.mnt"`;
+for (const [name, options] of [
+  ['ext4-journal', ['-O', '^metadata_csum,^uninit_bg,^resize_inode']],
+  ['ext4-journal-checked', ['-O', 'metadata_csum,^resize_inode']],
+] as const) {
+  const path = folder.at(name);
+  runTool(['mke2fs', '-q', '-t', 'ext4', '-b', '1024', '-N', '128', '-J', 'size=1', ...options, path, '4M']);
+  runTool(['unshare', '-m', 'sh', '-c', DIRTY, path]);
+  save(name, `${path}.copy`);
 }

@@ -8,6 +8,7 @@ export const CRC_START = 0xffffffff;
 const CASTAGNOLI = slicedTables(0x82f63b78);
 const ISO_HDLC = slicedTables(0xedb88320);
 const ANSI = byteTable(0xa001);
+const ISO_HDLC_FORWARD = forwardTable(0x04c11db7);
 
 /** CRC-32C, register in and out, over `bytes` from `start` to `end`. */
 export function crc32c(register: number, bytes: Uint8Array, start = 0, end: number = bytes.length): number {
@@ -24,6 +25,15 @@ export function crc16(register: number, bytes: Uint8Array, start = 0, end: numbe
   let crc = register;
   for (let at = start; at < end; at += 1) crc = (crc >>> 8) ^ entry(ANSI, (crc ^ (bytes[at] ?? 0)) & 0xff);
   return crc & 0xffff;
+}
+
+/** CRC-32 with the highest bit first (as in POSIX cksum), register in and out: the old checksums of ext4's journal. */
+export function crc32Forward(register: number, bytes: Uint8Array): number {
+  let crc = register | 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    crc = (crc << 8) ^ entry(ISO_HDLC_FORWARD, (crc >>> 24) ^ (bytes[at] ?? 0));
+  }
+  return crc >>> 0;
 }
 
 /** CRC-32C over `value` as four bytes, the least significant first. */
@@ -71,6 +81,14 @@ function byteTable(polynomial: number): Int32Array {
   return Int32Array.from({ length: 256 }, (_, byte) => {
     let value = byte;
     for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ polynomial : value >>> 1;
+    return value;
+  });
+}
+
+function forwardTable(polynomial: number): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, byte) => {
+    let value = byte << 24;
+    for (let bit = 0; bit < 8; bit += 1) value = value < 0 ? (value << 1) ^ polynomial : value << 1;
     return value;
   });
 }

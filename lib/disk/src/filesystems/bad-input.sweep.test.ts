@@ -23,6 +23,8 @@ const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[
   ['ext2', openExt],
   ['ext4', openExt],
   ['ext4-unchecked', openExt],
+  ['ext4-journal', openExt],
+  ['ext4-journal-checked', openExt],
   ['fat12', openFat],
   ['fat16', openFat],
   ['ntfs', openNtfs],

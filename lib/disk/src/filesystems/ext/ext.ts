@@ -2,6 +2,8 @@
 import type { ByteSource } from '../../source/byte-source.ts';
 import { toHex } from '@ringwall/bytes';
 import type { FileSystem } from '../file-system.ts';
+import { INCOMPAT } from './features.ts';
+import { replayJournal } from './journal/replay.ts';
 import { openNode } from './node.ts';
 import { EXT_MAGIC, parseSuperblock, SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './superblock.ts';
 import { ExtVolume } from './volume.ts';
@@ -16,17 +18,28 @@ export function recogniseExt(source: ByteSource): boolean {
   return magic[0] === (EXT_MAGIC & 0xff) && magic[1] === EXT_MAGIC >> 8;
 }
 
-/** Opens the file system that fills `source` from its start. */
+/**
+ * Opens the file system that fills `source` from its start. One that was not unmounted is read as its journal would leave it.
+ */
 export function openExt(source: ByteSource): FileSystem {
-  const geometry = parseSuperblock(source.read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES), source.size);
-  const volume = new ExtVolume(source, geometry);
+  const written = volumeOf(source);
+  const needsReplay = (written.geometry.incompat & INCOMPAT.recover) !== 0;
+  const replay = needsReplay ? replayJournal(written) : { source, notes: [] };
+  const volume = replay.source === source ? written : volumeOf(replay.source);
+  const { geometry } = volume;
   return {
     kind: geometry.kind,
     label: geometry.label,
     uuid: uuidText(geometry.uuid),
     size: geometry.blocks * geometry.blockBytes,
+    notes: replay.notes,
     root: openNode(volume, ROOT_INODE),
   };
+}
+
+function volumeOf(source: ByteSource): ExtVolume {
+  const superblock = source.read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
+  return new ExtVolume(source, parseSuperblock(superblock, source.size));
 }
 
 function uuidText(uuid: Uint8Array): string {
