@@ -112,6 +112,8 @@ for (const [name, bytes, options] of [
   ];
   runTool(['unshare', '-m', 'sh', '-ec', steps.join('\n'), path, folder.at('mount'), plain]);
   save('ntfs', path);
+}
+
 // A file system copied while it is mounted: what was written since is in its journal only. Needs root.
 const DIRTY = `set -e
 mkdir "$0.mnt"
