@@ -96,7 +96,10 @@ export class BrokerSession implements Disposable {
     const silence = new Promise<string>((done) => {
       timer = setTimeout(() => done(''), ANSWER_TIMEOUT_MS);
     });
-    const next = this.#lines.next().then((result) => (result.done === true ? '' : result.value));
+    const next = this.#lines.next().then(
+      (result) => (result.done === true ? '' : result.value),
+      () => '', // the connection broke in the middle of a word: the session was cut off
+    );
     return Promise.race([next, silence]).finally(() => clearTimeout(timer));
   }
 
