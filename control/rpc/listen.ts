@@ -7,6 +7,9 @@ import { RingwallError } from '@ringwall/api';
 /** sun_path of Linux has 108 bytes with its final NUL; longer paths would be cut silently. */
 export const SOCKET_PATH_LIMIT_BYTES: number = 107;
 
+/** What the kernel takes at most by default (somaxconn): a broker that was restarted is joined by all its machines at once. */
+const BACKLOG = 4096;
+
 /** Resolves once the socket exists with its final mode and owner. */
 export async function listenOn(server: Server, options: { path: string; mode: number; gid?: number }): Promise<void> {
   const bytes = Buffer.byteLength(options.path);
@@ -41,7 +44,7 @@ function bindWithMode(
     const umask = process.umask(0o777 & ~(gid === undefined ? mode : mode & 0o700));
     try {
       // For a path, bind(2) and listen(2) happen within this call; only the event comes later.
-      server.listen(path);
+      server.listen({ path, backlog: BACKLOG });
     } finally {
       process.umask(umask);
     }

@@ -10,8 +10,8 @@ const WORKLOAD = join(import.meta.dirname, '../testing/measure-bad-input.ts');
 // A small young generation, so that what the process grows by is what was held at once, and not what was not yet collected.
 const FLAGS = ['--conditions=ringwall-source', '--expose-gc', '--max-semi-space-size=1'];
 const ANSWER_MS = 100;
-/** Processor time includes what a collection happened to take, on processors half as fast as others. */
-const PATIENCE = 2;
+/** Processor time includes what a collection happened to take, and is longer where others use the same core's other half. */
+const PATIENCE = 4;
 const ANSWER_MIB = 64;
 const OUTPUT_BYTES = 1024 * 1024;
 /** Without the vectors, which lie beside the repository, there are fewer. */
@@ -32,7 +32,7 @@ describe('bad input', () => {
     expect(figures.filter(({ foreign }) => foreign.length > 0)).toEqual([]);
   });
 
-  it('takes no more than 100 ms each, and twice that where the machine is slow', () => {
+  it('takes no more than 100 ms each, and four times that where the machine is slow', () => {
     expect(named(figures.filter(({ slowestMs }) => slowestMs > ANSWER_MS * PATIENCE))).toEqual([]);
   });
 
