@@ -27,7 +27,7 @@ import { utf8 } from '@ringwall/bytes';
 import type { AuditLog } from './audit-log.ts';
 import { ImageFiles } from './image-files.ts';
 import { decideWatch, type Standing } from './watch-decision.ts';
-import type { Answered, WatchRow, WatchStore } from './watch-store.ts';
+import type { Answered, LogPart, WatchRow, WatchStore } from './watch-store.ts';
 
 /** A restarted broker takes machines for unseen since then: well within the age at which they become unknown. */
 const SAVE_SEEN_MS = 5_000;
@@ -72,6 +72,8 @@ export class WatchBook implements Disposable {
   /** Of machines that were asked about since the broker started; a machine has one boot at a time. */
   readonly #entries = new Map<MachineId, Entry>();
   readonly #unsaved = new Set<Entry>();
+  /** Parts of lists that no quote has contradicted, for the next commit. */
+  #unsavedLogs: LogPart[] = [];
   #saving: NodeJS.Timeout | undefined;
 
   constructor(options: WatchBookOptions) {
@@ -91,7 +93,7 @@ export class WatchBook implements Disposable {
       this.forget(order.machine);
       const entry = { ...order, ...NOTHING_YET };
       this.#entries.set(order.machine, entry);
-      this.#save(entry);
+      this.#write([entry]);
     }
     return { wantsFiles: !this.files.has((known ?? order).files) };
   }
@@ -101,7 +103,7 @@ export class WatchBook implements Disposable {
     const entry = this.#find(machine, challenge.boot);
     if (entry === undefined || entry.mode === 'off') return;
     entry.record = startWatch(await watchBaseline(evidence, challenge));
-    this.#save(entry);
+    this.#write([entry]);
   }
 
   /** The disk is unlocked: from here on it is watched. */
@@ -109,7 +111,7 @@ export class WatchBook implements Disposable {
     const entry = this.#find(machine, boot);
     if (entry === undefined || entry.proven !== undefined) return;
     entry.proven = this.#moment();
-    this.#save(entry);
+    this.#write([entry]);
   }
 
   /** Undefined where nobody has ordered it, or there is nothing to hold answers against. */
@@ -141,7 +143,7 @@ export class WatchBook implements Disposable {
     if (this.#entries.get(ids.machine) !== entry) return 'interval';
     const decision = decideWatch(entry.standing, entry.mode, { verdict, strays: record.proven.strayCount });
     const changed = decision.standing.state !== entry.standing.state;
-    const urgent = changed || decision.quarantine || record.proven.ima.entries !== before.proven.ima.entries;
+    const urgent = changed || decision.quarantine || record.proven.strayCount !== before.proven.strayCount;
     this.#keepAnswer(entry, answered, { verdict, record });
     entry.record = record;
     entry.standing = decision.standing;
@@ -149,7 +151,7 @@ export class WatchBook implements Disposable {
     if (decision.seen || decision.quarantine) entry.reasons = decision.reasons.slice(0, MAX_REASONS);
     this.#tellTrouble(entry, decision.trouble);
     if (decision.quarantine) this.#quarantine(entry);
-    else if (urgent) this.#save(entry);
+    else if (urgent) this.#write([entry]);
     else if (decision.seen) this.#saveSoon(entry);
     if (changed || verdict.news.length > 0) {
       this.#audit(entry, `watch ${entry.standing.state}`, changed ? entry.reasons : newsOf(verdict.news));
@@ -197,6 +199,8 @@ export class WatchBook implements Disposable {
     const entry = this.#find(machine, boot);
     const { record, answered, image } = entry ?? {};
     if (entry === undefined || record === undefined || answered === undefined || image === undefined) return undefined;
+    // What a proof says stays said, whatever happens to this process next.
+    if (this.#unsaved.has(entry)) this.#write([entry]);
     const log = this.#use.store.readLog(entry, record.proven.ima.bytes);
     const list = this.#use.store.findFiles(image.files);
     if (log === undefined || list === undefined) return undefined;
@@ -211,7 +215,7 @@ export class WatchBook implements Disposable {
   /** For what was found at a boot: the key is withheld until a person readmits the machine. Earlier reasons stay. */
   quarantine({ machine, boot }: { readonly machine: MachineId; readonly boot: BootId }, reason: string): void {
     const reasons = [reason, ...(this.quarantineOf(machine)?.reasons ?? [])].slice(0, MAX_REASONS);
-    this.#use.store.save([], { machine, boot, since: this.#use.now().toISOString(), reasons });
+    this.#write([], { machine, boot, since: this.#use.now().toISOString(), reasons });
     this.#use.audit.write({ what: 'quarantine', machine, boot, outcome: 'refused', reasons: [reason] });
   }
 
@@ -230,7 +234,7 @@ export class WatchBook implements Disposable {
     if (lifted && entry !== undefined) {
       entry.readmittedAt = this.#use.now();
       entry.standing = { ...entry.standing, readmittedStrays: entry.record?.proven.strayCount ?? 0 };
-      this.#save(entry);
+      this.#write([entry]);
     }
     this.#use.store.liftQuarantine(machine);
     return lifted;
@@ -262,7 +266,7 @@ export class WatchBook implements Disposable {
     if (verdict.outcome === 'refused') return;
     const end = question.from + answer.log.length;
     if (answer.log.length > 0 && end <= MAX_PROOF_LOG_BYTES) {
-      this.#use.store.keepLog(entry, question.from, answer.log);
+      this.#unsavedLogs.push({ machine: entry.machine, boot: entry.boot, at: question.from, bytes: answer.log });
     }
     if (verdict.outcome === 'unfinished' || record.proven.ima.bytes > MAX_PROOF_LOG_BYTES) return;
     const { nonce, from } = question;
@@ -279,19 +283,16 @@ export class WatchBook implements Disposable {
   #quarantine(entry: Entry): void {
     const { machine, boot, reasons } = entry;
     entry.readmittedAt = undefined;
-    this.#use.store.save([rowOf(entry)], {
-      machine,
-      boot,
-      since: this.#use.now().toISOString(),
-      reasons: [...reasons],
-    });
-    this.#unsaved.delete(entry);
+    this.#write([entry], { machine, boot, since: this.#use.now().toISOString(), reasons: [...reasons] });
     this.#audit(entry, 'quarantine', reasons);
   }
 
-  #save(entry: Entry): void {
-    this.#use.store.save([rowOf(entry)]);
-    this.#unsaved.delete(entry);
+  /** What the lists have brought goes with it: a record never stands further than its list. */
+  #write(entries: readonly Entry[], quarantine?: { readonly machine: MachineId } & Quarantine): void {
+    const logs = this.#unsavedLogs;
+    this.#use.store.save({ watches: entries.map(rowOf), logs, ...(quarantine === undefined ? {} : { quarantine }) });
+    this.#unsavedLogs = [];
+    for (const entry of entries) this.#unsaved.delete(entry);
   }
 
   #saveSoon(entry: Entry): void {
@@ -305,7 +306,7 @@ export class WatchBook implements Disposable {
     for (const entry of entries) this.#unsaved.delete(entry);
     this.#saving = this.#unsaved.size === 0 ? undefined : setTimeout(() => this.#saveSeen(), SAVE_REST_MS).unref();
     try {
-      this.#use.store.save(entries.map(rowOf));
+      this.#write(entries);
     } catch (error) {
       // A full disk: what was seen is known as long as this broker lives, and written with the next change.
       this.#use.audit.defect(error, 'watch');

@@ -88,6 +88,18 @@ export interface WatchRow {
   readonly answered: Answered | undefined;
 }
 
+/** Bytes of the kernel's list, from `at` on. */
+export interface LogPart extends Pick<WatchRow, 'machine' | 'boot'> {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface WatchChange {
+  readonly watches: readonly WatchRow[];
+  readonly logs?: readonly LogPart[];
+  readonly quarantine?: { readonly machine: MachineId } & Quarantine;
+}
+
 export class WatchStore {
   readonly #db: DatabaseSync;
   /** Prepared once: what is seen of thousands of machines is written every few seconds. */
@@ -107,25 +119,24 @@ export class WatchStore {
     return row === undefined ? undefined : asWatch(machine, row);
   }
 
-  /** All of them in one commit; of a machine that was forgotten meanwhile nothing is kept. */
-  save(watches: readonly WatchRow[], quarantine?: { readonly machine: MachineId } & Quarantine): void {
+  /** All of it in one commit; of a machine that was forgotten meanwhile nothing is kept. */
+  save({ watches, logs = [], quarantine }: WatchChange): void {
     this.#transact(() => {
       for (const watch of watches) this.#save(watch);
+      for (const part of logs) this.#keepLog(part);
       if (quarantine !== undefined) this.#quarantine(quarantine);
     });
   }
 
-  /** The bytes of the kernel's list from `at` on: in the place of all that was kept from there on, and of other boots. */
-  keepLog({ machine, boot }: Pick<WatchRow, 'machine' | 'boot'>, at: number, bytes: Uint8Array): void {
-    this.#transact(() => {
-      this.#db.prepare('DELETE FROM watch_log WHERE machine = ? AND (at >= ? OR boot <> ?)').run(machine, at, boot);
-      this.#db
-        .prepare(
-          `INSERT INTO watch_log (machine, boot, at, bytes)
-           SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
-        )
-        .run(machine, boot, at, bytes, machine);
-    });
+  /** In the place of all that was kept from there on, and of other boots. */
+  #keepLog({ machine, boot, at, bytes }: LogPart): void {
+    this.#db.prepare('DELETE FROM watch_log WHERE machine = ? AND (at >= ? OR boot <> ?)').run(machine, at, boot);
+    this.#db
+      .prepare(
+        `INSERT INTO watch_log (machine, boot, at, bytes)
+         SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
+      )
+      .run(machine, boot, at, bytes, machine);
   }
 
   /** The first `bytes` of it; undefined where they are not all here. */

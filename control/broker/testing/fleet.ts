@@ -96,7 +96,7 @@ export async function makeFleet(
     });
     guests.push(guest);
   }
-  store.watches.save(rows);
+  store.watches.save({ watches: rows });
   store.watches.addFiles(files.sha256, files.text);
   return guests;
 }
