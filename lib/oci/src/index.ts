@@ -42,3 +42,10 @@ export type {
   SimpleCommand,
 } from './shell/nodes.ts';
 export { pipelinesOf, simpleCommands } from './shell/walk.ts';
+export {
+  DOCKERFILE_RULES,
+  judgeDockerfile,
+  type DockerfileFinding,
+  type JudgeOptions,
+} from './dockerfile/rules/judge-dockerfile.ts';
+export type { LabelType, Rule, RuleOptions, Severity } from './dockerfile/rules/rule.ts';

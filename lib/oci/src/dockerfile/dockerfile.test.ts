@@ -117,7 +117,8 @@ describe('parseDockerfile()', () => {
     ['ONBUILD of nothing', 'ONBUILD'],
     ['a variable that is none', 'FROM ${'],
     ['too many characters', `FROM a\n#${' '.repeat(MAX_DOCKERFILE_CHARACTERS)}`],
-    ['too many instructions', 'RUN a\n'.repeat(20_001)],
+    ['too many instructions', 'RUN a\n'.repeat(5001)],
+    ['too many stages', 'FROM a\n'.repeat(501)],
     ['too many heredocs', `RUN ${'<<a '.repeat(65)}\n${'a\n'.repeat(65)}`],
   ])('refuses %s', (_what, source) => {
     expect(() => parseDockerfile(source)).toThrow(OciError);

@@ -4,8 +4,10 @@ import { expandWord, type Variables } from './expand.ts';
 import { malformed, parseInstruction, type Instruction, type PlacedWord } from './instruction.ts';
 import { readLines, type Comment, type Directives } from './logical-lines.ts';
 
-/** BuildKit's solver gives up long before. */
-const MAX_INSTRUCTIONS = 20_000;
+/** Generated files have some hundred. Rules compare instructions with those above them, so that time is the square. */
+const MAX_INSTRUCTIONS = 5000;
+/** The largest known have some thirty. A stage knows all those that it is built on. */
+const MAX_STAGES = 500;
 
 export interface Stage {
   readonly index: number;
@@ -65,6 +67,7 @@ function stagesOf(
     }
     const [base, as, name] = instruction.words;
     if (base === undefined) throw malformed(instruction.at, 'FROM names no image');
+    if (stages.length >= MAX_STAGES) throw new OciError('limit', `Dockerfile has more than ${MAX_STAGES} stages`);
     const baseImage = expandWord(base.text, globals, escape).value;
     const platform = instruction.flags.find((flag) => flag.name === 'platform')?.value;
     const stageName = as?.text.toUpperCase() === 'AS' ? name?.text.toLowerCase() : undefined;

@@ -3,7 +3,7 @@
 import { OciError } from '../oci-error.ts';
 
 /** The longest that people keep by hand have some 100 kB; generated ones some more. Bounds all work of this folder. */
-export const MAX_DOCKERFILE_CHARACTERS: number = 1024 * 1024;
+export const MAX_DOCKERFILE_CHARACTERS: number = 512 * 1024;
 
 /** Counted from 1, as editors do. */
 export interface Position {

@@ -14,8 +14,8 @@ import { readWord, type WordReader } from './words.ts';
 
 /** Subshells, substitutions and compound commands in each other; the depth of recursion here. */
 export const MAX_SHELL_DEPTH = 64;
-/** Each is a node; a script of a megabyte can hold half a million. */
-const MAX_COMMANDS = 100_000;
+/** With those in substitutions. Whoever judges a command looks at those after it, so that time is the square. */
+const MAX_COMMANDS = 2000;
 
 const OPERATORS: readonly string[] = ['&&', '||', ';;&', ';;', ';&', '|&', '|', '&>>', '&>', '&', ';', '(', ')', '\n'];
 const REDIRECTS: readonly string[] = ['<<<', '<<-', '<<', '<>', '<&', '>>', '>&', '>|', '&>>', '&>', '<', '>'];
@@ -23,23 +23,24 @@ const ENDS: ReadonlySet<string> = new Set(['then', 'else', 'elif', 'fi', 'do', '
 
 /** Throws OciError `malformed` and `limit`. */
 export function parseShell(source: string): ShellList {
-  const parser = new ShellParser(source, 0);
-  return parser.script();
+  return new ShellParser(source, 0, { commands: 0 }).script();
 }
 
 class ShellParser {
   readonly #source: string;
   readonly #depth: number;
   #at = 0;
-  #commands = 0;
+  /** Shared with the parsers of its substitutions. */
+  readonly #spent: { commands: number };
   #heredocs: { redirect: { body: string | undefined }; end: string; stripsTabs: boolean }[] = [];
   /** Offsets of a substitution count from the start of the outermost script. */
   readonly #base: number;
 
-  constructor(source: string, depth: number, base = 0) {
+  constructor(source: string, depth: number, spent: { commands: number }, base = 0) {
     if (depth > MAX_SHELL_DEPTH)
       throw new OciError('limit', `shell script is nested more than ${MAX_SHELL_DEPTH} deep`);
     this.#source = source;
+    this.#spent = spent;
     this.#depth = depth;
     this.#base = base;
   }
@@ -79,8 +80,8 @@ class ShellParser {
   }
 
   #command(depth: number): ShellCommand {
-    this.#commands += 1;
-    if (this.#commands > MAX_COMMANDS)
+    this.#spent.commands += 1;
+    if (this.#spent.commands > MAX_COMMANDS)
       throw new OciError('limit', `shell script has more than ${MAX_COMMANDS} commands`);
     this.#skipBlanks();
     const offset = this.#here();
@@ -308,7 +309,7 @@ class ShellParser {
     const reader: WordReader = {
       source: this.#source,
       base: this.#base,
-      parse: (script, offset) => new ShellParser(script, this.#depth + 1, offset).script(),
+      parse: (script, offset) => new ShellParser(script, this.#depth + 1, this.#spent, offset).script(),
     };
     const { word, end } = readWord(reader, this.#at);
     this.#at = end;
