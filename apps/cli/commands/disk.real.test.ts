@@ -85,7 +85,35 @@ describe.skipIf(lacks !== '')(`ringwall disk${lacks}`, () => {
       at('luks.raw'),
       at('key'),
     );
-    expect((await disk('inspect', at('luks.raw'))).stdout).toMatch(/nothing \(0 of 100\)[^]*LUKS, encrypted/);
+    expect((await disk('inspect', at('luks.raw'))).stdout).toMatch(
+      /nothing \(0 of 100\)[^]*encrypted with LUKS2, aes-xts-plain64, 1 key slot \(pbkdf2\)/,
+    );
+  });
+
+  it('looks inside LUKS with the key, and does not count that as a thief’s', async () => {
+    writeFileSync(at('key'), SECRET);
+    run(
+      ...([
+        'qemu-img',
+        'convert',
+        '-f',
+        'raw',
+        '-O',
+        'luks',
+        '--object',
+        `secret,id=k,file=${at('key')}`,
+        '-o',
+        'key-secret=k,iter-time=10',
+        at('ext4.raw'),
+        at('luks1.img'),
+      ] as const),
+    );
+    expect((await disk('inspect', at('luks1.img'))).stdout).toMatch(/nothing \(0 of 100\)[^]*LUKS1/);
+    const { stdout } = await disk('inspect', at('luks1.img'), '--key-file', at('key'));
+    expect(stdout).toMatch(/nothing \(0 of 100\)[^]*Volume 1\/1[^]*seen with the key that you gave[^]*called web/);
+    expect((await disk('cat', at('luks1.img'), '/etc/hostname', '--key-file', at('key'))).stdout).toBe('web\n');
+    writeFileSync(at('wrong'), 'no');
+    expect((await disk('cat', at('luks1.img'), '/etc/hostname', '--key-file', at('wrong'))).code).toBe(3);
   });
 
   it('ls, cat and extract show the files', async () => {

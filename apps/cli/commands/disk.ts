@@ -1,7 +1,8 @@
 // `ringwall disk`: looks into disk images of any kind without mounting them. It needs no service, no right but to read the
 // file, and no help of the kernel: hostile bytes meet our own parsers only.
+import { readFileSync, statSync } from 'node:fs';
 import { RingwallError } from '@ringwall/api/errors';
-import { openPath } from '@ringwall/disk';
+import { openPath, type LuksKey } from '@ringwall/disk';
 import { compareTrees, type Difference } from '../disk/difference.ts';
 import { documentOf, inspectTarget, renderDiskReport } from '../disk/exposure-report.ts';
 import { extractTree } from '../disk/extract.ts';
@@ -11,6 +12,8 @@ import { chooseFileSystem, openTarget, readingFrom, type OpenTarget } from '../d
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 
+/** As cryptsetup has it (its --help says 8192 kB). */
+const MAX_KEY_FILE_BYTES = 8 * 1024 * 1024;
 /** Written to standard output at once. */
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -27,7 +30,7 @@ export async function run(invocation: Invocation): Promise<void> {
   if (path === undefined) {
     throw usage(`disk ${name} needs an image`, `as in: ${invocation.self} disk ${name} stolen.vmdk`);
   }
-  using target = openTarget(path);
+  using target = openTarget(path, keysOf(invocation));
   await action(invocation, target);
 }
 
@@ -87,7 +90,7 @@ function diff(invocation: Invocation, before: OpenTarget): void {
   const [, , other, path = '/'] = invocation.arguments;
   if (other === undefined)
     throw usage('diff needs two images', `as in: ${invocation.self} disk diff before.qcow2 after.qcow2 /etc`);
-  using after = openTarget(other);
+  using after = openTarget(other, keysOf(invocation));
   const wanted = invocation.values.get('volume');
   const differences: Difference[] = readingFrom(`${before.path} and ${after.path}`, () => [
     ...compareTrees(openPath(chooseFileSystem(before, wanted), path), openPath(chooseFileSystem(after, wanted), path)),
@@ -109,6 +112,20 @@ const SIGNS: Readonly<Record<Difference['change'], string>> = {
   changed: '~',
   unreadable: '!',
 };
+
+/** As cryptsetup reads it: every byte of the file is a part of the key. */
+function keysOf({ values }: Invocation): LuksKey[] {
+  const file = values.get('key-file');
+  if (file === undefined) return [];
+  try {
+    if (statSync(file).size > MAX_KEY_FILE_BYTES)
+      throw usage(`${file} is too large for a key`, 'a key file has at most 8 MiB');
+    return [{ passphrase: readFileSync(file) }];
+  } catch (cause) {
+    if (cause instanceof RingwallError) throw cause;
+    throw new RingwallError('not-found', `the key file ${file} cannot be read`, { cause });
+  }
+}
 
 function usage(message: string, hint: string): RingwallError {
   return new RingwallError('bad-request', message, { hint });

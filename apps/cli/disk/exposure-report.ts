@@ -26,6 +26,8 @@ export interface VolumeReport {
   readonly notes: readonly string[];
   readonly files: FilesReport | undefined;
   readonly finds: readonly ExposureFind[];
+  /** Seen with the key that was given; not counted. */
+  readonly underKey: boolean;
 }
 
 export interface DiskReport {
@@ -46,7 +48,16 @@ export function inspectTarget({ path, fileBytes, image, disk, alongside }: OpenT
   const volumes = disk.volumes.map((volume): VolumeReport => {
     const { name, place, size, contents } = volume;
     const { files, finds } = inspectVolume(volume);
-    return { name, place, bytes: size, holds: describeContents(volume), ...describeInside(contents), files, finds };
+    return {
+      name,
+      place,
+      bytes: size,
+      holds: describeContents(volume),
+      ...describeInside(contents),
+      files,
+      finds,
+      underKey: volume.underKey === true,
+    };
   });
   return {
     path,
@@ -59,7 +70,8 @@ export function inspectTarget({ path, fileBytes, image, disk, alongside }: OpenT
     table: disk.table?.scheme,
     notes: disk.notes,
     volumes,
-    score: scoreOf(volumes.flatMap(({ finds }) => finds)),
+    // A thief has the disk alone.
+    score: scoreOf(volumes.flatMap(({ finds, underKey }) => (underKey ? [] : finds))),
   };
 }
 
@@ -100,14 +112,18 @@ function renderFacts({ facts, alongside, snapshots }: DiskReport, terminal: Term
 }
 
 function renderVolume(volume: VolumeReport, terminal: Terminal, all: boolean): string[] {
-  const { name, place, bytes, holds, label, notes, files, finds } = volume;
+  const { name, place, bytes, holds, label, notes, files, finds, underKey } = volume;
   const title = `${terminal.paint('bold', `Volume ${name}`)}  ${shownName(place)}, ${formatBytes(bytes)}, ${holds}${
     label === '' ? '' : ` “${shownName(label)}”`
   }`;
+  const locked = underKey
+    ? [`  ${terminal.tick} seen with the key that you gave: a thief without it sees nothing of this`]
+    : [];
   const told = notes.flatMap((note) => wrapText(shownName(note), terminal.textColumns, 2));
   return [
     '',
     title,
+    ...locked,
     ...told,
     ...(files === undefined ? [] : renderSystem(files, terminal)),
     ...(files === undefined && finds.length === 0 ? [] : renderFinds(finds, files?.more ?? new Map(), terminal, all)),

@@ -17,6 +17,8 @@ import {
   type ExternalReference,
   type FileNode,
   type FileSystem,
+  type LuksHeader,
+  type LuksKey,
   type RecognisedFormat,
   type Volume,
 } from '@ringwall/disk';
@@ -34,7 +36,7 @@ export interface OpenTarget extends Disposable {
 }
 
 /** Throws `RingwallError`: `not-found`, `image-failed` for what is no image, or asks for more than itself. */
-export function openTarget(path: string): OpenTarget {
+export function openTarget(path: string, keys: readonly LuksKey[] = []): OpenTarget {
   const open: FileSource[] = [];
   const close = (): void => open.splice(0).forEach((source) => source[Symbol.dispose]());
   try {
@@ -57,7 +59,7 @@ export function openTarget(path: string): OpenTarget {
       });
     }
     const image = openImage(file, { codecs: nodeCodecs, resolve });
-    const disk = openDisk(image, { codecs: nodeCodecs });
+    const disk = openDisk(image, { codecs: nodeCodecs, keys });
     return { path, fileBytes: file.size, image, disk, alongside, [Symbol.dispose]: close };
   } catch (error) {
     close();
@@ -100,11 +102,21 @@ const NAMES_OF_RECOGNISED: Readonly<Record<RecognisedFormat, string>> = {
 export function describeContents({ contents }: Volume): string {
   if (contents.kind === 'file-system') return contents.fileSystem.kind;
   if (contents.kind === 'damaged') return `damaged ${contents.format}`;
+  if (contents.kind === 'luks') return describeLuks(contents.header);
   if (contents.kind === 'recognised') {
     const { format, encrypted, hibernated } = contents.recognised;
     return `${NAMES_OF_RECOGNISED[format]}${encrypted ? ', encrypted' : ''}${hibernated ? ', with a sleeping system' : ''}`;
   }
   return contents.kind === 'zeros' ? 'nothing was written' : 'unknown, or encrypted without a header';
+}
+
+/** What a thief meets: how keys are made of passphrases, and how many there are to guess. */
+function describeLuks({ version, slots, tokens, segment }: LuksHeader): string {
+  const kinds = [...new Set(slots.map(({ derivation }) => derivation.kind))].join(', ');
+  const ways = `${String(slots.length)} ${slots.length === 1 ? 'key slot' : 'key slots'}${kinds === '' ? '' : ` (${kinds})`}`;
+  const others = tokens.length === 0 ? '' : `, tokens ${tokens.join(', ')}`;
+  const integrity = segment.integrity === undefined ? '' : `, authenticated with ${segment.integrity}`;
+  return shownName(`encrypted with LUKS${String(version)}, ${segment.encryption}${integrity}, ${ways}${others}`);
 }
 
 /** Runs `work`, and says which file it was about where the disk is not what it claims. */

@@ -2,6 +2,8 @@
 // encryption, or something that is recognised and not read. What is damaged is said and hides nothing beside it.
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from './disk-error.ts';
+import { readLuks, unlockLuks, type LuksKey } from './encryption/luks.ts';
+import type { LuksHeader } from './encryption/luks-header.ts';
 import { openErofs } from './filesystems/erofs/erofs.ts';
 import { openExt } from './filesystems/ext/ext.ts';
 import { looksLikeFat } from './filesystems/fat/boot-sector.ts';
@@ -10,6 +12,7 @@ import type { FileSystem } from './filesystems/file-system.ts';
 import { isNtfs } from './filesystems/ntfs/boot-sector.ts';
 import { openNtfs } from './filesystems/ntfs/ntfs.ts';
 import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
+import { readVolumeGroup } from './partitions/lvm/volume-group.ts';
 import type { Partition, PartitionTable } from './partitions/partition.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
 import { recognise, type Recognised } from './recognised.ts';
@@ -22,18 +25,25 @@ export type VolumeContents =
   | { readonly kind: 'damaged'; readonly format: string; readonly message: string }
   /** Known by name, and not read: encrypted as a whole, a part of something larger, or a file system without a reader here. */
   | { readonly kind: 'recognised'; readonly recognised: Recognised }
+  /** What lies inside follows as volumes of their own, where one of the keys opens it. */
+  | { readonly kind: 'luks'; readonly header: LuksHeader }
   | { readonly kind: 'zeros' }
   | { readonly kind: 'unknown' };
 
 /** A run of the disk that something was put into as a whole. */
 export interface Volume {
-  /** What people name it by: its number, from 1 on; `disk` for the whole disk beside its partitions. */
+  /**
+   * What people name it by: its number, from 1 on; `disk` for the whole disk beside its partitions; `group/volume` of LVM;
+   * `2/1` for the first inside of what encrypts the second.
+   */
   readonly name: string;
   /** Where it lies, for people. */
   readonly place: string;
   readonly size: number;
   readonly source: ByteSource;
   readonly contents: VolumeContents;
+  /** It could be read because a key was given: whoever has the disk alone does not see it. */
+  readonly underKey?: true;
   /** As the table of partitions says it. */
   readonly partition?: Partition;
 }
@@ -49,6 +59,8 @@ export interface Disk {
 
 export interface OpenDiskOptions {
   readonly codecs?: Codecs;
+  /** Tried on whatever is encrypted with LUKS. */
+  readonly keys?: readonly LuksKey[];
 }
 
 interface Format {
@@ -71,27 +83,108 @@ const FILE_SYSTEMS: readonly Format[] = [
   { name: 'fat', recognises: (_, source) => looksLikeFat(source), open: openFat },
 ];
 
+/** LUKS in LVM in LUKS is what people have been seen to build; deeper is made to keep a reader busy. */
+const MAX_DEPTH = 4;
+
 /** A volume whose beginning is zero this far was never written, or was wiped. */
 const LOOKED_AT_BYTES = 64 * 1024;
 
 /** `source` is the disk as its guest sees it: `openImage` makes one of an image. */
-export function openDisk(source: ByteSource, { codecs = {} }: OpenDiskOptions = {}): Disk {
+export function openDisk(source: ByteSource, options: OpenDiskOptions = {}): Disk {
+  return openAt(source, options, '', 1);
+}
+
+/** `prefix` is what the names of its volumes begin with; `depth` counts disks inside one another. */
+function openAt(source: ByteSource, options: OpenDiskOptions, prefix: string, depth: number): Disk {
+  const { codecs = {} } = options;
   const whole = contentsOf(source, codecs);
-  const wholeVolume: Volume = { name: '1', place: 'the whole disk', size: source.size, source, contents: whole };
+  const wholeVolume: Volume = {
+    name: `${prefix}1`,
+    place: 'the whole disk',
+    size: source.size,
+    source,
+    contents: whole,
+  };
   const notes: string[] = [];
   // The boot sector of such a file system carries the same signature as a table of partitions.
   const table = isBootSector(whole) ? undefined : tableOf(source, notes);
-  if (table === undefined || table.partitions.length === 0) return { size: source.size, volumes: [wholeVolume], notes };
-  const volumes = table.partitions.map((partition) => volumeOf(source, table, partition, codecs, notes));
+  const partitions = table?.partitions ?? [];
+  const outer =
+    table === undefined || partitions.length === 0
+      ? [wholeVolume]
+      : partitions.map((partition) => volumeOf(source, table, partition, { codecs, notes, prefix }));
   // Install media are a file system and a table of partitions at once; a disk can still carry what it was before.
-  if (whole.kind === 'file-system') volumes.push({ ...wholeVolume, name: 'disk' });
-  return { size: source.size, table, volumes, notes: [...table.notes, ...notes] };
+  if (partitions.length > 0 && whole.kind === 'file-system') outer.push({ ...wholeVolume, name: `${prefix}disk` });
+  const inner = depth < MAX_DEPTH ? volumesInside(outer, options, { notes, prefix, depth }) : [];
+  return {
+    size: source.size,
+    ...(table === undefined || partitions.length === 0 ? {} : { table }),
+    volumes: [...outer, ...inner],
+    notes: [...(table?.notes ?? []), ...notes],
+  };
+}
+
+interface Place {
+  readonly notes: string[];
+  readonly prefix: string;
+  readonly depth: number;
+}
+
+/** What encryption that opens, and groups of physical volumes, hold in turn. */
+function volumesInside(outer: readonly Volume[], options: OpenDiskOptions, place: Place): Volume[] {
+  const logical = logicalVolumes(outer, options, place);
+  return [...logical, ...[...outer, ...logical].flatMap((volume) => decryptedVolumes(volume, options, place))];
+}
+
+function decryptedVolumes({ name, source, contents }: Volume, options: OpenDiskOptions, place: Place): Volume[] {
+  if (contents.kind !== 'luks') return [];
+  for (const key of options.keys ?? []) {
+    try {
+      const { disk } = unlockLuks(source, contents.header, key);
+      const { volumes, notes } = openAt(disk, options, `${name}/`, place.depth + 1);
+      place.notes.push(...notes);
+      return volumes.map((volume) => ({ ...volume, place: `${volume.place}, inside ${name}`, underKey: true }));
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'wrong-key') continue;
+      place.notes.push(`what volume ${name} encrypts cannot be opened: ${messageOf(error)}`);
+      return [];
+    }
+  }
+  return [];
+}
+
+function logicalVolumes(outer: readonly Volume[], { codecs = {} }: OpenDiskOptions, place: Place): Volume[] {
+  const physical = outer.filter(
+    ({ contents }) => contents.kind === 'recognised' && contents.recognised.format === 'lvm',
+  );
+  if (physical.length === 0) return [];
+  const { notes, prefix } = place;
+  try {
+    const group = readVolumeGroup(physical.map(({ source }) => source));
+    return group.volumes
+      .filter(({ visible }) => visible)
+      .flatMap((logical): Volume[] => {
+        const name = `${prefix}${group.name}/${logical.name}`;
+        try {
+          const source = logical.open();
+          const contents = contentsOf(source, codecs);
+          return [{ name, place: `logical volume (${logical.kinds.join(', ')})`, size: source.size, source, contents }];
+        } catch (error) {
+          notes.push(`the logical volume ${name} cannot be read: ${messageOf(error)}`);
+          return [];
+        }
+      });
+  } catch (error) {
+    notes.push(`the volume group cannot be read: ${messageOf(error)}`);
+    return [];
+  }
 }
 
 /** What fills `source` from its start: of a partition, or of what encryption was opened from. */
 export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
   const head = source.read(0, Math.min(source.size, LOOKED_AT_BYTES));
   const recognised = recognise(source);
+  if (recognised?.format === 'luks') return luksContents(source);
   if (recognised?.encrypted === true) return { kind: 'recognised', recognised };
   let damaged: VolumeContents | undefined;
   for (const { name, recognises, open } of FILE_SYSTEMS) {
@@ -116,12 +209,19 @@ function tableOf(source: ByteSource, notes: string[]): PartitionTable | undefine
   }
 }
 
+function luksContents(source: ByteSource): VolumeContents {
+  try {
+    return { kind: 'luks', header: readLuks(source) };
+  } catch (error) {
+    return { kind: 'damaged', format: 'luks', message: messageOf(error) };
+  }
+}
+
 function volumeOf(
   disk: ByteSource,
   { scheme }: PartitionTable,
   partition: Partition,
-  codecs: Codecs,
-  notes: string[],
+  { codecs, notes, prefix }: { readonly codecs: Codecs } & Pick<Place, 'notes' | 'prefix'>,
 ): Volume {
   const { number, name, offset } = partition;
   const start = Math.min(offset, disk.size);
@@ -131,7 +231,7 @@ function volumeOf(
   const source = windowOf(disk, start, size, `partition ${number}`);
   const called = name === '' ? '' : ` ${JSON.stringify(name)}`;
   return {
-    name: String(number),
+    name: `${prefix}${number}`,
     place: `partition ${number} of ${scheme}${called}, from byte ${offset} on`,
     size,
     source,
