@@ -281,14 +281,24 @@ export const COMMANDS: readonly Command[] = [
       'this host is accepted as it is. When the image, its kernel or the firmware changes, machines are refused at their next ' +
       'start until somebody has looked at the change (diff), has seen what it would have meant for the evidence that was kept ' +
       '(try), and has accepted it. In the place of an image, a file may be named: reference values that somebody else signed, ' +
-      'or a policy. A host with a TPM of its own is enrolled (host), so that proofs of its machines can contain it.',
-    forms: ['reference', 'reference build IMAGE', 'reference host -o FILE', 'reference diff|try|accept IMAGE|FILE'],
+      'or a policy. Whoever wants their own word to count computes the values from loose artefacts that a file names, or signs ' +
+      'those of somebody else, with a key of their own and offline. A host with a TPM of its own is enrolled (host), so that proofs of its machines can contain it.',
+    forms: [
+      'reference',
+      'reference build IMAGE',
+      'reference build|sign FILE --key KEY -o FILE',
+      'reference host -o FILE',
+      'reference diff|try|accept IMAGE|FILE',
+    ],
     arguments: [
-      { name: 'ACTION', optional: true, complete: ['build', 'host', 'diff', 'try', 'accept'] },
+      { name: 'ACTION', optional: true, complete: ['build', 'sign', 'host', 'diff', 'try', 'accept'] },
       { name: 'IMAGE', optional: true, complete: 'image' },
     ],
     options: [
       { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'of build and host: write it to a file' },
+      { name: 'key', value: 'FILE', complete: 'file', summary: 'of build and sign: your P-256 key, PKCS#8 in PEM' },
+      { name: 'by', value: 'NAME', complete: 'none', summary: 'of build and sign: your name, for people' },
+      { name: 'days', value: 'N', complete: 'none', summary: 'of build and sign: how long they count, at most 730' },
       {
         name: 'policy',
         value: 'FILE',
@@ -303,6 +313,10 @@ export const COMMANDS: readonly Command[] = [
       { line: 'reference diff hello', says: 'what would change, as sentences' },
       { line: 'reference try hello', says: 'a dry run over the evidence of all machines' },
       { line: 'reference accept hello', says: 'one step, in force at once' },
+      {
+        line: 'reference build ./boot.json --key our.pem -o ours.json',
+        says: 'from kernel, initrd, firmware, by your word',
+      },
       { line: 'reference host -o host.json --policy policy.json', says: 'then accept both' },
     ],
     exits: ['notFound', 'unavailable', 'conflict'],

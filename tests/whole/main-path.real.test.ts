@@ -2,10 +2,21 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newBootId, type ReferenceList } from '@ringwall/api';
 import { toHex } from '@ringwall/bytes';
 import { run } from '@ringwall/host/exec';
-import { encodeProof, parseProof, verifyEar, verifyProof, type Proof } from '@ringwall/evidence';
+import {
+  decodeReference,
+  encodeProof,
+  parseProof,
+  verifyEar,
+  verifyProof,
+  type ExpectedEvent,
+  type Proof,
+  type ProofReport,
+} from '@ringwall/evidence';
+import { commandLine, MANIFEST_FILE, parseManifest, readFirmware } from '@ringwall/host/guestimage';
 import { Instance } from '@ringwall/testkit';
 import {
   eventTypeName,
@@ -19,6 +30,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const NAME = 'proves-itself';
+const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const LINE = `kept-${newBootId()}`;
 
 describe('ringwall run hello', () => {
@@ -98,6 +110,61 @@ describe('ringwall run hello', () => {
     const predicted = proof.reference.events.map(({ pcr, type, digest }) => ({ pcr, type, digest }));
     expect(byPcr(asExpected)).toEqual(byPcr(predicted));
     expect(predicted.length).toBeGreaterThan(20);
+  });
+
+  test('a tenant computes the same from the loose artefacts, and their word takes the place of first use', async () => {
+    const { proof } = await readProof();
+    const [image, { machine }] = [join(ringwall.stateDir, 'images/hello'), await ringwall.show(NAME)];
+    const { verityRootHash, hashOffset, digest } = parseManifest(readFileSync(join(image, MANIFEST_FILE), 'utf8'));
+    const write = (name: string, content: string): string => {
+      writeFileSync(join(directory, name), content);
+      return join(directory, name);
+    };
+    const { publicKey, privateKey } = await crypto.subtle.generateKey(P256, true, ['sign', 'verify']);
+    const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', privateKey)).toString('base64');
+    const key = write('our.pem', `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`);
+    const boot = {
+      image: { name: 'hello', digest },
+      kernel: join(image, 'kernel'),
+      initrd: join(image, 'initrd'),
+      commandLine: commandLine({
+        ...{ image: 'hello', verityRootHash, hashOffset },
+        brokerKey: toHex(proof.broker.publicKey),
+      }),
+      verityRoot: verityRootHash,
+      firmware: write('firmware.json', JSON.stringify(await readFirmware(machine.spec))),
+      memoryMiB: machine.spec.memoryMiB,
+    };
+    const ours = join(directory, 'ours.json');
+    await ringwall.ok('reference', 'build', write('boot.json', JSON.stringify(boot)), '--key', key, '-o', ours);
+    const digests = (events: readonly ExpectedEvent[]): string[] =>
+      events.map((event) => `${event.pcr} ${event.digest}`);
+    expect(digests(decodeReference(readFileSync(ours)).events)).toEqual(digests(proof.reference.events));
+    // As the host has it, with packages and paths: the same id, and now the tenant's word.
+    const theirs = write(
+      'theirs.json',
+      JSON.stringify(JSON.parse(readFileSync(join(directory, 'proof.json'), 'utf8')).reference),
+    );
+    await ringwall.ok('reference', 'sign', theirs, '--key', key, '-o', ours);
+    await ringwall.ok('reference', 'accept', ours);
+    const { references } = JSON.parse(await ringwall.ok('reference', '--json'));
+    const point = Buffer.from(await crypto.subtle.exportKey('raw', publicKey)).subarray(1);
+    expect(references).toMatchObject([{ state: 'accepted', how: 'command', publicKey: toHex(point) }]);
+    expect((await ringwall.cli('verify', join(directory, 'proof.json'), '--reference', ours)).code).toBe(0);
+  });
+
+  test('the proof has what ran since the boot, all of it of the image', async () => {
+    let report: ProofReport | undefined;
+    for (let tries = 0; report?.ran === undefined && tries < 60; tries += 1) {
+      await sleep(1000);
+      const { proof } = await readProof();
+      report = await verifyProof(proof, { brokerKey: proof.broker.publicKey, now: new Date() });
+    }
+    expect(report?.outcome).toBe('proven');
+    expect(report?.ran?.outcome).toBe('expected');
+    expect(report?.ran?.files.length).toBeGreaterThan(20);
+    expect(report?.ran?.files.map(({ path }) => path)).toContain('/bin/busybox');
+    expect(await ringwall.ok('verify', join(directory, 'proof.json'))).toMatch(/Processes: all \d+ files that ran/);
   });
 
   test('the proof verifies offline, and not once one byte of its log is changed', async () => {

@@ -21,7 +21,10 @@ export async function run(invocation: Invocation): Promise<void> {
   }
   switch (action) {
     case 'build':
+      if (isFile(target)) return (await import('./reference-own.ts')).buildOwn(invocation, target);
       return build(invocation, target);
+    case 'sign':
+      return (await import('./reference-own.ts')).signOwn(invocation, target);
     case 'diff':
       return diff(invocation, target);
     case 'try':
@@ -29,7 +32,7 @@ export async function run(invocation: Invocation): Promise<void> {
     case 'accept':
       return accept(invocation, target);
     default:
-      throw usage(`reference has no ${JSON.stringify(action)}`, 'it has build, host, diff, try and accept');
+      throw usage(`reference has no ${JSON.stringify(action)}`, 'it has build, sign, host, diff, try and accept');
   }
 }
 
@@ -102,9 +105,14 @@ async function accept(invocation: Invocation, target: string): Promise<void> {
     );
 }
 
-/** A file by how it is written, an image otherwise. Its content says what it is. */
+/** By how it is written; an image otherwise. */
+function isFile(target: string): boolean {
+  return target.includes('/') || target.endsWith('.json');
+}
+
+/** The content of a file says what it is. */
 function subjectOf(target: string): ReferenceSubject {
-  if (!target.includes('/') && !target.endsWith('.json')) return { image: target };
+  if (!isFile(target)) return { image: target };
   if (statSync(target).size > MAX_REFERENCE_BYTES)
     throw usage(`${target} is too large`, 'it holds neither a policy nor reference values');
   let value: unknown;

@@ -62,6 +62,13 @@ export {
 } from './policy.ts';
 export { applyRules, CODE_PCRS, type AllowRule, type DenyRule, type EventRule } from './rules.ts';
 export { commandLineEvent, predictBoot, predictFromDigests, type BootSet, type BootSetDigests } from './predict.ts';
+export {
+  authorityEvents,
+  MAX_VARIABLE_BYTES,
+  PRISTINE_SECURE_BOOT,
+  secureBootEvents,
+  type SecureBoot,
+} from './secure-boot.ts';
 export { patchKernelAsQemu, type QemuBoot } from './qemu-kernel.ts';
 export {
   encodeProof,

@@ -1,14 +1,15 @@
 // What a boot will measure, computed from the boot set before the first boot: OVMF on q35 with a direct kernel boot,
-// without a network card, from a pristine variable store.
+// without a network card, from a pristine variable store, or with the Secure Boot variables that a caller names.
 // Events and their data follow TCG PC Client Platform Firmware Profile 1.05 ("PFP"; each is cited below), the two of
 // the kernel's EFI stub follow Linux drivers/firmware/efi/libstub (efi_measure_tagged_event, since 6.3 and in Debian's
 // 6.1). A test compares the result with the log of a real boot, event by event.
-import { Writer, concatBytes, fromHex, toHex, unshared, utf8 } from '@ringwall/bytes';
+import { Writer, fromHex, toHex, unshared, utf8 } from '@ringwall/bytes';
 import { authenticodeDigest } from './authenticode.ts';
 import { EvidenceError } from './errors.ts';
 import { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
 import { patchKernelAsQemu } from './qemu-kernel.ts';
 import type { ExpectedEvent, ReferenceValues } from './reference.ts';
+import { authorityEvents, PRISTINE_SECURE_BOOT, secureBootEvents, type SecureBoot } from './secure-boot.ts';
 
 export interface BootSet {
   readonly firmware: FirmwareManifest;
@@ -20,6 +21,8 @@ export interface BootSet {
   /** What the machine was given with `-m`: QEMU writes an address that depends on it into the kernel. */
   readonly memoryBytes: number;
   readonly image: { readonly name: string; readonly digest: string };
+  /** The firmware's variables; pristine ones where nobody says otherwise. */
+  readonly secureBoot?: SecureBoot | undefined;
 }
 
 /** The kernel's limit (COMMAND_LINE_SIZE of x86), with its NUL. */
@@ -27,13 +30,8 @@ const MAX_COMMAND_LINE_BYTES = 2048;
 /** OVMF hands the initrd to the EFI stub under this name, as an argument after all others. */
 const INITRD_ARGUMENT = ' initrd=initrd';
 
-/** EFI_GLOBAL_VARIABLE, UEFI 2.10 section 3.3, in the byte order of an EFI_GUID. */
-const GLOBAL_VARIABLE = fromHex('61dfe48bca93d211aa0d00e098032b8c');
-/** EFI_IMAGE_SECURITY_DATABASE_GUID, UEFI 2.10 section 32.6.1. */
-const IMAGE_SECURITY_DATABASE = fromHex('cbb219d73a3d9645a3bcdad00e67656f');
-
 /** The same for a caller that has the two digests already. */
-export interface BootSetDigests extends Pick<BootSet, 'firmware' | 'commandLine' | 'image'> {
+export interface BootSetDigests extends Pick<BootSet, 'firmware' | 'commandLine' | 'image' | 'secureBoot'> {
   /** Authenticode SHA-256 of the kernel as QEMU changes it for this initrd and memory. */
   readonly kernelDigest: Uint8Array;
   /** SHA-256 of the initrd. */
@@ -47,6 +45,7 @@ export async function predictBoot(boot: BootSet): Promise<ReferenceValues> {
     firmware: boot.firmware,
     commandLine: boot.commandLine,
     image: boot.image,
+    secureBoot: boot.secureBoot,
     kernelDigest: await authenticodeDigest(kernel),
     initrdDigest: fromHex(await hashed(boot.initrd)),
   });
@@ -55,6 +54,7 @@ export async function predictBoot(boot: BootSet): Promise<ReferenceValues> {
 /** What `predictBoot` does once kernel and initrd are digested. Throws EvidenceError. */
 export async function predictFromDigests(boot: BootSetDigests): Promise<ReferenceValues> {
   const firmware = parseFirmwareManifest(boot.firmware);
+  const secureBoot = boot.secureBoot ?? PRISTINE_SECURE_BOOT;
   const separator = await hashed(EVENT_SEPARATOR);
   const events: ExpectedEvent[] = [
     // PFP 3.3.4.1: PCR 0 holds the version of the CRTM, then the firmware's code.
@@ -70,8 +70,9 @@ export async function predictFromDigests(boot: BootSetDigests): Promise<Referenc
       digest: volume.digest,
       what: `firmware volume ${volume.name}`,
     })),
-    ...(await secureBootEvents()),
+    ...(await secureBootEvents(secureBoot)),
     { pcr: 7, type: 'EV_SEPARATOR', digest: separator, what: 'separator' },
+    ...(await authorityEvents(secureBoot)),
     // PFP 3.3.4.5: PCR 4 holds the boot manager's code, here the kernel itself: it is an EFI application.
     {
       pcr: 4,
@@ -132,25 +133,6 @@ function loadOptions(commandLine: string): Uint8Array {
   return utf16(`${commandLine}${INITRD_ARGUMENT}\0`);
 }
 
-/** PFP 3.3.4.8: SecureBoot, PK, KEK, db, dbx, each measured as a whole UEFI_VARIABLE_DATA, also where it is empty. */
-async function secureBootEvents(): Promise<ExpectedEvent[]> {
-  const variables = [
-    { guid: GLOBAL_VARIABLE, name: 'SecureBoot', data: new Uint8Array(1) },
-    { guid: GLOBAL_VARIABLE, name: 'PK', data: new Uint8Array() },
-    { guid: GLOBAL_VARIABLE, name: 'KEK', data: new Uint8Array() },
-    { guid: IMAGE_SECURITY_DATABASE, name: 'db', data: new Uint8Array() },
-    { guid: IMAGE_SECURITY_DATABASE, name: 'dbx', data: new Uint8Array() },
-  ];
-  return Promise.all(
-    variables.map(async ({ guid, name, data }) => ({
-      pcr: 7,
-      type: 'EV_EFI_VARIABLE_DRIVER_CONFIG',
-      digest: await hashed(variableData(guid, name, data)),
-      what: `UEFI variable ${name}`,
-    })),
-  );
-}
-
 /** PFP 3.3.4.2: BootOrder, then each option of it. EV_EFI_VARIABLE_BOOT hashes the variable's data alone (10.4.1). */
 async function bootVariableEvents(firmware: FirmwareManifest): Promise<ExpectedEvent[]> {
   if (firmware.bootOptions.length === 0) return [];
@@ -171,12 +153,6 @@ async function bootVariableEvents(firmware: FirmwareManifest): Promise<ExpectedE
       what: `UEFI variable ${name}`,
     })),
   );
-}
-
-/** UEFI_VARIABLE_DATA, PFP 10.2.6: GUID, length of the name in characters, length of the data, name, data. */
-function variableData(guid: Uint8Array, name: string, data: Uint8Array): Uint8Array {
-  const lengths = new Writer().u64le(BigInt(name.length)).u64le(BigInt(data.length)).finish();
-  return concatBytes(guid, lengths, utf16(name), data);
 }
 
 function utf16(text: string): Uint8Array {

@@ -137,6 +137,9 @@ describe('checklist 11: what ran, in a proof', () => {
     const report = await judged(make());
     expect(failedOf(report)).toEqual(failed);
     expect(report.outcome).toBe(failed.length === 0 ? 'proven' : 'refused');
+    // Of files and violations alone something is proven; of nothing where anything else fails.
+    const proves = failed.every((id) => id === 'ima-files' || id === 'ima-violations');
+    expect((report.ran?.files.length ?? 0) > 0).toBe(proves);
   });
 
   it('a quote that another key signed proves nothing of the list', async () => {
