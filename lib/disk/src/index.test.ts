@@ -22,6 +22,7 @@ test('the public names of @ringwall/disk', () => {
     'openExt',
     'openFat',
     'openImage',
+    'openIso9660',
     'openNtfs',
     'openOva',
     'openPartition',

@@ -25,6 +25,8 @@ export {
 export type { Codecs, Decompress } from './source/codecs.ts';
 export { openErofs } from './filesystems/erofs/erofs.ts';
 export { openFat } from './filesystems/fat/fat.ts';
+export type { BootEntry, BootPlatform } from './filesystems/iso9660/boot-catalog.ts';
+export { openIso9660, type Iso9660 } from './filesystems/iso9660/iso9660.ts';
 export { openNtfs, type Ntfs } from './filesystems/ntfs/ntfs.ts';
 export { openSquashfs, type Squashfs } from './filesystems/squashfs/squashfs.ts';
 export type { Account } from './exposure/accounts.ts';

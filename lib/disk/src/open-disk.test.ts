@@ -48,7 +48,7 @@ describe('openDisk()', () => {
     expect(contentsOf(bytes)).toEqual({ kind: 'damaged', format, message: expect.any(String) });
   });
 
-  test.each(['erofs', 'ext4', 'fat12', 'fat16', 'ntfs', 'squashfs-stored'])(
+  test.each(['erofs', 'ext4', 'fat12', 'fat16', 'iso9660-joliet', 'ntfs', 'squashfs-stored'])(
     'opens %s without a table of partitions',
     (name) => {
       const { volumes, table, notes } = openDisk(memorySource(fixture(name)));

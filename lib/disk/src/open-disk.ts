@@ -9,6 +9,8 @@ import { openExt } from './filesystems/ext/ext.ts';
 import { looksLikeFat } from './filesystems/fat/boot-sector.ts';
 import { openFat } from './filesystems/fat/fat.ts';
 import type { FileSystem } from './filesystems/file-system.ts';
+import { openIso9660 } from './filesystems/iso9660/iso9660.ts';
+import { isIso9660 } from './filesystems/iso9660/volume-descriptors.ts';
 import { isNtfs } from './filesystems/ntfs/boot-sector.ts';
 import { openNtfs } from './filesystems/ntfs/ntfs.ts';
 import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
@@ -78,6 +80,7 @@ const FILE_SYSTEMS: readonly Format[] = [
     open: (source, codecs) => openSquashfs(source, { codecs }),
   },
   { name: 'erofs', recognises: hasMagic(1024, [0xe2, 0xe1, 0xf5, 0xe0]), open: openErofs },
+  { name: 'iso9660', recognises: isIso9660, open: openIso9660 },
   { name: 'ntfs', recognises: isNtfs, open: openNtfs },
   // Without a magic number, so last.
   { name: 'fat', recognises: (_, source) => looksLikeFat(source), open: openFat },

@@ -135,3 +135,15 @@ for (const [name, options] of [
   runTool(['unshare', '-m', 'sh', '-c', DIRTY, path]);
   save(name, `${path}.copy`);
 }
+
+mkdirSync(join(unix, 'etc', 'deep', 'er', 'd4', 'd5', 'd6', 'd7', 'd8'), { recursive: true });
+writeFileSync(join(unix, 'etc', 'deep', 'er', 'd4', 'd5', 'd6', 'd7', 'd8', 'bottom'), 'bottom');
+for (const [name, from, options] of [
+  ['iso9660', unix, ['-compliance', 'deep_paths_off']],
+  ['iso9660-joliet', plain, ['-rockridge', 'off', '-joliet', 'on']],
+] as const) {
+  const path = folder.at(name);
+  const boot = ['-boot_image', 'any', 'bin_path=/large.txt', '-boot_image', 'any', 'platform_id=0xef'];
+  runTool(['xorriso', '-padding', '0', '-outdev', path, '-volid', 'SMALL', ...options, '-map', from, '/', ...boot]);
+  save(name, path);
+}

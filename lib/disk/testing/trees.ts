@@ -53,7 +53,7 @@ export function makeTree(root: string, unit: number): void {
 /** What only Unix file systems keep: links, owners, permissions, devices, times. Needs root. */
 export function addUnixNodes(root: string): void {
   symlinkSync('text-1', join(root, 'link'));
-  symlinkSync(`/${'long/'.repeat(100)}`, join(root, 'long-link'));
+  symlinkSync(`/${'long/'.repeat(100)}end`, join(root, 'long-link'));
   linkSync(join(root, 'mixed'), join(root, 'names', 'hard'));
   mkdirSync(join(root, 'nodes'));
   const node = (name: string, ...kind: readonly string[]): unknown =>

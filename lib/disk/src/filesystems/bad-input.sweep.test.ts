@@ -6,6 +6,7 @@ import { exercise, livePlaces, mutated, seededNumbers, type OpenFileSystem } fro
 import { openErofs } from './erofs/erofs.ts';
 import { openExt } from './ext/ext.ts';
 import { openFat } from './fat/fat.ts';
+import { openIso9660 } from './iso9660/iso9660.ts';
 import { openNtfs } from './ntfs/ntfs.ts';
 import { openSquashfs } from './squashfs/squashfs.ts';
 
@@ -27,6 +28,8 @@ const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[
   ['ext4-journal-checked', openExt],
   ['fat12', openFat],
   ['fat16', openFat],
+  ['iso9660', openIso9660],
+  ['iso9660-joliet', openIso9660],
   ['ntfs', openNtfs],
   ['squashfs', (source) => openSquashfs(source, { codecs: TEST_CODECS })],
   ['squashfs-stored', (source) => openSquashfs(source, { codecs: {} })],
