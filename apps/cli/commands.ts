@@ -360,6 +360,7 @@ export const COMMANDS: readonly Command[] = [
     ],
     options: [
       { name: 'volume', value: 'N', complete: 'none', summary: 'which of several file systems; inspect lists them' },
+      { name: 'disk', value: 'N', complete: 'none', summary: 'which disk of an appliance’s archive (OVA)' },
       { name: 'key-file', value: 'FILE', complete: 'file', summary: 'holds a passphrase of LUKS, to look inside, too' },
       { name: 'all', short: 'a', summary: 'of inspect: every find, and the references of its rule' },
       { name: 'output', short: 'o', value: 'DIRECTORY', complete: 'file', summary: 'of extract: a new directory' },

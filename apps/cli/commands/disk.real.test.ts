@@ -142,6 +142,37 @@ describe.skipIf(lacks !== '')(`ringwall disk${lacks}`, () => {
     expect(stderr).toContain(backing);
   });
 
+  it('looks into an appliance’s archive, and asks which of its disks', async () => {
+    run(
+      'qemu-img',
+      'convert',
+      '-f',
+      'raw',
+      '-O',
+      'vmdk',
+      '-o',
+      'subformat=streamOptimized',
+      at('ext4.raw'),
+      at('web.vmdk'),
+    );
+    run('cp', at('web.vmdk'), at('data.vmdk'));
+    const ovf = (names: readonly string[]): string =>
+      `<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"><References>${names
+        .map((name) => `<File ovf:id="${name}" ovf:href="${name}"/>`)
+        .join('')}</References><DiskSection>${names
+        .map((name) => `<Disk ovf:diskId="d-${name}" ovf:fileRef="${name}" ovf:capacity="33554432" ovf:format="x"/>`)
+        .join('')}</DiskSection></Envelope>`;
+    writeFileSync(at('one.ovf'), ovf(['web.vmdk']));
+    writeFileSync(at('two.ovf'), ovf(['web.vmdk', 'data.vmdk']));
+    run('tar', '--format=ustar', '-C', dir, '-cf', at('one.ova'), 'one.ovf', 'web.vmdk');
+    run('tar', '--format=ustar', '-C', dir, '-cf', at('two.ova'), 'two.ovf', 'web.vmdk', 'data.vmdk');
+    expect((await disk('cat', at('one.ova'), '/etc/hostname')).stdout).toBe('web\n');
+    const { code, stderr } = await disk('inspect', at('two.ova'));
+    expect(stderr).toContain('name one with --disk: 1 (web.vmdk), 2 (data.vmdk)');
+    expect(code).toBe(3);
+    expect((await disk('cat', at('two.ova'), '/etc/hostname', '--disk', '2')).stdout).toBe('web\n');
+  });
+
   it('reads a backing file that lies beside its image under a plain name, and says so', async () => {
     // `-u` takes the name as it is, and looks for no such file.
     run('qemu-img', 'create', '-q', '-u', '-f', 'qcow2', '-b', 'web.qcow2', '-F', 'qcow2', at('overlay.qcow2'), '32M');

@@ -8,7 +8,13 @@ import { documentOf, inspectTarget, renderDiskReport } from '../disk/exposure-re
 import { extractTree } from '../disk/extract.ts';
 import { shownName } from '../disk/file-names.ts';
 import { describeEntry, describeNode, renderListing } from '../disk/listing.ts';
-import { chooseFileSystem, openTarget, readingFrom, type OpenTarget } from '../disk/open-target.ts';
+import {
+  chooseFileSystem,
+  openTarget,
+  readingFrom,
+  type OpenTarget,
+  type OpenTargetOptions,
+} from '../disk/open-target.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 
@@ -30,7 +36,7 @@ export async function run(invocation: Invocation): Promise<void> {
   if (path === undefined) {
     throw usage(`disk ${name} needs an image`, `as in: ${invocation.self} disk ${name} stolen.vmdk`);
   }
-  using target = openTarget(path, keysOf(invocation));
+  using target = openTarget(path, optionsOf(invocation));
   await action(invocation, target);
 }
 
@@ -90,7 +96,7 @@ function diff(invocation: Invocation, before: OpenTarget): void {
   const [, , other, path = '/'] = invocation.arguments;
   if (other === undefined)
     throw usage('diff needs two images', `as in: ${invocation.self} disk diff before.qcow2 after.qcow2 /etc`);
-  using after = openTarget(other, keysOf(invocation));
+  using after = openTarget(other, optionsOf(invocation));
   const wanted = invocation.values.get('volume');
   const differences: Difference[] = readingFrom(`${before.path} and ${after.path}`, () => [
     ...compareTrees(openPath(chooseFileSystem(before, wanted), path), openPath(chooseFileSystem(after, wanted), path)),
@@ -112,6 +118,10 @@ const SIGNS: Readonly<Record<Difference['change'], string>> = {
   changed: '~',
   unreadable: '!',
 };
+
+function optionsOf(invocation: Invocation): OpenTargetOptions {
+  return { keys: keysOf(invocation), member: invocation.values.get('disk') };
+}
 
 /** As cryptsetup reads it: every byte of the file is a part of the key. */
 function keysOf({ values }: Invocation): LuksKey[] {

@@ -10,7 +10,9 @@ import {
   MAX_IMPORTED_DISK_BYTES,
   openDisk,
   openImage,
+  openOva,
   parseImageHeader,
+  recogniseOva,
   type ByteSource,
   type Disk,
   type DiskImage,
@@ -35,8 +37,15 @@ export interface OpenTarget extends Disposable {
   readonly alongside: readonly string[];
 }
 
+export interface OpenTargetOptions {
+  /** Tried on whatever is encrypted. */
+  readonly keys: readonly LuksKey[];
+  /** Which disk of an archive, from 1 on. */
+  readonly member: string | undefined;
+}
+
 /** Throws `RingwallError`: `not-found`, `image-failed` for what is no image, or asks for more than itself. */
-export function openTarget(path: string, keys: readonly LuksKey[] = []): OpenTarget {
+export function openTarget(path: string, { keys, member }: OpenTargetOptions): OpenTarget {
   const open: FileSource[] = [];
   const close = (): void => open.splice(0).forEach((source) => source[Symbol.dispose]());
   try {
@@ -48,7 +57,8 @@ export function openTarget(path: string, keys: readonly LuksKey[] = []): OpenTar
       alongside.push(reference.name);
       return openFile(beside, open);
     };
-    const header = parseImageHeader(file);
+    const packed = memberOf(file, member, path);
+    const header = parseImageHeader(packed);
     const given = new Set(
       header.references.map(({ name }) => name).filter((name) => isPlainFile(name, join(dirname(path), name))),
     );
@@ -58,7 +68,7 @@ export function openTarget(path: string, keys: readonly LuksKey[] = []): OpenTar
         hint: refusal.reason,
       });
     }
-    const image = openImage(file, { codecs: nodeCodecs, resolve });
+    const image = openImage(packed, { codecs: nodeCodecs, resolve });
     const disk = openDisk(image, { codecs: nodeCodecs, keys });
     return { path, fileBytes: file.size, image, disk, alongside, [Symbol.dispose]: close };
   } catch (error) {
@@ -126,6 +136,23 @@ export function readingFrom<Result>(path: string, work: () => Result): Result {
   } catch (error) {
     throw explained(error, path);
   }
+}
+
+/** The image itself, or the one of an appliance's archive (OVA) that is meant. */
+function memberOf(file: ByteSource, wanted: string | undefined, path: string): ByteSource {
+  if (!recogniseOva(file)) return file;
+  const { disks } = openOva(file);
+  const list = disks.map(({ id, file: name }, index) => `${String(index + 1)} (${shownName(name ?? id)})`).join(', ');
+  if (wanted === undefined && disks.length !== 1) {
+    throw new RingwallError('not-found', `${path} is an archive of ${String(disks.length)} disks`, {
+      hint: `name one with --disk: ${list}`,
+    });
+  }
+  const disk = disks[Number(wanted ?? '1') - 1];
+  if (disk?.source === undefined || disk.compression !== '') {
+    throw new RingwallError('not-found', `${path} holds no such disk that can be read`, { hint: `it names: ${list}` });
+  }
+  return disk.source;
 }
 
 function openFile(path: string, open: FileSource[]): FileSource {
