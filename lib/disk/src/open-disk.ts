@@ -17,7 +17,7 @@ import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
 import { readVolumeGroup } from './partitions/lvm/volume-group.ts';
 import type { Partition, PartitionTable } from './partitions/partition.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
-import { recognise, type Recognised } from './recognised.ts';
+import { recognise, recogniseEncryption, type Recognised } from './recognised.ts';
 import { windowOf, type ByteSource } from './source/byte-source.ts';
 import type { Codecs } from './source/codecs.ts';
 
@@ -186,9 +186,9 @@ function logicalVolumes(outer: readonly Volume[], { codecs = {} }: OpenDiskOptio
 /** What fills `source` from its start: of a partition, or of what encryption was opened from. */
 export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
   const head = source.read(0, Math.min(source.size, LOOKED_AT_BYTES));
-  const recognised = recognise(source);
-  if (recognised?.format === 'luks') return luksContents(source);
-  if (recognised?.encrypted === true) return { kind: 'recognised', recognised };
+  const encryption = recogniseEncryption(source);
+  if (encryption?.format === 'luks') return luksContents(source);
+  if (encryption !== undefined) return { kind: 'recognised', recognised: encryption };
   let damaged: VolumeContents | undefined;
   for (const { name, recognises, open } of FILE_SYSTEMS) {
     if (!recognises(head, source)) continue;
@@ -198,6 +198,7 @@ export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
       damaged ??= { kind: 'damaged', format: name, message: messageOf(error) };
     }
   }
+  const recognised = recognise(source);
   if (recognised !== undefined) return { kind: 'recognised', recognised };
   if (damaged !== undefined) return damaged;
   return head.every((byte) => byte === 0) ? { kind: 'zeros' } : { kind: 'unknown' };

@@ -49,12 +49,24 @@ const ZFS_MAGIC = 0x00ba_b10c;
 
 type Recogniser = (volume: Window) => Recognised | undefined;
 
+/** Encryption of a whole volume; a few bytes of its first sector say it. */
+const ENCRYPTION: readonly Recogniser[] = [luks, bitlocker];
+
 /** Cheap ones first. */
-const RECOGNISERS: readonly Recogniser[] = [luks, bitlocker, exfat, apfs, hfsPlus, btrfs, swap, lvm, mdraid, zfs];
+const RECOGNISERS: readonly Recogniser[] = [...ENCRYPTION, exfat, apfs, hfsPlus, btrfs, swap, lvm, mdraid, zfs];
 
 export function recognise(source: ByteSource): Recognised | undefined {
+  return firstOf(RECOGNISERS, source);
+}
+
+/** Only what encrypts all of a volume: to be asked before any file system is looked for. */
+export function recogniseEncryption(source: ByteSource): Recognised | undefined {
+  return firstOf(ENCRYPTION, source);
+}
+
+function firstOf(recognisers: readonly Recogniser[], source: ByteSource): Recognised | undefined {
   const window = new Window(source);
-  for (const recogniser of RECOGNISERS) {
+  for (const recogniser of recognisers) {
     const found = recogniser(window);
     if (found !== undefined) return found;
   }
@@ -136,10 +148,10 @@ function mdraid(volume: Window): Recognised | undefined {
 
 /** OpenZFS, sys/uberblock_impl.h: the magic number says the order of bytes of whoever wrote it. */
 function zfs(volume: Window): Recognised | undefined {
+  const view = volume.view(ZFS_UBERBLOCKS, ZFS_UBERBLOCK_BYTES);
   for (let slot = 0; slot < ZFS_UBERBLOCK_BYTES; slot += ZFS_SLOT_BYTES) {
-    const at = ZFS_UBERBLOCKS + slot;
-    const little = volume.u32le(at) === ZFS_MAGIC && volume.u32le(at + 4) === 0;
-    const big = volume.u32be(at + 4) === ZFS_MAGIC && volume.u32be(at) === 0;
+    const little = view.getUint32(slot, true) === ZFS_MAGIC && view.getUint32(slot + 4, true) === 0;
+    const big = view.getUint32(slot + 4, false) === ZFS_MAGIC && view.getUint32(slot, false) === 0;
     if (little || big) return named('zfs');
   }
   return undefined;
@@ -156,19 +168,15 @@ class Window {
   }
 
   u8(offset: number): number {
-    return this.#view(offset, 1).getUint8(0);
+    return this.view(offset, 1).getUint8(0);
   }
 
   u16be(offset: number): number {
-    return this.#view(offset, 2).getUint16(0, false);
+    return this.view(offset, 2).getUint16(0, false);
   }
 
   u32le(offset: number): number {
-    return this.#view(offset, 4).getUint32(0, true);
-  }
-
-  u32be(offset: number): number {
-    return this.#view(offset, 4).getUint32(0, false);
+    return this.view(offset, 4).getUint32(0, true);
   }
 
   /** Up to the first NUL. */
@@ -184,7 +192,7 @@ class Window {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   }
 
-  #view(offset: number, length: number): DataView {
+  view(offset: number, length: number): DataView {
     const bytes = this.#bytes(offset, length);
     return new DataView(bytes.buffer, bytes.byteOffset, length);
   }

@@ -36,7 +36,7 @@ const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[
 ];
 
 describe.each(FILE_SYSTEMS)('%s', (name, open) => {
-  const image = fixture(name);
+  const image = name.startsWith('erofs') ? withoutChecksum(fixture(name)) : fixture(name);
   const places = livePlaces(image);
   const mutations = image.length > LARGE_BYTES ? MUTATIONS_OF_LARGE : MUTATIONS;
 
@@ -53,3 +53,8 @@ describe.each(FILE_SYSTEMS)('%s', (name, open) => {
     expect(exercise(image, open)).toBeGreaterThan(40);
   });
 });
+
+/** An erofs image whose superblock says that it has no checksum: a liar would compute it anew. */
+function withoutChecksum(image: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return image.fill(0, 1032, 1036);
+}

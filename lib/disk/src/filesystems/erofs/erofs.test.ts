@@ -11,8 +11,10 @@ const SUPERBLOCK = 1024;
 const image = fixture('erofs');
 const open = (bytes: Uint8Array): ReturnType<typeof openErofs> => openErofs(memorySource(bytes));
 
+/** Without the checksum of its superblock, which a liar would have computed anew. */
 function changed(from: Uint8Array, offset: number, ...bytes: readonly number[]): Uint8Array {
   const copy = new Uint8Array(from);
+  copy.fill(0, SUPERBLOCK + 8, SUPERBLOCK + 12);
   copy.set(bytes, offset);
   return copy;
 }
@@ -54,6 +56,11 @@ describe('openErofs()', () => {
     const bad = changed(image, SUPERBLOCK + offset, ...bytes);
     expect(() => open(bad)).toThrow(ParseError);
     expect(() => open(bad)).toThrow(message);
+  });
+
+  test('refuses a superblock with another checksum', () => {
+    const bytes = new Uint8Array(image).fill(7, SUPERBLOCK + 24, SUPERBLOCK + 25);
+    expect(() => open(bytes)).toThrow(/^checksum 0x/);
   });
 
   test('refuses every truncation', () => {

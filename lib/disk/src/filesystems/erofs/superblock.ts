@@ -1,5 +1,6 @@
 // The erofs superblock (Linux, fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst), checked.
 import { Cursor, ParseError } from '@ringwall/bytes';
+import { CRC_START, crc32c } from '../../checksum/crc.ts';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { decodeFileName } from '../file-name.ts';
 
@@ -10,6 +11,9 @@ const MAGIC = 0xe0f5_e1e2;
 /** 512 bytes to 64 KiB: the sizes that Linux takes. */
 const MIN_BLOCK_BITS = 9;
 const MAX_BLOCK_BITS = 16;
+
+/** Of feature_compat: the superblock's block carries a checksum. */
+const SUPERBLOCK_CHECKSUM = 0x1;
 
 /** Bits of feature_incompat. */
 const ZERO_PADDING = 0x1;
@@ -51,12 +55,14 @@ export function parseErofsSuperblock(source: ByteSource): ErofsSuperblock {
       `0x${magic.toString(16)}, expected 0x${MAGIC.toString(16)}`,
     );
   }
-  cursor.skip(8, 'checksum, feature_compat');
+  const checksum = cursor.u32le('checksum');
+  const compatible = cursor.u32le('feature_compat');
   const blockBits = cursor.u8('blkszbits');
   if (blockBits < MIN_BLOCK_BITS || blockBits > MAX_BLOCK_BITS) {
     throw cursor.error('invalid', 'blkszbits', `${blockBits}, expected ${MIN_BLOCK_BITS}..${MAX_BLOCK_BITS}`);
   }
   const blockBytes = 2 ** blockBits;
+  if ((compatible & SUPERBLOCK_CHECKSUM) !== 0) verifyChecksum(source, checksum, blockBytes);
   cursor.skip(1, 'sb_extslots');
   const rootNid = cursor.u16le('root_nid');
   cursor.skip(8, 'inos');
@@ -97,6 +103,17 @@ export function parseErofsSuperblock(source: ByteSource): ErofsSuperblock {
     extraDevices,
     longPrefixes: { count: (features & LONG_PREFIXES) === 0 ? 0 : prefixCount, start: prefixStart },
   };
+}
+
+/** CRC-32C from the superblock to the end of its block, with zeros in the place of the checksum. */
+function verifyChecksum(source: ByteSource, stored: number, blockBytes: number): void {
+  const length = Math.max(blockBytes - (SUPERBLOCK_OFFSET % blockBytes), SUPERBLOCK_BYTES);
+  const bytes = new Uint8Array(source.read(SUPERBLOCK_OFFSET, length));
+  bytes.fill(0, 4, 8);
+  const computed = crc32c(CRC_START, bytes);
+  if (computed === stored) return;
+  const detail = `0x${stored.toString(16)}, expected 0x${computed.toString(16)}`;
+  throw new ParseError('invalid', 'checksum', SUPERBLOCK_OFFSET + 4, detail);
 }
 
 function refuseUnknownFeatures(features: number): void {
