@@ -2,6 +2,7 @@
 import { benchBoot } from './boot.ts';
 import { benchBroker } from './broker.ts';
 import { benchCli } from './cli.ts';
+import { benchDisk } from './disk.ts';
 import { benchIdle } from './idle.ts';
 import { benchIma } from './ima.ts';
 import { benchLookalikes } from './lookalikes.ts';
@@ -11,6 +12,7 @@ import { benchVerify } from './verify.ts';
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   cli: benchCli,
   boot: benchBoot,
+  disk: benchDisk,
   idle: benchIdle,
   ima: benchIma,
   lookalikes: benchLookalikes,

@@ -5,17 +5,13 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { PARSE_ERROR_CODES, ParseError } from '@ringwall/bytes';
 import { DISK_ERROR_CODES, DiskError, type ImageFormat } from '@ringwall/disk';
-import {
-  CHUNK_BYTES,
-  type ConvertInputs,
-  type ConvertJob,
-  type ConvertMessage,
-  type FailedWith,
-} from './convert-job.ts';
+import { type ConvertInputs, type ConvertJob, type ConvertMessage, type FailedWith } from './convert-job.ts';
 import { openInputs } from './open-inputs.ts';
 
 /** Above this, threads wait for the disk or for memory. */
 const MAX_THREADS = 8;
+/** A thread takes some 50 ms to start; it reads so much in that time. */
+const MIN_BYTES_PER_THREAD = 64 * 2 ** 20;
 /** Beside this module, as source and in a bundle. */
 const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? './convert-worker.ts' : './convert-worker.mjs',
@@ -60,7 +56,7 @@ export async function convertImage(image: string, output: string, options: Conve
   try {
     ftruncateSync(target, disk.size);
     const job: ConvertJob = { ...inputs, format: disk.format, output: target, next: new SharedArrayBuffer(4) };
-    const count = Math.max(1, Math.min(threads, MAX_THREADS, Math.ceil(disk.size / CHUNK_BYTES)));
+    const count = Math.max(1, Math.min(threads, MAX_THREADS, Math.ceil(disk.size / MIN_BYTES_PER_THREAD)));
     const written = await runThreads(job, count, options);
     return { ...disk, written };
   } catch (error) {

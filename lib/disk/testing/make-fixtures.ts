@@ -1,7 +1,7 @@
 // Makes the small images in lib/disk/fixtures with the real tools, compressed because they are mostly zeros:
 //   node --conditions=ringwall-source lib/disk/testing/make-fixtures.ts
 // They are for what must be decided in milliseconds and without tools: headers that lie, truncations, mutations.
-import { mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { FIXTURES } from './fixtures.ts';
@@ -146,4 +146,26 @@ for (const [name, from, options] of [
   const boot = ['-boot_image', 'any', 'bin_path=/large.txt', '-boot_image', 'any', 'platform_id=0xef'];
   runTool(['xorriso', '-padding', '0', '-outdev', path, '-volid', 'SMALL', ...options, '-map', from, '/', ...boot]);
   save(name, path);
+}
+
+// Two runs of text on a disk of zeros: all structures of each format, in few bytes.
+const disk = folder.at('disk.raw');
+const text = textOf(2, 100_000);
+writeFileSync(disk, Buffer.concat([Buffer.alloc(70_000), Buffer.from(text), Buffer.alloc(200_000), Buffer.from(text)]));
+truncateSync(disk, 600 * 1024);
+for (const [name, ...options] of [
+  ['qcow2', '-O', 'qcow2', '-o', 'cluster_size=4k'],
+  ['qcow2-zlib', '-c', '-O', 'qcow2', '-o', 'cluster_size=4k'],
+  ['qcow2-zstd', '-c', '-O', 'qcow2', '-o', 'compression_type=zstd'],
+  ['qcow2-subclusters', '-O', 'qcow2', '-o', 'extended_l2=on,cluster_size=16k'],
+  ['qed', '-O', 'qed', '-o', 'cluster_size=16k'],
+  ['vmdk', '-O', 'vmdk'],
+  ['vmdk-stream', '-O', 'vmdk', '-o', 'subformat=streamOptimized'],
+  ['vdi', '-O', 'vdi'],
+  ['vhd', '-O', 'vpc', '-o', 'subformat=dynamic,force_size=on'],
+  ['vhdx', '-O', 'vhdx', '-o', 'subformat=dynamic,block_size=1M'],
+] as const) {
+  const path = folder.at(name);
+  runTool(['qemu-img', 'convert', '-f', 'raw', ...options, disk, path]);
+  save(`image-${name}`, path);
 }

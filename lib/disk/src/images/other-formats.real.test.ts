@@ -1,14 +1,8 @@
 // QED, VDI, VHD and VHDX as qemu-img makes them.
 import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import {
-  differenceFromQemu,
-  DISK_BYTES,
-  NEEDS_QEMU_IMG,
-  openIn,
-  patternedDisk,
-  workshop,
-} from '../../testing/qemu-img.ts';
+import { differenceFromQemu, NEEDS_QEMU_IMG, openIn, workshop } from '../../testing/qemu-img.ts';
+import { DISK_BYTES, patternedDisk } from '../../testing/patterned-disk.ts';
 
 /** QEMU's name of the format, ours, and how convert makes it. */
 const MADE = [

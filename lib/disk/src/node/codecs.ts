@@ -4,7 +4,12 @@ import type { Codecs } from '../source/codecs.ts';
 
 /** xz, LZMA and LZO are not among them; LZ4 is this library's own. */
 export const nodeCodecs: Codecs = {
-  deflateRaw: (block, maxOutputLength) => inflateRawSync(block, { maxOutputLength }),
-  zlib: (block, maxOutputLength) => inflateSync(block, { maxOutputLength }),
-  zstd: (block, maxOutputLength) => zstdDecompressSync(block, { maxOutputLength }),
+  deflateRaw: (block, maxBytes) => inflateRawSync(block, atOnce(maxBytes)),
+  zlib: (block, maxBytes) => inflateSync(block, atOnce(maxBytes)),
+  zstd: (block, maxBytes) => zstdDecompressSync(block, atOnce(maxBytes)),
 };
+
+/** Into one buffer: Node's usual pieces of 16 KiB are joined by a copy of it all. The least that zlib takes are 64 bytes. */
+function atOnce(maxOutputLength: number): { readonly maxOutputLength: number; readonly chunkSize: number } {
+  return { maxOutputLength, chunkSize: Math.max(maxOutputLength, 64) };
+}

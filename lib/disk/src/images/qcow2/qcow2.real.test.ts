@@ -3,14 +3,13 @@ import { describe, expect, test } from 'vitest';
 import {
   dataRuns,
   differenceFromQemu,
-  DISK_BYTES,
   NEEDS_QEMU_IMG,
   openIn,
-  patternedDisk,
   qemuReads,
   readAll,
   workshop,
 } from '../../../testing/qemu-img.ts';
+import { DISK_BYTES, patternedDisk } from '../../../testing/patterned-disk.ts';
 
 describe.skipIf(NEEDS_QEMU_IMG !== '')(`openImage() of QCOW2 made by qemu-img${NEEDS_QEMU_IMG}`, () => {
   test.each([

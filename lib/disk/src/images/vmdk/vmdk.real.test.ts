@@ -1,14 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import {
-  differenceFromQemu,
-  DISK_BYTES,
-  NEEDS_QEMU_IMG,
-  openIn,
-  patternedDisk,
-  readAll,
-  workshop,
-} from '../../../testing/qemu-img.ts';
+import { differenceFromQemu, NEEDS_QEMU_IMG, openIn, readAll, workshop } from '../../../testing/qemu-img.ts';
+import { DISK_BYTES, patternedDisk } from '../../../testing/patterned-disk.ts';
 
 describe.skipIf(NEEDS_QEMU_IMG !== '')(`openImage() of VMDK made by qemu-img${NEEDS_QEMU_IMG}`, () => {
   test.each([
