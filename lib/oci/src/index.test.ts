@@ -21,6 +21,8 @@ test('the public names of @ringwall/oci', () => {
     'familiarReference',
     'isAffected',
     'judgeDockerfile',
+    'openLayerTree',
+    'openTarReader',
     'parseDigest',
     'parseDockerfile',
     'parseReference',

@@ -49,3 +49,12 @@ export {
   type JudgeOptions,
 } from './dockerfile/rules/judge-dockerfile.ts';
 export type { LabelType, Rule, RuleOptions, Severity } from './dockerfile/rules/rule.ts';
+export { openLayerTree, type ImageFile, type LayerTree } from './layers/layer-tree.ts';
+export {
+  openTarReader,
+  type EntryType,
+  type Hazard,
+  type TarEntry,
+  type TarReader,
+  type TarVisitor,
+} from './layers/tar-reader.ts';

@@ -454,6 +454,8 @@ export const DOCKERFILE_EXAMPLES: Readonly<Record<string, RuleExamples>> = {
       'RUN echo x | passwd --stdin root',
       'RUN useradd -p x app',
       'RUN passwd -d root',
+      'RUN echo x | passwd app',
+      'RUN echo a:b | sudo chpasswd',
     ],
     good: ['RUN useradd app', 'RUN passwd -l root', 'RUN mkdir -p /x && adduser -D app'],
   },

@@ -51,6 +51,10 @@ describe('parseDockerfile()', () => {
     expect(lastLine).toBe(5);
   });
 
+  it('an escaped backslash at the end of a line continues nothing', () => {
+    expect(parseDockerfile('RUN a \\\\\nUSER b').instructions.length).toBe(2);
+  });
+
   it('obeys directives, at the top alone', () => {
     const { directives, instructions } = parseDockerfile(
       '# syntax=docker/dockerfile:1\n# escape=`\n# a comment\nRUN a `\n b\n',

@@ -69,6 +69,7 @@ describe('compileLookalikes()', () => {
   it('lets a name pass that is also official where a private mirror has it', () => {
     const mirrored = compileLookalikes({ history: ['registry.acme.internal:5000/nginx'] });
     expect(mirrored.judge('nginx').verdict).toBe('allow');
+    expect(mirrored.judge('ghcr.io/nginx').verdict).not.toBe('block');
   });
 
   it('imitations of what only this tenant knows are seen by its history', () => {

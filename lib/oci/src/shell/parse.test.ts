@@ -105,6 +105,8 @@ describe('parseShell()', () => {
     ['a parenthesis too many', 'a )'],
     ['a test without end', '[[ a'],
     ['a case without end', 'case a in b) c'],
+    ['too many commands', 'a;'.repeat(2001)],
+    ['too many commands in substitutions', `echo ${'$(a;b)'.repeat(1000)}`],
   ])('refuses %s', (_what, source) => {
     expect(() => parseShell(source)).toThrow(OciError);
   });

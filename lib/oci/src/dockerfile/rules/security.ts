@@ -11,18 +11,7 @@ const CIS = 'CIS Docker Benchmark 1.7';
 const FETCHERS: ReadonlySet<string> = new Set(['curl', 'wget', 'fetch', 'aria2c', 'http', 'lynx']);
 const INTERPRETERS = /^(?:(?:ba|da|z|k|a|fi)?sh|python[\d.]*|perl|ruby|node|php|pwsh|lua)$/;
 /** Between the two they change nothing of what is run. */
-const PASSES_ON: ReadonlySet<string> = new Set([
-  'tee',
-  'cat',
-  'gunzip',
-  'zcat',
-  'tr',
-  'sed',
-  'base64',
-  'xz',
-  'gzip',
-  'sudo',
-]);
+const PASSES_ON: ReadonlySet<string> = new Set(['tee', 'cat', 'gunzip', 'zcat', 'tr', 'sed', 'base64', 'xz', 'gzip']);
 const SECRET_NAME =
   /(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY(?:_ID)?|PRIVATE_?KEY|CREDENTIALS?|AUTH_?KEY)(?:$|_(?!FILE$|PATH$|URL$|NAME$|ID$))/i;
 const SECRET_VALUE =
@@ -219,7 +208,6 @@ function runsFetched(pipe: readonly Command[]): boolean {
   if (from < 0) return false;
   for (const command of pipe.slice(from + 1)) {
     if (INTERPRETERS.test(command.name)) return !readsNoScript(command);
-    if (command.name === 'sudo' && command.args.some((arg) => INTERPRETERS.test(arg))) return true;
     if (command.name === 'xargs') return command.args.some((arg) => INTERPRETERS.test(arg));
     if (!PASSES_ON.has(command.name)) return false;
   }

@@ -110,9 +110,10 @@ type RunBeingRead = RunView & { commands: Command[]; pipes: (readonly Command[])
 function addScript(script: ShellList, run: RunBeingRead, positionAt: PlacedText['positionAt'], depth: number): void {
   const byShell = new Map<ShellCommand, Command>();
   for (const shell of simpleCommands(script)) {
-    for (const command of commandOf(shell, run, positionAt)) {
+    for (const found of commandOf(shell, run, positionAt)) {
+      const command = { ...found, index: run.commands.length };
       byShell.set(shell, command);
-      run.commands.push({ ...command, index: run.commands.length });
+      run.commands.push(command);
       const inner = depth < MAX_SCRIPTS_IN_SCRIPTS ? scriptArgument(command) : undefined;
       if (inner !== undefined) addScript(inner, run, () => command.at, depth + 1);
     }
@@ -156,7 +157,11 @@ function isShellScript({ heredocs, words }: Instruction): boolean {
   return !only.content.text.startsWith('#!') || POSIX_SHELLS.test(only.content.text.split('\n')[0] ?? '');
 }
 
-function commandOf(shell: SimpleCommand, run: RunView, positionAt: PlacedText['positionAt']): readonly Command[] {
+function commandOf(
+  shell: SimpleCommand,
+  run: RunView,
+  positionAt: PlacedText['positionAt'],
+): readonly Omit<Command, 'index'>[] {
   let words = shell.words;
   while (WRAPPERS.has(baseName(words[0]?.value ?? ''))) {
     words = words.slice(1);
@@ -164,11 +169,10 @@ function commandOf(shell: SimpleCommand, run: RunView, positionAt: PlacedText['p
   }
   const [first, ...rest] = words;
   if (first === undefined) return [];
-  const command = (name: string, args: readonly string[], offset: number): Command => ({
+  const command = (name: string, args: readonly string[], offset: number): Omit<Command, 'index'> => ({
     name,
     args,
     at: positionAt(offset),
-    index: 0,
     run,
     shell,
   });

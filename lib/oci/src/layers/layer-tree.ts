@@ -1,0 +1,108 @@
+// The files of an image, layer upon layer: which layer brought each, and what a later one hid. OCI Image Specification 1.1,
+// "Whiteouts" and "Opaque Whiteout". What is hidden is still carried by the image, so it is kept here.
+import { OciError } from '../oci-error.ts';
+import type { TarEntry } from './tar-reader.ts';
+
+const PREFIX = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+/** Records of aufs itself (`.wh..wh.plnk`), which hide nothing. */
+const OF_AUFS = '.wh..wh.';
+/** Of all layers together; each is an object of some hundred bytes. */
+export const MAX_FILES_OF_AN_IMAGE = 2_000_000;
+
+export interface ImageFile {
+  readonly entry: TarEntry;
+  /** The layer that brought it, counted from 0, the base. */
+  readonly layer: number;
+  /** The layer that deleted or replaced it. */
+  readonly hiddenBy: number | undefined;
+}
+
+export interface LayerTree {
+  /** Layers in order, entries in the order of their archive. Throws OciError `limit`. */
+  readonly add: (layer: number, entry: TarEntry) => void;
+  /** What a container would see. */
+  readonly visible: () => readonly ImageFile[];
+  /** What is in the image and not to be seen. */
+  readonly hidden: () => readonly ImageFile[];
+}
+
+interface Node {
+  file: ImageFile | undefined;
+  readonly children: Map<string, Node>;
+  /** The layer whose turn it was when all below was hidden: what came before it is gone already. */
+  clearedFor: number;
+}
+
+export function openLayerTree(): LayerTree {
+  const root: Node = { file: undefined, children: new Map(), clearedFor: 0 };
+  const hidden: ImageFile[] = [];
+  let files = 0;
+
+  /** Only what came with layers below: a whiteout says nothing of its own layer. */
+  const hide = (node: Node, layer: number, itself: boolean): void => {
+    const open: Node[] = [node];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { file } = next;
+      if (file !== undefined && file.layer < layer && (itself || next !== node)) {
+        hidden.push({ ...file, hiddenBy: layer });
+        next.file = undefined;
+      }
+      if (next.clearedFor >= layer) continue;
+      next.clearedFor = layer;
+      for (const child of next.children.values()) open.push(child);
+    }
+  };
+  const add = (layer: number, entry: TarEntry): void => {
+    files += 1;
+    if (files > MAX_FILES_OF_AN_IMAGE)
+      throw new OciError('limit', `image has more than ${MAX_FILES_OF_AN_IMAGE} files`);
+    const parts = entry.path === '' ? [] : entry.path.split('/');
+    const name = parts.at(-1) ?? '';
+    if (name.startsWith(PREFIX)) {
+      const folder = find(root, parts.slice(0, -1));
+      const deleted =
+        name === OPAQUE || name.startsWith(OF_AUFS) ? undefined : folder?.children.get(name.slice(PREFIX.length));
+      if (folder !== undefined && name === OPAQUE) hide(folder, layer, false);
+      if (deleted !== undefined) hide(deleted, layer, true);
+      return;
+    }
+    const node = make(root, parts);
+    const before = node.file;
+    // A folder over a folder keeps what is in it; anything else takes its place.
+    if (entry.type !== 'directory') hide(node, layer, false);
+    if (before !== undefined) hidden.push({ ...before, hiddenBy: layer });
+    node.file = { entry, layer, hiddenBy: undefined };
+  };
+  return {
+    add,
+    visible: () => filesBelow(root),
+    hidden: () => hidden.filter(({ entry }) => entry.type !== 'directory'),
+  };
+}
+
+function find(root: Node, parts: readonly string[]): Node | undefined {
+  let node: Node | undefined = root;
+  for (const part of parts) node = node?.children.get(part);
+  return node;
+}
+
+function make(root: Node, parts: readonly string[]): Node {
+  let node = root;
+  for (const part of parts) {
+    const next: Node = node.children.get(part) ?? { file: undefined, children: new Map(), clearedFor: 0 };
+    node.children.set(part, next);
+    node = next;
+  }
+  return node;
+}
+
+function filesBelow(root: Node): readonly ImageFile[] {
+  const files: ImageFile[] = [];
+  const open: Node[] = [root];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (node.file !== undefined) files.push(node.file);
+    for (const child of [...node.children.values()].toReversed()) open.push(child);
+  }
+  return files;
+}

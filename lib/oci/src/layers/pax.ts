@@ -1,0 +1,51 @@
+// PAX extended headers: records `length key=value\n`, and the sparse files that GNU tar writes by them. POSIX.1-2024 pax,
+// "pax Extended Header"; GNU tar manual, "Storing Sparse Files".
+import { ParseError } from '@ringwall/bytes';
+
+/** Linux stores 64 kB of extended attributes at most; paths have 4 kB. */
+export const MAX_PAX_BYTES: number = 1024 * 1024;
+
+export type PaxRecords = ReadonlyMap<string, string>;
+
+const decoder: TextDecoder = new TextDecoder('utf-8');
+const SPACE = 0x20;
+const NEWLINE = 0x0a;
+const MAX_LENGTH_DIGITS = 8;
+
+/** Throws ParseError. */
+export function parsePax(bytes: Uint8Array, offset: number): PaxRecords {
+  const records = new Map<string, string>();
+  let at = 0;
+  while (at < bytes.length) {
+    const space = bytes.subarray(at, at + MAX_LENGTH_DIGITS + 1).indexOf(SPACE);
+    const digits = decoder.decode(bytes.subarray(at, at + Math.max(0, space)));
+    const length = /^[1-9]\d*$/.test(digits) ? Number(digits) : 0;
+    const end = at + length;
+    // The length counts itself, the space and the newline: anything else would read past its record.
+    if (length <= space + 1 || end > bytes.length || bytes[end - 1] !== NEWLINE) {
+      throw new ParseError(
+        'invalid',
+        'PAX record',
+        offset + at,
+        `of length “${digits}”, expected one that ends in a newline`,
+      );
+    }
+    const record = decoder.decode(bytes.subarray(at + space + 1, end - 1));
+    const equals = record.indexOf('=');
+    if (equals < 1) throw new ParseError('invalid', 'PAX record', offset + at, 'has no key');
+    records.set(record.slice(0, equals), record.slice(equals + 1));
+    at = end;
+  }
+  return records;
+}
+
+/** A number of a record; undefined where the record is not there. Throws ParseError. */
+export function paxNumber(records: PaxRecords, key: string, offset: number): number | undefined {
+  const text = records.get(key);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^-?\d{1,16}(?:\.\d{1,16})?$/.test(text) || !Number.isSafeInteger(Math.trunc(value))) {
+    throw new ParseError('invalid', key, offset, `“${text.slice(0, 40)}”, expected a number`);
+  }
+  return Math.trunc(value);
+}
