@@ -66,3 +66,4 @@ export { readLuks, recogniseLuks, unlockLuks, type LuksKey, type UnlockedLuks } 
 export type { LuksHeader, LuksSegment, LuksSlot } from './encryption/luks-header.ts';
 export { recogniseLvm } from './partitions/lvm/lvm-label.ts';
 export { readVolumeGroup, type LogicalVolume, type VolumeGroup } from './partitions/lvm/volume-group.ts';
+export { openXfs, recogniseXfs } from './filesystems/xfs/xfs.ts';

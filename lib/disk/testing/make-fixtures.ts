@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { FIXTURES } from './fixtures.ts';
 import { runTool, TemporaryFolder } from './tools.ts';
 import { textOf } from './trees.ts';
+import { xfsPrototype } from './xfs-prototype.ts';
 
 const WHEN = 1_700_000_000;
 
@@ -168,4 +169,17 @@ for (const [name, ...options] of [
   const path = folder.at(name);
   runTool(['qemu-img', 'convert', '-f', 'raw', ...options, disk, path]);
   save(`image-${name}`, path);
+}
+for (const [name, crc] of [
+  ['xfs', 'crc=1'],
+  ['xfs-4', 'crc=0,finobt=0'],
+] as const) {
+  const path = folder.at(name);
+  writeFileSync(path, Buffer.alloc(16 * 1024 * 1024));
+  const prototype = folder.at('prototype');
+  writeFileSync(prototype, xfsPrototype(unix));
+  // No kernel should be asked to write to one so small, says mkfs.xfs, but it makes it.
+  const small = ['--unsupported', '-d', 'agcount=1', '-m', `rmapbt=0,reflink=0,${crc}`];
+  runTool(['mkfs.xfs', '-q', '-f', ...small, '-p', prototype, path]);
+  save(name, path);
 }
