@@ -79,7 +79,8 @@ export class ErofsCompressed {
     const stored = this.#source.read(extent.from, extent.stored);
     let margin = 0;
     // The zeros in front belong to the first block alone, and no LZ4 block begins with one.
-    if (this.#superblock.zeroPadding) while (margin < stored.length && stored[margin] === 0) margin += 1;
+    const padded = this.#superblock.zeroPadding ? Math.min(this.#superblock.blockBytes, stored.length) : 0;
+    while (margin < padded && stored[margin] === 0) margin += 1;
     return decompressLz4Prefix(stored.subarray(margin), extent.end - extent.at);
   }
 

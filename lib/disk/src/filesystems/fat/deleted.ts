@@ -3,7 +3,7 @@
 import { DiskError } from '../../disk-error.ts';
 import { ParseError } from '@ringwall/bytes';
 import type { DeletedFile } from '../file-system.ts';
-import { beginsWithDot, readFatEntries, type FatEntry } from './directory.ts';
+import { beginsWithDot, ENTRY_BYTES, readFatEntries, type FatEntry } from './directory.ts';
 import { FatNode } from './node.ts';
 import type { FatVolume } from './volume.ts';
 
@@ -17,11 +17,15 @@ const MIN_CLUSTER_BUDGET = 65_536;
 export function* deletedFilesOf(volume: FatVolume): Generator<DeletedFile> {
   const seen = new Set<number>();
   const budget = { clusters: 4 * volume.geometry.clusterCount + MIN_CLUSTER_BUDGET };
+  // Directories whose chains run into one another show the same entries again and again.
+  let entriesLeft = (2 * volume.geometry.size) / ENTRY_BYTES;
   const waiting: { readonly cluster: number | undefined; readonly isDeleted: boolean }[] = [
     { cluster: undefined, isDeleted: false },
   ];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     for (const entry of readableEntries(volume, next)) {
+      entriesLeft -= 1;
+      if (entriesLeft < 0) throw new DiskError('limit', 'directories show more entries than the volume can hold');
       if (!entry.isDirectory) {
         if (entry.isDeleted || next.isDeleted) yield* deletedFile(volume, entry, budget);
         continue;

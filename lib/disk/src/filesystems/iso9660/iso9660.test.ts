@@ -167,13 +167,24 @@ describe('Rock Ridge', () => {
     const loop = [0x43, 0x45, 28, 1, ...both(21), ...both(0), ...both(28)];
     const bytes = disc([record('A', 20, 10, 0, loop)], SP);
     bytes.set(loop, 21 * SECTOR);
-    expect(() => [...open(bytes).root.entries()]).toThrow(/more than 64 continuation areas/);
+    expect(() => [...open(bytes).root.entries()]).toThrow(/more than 8 continuation areas/);
   });
 
   test('a continuation area of a gigabyte is refused', () => {
     expect(() => [...only([0x43, 0x45, 28, 1, ...both(21), ...both(0), ...both(2 ** 30)]).root.entries()]).toThrow(
       /CE an area/,
     );
+  });
+
+  test('a name longer than any is refused', () => {
+    expect(() => [
+      ...only([...name('x'.repeat(100), 1), ...name('y'.repeat(100), 0)].slice(0, 210)).root.entries(),
+    ]).not.toThrow();
+    const long = [...name('x'.repeat(200), 1)];
+    const continued = [0x43, 0x45, 28, 1, ...both(21), ...both(0), ...both(SECTOR)];
+    const bytes = disc([record('A', 20, 10, 0, continued)], SP);
+    bytes.fill(0, 21 * SECTOR, 22 * SECTOR).set([...long, ...long], 21 * SECTOR);
+    expect(() => [...open(bytes).root.entries()]).toThrow(/NM a name of 400 bytes/);
   });
 
   test('a relocated directory must be one', () => {

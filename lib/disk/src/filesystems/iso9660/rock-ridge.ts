@@ -7,8 +7,10 @@ import { parseShortDate } from './directory-record.ts';
 import { parseLongDate } from './volume-descriptors.ts';
 
 const ENTRY_HEADER_BYTES = 4;
-/** Continuation areas that one record may lead through: a name and a target of the longest kind need five. */
-const MAX_CONTINUATIONS = 64;
+/** Continuation areas that one record may lead through: a name and a target of the longest kind need four. */
+const MAX_CONTINUATIONS = 8;
+/** NAME_MAX of Linux. */
+const MAX_NAME_BYTES = 255;
 /** One area lies within a block. */
 const MAX_AREA_BYTES = 2048;
 
@@ -92,7 +94,7 @@ export function readRockRidge(
       default:
     }
   }
-  if (nameParts.length > 0) found.name = decodeFileName(concatBytes(...nameParts));
+  if (nameParts.length > 0) found.name = joinName(nameParts, position);
   if (targetParts.length > 0) found.target = linkTarget(targetParts, position);
   return found;
 }
@@ -136,6 +138,14 @@ function* systemUseEntries(
     }
     area = next;
   }
+}
+
+function joinName(parts: readonly Uint8Array[], position: number): string {
+  const name = concatBytes(...parts);
+  if (name.length > MAX_NAME_BYTES) {
+    throw new ParseError('limit', 'NM', position, `a name of ${name.length} bytes, expected at most ${MAX_NAME_BYTES}`);
+  }
+  return decodeFileName(name);
 }
 
 /** Components with flags: SL entries continue one another, and so do components. */

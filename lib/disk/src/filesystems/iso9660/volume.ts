@@ -6,10 +6,11 @@ import { FLAG, parseDirectoryRecord, type DirectoryRecord } from './directory-re
 import { readRockRidge, systemUseSkip, type RockRidge } from './rock-ridge.ts';
 import { SECTOR_BYTES, ucs2, type VolumeDescriptor, type VolumeDescriptors } from './volume-descriptors.ts';
 
-/** Some hundred thousand names; their map takes 50 MiB. */
+/** Some hundred thousand names. */
 const MAX_DIRECTORY_BYTES = 16 * 2 ** 20;
-/** Directories whose names are kept for look-ups. */
-const CACHED_DIRECTORIES = 2;
+/** Up to this size the names of a directory are kept for look-ups, some 40 MiB of memory; a larger one is read each time. */
+const MAX_KEPT_DIRECTORY_BYTES = 4 * 2 ** 20;
+const CACHED_DIRECTORIES = 1;
 /** A file of 8 TiB in extents of 4 GiB. */
 const MAX_EXTENTS = 2048;
 
@@ -74,19 +75,25 @@ export class IsoVolume {
 
   /** By name as it is; of Joliet and plain names also in upper case. */
   find(directory: IsoEntry, name: string): IsoEntry | undefined {
+    if (directory.size > MAX_KEPT_DIRECTORY_BYTES) return this.#search(directory, name);
     const key = directory.first.block;
-    let names = this.#names.get(key);
-    if (names === undefined) {
-      const found = new Map<string, IsoEntry>();
-      for (const entry of this.entries(directory)) {
-        if (!found.has(entry.name)) found.set(entry.name, entry);
-        const folded = this.#fold(entry.name);
-        if (!found.has(folded)) found.set(folded, entry);
-      }
-      this.#names.set(key, found);
-      names = found;
-    }
+    const names = this.#names.get(key) ?? this.#namesOf(directory);
+    this.#names.set(key, names);
     return names.get(name) ?? names.get(this.#fold(name));
+  }
+
+  #namesOf(directory: IsoEntry): ReadonlyMap<string, IsoEntry> {
+    const names = new Map<string, IsoEntry>();
+    for (const entry of this.entries(directory)) {
+      for (const name of [entry.name, this.#fold(entry.name)]) if (!names.has(name)) names.set(name, entry);
+    }
+    return names;
+  }
+
+  #search(directory: IsoEntry, name: string): IsoEntry | undefined {
+    const folded = this.#fold(name);
+    for (const entry of this.entries(directory)) if (this.#fold(entry.name) === folded) return entry;
+    return undefined;
   }
 
   #fold(name: string): string {

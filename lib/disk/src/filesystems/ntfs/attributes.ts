@@ -12,6 +12,8 @@ import { decodeRuns } from './runlist.ts';
 /** An attribute list may have so many bytes (Windows keeps it under 256 KiB). */
 const MAX_LIST_BYTES = 2 ** 18;
 const LIST_ENTRY_BYTES = 26;
+/** All records of one file together: 32,768 of the usual size. */
+const MAX_RECORDS_BYTES = 32 * 2 ** 20;
 
 /** All attributes of a file: those of its record, and those of the records that its list names. */
 export function collectAttributes(
@@ -48,6 +50,9 @@ export function collectAttributes(
     }
     at += length;
   }
+  if (others.size * geometry.recordBytes > MAX_RECORDS_BYTES) {
+    throw new ParseError('limit', 'attribute list', geometry.mftStart, `leads to ${others.size} records`);
+  }
   const attributes = [...record.attributes];
   for (const number of others) {
     const other = readRecord(number);
@@ -55,7 +60,7 @@ export function collectAttributes(
       const found = `record ${number} belongs to ${other.base}, expected ${record.number}`;
       throw new ParseError('invalid', 'attribute list', geometry.mftStart, found);
     }
-    attributes.push(...other.attributes);
+    for (const attribute of other.attributes) attributes.push(attribute);
   }
   return attributes;
 }

@@ -22,6 +22,8 @@ const REPARSE_POINT = 0x400;
 const MAX_ROOT_BYTES = 65_536;
 /** Streams up to this size are shown as extended attributes, too (XATTR_SIZE_MAX of Linux). */
 const MAX_XATTR_BYTES = 65_536;
+/** All of one file together; what is beyond is among its streams only. */
+const MAX_XATTRS_BYTES = 8 * 2 ** 20;
 /** MAXIMUM_REPARSE_DATA_BUFFER_SIZE. */
 const MAX_REPARSE_BYTES = 16_384;
 
@@ -109,8 +111,11 @@ export class NtfsNode implements FileNode {
   /** Small streams, as ntfs-3g shows them. */
   extendedAttributes(): ReadonlyMap<string, Uint8Array> {
     const attributes = new Map<string, Uint8Array>();
+    let left = MAX_XATTRS_BYTES;
     for (const [name, source] of this.streams()) {
-      if (source.size <= MAX_XATTR_BYTES) attributes.set(`user.${name}`, source.read(0, source.size));
+      if (source.size > Math.min(MAX_XATTR_BYTES, left)) continue;
+      left -= source.size;
+      attributes.set(`user.${name}`, source.read(0, source.size));
     }
     return attributes;
   }

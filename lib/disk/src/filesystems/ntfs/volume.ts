@@ -16,6 +16,9 @@ export const FIRST_FILE = 16;
 
 const UPCASE_CHARACTERS = 65_536;
 
+/** A label has 32 characters; more is cut. */
+const MAX_LABEL_BYTES = 256;
+
 /** Records that are kept: parts of paths are asked for again and again. */
 const CACHED_RECORDS = 256;
 
@@ -58,7 +61,8 @@ export class NtfsVolume {
     const record = this.record(number);
     const readRecord = (other: number): NtfsRecord => this.record(other);
     const file = { record, attributes: collectAttributes(record, this.#disk, this.geometry, readRecord) };
-    this.#files.set(number, file);
+    // One that lies in many records may be large.
+    if (file.attributes === record.attributes) this.#files.set(number, file);
     return file;
   }
 
@@ -96,7 +100,7 @@ export class NtfsVolume {
 
   label(): string {
     const name = this.open(this.file(VOLUME), ATTRIBUTE.volumeName, '');
-    return utf16(name.read(0, name.size));
+    return utf16(name.read(0, Math.min(name.size, MAX_LABEL_BYTES)));
   }
 
   notes(): string[] {

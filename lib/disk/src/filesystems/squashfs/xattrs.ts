@@ -16,6 +16,9 @@ const OUT_OF_LINE = 0x100;
 /** Bytes of one value (XATTR_SIZE_MAX of Linux). */
 const MAX_VALUE_BYTES = 65_536;
 
+/** Bytes of all values of one node: entries of a table may share one value, so that a small image could ask for gigabytes. */
+const MAX_NODE_BYTES = 8 * 2 ** 20;
+
 /** Attributes of one node: those of 64 KiB of names and values (XATTR_LIST_MAX of Linux) at the shortest. */
 const MAX_ATTRIBUTES = 16_384;
 
@@ -44,6 +47,7 @@ export class SquashfsXattrs {
       throw new ParseError('limit', 'xattr count', entry.position, `${count}, expected at most ${MAX_ATTRIBUTES}`);
     }
     const attributes = new Map<string, Uint8Array>();
+    let bytes = 0;
     if (count === 0) return attributes;
     const cursor = this.#blocks.cursor(this.#start + reference.block, reference.offset);
     for (let read = 0; read < count; read += 1) {
@@ -52,7 +56,12 @@ export class SquashfsXattrs {
       if (prefix === undefined)
         throw new ParseError('unsupported', 'xattr type', cursor.position, `${type}, expected 0..2`);
       const name = prefix + decodeFileName(cursor.take(cursor.u16()));
-      attributes.set(name, this.#value(cursor, (type & OUT_OF_LINE) !== 0));
+      const value = this.#value(cursor, (type & OUT_OF_LINE) !== 0);
+      bytes += value.length;
+      if (bytes > MAX_NODE_BYTES) {
+        throw new ParseError('limit', 'xattr size', cursor.position, `more than ${MAX_NODE_BYTES} bytes of one node`);
+      }
+      attributes.set(name, value);
     }
     return attributes;
   }
