@@ -14,6 +14,7 @@ import { isIso9660 } from './filesystems/iso9660/volume-descriptors.ts';
 import { isNtfs } from './filesystems/ntfs/boot-sector.ts';
 import { openNtfs } from './filesystems/ntfs/ntfs.ts';
 import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
+import { openXfs } from './filesystems/xfs/xfs.ts';
 import { readVolumeGroup } from './partitions/lvm/volume-group.ts';
 import type { Partition, PartitionTable } from './partitions/partition.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
@@ -80,6 +81,7 @@ const FILE_SYSTEMS: readonly Format[] = [
     open: (source, codecs) => openSquashfs(source, { codecs }),
   },
   { name: 'erofs', recognises: hasMagic(1024, [0xe2, 0xe1, 0xf5, 0xe0]), open: openErofs },
+  { name: 'xfs', recognises: hasMagic(0, [0x58, 0x46, 0x53, 0x42]), open: openXfs },
   { name: 'iso9660', recognises: isIso9660, open: openIso9660 },
   { name: 'ntfs', recognises: isNtfs, open: openNtfs },
   // Without a magic number, so last.

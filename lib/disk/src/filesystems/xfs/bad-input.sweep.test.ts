@@ -5,7 +5,7 @@ import { fixture } from '../../../testing/fixtures.ts';
 import { exercise, livePlaces, seededNumbers } from '../../../testing/hostile.ts';
 import { openXfs } from './xfs.ts';
 
-const MUTATIONS = 3000;
+const MUTATIONS = 1000;
 const VALUES = [0, 1, 0x7f, 0x80, 0xff] as const;
 
 describe.each(['xfs', 'xfs-4'])('%s', (name) => {
