@@ -7,6 +7,7 @@ import type { DiskImage, ExternalReference, ImageChain, ImageHeader, ParsedImage
 import { diskOf } from './disk-of.ts';
 import { checkWithin, cursorAt, safeNumber } from './fields.ts';
 import { guidText } from './guid.ts';
+import { openParent } from './parent.ts';
 import { runBelow, type Locate } from './runs.ts';
 
 const SIGNATURE = 0xbeda107f;
@@ -106,8 +107,13 @@ function parseHeader(source: ByteSource): VdiHeader {
 }
 
 function openVdi(source: ByteSource, header: VdiHeader, chain: ImageChain): DiskImage {
-  const [reference] = header.described.references;
-  const parent = reference && chain.openImage(reference, 'vdi');
+  const { references } = header.described;
+  const [reference] = references;
+  const parent =
+    reference &&
+    openParent(chain, references, 'vdi', {
+      ...{ fact: 'uuid', expected: reference.name, field: reference.field, offset: reference.offset },
+    });
   const { dataOffset, blockBytes, extraBytes, allocated } = header;
   const table: BlockTable = {
     ...{ source, blockBytes, littleEndian: true, field: 'block map entry' },
