@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { readLuks, unlockLuks } from '../../encryption/luks.ts';
 import {
   dataRuns,
   differenceFromQemu,
@@ -131,5 +132,24 @@ describe.skipIf(NEEDS_QEMU_IMG !== '')(`openImage() of QCOW2 made by qemu-img${N
     expect(image.encryption?.method).toBe('luks');
     expect(Buffer.from(image.encryption?.header?.read(0, 6) ?? [])).toEqual(Buffer.from('LUKS\xba\xbe', 'latin1'));
     expect(dataRuns(image)).toEqual([]);
+  });
+
+  test('reads an encrypted image with its passphrase as QEMU does', () => {
+    const shop = workshop();
+    const secret = ['--object', 'secret,id=key,data=correct-horse'];
+    const disk = patternedDisk(3 * 2 ** 20 + 512);
+    writeFileSync(shop.path('disk.raw'), disk);
+    const options = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10,cluster_size=4k';
+    shop.qemuImg('convert', ...secret, '-f', 'raw', '-O', 'qcow2', '-o', options, 'disk.raw', 'disk.qcow2');
+    const image = openIn(shop, 'disk.qcow2', {
+      unlock: ({ header }) => {
+        if (header === undefined) return undefined;
+        const key = { passphrase: new TextEncoder().encode('correct-horse') };
+        const unlocked = unlockLuks(header, readLuks(header), key);
+        return (sectors, first) => unlocked.decryptSectors(sectors, first);
+      },
+    });
+    expect(readAll(image, 100_001).equals(disk)).toBe(true);
+    expect(() => readAll(openIn(shop, 'disk.qcow2'))).toThrow(/is encrypted \(luks\), and no key was given/);
   });
 });
