@@ -8,6 +8,9 @@ import type { ErofsSuperblock } from './superblock.ts';
 
 const HEADER_BYTES = 8;
 
+/** Indexes that are read together: those of 4 MiB of a file at the least. */
+const PAGE_BYTES = 8192;
+
 /** h_advise. */
 const COMPACT_2B = 0x01;
 const BIG_HEAD1 = 0x02;
@@ -59,6 +62,8 @@ export class ClusterIndex {
   /** Indexes of 4 bytes before those of 2, and how many of those there are. */
   readonly #initial: number;
   readonly #twoBytes: number;
+  #page: Uint8Array = new Uint8Array(0);
+  #pageStart = 0;
 
   constructor(source: ByteSource, superblock: ErofsSuperblock, inode: ErofsInode) {
     this.#source = source;
@@ -97,8 +102,7 @@ export class ClusterIndex {
 
   #fullAt(number: number): Cluster {
     const position = this.#start + number * 8;
-    const bytes = this.#source.read(position, 8);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
+    const view = this.#read(position, 8);
     const type = TYPES[view.getUint16(0, true) & 3] ?? 'plain';
     const end = position + 8;
     if (type === 'nonhead') {
@@ -134,9 +138,21 @@ export class ClusterIndex {
     position += left * width;
     const packBytes = width === 4 ? 8 : 32;
     const packStart = position - (position % packBytes);
-    const bytes = this.#source.read(packStart, packBytes);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, packBytes);
-    return this.#fromPack(view, (position - packStart) / width, packBytes / width, packStart + packBytes);
+    return this.#fromPack(
+      this.#read(packStart, packBytes),
+      (position - packStart) / width,
+      packBytes / width,
+      packStart + packBytes,
+    );
+  }
+
+  /** Some bytes of the indexes: they are asked for one after another, so they are read by the page. */
+  #read(position: number, length: number): DataView {
+    if (position < this.#pageStart || position + length > this.#pageStart + this.#page.length) {
+      this.#page = this.#source.read(position, Math.max(Math.min(PAGE_BYTES, this.#source.size - position), length));
+      this.#pageStart = position;
+    }
+    return new DataView(this.#page.buffer, this.#page.byteOffset + position - this.#pageStart, length);
   }
 
   /** Index `slot` of a pack of `slots`; the last four bytes of the pack are the block address that all count from. */

@@ -15,6 +15,7 @@ export const ROOT = 5;
 export const FIRST_FILE = 16;
 
 const UPCASE_CHARACTERS = 65_536;
+const ASCII = /^[ -~]*$/;
 
 /** A label has 32 characters; more is cut. */
 const MAX_LABEL_BYTES = 256;
@@ -80,8 +81,9 @@ export class NtfsVolume {
     return this.geometry.mftStart + number * this.geometry.recordBytes;
   }
 
-  /** A name as the volume compares it: by its own table of upper case. */
+  /** A name as the volume compares it: by its own table of upper case, in which ASCII is the same on every volume. */
   fold(name: string): string {
+    if (ASCII.test(name)) return name.toUpperCase();
     this.#upcase ??= this.#readUpcase();
     let folded = '';
     for (let index = 0; index < name.length; index += 1) {
