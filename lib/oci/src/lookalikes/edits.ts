@@ -23,21 +23,34 @@ const SOUND_ALIKE: readonly string[] = ['ck', 'cs', 'sz', 'iy', 'ie', 'ae', 'kq'
 
 /** At most MAX_EDITS, or undefined. */
 export function editDistance(one: string, other: string): number | undefined {
-  const [rows, columns] = [one.length, other.length];
-  if (Math.abs(rows - columns) > MAX_EDITS || Math.max(rows, columns) > MAX_COMPARED_CHARACTERS) return undefined;
+  if (Math.abs(one.length - other.length) > MAX_EDITS) return undefined;
+  if (Math.max(one.length, other.length) > MAX_COMPARED_CHARACTERS) return undefined;
+  // What both begin and end with costs nothing, and names of one family share most of themselves.
+  const start = sharedPrefix(one, other);
+  const most = Math.min(one.length, other.length) - start;
+  let end = 0;
+  while (end < most && one.charCodeAt(one.length - 1 - end) === other.charCodeAt(other.length - 1 - end)) end += 1;
+  const [rows, columns] = [one.length - start - end, other.length - start - end];
+  if (rows === 0 || columns === 0) return Math.max(rows, columns);
+  return distanceOfMiddles(one.slice(start, start + rows), other.slice(start, start + columns));
+}
+
+/** Written over by each measurement, and read by none after it: ten thousand of them make no garbage. */
+const ROWS: readonly Uint8Array[] = Array.from({ length: 3 }, () => new Uint8Array(MAX_COMPARED_CHARACTERS + 1));
+
+function distanceOfMiddles(one: string, other: string): number | undefined {
   const beyond = MAX_EDITS + 1;
-  let [twoAbove, above] = [new Uint8Array(columns + 1), Uint8Array.from({ length: columns + 1 }, (_, at) => at)];
-  let current = new Uint8Array(columns + 1);
-  for (let row = 1; row <= rows; row += 1) {
+  let [twoAbove = new Uint8Array(0), above = new Uint8Array(0), current = new Uint8Array(0)] = ROWS;
+  for (let column = 0; column <= other.length; column += 1) above[column] = Math.min(column, beyond);
+  for (let row = 1; row <= one.length; row += 1) {
     const first = Math.max(1, row - MAX_EDITS);
-    const last = Math.min(columns, row + MAX_EDITS);
-    current.fill(beyond);
-    current[0] = Math.min(row, beyond);
-    let least = first === 1 ? Math.min(row, beyond) : beyond;
+    const last = Math.min(other.length, row + MAX_EDITS);
+    current[first - 1] = first === 1 ? Math.min(row, beyond) : beyond;
+    let least = current[first - 1] ?? beyond;
     for (let column = first; column <= last; column += 1) {
       const same = one.charCodeAt(row - 1) === other.charCodeAt(column - 1);
       let value = (above[column - 1] ?? beyond) + (same ? 0 : 1);
-      // Outside the band lies what an earlier row left: it is never nearer than `beyond`.
+      // Outside the band of the row above lies what an earlier measurement left.
       if (column < row + MAX_EDITS) value = Math.min(value, (above[column] ?? beyond) + 1);
       value = Math.min(value, (current[column - 1] ?? beyond) + 1);
       if (
@@ -54,8 +67,14 @@ export function editDistance(one: string, other: string): number | undefined {
     if (least > MAX_EDITS) return undefined;
     [twoAbove, above, current] = [above, current, twoAbove];
   }
-  const distance = above[columns] ?? beyond;
+  const distance = above[other.length] ?? beyond;
   return distance > MAX_EDITS ? undefined : distance;
+}
+
+function sharedPrefix(one: string, other: string): number {
+  let start = 0;
+  while (start < one.length && start < other.length && one.charCodeAt(start) === other.charCodeAt(start)) start += 1;
+  return start;
 }
 
 export interface Edit {
@@ -69,8 +88,7 @@ export interface Edit {
 
 /** What turned `known` into `written`, which are `distance` apart. */
 export function describeEdit(written: string, known: string, distance: number): Edit {
-  let start = 0;
-  while (start < written.length && start < known.length && written[start] === known[start]) start += 1;
+  const start = sharedPrefix(written, known);
   let end = 0;
   const most = Math.min(written.length, known.length) - start;
   while (end < most && written[written.length - 1 - end] === known[known.length - 1 - end]) end += 1;

@@ -108,13 +108,16 @@ function tellsSiblingsApart(written: string, known: string, edit: Edit): boolean
   if (edit.slip === 'swapped') return /^\d*$/.test(edit.written);
   if (edit.slip === 'two-slips') return /^[\d._-]*$/.test(edit.written) && /^[\d._-]*$/.test(edit.known);
   if (/^\d*$/.test(edit.written) && /^\d*$/.test(edit.known)) return true;
-  return partAt(written, edit.at).length <= 1 && partAt(known, edit.at).length <= 1;
+  return partCharacters(written, edit.at) <= 1 && partCharacters(known, edit.at) <= 1;
 }
 
-/** The part between separators in which the character stands. */
-function partAt(name: string, at: number): string {
-  const before = /[^-_.]*$/.exec(name.slice(0, at))?.[0] ?? '';
-  return before + (/^[^-_.]*/.exec(name.slice(at))?.[0] ?? '');
+/** Of the part between separators in which the character stands. */
+function partCharacters(name: string, at: number): number {
+  const isSeparator = (index: number): boolean => '-_.'.includes(name[index] ?? '-');
+  let [start, end] = [at, at];
+  while (start > 0 && !isSeparator(start - 1)) start -= 1;
+  while (end < name.length && !isSeparator(end)) end += 1;
+  return end - start;
 }
 
 function letterSet(name: string): number {
