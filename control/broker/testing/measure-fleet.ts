@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { READ_WATCHES_LIMIT } from '@ringwall/api/broker';
 import { connectBroker, type BrokerClient } from '../../machines/index.ts';
@@ -17,6 +18,8 @@ const NEWS_SHARE = 1 / 16;
 const MEASURED_MS = 2 * INTERVAL_MS;
 /** A host asks once a second, in one request for many machines. */
 const POLL_MS = 1_000;
+const MACHINES_OF_HOST = READ_WATCHES_LIMIT;
+const SETTLE_MS = 5_000;
 const START_TRIES = 400;
 const RETRY_MS = 25;
 /** Those flags of apps/cli/services/table.ts that count here. */
@@ -35,16 +38,19 @@ export interface FleetFigures {
   readonly waitsMs: readonly number[];
   /** Of a host that asks how its machines stand. */
   readonly pollsMs: readonly number[];
+  /** By what this process itself is late, 99 of 100 times. */
+  readonly ownP99Ms: number;
   readonly cpuSeconds: number;
   readonly load: number;
   readonly memory: Memory;
   readonly memoryBefore: Memory;
 }
 
-interface State {
-  measuring: boolean;
-  over: boolean;
-  readonly ended: unknown[];
+interface Run {
+  state: 'coming' | 'measured' | 'over';
+  readonly waitsMs: number[];
+  readonly pollsMs: number[];
+  readonly failures: unknown[];
 }
 
 interface Memory {
@@ -64,7 +70,10 @@ async function measureFleet(): Promise<FleetFigures> {
     for (const name of ['state', 'run']) mkdirSync(join(directory, name));
     cpSync(join(made, 'broker'), join(directory, 'state/broker'), { recursive: true });
     rmSync(made, { recursive: true });
-    broker = startBroker(directory);
+    const started = startBroker(directory);
+    // Also where a defect ends this process at once.
+    process.once('exit', () => started.kill('SIGKILL'));
+    broker = started;
     const socket = join(directory, 'run/broker/broker.sock');
     return await measure(await awaitBroker(broker, connectBroker(socket)), socket, guests);
   } finally {
@@ -91,77 +100,66 @@ async function awaitBroker({ pid }: ChildProcess, client: BrokerClient): Promise
 }
 
 async function measure(pid: number, socket: string, guests: readonly FleetGuest[]): Promise<FleetFigures> {
-  // Many hosts: none waits for the calls of another.
-  const [relays, hosts] = [connectBroker(socket), connectBroker(socket)];
   const memoryBefore = memoryOf(pid);
-  const waitsMs: number[] = [];
-  const state: State = { measuring: false, over: false, ended: [] };
-  for (const [index, guest] of guests.entries()) {
-    // Spread over the interval, as machines are.
-    const atMs = (index / guests.length) * INTERVAL_MS;
-    setTimeout(() => void watch(relays, guest, state, waitsMs).catch((error) => state.ended.push(error)), atMs);
-  }
-  const polls = poll(hosts, guests, state);
-  await sleep(INTERVAL_MS + POLL_MS);
-  state.measuring = true;
+  const run: Run = { state: 'coming', waitsMs: [], pollsMs: [], failures: [] };
+  const hosts = Array.from({ length: Math.ceil(guests.length / MACHINES_OF_HOST) }, (_, host) =>
+    runHost(connectBroker(socket), guests.slice(host * MACHINES_OF_HOST, (host + 1) * MACHINES_OF_HOST), run),
+  );
+  await sleep(INTERVAL_MS + SETTLE_MS);
+  run.state = 'measured';
+  const ownDelay = monitorEventLoopDelay({ resolution: 1 });
+  ownDelay.enable();
   const [cpuBefore, startedAt] = [cpuSecondsOf(pid), performance.now()];
   await sleep(MEASURED_MS);
   const seconds = (performance.now() - startedAt) / 1000;
   const cpuSeconds = cpuSecondsOf(pid) - cpuBefore;
   const memory = memoryOf(pid);
-  state.over = true;
-  const pollsMs = await polls;
-  if (state.ended.length > 0) throw new Error(`${state.ended.length} sessions ended`, { cause: state.ended[0] });
-  const [load = 0] = loadavg();
-  return { seconds, waitsMs, pollsMs, cpuSeconds, load, memory, memoryBefore };
+  run.state = 'over';
+  await Promise.all(hosts);
+  if (run.failures.length > 0) throw new Error(`${run.failures.length} failures`, { cause: run.failures[0] });
+  const { waitsMs, pollsMs } = run;
+  const [[load = 0], ownP99Ms] = [loadavg(), ownDelay.percentile(99) / 1e6];
+  return { seconds, waitsMs, pollsMs, ownP99Ms, cpuSeconds, load, memory, memoryBefore };
+}
+
+/** Its machines come one after the other within an interval; it asks how they stand until all is over. */
+async function runHost(client: BrokerClient, guests: readonly FleetGuest[], run: Run): Promise<void> {
+  const failed = (error: unknown): void => void run.failures.push(error);
+  for (const guest of guests)
+    setTimeout(() => void watch(client, guest, run).catch(failed), Math.random() * INTERVAL_MS);
+  const boots = guests.map(({ machine, boot }) => ({ machine, boot }));
+  await sleep(Math.random() * POLL_MS);
+  while (run.state !== 'over') {
+    const askedAt = performance.now();
+    try {
+      const { watches } = await client.call({ op: 'read-watches', boots });
+      const wrong = watches.find(({ report }) => report.state !== 'expected');
+      if (wrong !== undefined) failed(new Error(`${wrong.machine}: ${wrong.report.state}`));
+      if (run.state === 'measured') run.pollsMs.push(performance.now() - askedAt);
+    } catch (error) {
+      // As ringwalld, which asks again: while all of them come, a broker may be too busy to be reached.
+      if (run.state === 'measured') failed(error);
+    }
+    await sleep(POLL_MS);
+  }
 }
 
 /** One guest for as long as the broker asks. The next question comes an interval after the verdict on this answer. */
-async function watch(
-  client: BrokerClient,
-  guest: FleetGuest,
-  state: Readonly<State>,
-  waitsMs: number[],
-): Promise<void> {
+async function watch(client: BrokerClient, guest: FleetGuest, run: Run): Promise<void> {
   const { machine, boot } = guest;
   const { stream } = await client.openStream({ op: 'open-session', machine, boot });
   const lines = new BrokerLines(stream);
   lines.send('watch 1\n');
   let answeredAt: number | undefined;
   for (let line = await lines.next(); line !== undefined; line = await lines.next()) {
-    if (answeredAt !== undefined && state.measuring && !state.over) {
-      waitsMs.push(performance.now() - answeredAt - INTERVAL_MS);
+    if (answeredAt !== undefined && run.state === 'measured') {
+      run.waitsMs.push(performance.now() - answeredAt - INTERVAL_MS);
     }
     const text = await guest.answer(line, Math.random() < NEWS_SHARE);
     answeredAt = performance.now();
     lines.send(text);
   }
-  if (!state.over) throw new Error(`the broker ended the session of ${machine}`);
-}
-
-async function poll(client: BrokerClient, guests: readonly FleetGuest[], state: Readonly<State>): Promise<number[]> {
-  const waits: number[] = [];
-  const hosts = Array.from({ length: Math.ceil(guests.length / READ_WATCHES_LIMIT) }, async (_, host) => {
-    const boots = guests
-      .slice(host * READ_WATCHES_LIMIT, (host + 1) * READ_WATCHES_LIMIT)
-      .map(({ machine, boot }) => ({ machine, boot }));
-    await sleep(Math.random() * POLL_MS);
-    while (!state.over) {
-      const askedAt = performance.now();
-      const { watches } = await client.call({ op: 'read-watches', boots }).catch((error: unknown) => {
-        // As a host: one that hears nothing asks again. While all machines come, a broker may not be heard from.
-        if (state.measuring) throw error;
-        return { watches: [] };
-      });
-      const wrong = watches.find(({ report }) => report.state !== 'expected');
-      if (wrong !== undefined)
-        throw new Error(`${wrong.machine}: ${wrong.report.state} ${wrong.report.reasons.join()}`);
-      if (state.measuring) waits.push(performance.now() - askedAt);
-      await sleep(POLL_MS);
-    }
-  });
-  await Promise.all(hosts);
-  return waits;
+  if (run.state !== 'over') throw new Error(`the broker ended the session of ${machine}`);
 }
 
 function cpuSecondsOf(pid: number): number {
