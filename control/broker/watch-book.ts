@@ -199,8 +199,8 @@ export class WatchBook implements Disposable {
     const entry = this.#find(machine, boot);
     const { record, answered, image } = entry ?? {};
     if (entry === undefined || record === undefined || answered === undefined || image === undefined) return undefined;
-    // What a proof says stays said, whatever happens to this process next.
-    if (this.#unsaved.has(entry)) this.#write([entry]);
+    // What a proof says stays said, whatever happens next: this waits for the disk, and with it for all before it.
+    this.#write([entry]);
     const log = this.#use.store.readLog(entry, record.proven.ima.bytes);
     const list = this.#use.store.findFiles(image.files);
     if (log === undefined || list === undefined) return undefined;
@@ -289,8 +289,8 @@ export class WatchBook implements Disposable {
 
   /** What the lists have brought goes with it: a record never stands further than its list. */
   #write(entries: readonly Entry[], quarantine?: { readonly machine: MachineId } & Quarantine): void {
-    const logs = this.#unsavedLogs;
-    this.#use.store.save({ watches: entries.map(rowOf), logs, ...(quarantine === undefined ? {} : { quarantine }) });
+    const change = { watches: entries.map(rowOf), logs: this.#unsavedLogs };
+    this.#use.store.save(quarantine === undefined ? change : { ...change, quarantine });
     this.#unsavedLogs = [];
     for (const entry of entries) this.#unsaved.delete(entry);
   }
@@ -306,7 +306,8 @@ export class WatchBook implements Disposable {
     for (const entry of entries) this.#unsaved.delete(entry);
     this.#saving = this.#unsaved.size === 0 ? undefined : setTimeout(() => this.#saveSeen(), SAVE_REST_MS).unref();
     try {
-      this.#write(entries);
+      this.#use.store.saveSoon({ watches: entries.map(rowOf), logs: this.#unsavedLogs });
+      this.#unsavedLogs = [];
     } catch (error) {
       // A full disk: what was seen is known as long as this broker lives, and written with the next change.
       this.#use.audit.defect(error, 'watch');
