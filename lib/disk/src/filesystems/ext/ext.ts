@@ -2,6 +2,7 @@
 import type { ByteSource } from '../../source/byte-source.ts';
 import { toHex } from '@ringwall/bytes';
 import type { FileSystem } from '../file-system.ts';
+import { deletedFiles } from './deleted.ts';
 import { INCOMPAT } from './features.ts';
 import { replayJournal } from './journal/replay.ts';
 import { openNode } from './node.ts';
@@ -34,6 +35,7 @@ export function openExt(source: ByteSource): FileSystem {
     size: geometry.blocks * geometry.blockBytes,
     notes: replay.notes,
     root: openNode(volume, ROOT_INODE),
+    deletedFiles: () => deletedFiles(volume),
   };
 }
 

@@ -32,7 +32,10 @@ export function replayJournal(volume: ExtVolume): Replay {
   if (geometry.hasFastCommits && fastCommitOf(journal, geometry) === next) {
     notes.push('fast commits behind the last transaction were not replayed: the newest changes may be missing');
   }
-  return { source: blocks.size === 0 ? volume.source : overlay(volume.source, journal, geometry, blocks), notes };
+  return {
+    source: blocks.size === 0 ? volume.source : overlay(volume.source, journal, geometry, (block) => blocks.get(block)),
+    notes,
+  };
 }
 
 interface PlacedCopy extends JournalCopy {
@@ -78,11 +81,12 @@ function refuseBeyond(volume: ExtVolume, { tag, logBlock }: JournalCopy, { block
   );
 }
 
-function overlay(
+/** `source` with those blocks in place of which `copyOf` has one from the journal. */
+export function overlay(
   source: ByteSource,
   journal: ByteSource,
   geometry: JournalGeometry,
-  blocks: ReadonlyMap<number, PlacedCopy>,
+  copyOf: (block: number) => JournalCopy | undefined,
 ): ByteSource {
   const { blockBytes } = geometry;
   return {
@@ -93,7 +97,7 @@ function overlay(
       const last = Math.floor((offset + length - 1) / blockBytes);
       let patched: Uint8Array | undefined;
       for (let block = first; block <= last; block += 1) {
-        const copy = blocks.get(block);
+        const copy = copyOf(block);
         if (copy === undefined) continue;
         if (patched === undefined) {
           checkReadLength(length, 'file system');
