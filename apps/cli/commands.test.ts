@@ -19,6 +19,7 @@ describe('the table of commands', () => {
           'down',
           'drill',
           'help',
+          'image',
           'images',
           'install',
           'logs',

@@ -36,7 +36,7 @@ export interface CommandModule {
 
 export interface Command {
   readonly name: string;
-  readonly group: 'Machines' | 'Evidence' | 'Disks' | 'This host' | 'More';
+  readonly group: 'Machines' | 'Evidence' | 'Disks' | 'Containers' | 'This host' | 'More';
   readonly summary: string;
   /** What a user must know beyond the summary. */
   readonly description?: string;
@@ -374,6 +374,42 @@ export const COMMANDS: readonly Command[] = [
     ],
     exits: ['notFound', 'hostLacks'],
     load: () => import('./commands/disk.ts'),
+  },
+  {
+    name: 'image',
+    group: 'Containers',
+    summary: 'judge a container image before it runs: its name, or its Dockerfile',
+    description:
+      'Offline and without a service. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
+      'claims to be official. `scan` judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark and our own, and the ' +
+      'names that it begins from. Exit code 4: refused.',
+    forms: ['image judge NAME', 'image scan DOCKERFILE'],
+    arguments: [
+      { name: 'ACTION', complete: ['judge', 'scan'] },
+      { name: 'SUBJECT', optional: true, complete: 'file' },
+    ],
+    options: [
+      {
+        name: 'fail-on',
+        value: 'SEVERITY',
+        complete: ['error', 'warning', 'info', 'style'],
+        summary: 'of scan; "error" where none is named',
+      },
+      {
+        name: 'allow',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'names that are let in, one a line, as in ghcr.io/acme/*',
+      },
+      { name: 'history', value: 'FILE', complete: 'file', summary: 'names that you have run, one a line' },
+    ],
+    examples: [
+      { line: 'image judge ngnix', says: 'block: two letters of nginx are swapped' },
+      { line: 'image scan Dockerfile', says: 'what is wrong, in which line, and the smallest change' },
+      { line: 'image scan Dockerfile --fail-on warning --json', says: 'for a build' },
+    ],
+    exits: ['notFound', 'refused'],
+    load: () => import('./commands/image.ts'),
   },
   {
     name: 'images',

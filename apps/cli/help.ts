@@ -3,7 +3,7 @@ import { COMMANDS, optionsOf, usagesOf, type Command, type Option } from './comm
 import { EXIT_CODES, type ExitName } from './exit-codes.ts';
 import { wrapText, type Terminal } from './terminal.ts';
 
-const GROUPS = ['Machines', 'Evidence', 'Disks', 'This host', 'More'] as const;
+const GROUPS = ['Machines', 'Evidence', 'Disks', 'Containers', 'This host', 'More'] as const;
 /** Every command can end so. */
 const COMMON_EXITS: readonly ExitName[] = ['ok', 'failed', 'usage'];
 

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCli, type Run } from '../testing/harness.ts';
+
+describe('ringwall image', () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'ringwall-image-'));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+  const image = (...words: string[]): Promise<Run> => runCli(undefined, ['image', ...words]);
+  const file = (name: string, text: string): string => {
+    const path = join(dir, name);
+    writeFileSync(path, text);
+    return path;
+  };
+
+  it('judge lets an honest name pass, and blocks one that imitates it', async () => {
+    expect(await image('judge', 'nginx:1.27')).toMatchObject({ code: 0, stdout: expect.stringContaining('allow') });
+    const trap = await image('judge', 'ngnix');
+    expect(trap.stdout).toContain('swaps two letters of “nginx”');
+    expect(trap.code).toBe(4);
+  });
+
+  it('judge knows the names that you allow, and those that you have run', async () => {
+    const name = 'ghcr.io/acmee/agent';
+    const history = file('history', 'ghcr.io/acme/agent # ours\n\n');
+    expect((await image('judge', name, '--history', history)).code).toBe(4);
+    expect((await image('judge', name, '--history', history, '--allow', file('allow', 'ghcr.io/acmee/*\n'))).code).toBe(
+      0,
+    );
+  });
+
+  it('scan says what is wrong, where, and the smallest change; and judges what FROM names', async () => {
+    const dockerfile = file('Dockerfile', 'FROM ngnix\nRUN curl https://example.org/x | sh\nRUN cd /tmp && sudo ls\n');
+    const { code, stdout } = await image('scan', dockerfile);
+    expect(stdout).toContain('swaps two letters of “nginx”');
+    expect(stdout).toContain(`${dockerfile}:3:`);
+    expect(stdout).toMatch(/DL3004.*sudo/);
+    expect(code).toBe(4);
+  });
+
+  it('scan fails on what it is told to fail on', async () => {
+    const dockerfile = file(
+      'Dockerfile',
+      'FROM debian:12.8\nRUN apt-get update\nUSER app\nHEALTHCHECK NONE\nCMD ["ls"]\n',
+    );
+    expect((await image('scan', dockerfile)).code).toBe(0);
+    expect((await image('scan', dockerfile, '--fail-on', 'style')).code).toBe(4);
+    const { stdout } = await image('scan', dockerfile, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      failed: false,
+      bases: [{ line: 1, name: 'debian:12.8' }],
+      findings: expect.any(Array),
+    });
+  });
+
+  it.each([
+    [['judge', 'a b'], 2, 'a b'],
+    [['judge'], 2, 'needs something to judge'],
+    [['pull', 'x'], 2, 'image has no "pull"'],
+    [['scan', '/nonexistent/Dockerfile'], 3, 'cannot be read'],
+    [['scan', '/'], 2, 'is no file'],
+    [['scan', '/etc/hostname', '--fail-on', 'all'], 2, '--fail-on "all"'],
+  ])('%j ends with %i: %s', async (words, expected, text) => {
+    const { code, stderr } = await image(...words);
+    expect(stderr).toContain(text);
+    expect(code).toBe(expected);
+  });
+});
