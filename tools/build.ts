@@ -29,6 +29,8 @@ interface Target {
   readonly entry: string;
   /** Where it is not a program but one HTML file: its template, style sheet and worker, beside the entry. */
   readonly page?: { readonly template: string; readonly style: string; readonly judge: string };
+  /** What it imports on demand lies in files of its own: a short command reads none of it. */
+  readonly split?: true;
   /** Folders and files that the program reads at run time, from the repository root to below dist/. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -36,6 +38,7 @@ interface Target {
 const TARGETS: Readonly<Record<string, Target>> = {
   ringwall: {
     entry: 'apps/cli/main.ts',
+    split: true,
     files: { 'tools/setup/packages.txt': 'packages.txt' },
   },
   ringwalld: { entry: 'apps/daemon/main.ts' },
@@ -161,10 +164,13 @@ async function buildTarget(name: string, outdir: string): Promise<Metafile> {
   const target = TARGETS[name];
   if (target === undefined) throw new Error(`no target ${name}`);
   if (target.page !== undefined) return buildPage(name, target.entry, target.page, outdir);
+  const parts = `${name}.parts`;
+  rmSync(join(outdir, parts), { recursive: true, force: true });
   const result = await build({
     ...COMMON,
     metafile: true,
     entryPoints: { [name]: target.entry },
+    ...(target.split === true ? { splitting: true, chunkNames: `${parts}/[name]-[hash]` } : {}),
     outdir,
   });
   return result.metafile;
