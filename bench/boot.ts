@@ -81,7 +81,7 @@ function prepareBare(directory: string, image: string): Bare {
   };
 }
 
-/** The guest's own init, with the attestation cut out. Throws where the init no longer has these lines. */
+/** The guest's own init, with measuring and attestation cut out. Throws where the init no longer has these lines. */
 function bareInit(): string {
   const cut = (text: string, from: string, to: string, instead: string): string => {
     const [start, end] = [text.indexOf(from), text.indexOf(to)];
@@ -89,11 +89,17 @@ function bareInit(): string {
     return text.slice(0, start) + instead + text.slice(end);
   };
   const whole = readFileSync(INIT, 'utf8');
-  const unproven = cut(whole, "step='prove what has booted'", "step='unlock the disk'", '');
+  const unmeasured = cut(whole, "step='measure what runs'", "step='read the command line'", 'load_all_drivers &\n');
+  const unproven = cut(
+    unmeasured,
+    "step='prove what has booted'",
+    "step='unlock the disk'",
+    'wait "$inspected"\nwait "$opened"\nwait_for_drivers button\n',
+  );
   return cut(
     unproven,
     'unlock_disk "$release_mode"',
-    "step='open the system image'",
+    "step='start the watcher'",
     `unlock_disk format ${'cd'.repeat(32)}\nmark unlocked\npoweroff -f\n`,
   );
 }
