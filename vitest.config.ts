@@ -43,9 +43,9 @@ const config: ViteUserConfig = defineConfig({
           hookTimeout: 1_800_000,
           globalSetup: 'tools/fresh-bundles.ts',
           sequence: { groupOrder: 1 },
-          // Each file has an instance of its own, and waits as often as it computes: three keep two cores busy, and a guest
-          // still boots in the time that the product grants it.
-          maxWorkers: 3,
+          // Each file has an instance of its own. Two guests at a time are what two cores can emulate in the time that
+          // the product grants a boot; with three, programs end before they are seen to have started.
+          maxWorkers: 2,
         },
       },
     ],
