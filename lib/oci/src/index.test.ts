@@ -8,6 +8,7 @@ test('the public names of @ringwall/oci', () => {
     'DEFAULT_DOMAIN',
     'DEFAULT_TAG',
     'DOCKERFILE_RULES',
+    'FINDING_SEVERITIES',
     'MAX_REFERENCE_CHARACTERS',
     'MAX_VERSION_CHARACTERS',
     'OCI_ERROR_CODES',

@@ -58,3 +58,12 @@ export {
   type TarReader,
   type TarVisitor,
 } from './layers/tar-reader.ts';
+export { FINDING_SEVERITIES, type Finding, type FindingSeverity } from './inspection/finding.ts';
+export type {
+  ImageConfig,
+  ImageRule,
+  InspectedImage,
+  InspectedLayer,
+  PlacedFact,
+} from './inspection/inspected-image.ts';
+export type { Fact, FactValue, Inspector } from './inspection/inspector.ts';

@@ -1,0 +1,30 @@
+// What looks at the files of a layer while they stream by. Its facts depend on that one layer alone, so they are kept by the
+// layer's digest, and a base that many images share is read once.
+import type { TarEntry } from '../layers/tar-reader.ts';
+
+/** What JSON can carry: facts are kept in a file. */
+export type FactValue = string | number | boolean | null | readonly FactValue[] | { readonly [key: string]: FactValue };
+
+export interface Inspector {
+  /** As in `dpkg/1`. The number grows whenever the same file would give other facts: kept ones are then not used. */
+  readonly id: string;
+  /**
+   * How many of the entry's first bytes it needs; 0 where the entry says it all; undefined where it is of no interest.
+   * Asked for each of some hundred thousand entries: cheap.
+   */
+  readonly wants: (entry: TarEntry) => number | undefined;
+  /**
+   * `bytes` is as long as asked for, or as the file. Whoever made the image controls every byte: what cannot be read is a
+   * fact, not an error. The bytes are overwritten after the call.
+   */
+  readonly inspect: (entry: TarEntry, bytes: Uint8Array) => readonly FactValue[];
+}
+
+/** A fact, and where it is from. */
+export interface Fact {
+  /** Of the inspector. */
+  readonly inspector: string;
+  /** From the root, without a slash at either end. */
+  readonly path: string;
+  readonly value: FactValue;
+}
