@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { COMMANDS, optionsOf } from './commands.ts';
+import { optionsOf } from './command.ts';
+import { COMMANDS } from './commands.ts';
 import { helpDocument, renderCommandHelp } from './help.ts';
 import { parseCommandLine } from './parse.ts';
 import { Terminal } from './terminal.ts';

@@ -4,7 +4,8 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { COMMANDS, optionsOf } from './commands.ts';
+import { optionsOf } from './command.ts';
+import { COMMANDS } from './commands.ts';
 import { renderCompletion, SHELLS } from './completion.ts';
 
 let directory: string;

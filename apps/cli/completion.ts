@@ -1,7 +1,8 @@
 // Completion scripts for bash, zsh and fish, made from the table of commands. Names of machines, images and drills are
 // asked from `ringwall __complete` when they are wanted. What goes into a script are words of a closed form and
 // summaries; all quoting of the latter sits in `quote`.
-import { COMMANDS, optionsOf, type Command, type Completion, type Option } from './commands.ts';
+import { optionsOf, type Command, type Completion, type Option } from './command.ts';
+import { COMMANDS } from './commands.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];

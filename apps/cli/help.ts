@@ -1,5 +1,6 @@
 // Help, made from the table of commands: the overview, one command, and the same as data for programs.
-import { COMMANDS, optionsOf, usagesOf, type Command, type Option } from './commands.ts';
+import { optionsOf, usagesOf, type Command, type Option } from './command.ts';
+import { COMMANDS } from './commands.ts';
 import { EXIT_CODES, type ExitName } from './exit-codes.ts';
 import { wrapText, type Terminal } from './terminal.ts';
 

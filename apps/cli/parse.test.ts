@@ -1,7 +1,8 @@
 import { RingwallError } from '@ringwall/api/errors';
 import { array, assert, constantFrom, oneof, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS, optionsOf } from './commands.ts';
+import { optionsOf } from './command.ts';
+import { COMMANDS } from './commands.ts';
 import { nearest, parseCommandLine } from './parse.ts';
 
 function parse(line: string): ReturnType<typeof parseCommandLine> {

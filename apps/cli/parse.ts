@@ -1,7 +1,8 @@
 // Argv to what is to be done, by the table of commands. Pure: it prints nothing and runs nothing.
 import { parseArgs } from 'node:util';
 import { RingwallError } from '@ringwall/api/errors';
-import { COMMANDS, findCommand, optionsOf, usagesOf, type Command } from './commands.ts';
+import { optionsOf, usagesOf, type Command } from './command.ts';
+import { COMMANDS, findCommand } from './commands.ts';
 
 export type Parsed =
   | { readonly kind: 'help'; readonly command?: Command; readonly json: boolean }

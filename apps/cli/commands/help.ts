@@ -1,6 +1,7 @@
 // `ringwall help`: the overview, or one command.
 import { RingwallError } from '@ringwall/api/errors';
-import { COMMANDS, findCommand, type Command } from '../commands.ts';
+import type { Command } from '../command.ts';
+import { COMMANDS, findCommand } from '../commands.ts';
 import { helpDocument, renderCommandHelp, renderHelp } from '../help.ts';
 import type { Invocation } from '../invocation.ts';
 import { nearest } from '../parse.ts';

@@ -4,7 +4,7 @@ import { exitCodeOf } from '../exit-codes.ts';
 import { explainMachine } from '../explain-machine.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
-import { WATCH_MODES } from '../commands.ts';
+import { WATCH_MODES } from '../command.ts';
 import { renderOutdated } from '../outdated-image.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
 import { renderRunReport } from '../report.ts';

@@ -1,0 +1,78 @@
+// What is looked into before it runs, disk images and container images: their commands, as data.
+import type { Command } from '../command.ts';
+
+export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
+  {
+    name: 'disk',
+    group: 'Disks',
+    summary: 'look into a disk image: what would a thief have? Nothing is mounted',
+    description:
+      'Reads images, partitions and file systems with parsers of its own, so that no kernel and no other program meets ' +
+      'hostile bytes; needs no right but to read the file. Files that an image names are read only where they lie beside it ' +
+      'under a plain name. No report holds a part of a secret.',
+    forms: [
+      'disk inspect IMAGE',
+      'disk ls IMAGE [PATH]',
+      'disk cat IMAGE PATH',
+      'disk extract IMAGE [PATH] -o DIRECTORY',
+      'disk diff IMAGE IMAGE [PATH]',
+    ],
+    arguments: [
+      { name: 'ACTION', complete: ['inspect', 'ls', 'cat', 'extract', 'diff'] },
+      { name: 'IMAGE', optional: true, complete: 'file' },
+      { name: 'PATH', optional: true, many: true, complete: 'file' },
+    ],
+    options: [
+      { name: 'volume', value: 'N', complete: 'none', summary: 'which of several file systems; inspect lists them' },
+      { name: 'disk', value: 'N', complete: 'none', summary: 'which disk of an appliance’s archive (OVA)' },
+      { name: 'key-file', value: 'FILE', complete: 'file', summary: 'holds a passphrase of LUKS, to look inside, too' },
+      { name: 'all', short: 'a', summary: 'of inspect: every find, and the references of its rule' },
+      { name: 'output', short: 'o', value: 'DIRECTORY', complete: 'file', summary: 'of extract: a new directory' },
+    ],
+    examples: [
+      { line: 'disk inspect stolen.qcow2', says: 'keys, passwords, tokens, histories, databases, and a score' },
+      { line: 'disk ls stolen.qcow2 /etc', says: 'without a mount' },
+      { line: 'disk cat stolen.qcow2 /etc/hostname', says: 'one file' },
+      { line: 'disk extract stolen.qcow2 /var/log -o log', says: 'links that lead out, and devices, are left out' },
+      { line: 'disk diff before.qcow2 after.qcow2 /etc', says: 'what changed, file by file' },
+    ],
+    exits: ['notFound', 'hostLacks'],
+    load: () => import('../commands/disk.ts'),
+  },
+  {
+    name: 'image',
+    group: 'Containers',
+    summary: 'judge a container image before it runs: its name, or its Dockerfile',
+    description:
+      'Offline and without a service. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
+      'claims to be official. `scan` judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark and our own, and the ' +
+      'names that it begins from. Exit code 4: refused.',
+    forms: ['image judge NAME', 'image scan DOCKERFILE'],
+    arguments: [
+      { name: 'ACTION', complete: ['judge', 'scan'] },
+      { name: 'SUBJECT', optional: true, complete: 'file' },
+    ],
+    options: [
+      {
+        name: 'fail-on',
+        value: 'SEVERITY',
+        complete: ['error', 'warning', 'info', 'style'],
+        summary: 'of scan; "error" where none is named',
+      },
+      {
+        name: 'allow',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'names that are let in, one a line, as in ghcr.io/acme/*',
+      },
+      { name: 'history', value: 'FILE', complete: 'file', summary: 'names that you have run, one a line' },
+    ],
+    examples: [
+      { line: 'image judge ngnix', says: 'block: two letters of nginx are swapped' },
+      { line: 'image scan Dockerfile', says: 'what is wrong, in which line, and the smallest change' },
+      { line: 'image scan Dockerfile --fail-on warning --json', says: 'for a build' },
+    ],
+    exits: ['notFound', 'refused'],
+    load: () => import('../commands/image.ts'),
+  },
+];

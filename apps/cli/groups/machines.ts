@@ -1,0 +1,140 @@
+// What is done with machines: their commands, as data.
+import { MACHINE, MACHINES, WATCH_MODES, type Command } from '../command.ts';
+
+export const MACHINE_COMMANDS: readonly Command[] = [
+  {
+    name: 'run',
+    group: 'Machines',
+    summary: 'make a machine, start it, and see it prove itself',
+    description:
+      'Builds the image if it is missing, makes an encrypted disk and a TPM, boots, checks by remote attestation what ' +
+      'booted, and releases the key of the disk only then. Ends with a report of what was proven, and of what is not ' +
+      'protected on this host.',
+    arguments: [{ name: 'IMAGE', optional: true, complete: 'image' }],
+    options: [
+      { name: 'image', value: 'IMAGE', complete: 'image', summary: 'the same as IMAGE; "hello" where none is named' },
+      { name: 'name', value: 'NAME', complete: 'none', summary: 'what the machine is called; else after its image' },
+      { name: 'cpus', value: 'N', complete: 'none', summary: 'virtual processors' },
+      { name: 'memory', value: 'SIZE', complete: 'none', summary: 'memory, as in 512M or 2G' },
+      { name: 'disk', value: 'SIZE', complete: 'none', summary: 'encrypted disk, as in 256M or 20G' },
+      {
+        name: 'watch',
+        value: 'MODE',
+        complete: WATCH_MODES,
+        summary: 'where something runs that is not of its image: enforce (quarantine), pause, report or off',
+      },
+    ],
+    examples: [
+      { line: 'run hello', says: 'the smallest machine there is' },
+      { line: 'run debian --name web --cpus 2 --memory 2G --disk 20G', says: 'a whole Debian' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/run.ts'),
+  },
+  {
+    name: 'ls',
+    group: 'Machines',
+    summary: 'list machines',
+    examples: [
+      { line: 'ls', says: 'all machines, and whether each is attested' },
+      { line: 'ls --json', says: 'the same for a program' },
+    ],
+    exits: ['hostLacks', 'unavailable'],
+    load: () => import('../commands/ls.ts'),
+  },
+  {
+    name: 'show',
+    group: 'Machines',
+    summary: 'show one machine: its protections, read back from /proc, and what it proved',
+    arguments: [MACHINE],
+    examples: [{ line: 'show hello', says: 'what holds, what does not, and what that means' }],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('../commands/show.ts'),
+  },
+  {
+    name: 'console',
+    group: 'Machines',
+    summary: 'attach to the serial console (ctrl-] leaves it)',
+    description:
+      'Connects your terminal with the machine. Sequences by which a guest could make your terminal act or answer ' +
+      'outside of its screen are taken out.',
+    arguments: [MACHINE],
+    examples: [
+      { line: 'console hello', says: 'press Enter for a prompt, ctrl-] to leave' },
+      { line: 'console hello --json < commands', says: 'types the lines of a file; what comes back is for a program' },
+    ],
+    json: 'print what happens as lines of JSON: attached, output, then left or closed',
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('../commands/console.ts'),
+  },
+  {
+    name: 'logs',
+    group: 'Machines',
+    summary: 'print what the serial console said',
+    arguments: [MACHINE],
+    options: [
+      { name: 'follow', short: 'f', summary: 'go on as more comes' },
+      { name: 'bytes', value: 'N', complete: 'none', summary: 'how much of the end, at most 524288' },
+      { name: 'raw', summary: 'every byte as the guest wrote it, escape sequences too' },
+    ],
+    examples: [
+      { line: 'logs hello', says: 'the end of the log, as plain text' },
+      { line: 'logs -f hello', says: 'and what comes' },
+    ],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('../commands/logs.ts'),
+  },
+  {
+    name: 'start',
+    group: 'Machines',
+    summary: 'start machines that were stopped',
+    arguments: [MACHINES],
+    examples: [{ line: 'start hello', says: 'it proves itself again before its disk opens' }],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/start.ts'),
+  },
+  {
+    name: 'stop',
+    group: 'Machines',
+    summary: 'stop machines; their disks stay',
+    arguments: [MACHINES],
+    options: [
+      {
+        name: 'grace',
+        value: 'SECONDS',
+        complete: 'none',
+        summary: 'time to power down before it is cut, at most 120',
+      },
+    ],
+    examples: [
+      { line: 'stop hello', says: 'asks the guest to power down first' },
+      { line: 'stop hello --grace 0', says: 'pulls the plug' },
+    ],
+    exits: ['notFound', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/stop.ts'),
+  },
+  {
+    name: 'readmit',
+    group: 'Machines',
+    summary: 'trust a quarantined machine again: its next start gets its key',
+    description:
+      'A machine is quarantined when something ran on it that is not of its image, or when it is not the boot any more that ' +
+      'it has proven: it gets no key until somebody who has looked into it says so. What has run in a boot stays untrusted ' +
+      'until the machine is started anew; one that was paused goes on.',
+    arguments: [MACHINE],
+    options: [{ name: 'yes', short: 'y', summary: 'do not ask' }],
+    examples: [{ line: 'readmit hello', says: 'shows what ran, and asks' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('../commands/readmit.ts'),
+  },
+  {
+    name: 'rm',
+    group: 'Machines',
+    summary: 'remove machines, their disks, their TPMs and their keys',
+    arguments: [MACHINES],
+    options: [{ name: 'force', short: 'f', summary: 'stop it first if it runs' }],
+    examples: [{ line: 'rm --force hello', says: 'its key is destroyed: no copy of its disk can be read again' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('../commands/rm.ts'),
+  },
+];
