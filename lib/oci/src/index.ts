@@ -66,4 +66,4 @@ export type {
   InspectedLayer,
   PlacedFact,
 } from './inspection/inspected-image.ts';
-export type { Fact, FactValue, Inspector } from './inspection/inspector.ts';
+export type { Fact, FactFinisher, FactValue, Inspector } from './inspection/inspector.ts';

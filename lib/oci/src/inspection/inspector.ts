@@ -18,6 +18,23 @@ export interface Inspector {
    * fact, not an error. The bytes are overwritten after the call.
    */
   readonly inspect: (entry: TarEntry, bytes: Uint8Array) => readonly FactValue[];
+  /**
+   * Takes out of a fact what must be neither kept nor shown, such as a hash. Applied to every fact, after its finisher where
+   * there is one and before anything is kept.
+   */
+  readonly redact?: (value: FactValue) => FactValue;
+}
+
+/**
+ * Says of an inspector's facts what only a program of the host can, before they are redacted and kept: once for each layer,
+ * in the main thread, with effects that whoever made it was given.
+ */
+export interface FactFinisher {
+  /** The id of the inspector whose facts it takes. */
+  readonly inspector: string;
+  /** As in `crypt/1`; stands beside the inspector's where facts are kept, for without it they would be others. */
+  readonly id: string;
+  readonly finish: (facts: readonly Fact[]) => Promise<readonly Fact[]>;
 }
 
 /** A fact, and where it is from. */
