@@ -67,3 +67,12 @@ export type {
   PlacedFact,
 } from './inspection/inspected-image.ts';
 export type { Fact, FactFinisher, FactValue, Inspector } from './inspection/inspector.ts';
+export { IMAGE_RULES, INSPECTORS } from './inspection/catalogue.ts';
+export { inspectImage, judgeImage } from './inspection/inspect-image.ts';
+export {
+  openEntryInspection,
+  openLayerInspection,
+  type EntryInspection,
+  type LayerContents,
+  type LayerInspection,
+} from './inspection/inspect-layer.ts';

@@ -1,0 +1,137 @@
+// One pass over a layer: its archive goes through chunk by chunk, each inspector gets the bytes that it asks for, and what is
+// left is a list of entries and of facts. Whoever made the image controls every byte.
+import { ParseError } from '@ringwall/bytes';
+import { openTarReader, type TarEntry } from '../layers/tar-reader.ts';
+import { OciError } from '../oci-error.ts';
+import type { Fact, Inspector } from './inspector.ts';
+
+/** What inspectors get of one file: package databases of a whole distribution have some 50 MiB. Four layers are read at once. */
+export const MAX_INSPECTED_BYTES: number = 64 * 1024 ** 2;
+/** Of the list of entries and of the facts, as text: layers of half a million files have some 60 MiB. */
+export const MAX_LAYER_CHARACTERS: number = 96 * 1024 ** 2;
+/** Of an entry, beside its path, target and attributes. */
+const ENTRY_CHARACTERS = 60;
+
+/** What is kept of a layer. */
+export interface LayerContents {
+  /** In the order of the archive, whiteouts too. */
+  readonly entries: readonly TarEntry[];
+  readonly facts: readonly Fact[];
+}
+
+export interface LayerInspection {
+  /** Chunks of the uncompressed archive, of any size, in order. Throws OciError. */
+  readonly push: (chunk: Uint8Array) => void;
+  /** Throws OciError where the archive is not over. */
+  readonly end: () => LayerContents;
+}
+
+/** For entries that come from elsewhere than an archive. */
+export interface EntryInspection {
+  /** What it gives back takes the contents, until the next entry. Throws OciError. */
+  readonly entry: (entry: TarEntry) => ((chunk: Uint8Array) => void) | undefined;
+  readonly end: () => LayerContents;
+}
+
+export function openLayerInspection(inspectors: readonly Inspector[]): LayerInspection {
+  let last = '';
+  const inspection = openEntryInspection(inspectors);
+  const reader = openTarReader({
+    entry: (entry) => {
+      last = entry.path;
+      return inspection.entry(entry);
+    },
+  });
+  const naming = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error;
+      const code = error.code === 'limit' ? 'limit' : 'malformed';
+      const place = last === '' ? '' : `, after “${last}”`;
+      throw new OciError(code, `its archive, at byte ${error.offset}${place}: ${error.message}`, { cause: error });
+    }
+  };
+  return {
+    push: (chunk) => naming(() => reader.push(chunk)),
+    end: () => {
+      naming(() => reader.end());
+      return inspection.end();
+    },
+  };
+}
+
+export function openEntryInspection(inspectors: readonly Inspector[]): EntryInspection {
+  const entries: TarEntry[] = [];
+  const facts: Fact[] = [];
+  let characters = 0;
+  let buffer = new Uint8Array(64 * 1024);
+  let filled = 0;
+  let wanted = 0;
+  let current: TarEntry | undefined;
+  let asking: { readonly inspector: Inspector; readonly bytes: number }[] = [];
+
+  const count = (more: number): void => {
+    characters += more;
+    if (characters > MAX_LAYER_CHARACTERS)
+      throw new OciError('limit', `what is to be kept of it has more than ${MAX_LAYER_CHARACTERS} characters`);
+  };
+  const take = (chunk: Uint8Array): void => {
+    const part = chunk.length > wanted - filled ? chunk.subarray(0, wanted - filled) : chunk;
+    buffer.set(part, filled);
+    filled += part.length;
+  };
+  const finish = (): void => {
+    if (current === undefined) return;
+    for (const { inspector, bytes } of asking) {
+      for (const value of inspect(inspector, current, buffer.subarray(0, Math.min(filled, bytes)))) {
+        count(current.path.length + inspector.id.length + JSON.stringify(value).length);
+        facts.push({ inspector: inspector.id, path: current.path, value });
+      }
+    }
+    current = undefined;
+  };
+  return {
+    entry: (entry) => {
+      finish();
+      count(charactersOf(entry));
+      entries.push(entry);
+      current = entry;
+      filled = 0;
+      wanted = 0;
+      asking = [];
+      for (const inspector of inspectors) {
+        const asked = inspector.wants(entry);
+        if (asked === undefined) continue;
+        const bytes = Math.min(asked, MAX_INSPECTED_BYTES);
+        asking.push({ inspector, bytes });
+        wanted = Math.max(wanted, bytes);
+      }
+      if (wanted === 0) return undefined;
+      // A hard link may have contents, and says no length.
+      if (entry.type === 'file') wanted = Math.min(wanted, entry.bytes);
+      if (buffer.length < wanted) buffer = new Uint8Array(wanted);
+      return take;
+    },
+    end: () => {
+      finish();
+      return { entries, facts };
+    },
+  };
+}
+
+/** An inspector that fails on what an attacker wrote must not let the image pass. */
+function inspect(inspector: Inspector, entry: TarEntry, bytes: Uint8Array): readonly Fact['value'][] {
+  try {
+    return inspector.inspect(entry, bytes);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new OciError('malformed', `inspector ${inspector.id} at “${entry.path}”: ${message}`, { cause });
+  }
+}
+
+function charactersOf({ path, target, userName, groupName, attributes }: TarEntry): number {
+  let characters = ENTRY_CHARACTERS + path.length + target.length + userName.length + groupName.length;
+  for (const [key, value] of attributes) characters += key.length + value.length;
+  return characters;
+}
