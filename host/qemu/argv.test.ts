@@ -22,6 +22,16 @@ function lines(argv: readonly string[]): string {
 describe('qemuArgv()', () => {
   test('builds a machine under TCG', () => expect(lines(qemuArgv(VM))).toMatchSnapshot());
   test('builds a machine under KVM', () => expect(lines(qemuArgv({ ...VM, accelerator: 'kvm' }))).toMatchSnapshot());
+  test('builds a machine with a disk that QEMU encrypts', () => {
+    const plain = lines(qemuArgv(VM)).split('\n');
+    const encrypted = lines(qemuArgv({ ...VM, encrypted: [{ serial: 'a2b3', fd: 8 }] })).split('\n');
+    expect(encrypted.filter((line) => !plain.includes(line)).join('\n')).toMatchSnapshot();
+  });
+
+  test.each(['', 'a,b', 'A', '../x', 'x'.repeat(21)])('takes no serial number %j', (serial) => {
+    expect(() => qemuArgv({ ...VM, encrypted: [{ serial, fd: 8 }] })).toThrow('serial number');
+  });
+
   test('builds a probe guest', () => expect(lines(probeArgv('kvm'))).toMatchSnapshot());
 
   test('hands the kernel command line over as one argument, whatever is in it', () => {

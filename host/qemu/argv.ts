@@ -37,6 +37,15 @@ export interface VmmArguments {
   readonly systemFd: number;
   readonly dataFd: number;
   readonly tpmFd: number;
+  /** Disks that QEMU itself encrypts, in the order in which the guest finds them. */
+  readonly encrypted?: readonly EncryptedDiskArguments[];
+}
+
+/** A LUKS file: QEMU keeps the key while it runs, the guest sees a plain disk. */
+export interface EncryptedDiskArguments {
+  /** Up to 20 letters and digits: what virtio has room for. The guest finds it as /dev/disk/by-id/virtio-SERIAL. */
+  readonly serial: string;
+  readonly fd: number;
 }
 
 /** An option and its value, or several that belong together. */
@@ -53,6 +62,7 @@ export function qemuArgv(vm: VmmArguments): string[] {
     ['-kernel', VMM_PATHS.kernel, '-initrd', VMM_PATHS.initrd, '-append', vm.commandLine],
     ...diskArguments({ name: 'system', fd: vm.systemFd, readOnly: true, slot: 2 }),
     ...diskArguments({ name: 'data', fd: vm.dataFd, readOnly: false, slot: 3 }),
+    ...(vm.encrypted ?? []).flatMap(encryptedDiskArguments),
     ...randomArguments(),
     ...channelArguments(),
     ...tpmArguments(vm.tpmFd),
@@ -137,6 +147,42 @@ function diskArguments(disk: { name: string; fd: number; readOnly: boolean; slot
     ['-add-fd', option('', { fd: disk.fd, set })],
     ['-blockdev', option('', file)],
     ['-blockdev', option('', raw)],
+    ['-device', option('virtio-blk-pci', device)],
+  ];
+}
+
+/** Behind those that every machine has; the slots up to 0x1e are free on q35. */
+const FIRST_ENCRYPTED_SLOT = 0x8;
+const MAX_ENCRYPTED_DISKS = 8;
+
+/** Where QEMU reads the passphrase of the disk at `index`, once. */
+export function keyPathOf(index: number): string {
+  return `/run/disk-${String(index)}.key`;
+}
+
+/** Pure: one LUKS disk (docs/system/qemu-block-drivers, "LUKS encrypted disk images"). */
+function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: number): Row[] {
+  if (!/^[a-z0-9]{1,20}$/.test(serial)) throw new RangeError('a serial number has up to 20 letters and digits');
+  if (index >= MAX_ENCRYPTED_DISKS) throw new RangeError(`more than ${MAX_ENCRYPTED_DISKS} encrypted disks`);
+  const slot = FIRST_ENCRYPTED_SLOT + index;
+  const name = `disk-${String(index)}`;
+  const file = {
+    driver: 'file',
+    'node-name': `${name}-file`,
+    filename: `/dev/fdset/${slot}`,
+    'read-only': false,
+    'auto-read-only': false,
+    locking: 'on',
+    aio: 'threads',
+    'cache.direct': false,
+    'cache.no-flush': false,
+  };
+  const device = { drive: name, serial, addr: `0x${slot.toString(16)}`, ...MODERN };
+  return [
+    ['-object', option('secret', { id: `${name}-key`, file: keyPathOf(index) })],
+    ['-add-fd', option('', { fd, set: slot })],
+    ['-blockdev', option('', file)],
+    ['-blockdev', option('', { driver: 'luks', 'node-name': name, file: `${name}-file`, 'key-secret': `${name}-key` })],
     ['-device', option('virtio-blk-pci', device)],
   ];
 }

@@ -9,6 +9,7 @@ export {
   startVmm,
   vmmCgroupLimits,
   vmmSockets,
+  type EncryptedDisk,
   type MachineState,
   type VmmOptions,
   type VmmRef,

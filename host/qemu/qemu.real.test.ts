@@ -1,6 +1,7 @@
 // Boots a real machine in its jail as far as its firmware, and ends its parts the hard way.
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,9 +15,11 @@ import { emptyKernel } from './testing/empty-kernel.ts';
 import { powerDown, QmpClient, readMachineState, startVmm, vmmSockets, type VmmOptions } from './index.ts';
 
 const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' };
-const needed = [QEMU, FIRMWARE.code, '/usr/bin/swtpm'].filter((path) => !existsSync(path));
+const QEMU_IMG = '/usr/bin/qemu-img';
+const needed = [QEMU, QEMU_IMG, FIRMWARE.code, '/usr/bin/swtpm'].filter((path) => !existsSync(path));
 const lacks = lacksForJails() ?? (needed.length === 0 ? undefined : `skipped: needs ${needed.join(' and ')}`);
 const MIB = 1024 * 1024;
+const DISK_KEY = 'a key of some length';
 
 describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined ? '' : ` (${lacks})`}`, () => {
   let bench: Bench;
@@ -42,6 +45,11 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       await writeFile(join(bench.dir, name), '', { mode: 0o600 });
       await truncate(join(bench.dir, name), 16 * MIB);
     }
+    await writeFile(join(bench.dir, 'key'), DISK_KEY, { mode: 0o600 });
+    execFileSync(QEMU_IMG, [
+      ...['create', '-q', '-f', 'luks', '--object', `secret,id=key,file=${join(bench.dir, 'key')}`],
+      ...['-o', 'key-secret=key', join(bench.dir, 'encrypted.img'), '16M'],
+    ]);
   });
   afterEach(async () => {
     if (vmm !== undefined) await endJail(vmm, bench.leases);
@@ -76,7 +84,8 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   }
 
   test('reaches its firmware, with disks, TPM and ports, and every protection holds', async () => {
-    const machine = await boot();
+    const path = join(bench.dir, 'encrypted.img');
+    const machine = await boot({ encrypted: [{ serial: 'a2b3', path, key: Buffer.from(DISK_KEY) }] });
     const spoken = await readUntil(vmmSockets(machine.vmm.runDir).console, /BdsDxe|UEFI/i, 60_000);
     expect(spoken).toMatch(/BdsDxe|UEFI/i);
 
@@ -86,11 +95,13 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     const disks = JSON.stringify(await qmp.execute('query-block'));
     expect(disks).toContain('/dev/fdset/2');
     expect(disks).not.toContain(bench.dir);
+    expect(disks).toContain('"drv":"luks"');
+    expect(await readdir(machine.vmm.runDir)).not.toContain('disk-0.key');
     await qmp.execute('stop');
     expect(await readMachineState(machine, qmp)).toBe('paused');
     await qmp.execute('cont');
 
-    const files = [join(bench.dir, 'system.img'), join(bench.dir, 'data.img')];
+    const files = [join(bench.dir, 'system.img'), join(bench.dir, 'data.img'), path];
     const seen = [
       ...(await readProtections({
         part: 'vmm',
@@ -141,6 +152,16 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       /the disk .*none\.img could not be opened/,
     ],
     ['a disk that is a directory', (dir) => ({ dataDisk: dir }), /the disk .* could not be opened/],
+    [
+      'an encrypted disk and another key',
+      (dir) => ({ encrypted: [{ serial: 'a2b3', path: join(dir, 'encrypted.img'), key: Buffer.from('another') }] }),
+      /^qemu-\d+ vmm did not start: .*Invalid password/,
+    ],
+    [
+      'an encrypted disk that is none',
+      (dir) => ({ encrypted: [{ serial: 'a2b3', path: join(dir, 'data.img'), key: Buffer.from(DISK_KEY) }] }),
+      /^qemu-\d+ vmm did not start: .*LUKS/,
+    ],
     [
       'firmware that is not there',
       { firmwareCode: '/no/such/firmware' },

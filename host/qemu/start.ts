@@ -9,6 +9,8 @@ import { isAlive, run, waitForExit, type ProcessRef } from '../exec/index.ts';
 import {
   endedAtStart,
   endJail,
+  feedKeyPipe,
+  makeKeyPipe,
   readClosure,
   startJail,
   type Jail,
@@ -16,7 +18,7 @@ import {
   type StartedJail,
   type UidLeases,
 } from '../jail/index.ts';
-import { QEMU, QEMU_TCG_MODULE, qemuArgv, VMM_PATHS, type Accelerator } from './argv.ts';
+import { keyPathOf, QEMU, QEMU_TCG_MODULE, qemuArgv, VMM_PATHS, type Accelerator } from './argv.ts';
 import { isRecord, QmpClient } from './qmp.ts';
 
 /** From exec to the monitor's greeting QEMU takes 0.2 s here; a loaded host may take longer. */
@@ -52,10 +54,21 @@ export interface VmmOptions {
   /** The read-only system image, and the machine's own disk: opened here, so that no path of them is in the jail. */
   readonly systemImage: string;
   readonly dataDisk: string;
+  /** Further disks, which QEMU encrypts with keys that it is given now. */
+  readonly encrypted?: readonly EncryptedDisk[];
   readonly tpmChannel: Socket;
   /** An empty or absent directory. */
   readonly runDir: string;
   readonly leases: UidLeases;
+}
+
+/** A LUKS file and what opens it. */
+export interface EncryptedDisk {
+  /** The guest finds it by this; up to 20 letters and digits. */
+  readonly serial: string;
+  readonly path: string;
+  /** The passphrase: UTF-8, as QEMU wants it. */
+  readonly key: Uint8Array;
 }
 
 /** What is needed to find a VMM again. */
@@ -82,7 +95,13 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
     files.push(system);
     const data = await openDisk(options.dataDisk, constants.O_RDWR);
     files.push(data);
-    const { size } = await data.stat();
+    const encrypted: (EncryptedDisk & { readonly handle: FileHandle })[] = [];
+    for (const disk of options.encrypted ?? []) {
+      const handle = await openDisk(disk.path, constants.O_RDWR);
+      files.push(handle);
+      encrypted.push({ ...disk, handle });
+    }
+    const sizes = await Promise.all([data, ...encrypted.map(({ handle }) => handle)].map((file) => file.stat()));
     const purpose = `${options.machine} vmm`;
     const jail = await startJail({
       purpose,
@@ -93,7 +112,7 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       cgroup: vmmCgroupLimits(options),
       limits: {
         openFiles: OPEN_FILES_LIMIT,
-        fileBytes: Math.max(size, VMM_RUN_DIR_BYTES),
+        fileBytes: Math.max(...sizes.map(({ size }) => size), VMM_RUN_DIR_BYTES),
         tasks: options.cpus + THREADS_BESIDE_CPUS,
       },
       profile: options.accelerator === 'kvm' ? 'vmm-kvm' : 'vmm-tcg',
@@ -108,16 +127,29 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
         const copy = join(runDir, basename(VMM_PATHS.firmwareVariables));
         await copyFile(options.firmwareVariables, copy, constants.COPYFILE_EXCL);
         await chown(copy, uid, uid);
+        for (const index of encrypted.keys()) await makeKeyPipe(runDir, basename(keyPathOf(index)), uid);
       },
       descriptors: [
         { kind: 'file', fd: system.fd },
         { kind: 'file', fd: data.fd },
         { kind: 'socket', socket: options.tpmChannel },
+        ...encrypted.map(({ handle }) => ({ kind: 'file', fd: handle.fd }) as const),
       ],
-      command: (fd) => qemuArgv({ ...options, systemFd: fd(0), dataFd: fd(1), tpmFd: fd(2) }),
+      command: (fd) =>
+        qemuArgv({
+          ...options,
+          systemFd: fd(0),
+          dataFd: fd(1),
+          tpmFd: fd(2),
+          encrypted: encrypted.map(({ serial }, index) => ({ serial, fd: fd(3 + index) })),
+        }),
       failure: 'vmm-failed',
     });
     try {
+      // In the order of the command line, which is the order in which QEMU reads them.
+      for (const [index, { key }] of encrypted.entries()) {
+        await feedKeyPipe(purpose, jail, { name: basename(keyPathOf(index)), key });
+      }
       await waitUntilReady(purpose, jail);
       return jail;
     } catch (error) {
