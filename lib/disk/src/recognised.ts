@@ -2,6 +2,7 @@
 // it for empty. Each format by the magic bytes that its own documents give.
 import { decodeFileName } from './filesystems/file-name.ts';
 import type { ByteSource } from './source/byte-source.ts';
+import { uuidText } from './uuid.ts';
 
 export type RecognisedFormat =
   | 'btrfs'
@@ -186,10 +187,8 @@ class Window {
     return decodeFileName(end === -1 ? bytes : bytes.subarray(0, end));
   }
 
-  /** 16 bytes as RFC 9562 writes them. */
   uuid(offset: number): string {
-    const hex = [...this.#bytes(offset, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+    return uuidText(this.#bytes(offset, 16));
   }
 
   view(offset: number, length: number): DataView {

@@ -6,7 +6,7 @@ import { locateBlocks, type BlockTable } from './block-table.ts';
 import type { DiskImage, ExternalReference, ImageChain, ImageHeader, ParsedImage } from './disk-image.ts';
 import { diskOf } from './disk-of.ts';
 import { checkWithin, cursorAt, safeNumber } from './fields.ts';
-import { guidText } from './guid.ts';
+import { guidText } from '../uuid.ts';
 import { openParent } from './parent.ts';
 import { runBelow, type Locate } from './runs.ts';
 

@@ -3,6 +3,7 @@
 import { Cursor, ParseError } from '@ringwall/bytes';
 import { CRC_START, crc32 } from '../checksum/crc.ts';
 import type { ByteSource } from '../source/byte-source.ts';
+import { guidText } from '../uuid.ts';
 import type { Partition, PartitionTable } from './partition.ts';
 
 const SIGNATURE = 'EFI PART';
@@ -95,7 +96,7 @@ function readHeader(disk: ByteSource, sectorBytes: number, sector: number): Head
   cursor.skip(8, 'AlternateLBA');
   const firstUsable = lba(cursor, 'FirstUsableLBA');
   const lastUsable = lba(cursor, 'LastUsableLBA');
-  const diskId = guid(cursor.take(16, 'DiskGUID'));
+  const diskId = guidText(cursor.take(16, 'DiskGUID'));
   const entriesOffset = lba(cursor, 'PartitionEntryLBA') * sectorBytes;
   const count = cursor.u32le('NumberOfPartitionEntries');
   const entryBytes = cursor.u32le('SizeOfPartitionEntry');
@@ -116,9 +117,9 @@ function partitionsOf(header: Header, sectorBytes: number): Partition[] {
   const partitions: Partition[] = [];
   for (let at = 0; at < header.entries.length; at += header.entryBytes) {
     const cursor = new Cursor(header.entries.subarray(at, at + header.entryBytes), header.entriesOffset + at);
-    const type = guid(cursor.take(16, 'PartitionTypeGUID'));
+    const type = guidText(cursor.take(16, 'PartitionTypeGUID'));
     if (type === UNUSED_TYPE) continue;
-    const uuid = guid(cursor.take(16, 'UniquePartitionGUID'));
+    const uuid = guidText(cursor.take(16, 'UniquePartitionGUID'));
     const first = lba(cursor, 'StartingLBA');
     const last = lba(cursor, 'EndingLBA');
     if (first < header.firstUsable || last > header.lastUsable || first > last) {
@@ -151,13 +152,6 @@ function lba(cursor: Cursor, field: string): number {
     throw cursor.error('limit', field, `${value}, expected below 2^53 bytes`);
   }
   return Number(value);
-}
-
-/** The first three parts are little-endian (UEFI specification, appendix A). */
-function guid(bytes: Uint8Array): string {
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  const digits = order.map((index) => (bytes[index] ?? 0).toString(16).padStart(2, '0')).join('');
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 function utf16(bytes: Uint8Array): string {

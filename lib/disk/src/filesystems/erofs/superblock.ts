@@ -2,6 +2,7 @@
 import { Cursor, ParseError } from '@ringwall/bytes';
 import { CRC_START, crc32c } from '../../checksum/crc.ts';
 import type { ByteSource } from '../../source/byte-source.ts';
+import { uuidText } from '../../uuid.ts';
 import { decodeFileName } from '../file-name.ts';
 
 const SUPERBLOCK_OFFSET = 1024;
@@ -122,9 +123,4 @@ function refuseUnknownFeatures(features: number): void {
     const name = NAMES_OF_OTHERS.get(bit) ?? `0x${bit.toString(16)}`;
     throw new ParseError('unsupported', 'feature_incompat', SUPERBLOCK_OFFSET + 80, `has ${name}, which is not read`);
   }
-}
-
-function uuidText(bytes: Uint8Array): string {
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

@@ -1,6 +1,6 @@
 // ext2, ext3 and ext4, read without a kernel (Linux Documentation/filesystems/ext4).
 import type { ByteSource } from '../../source/byte-source.ts';
-import { toHex } from '@ringwall/bytes';
+import { uuidText } from '../../uuid.ts';
 import type { FileSystem } from '../file-system.ts';
 import { deletedFiles } from './deleted.ts';
 import { INCOMPAT } from './features.ts';
@@ -42,8 +42,4 @@ export function openExt(source: ByteSource): FileSystem {
 function volumeOf(source: ByteSource): ExtVolume {
   const superblock = source.read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
   return new ExtVolume(source, parseSuperblock(superblock, source.size));
-}
-
-function uuidText(uuid: Uint8Array): string {
-  return toHex(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

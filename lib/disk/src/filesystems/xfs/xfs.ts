@@ -1,6 +1,6 @@
 // XFS, versions 4 and 5, read without a kernel (XFS Algorithms & Data Structures, 3rd edition).
-import { toHex } from '@ringwall/bytes';
 import { windowOf, type ByteSource } from '../../source/byte-source.ts';
+import { uuidText } from '../../uuid.ts';
 import type { FileSystem } from '../file-system.ts';
 import { logState } from './log.ts';
 import { openNode } from './node.ts';
@@ -28,7 +28,7 @@ export function openXfs(source: ByteSource): FileSystem {
   return {
     kind: 'xfs',
     label: geometry.label,
-    uuid: toHex(geometry.uuid).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
+    uuid: uuidText(geometry.uuid),
     size: geometry.blocks * geometry.blockBytes,
     // Found out when somebody asks: a search in the log takes longer than reading a file.
     get notes() {

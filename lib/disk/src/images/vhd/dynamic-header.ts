@@ -2,9 +2,10 @@
 // 1.0, "Dynamic Disk Header Format").
 import { ParseError, type Cursor } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
+import { uuidText } from '../../uuid.ts';
 import type { ExternalReference } from '../disk-image.ts';
 import { checkWithin, cursorAt, safeNumber } from '../fields.ts';
-import { asciiText, SECTOR_BYTES, uuidText, vhdChecksum, type VhdFooter } from './footer.ts';
+import { asciiText, SECTOR_BYTES, verifyVhdChecksum, type VhdFooter } from './footer.ts';
 
 const HEADER_BYTES = 1024;
 const COOKIE = 'cxsparse';
@@ -46,17 +47,9 @@ export function readDynamicHeader(source: ByteSource, footer: VhdFooter): Dynami
   const version = cursor.u32be('header_version');
   const entries = cursor.u32be('max_table_entries');
   const blockBytes = cursor.u32be('block_size');
-  const checksum = cursor.u32be('checksum');
+  cursor.skip(4, 'checksum');
   const parentUuid = uuidText(cursor.take(16, 'parent_unique_id'));
-  const computed = vhdChecksum(source.read(offset, HEADER_BYTES), CHECKSUM_OFFSET);
-  if (checksum !== computed) {
-    throw new ParseError(
-      'invalid',
-      'checksum',
-      at(CHECKSUM_OFFSET),
-      `0x${checksum.toString(16)}, expected 0x${computed.toString(16)}`,
-    );
-  }
+  verifyVhdChecksum(source.read(offset, HEADER_BYTES), CHECKSUM_OFFSET, offset);
   if (version !== VERSION_1) {
     throw new ParseError('unsupported', 'header_version', at(24), `0x${version.toString(16)}, expected 0x10000`);
   }

@@ -1,7 +1,8 @@
 // The footer of a VHD image, of which dynamic ones keep a copy at their start (Microsoft, Virtual Hard Disk Image Format
 // Specification 1.0, "Hard Disk Footer Format").
-import { ParseError, toHex } from '@ringwall/bytes';
+import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
+import { uuidText } from '../../uuid.ts';
 import { cursorAt, safeNumber } from '../fields.ts';
 
 export const SECTOR_BYTES = 512;
@@ -58,14 +59,17 @@ export function vhdChecksum(bytes: Uint8Array, checksumOffset: number): number {
   return ~sum >>> 0;
 }
 
-export function asciiText(bytes: Uint8Array): string {
-  return new TextDecoder('latin1').decode(bytes).replaceAll('\0', ' ').trimEnd();
+/** Refuses a structure that lies at `start` for its checksum. */
+export function verifyVhdChecksum(bytes: Uint8Array, checksumOffset: number, start: number): void {
+  const stored = storedChecksum(bytes, checksumOffset);
+  const computed = vhdChecksum(bytes, checksumOffset);
+  if (stored === computed) return;
+  const detail = `0x${stored.toString(16)}, expected 0x${computed.toString(16)}`;
+  throw new ParseError('invalid', 'checksum', start + checksumOffset, detail);
 }
 
-/** VHD writes UUIDs as they are read. */
-export function uuidText(bytes: Uint8Array): string {
-  const hex = toHex(bytes);
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+export function asciiText(bytes: Uint8Array): string {
+  return new TextDecoder('latin1').decode(bytes).replaceAll('\0', ' ').trimEnd();
 }
 
 function parseFooter(source: ByteSource, offset: number): VhdFooter {
@@ -86,18 +90,10 @@ function parseFooter(source: ByteSource, offset: number): VhdFooter {
   const virtualSize = safeNumber(cursor.u64be('current_size'), 'current_size', at(48));
   cursor.skip(4, 'disk_geometry');
   const type = cursor.u32be('disk_type');
-  const checksum = cursor.u32be('checksum');
+  cursor.skip(4, 'checksum');
   const uuid = uuidText(cursor.take(16, 'unique_id'));
   const savedState = cursor.u8('saved_state') !== 0;
-  const computed = vhdChecksum(bytes, CHECKSUM_OFFSET);
-  if (checksum !== computed) {
-    throw new ParseError(
-      'invalid',
-      'checksum',
-      at(CHECKSUM_OFFSET),
-      `0x${checksum.toString(16)}, expected 0x${computed.toString(16)}`,
-    );
-  }
+  verifyVhdChecksum(bytes, CHECKSUM_OFFSET, offset);
   if (version !== VERSION_1) {
     throw new ParseError('unsupported', 'file_format_version', at(12), `0x${version.toString(16)}, expected 0x10000`);
   }

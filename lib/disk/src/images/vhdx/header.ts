@@ -2,7 +2,7 @@
 import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { checkWithin, cursorAt, safeNumber } from '../fields.ts';
-import { guidText } from '../guid.ts';
+import { guidText } from '../../uuid.ts';
 import { crc32c } from './crc32c.ts';
 
 export const MIB: number = 2 ** 20;

@@ -4,7 +4,7 @@ import { Cursor, ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { PatchedSource } from '../../source/patched-source.ts';
 import { safeNumber } from '../fields.ts';
-import { guidText } from '../guid.ts';
+import { guidText } from '../../uuid.ts';
 import { crc32c } from './crc32c.ts';
 import { NO_GUID, type VhdxHeader } from './header.ts';
 

@@ -3,7 +3,7 @@ import { Cursor, ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import type { ExternalReference } from '../disk-image.ts';
 import { cursorAt, safeNumber } from '../fields.ts';
-import { guidText } from '../guid.ts';
+import { guidText } from '../../uuid.ts';
 import { MIB } from './header.ts';
 import type { Region } from './regions.ts';
 

@@ -2,7 +2,7 @@
 import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { checkWithin, cursorAt, safeNumber } from '../fields.ts';
-import { guidText } from '../guid.ts';
+import { guidText } from '../../uuid.ts';
 import { checkChecksum, MIB, type VhdxHeader } from './header.ts';
 
 const TABLE_OFFSETS = [192 * 1024, 256 * 1024] as const;
