@@ -37,7 +37,7 @@ export interface FileNode {
   /** Inode number or the like: unique in its file system; hard links share it. */
   readonly id: number;
   readonly kind: FileKind;
-  /** Bytes of contents; 0 for what has none. */
+  /** Bytes of a file's contents, or of a link's target; 0 for anything else, whatever a directory takes on disk. */
   readonly size: number;
   /** Permission bits, 0o7777 at most, with set-uid, set-gid and sticky; undefined where the file system keeps none. */
   readonly permissions: number | undefined;

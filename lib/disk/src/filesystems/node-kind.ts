@@ -12,6 +12,23 @@ const KIND_OF_FORMAT: ReadonlyMap<number, FileKind> = new Map<number, FileKind>(
   [0xc, 'socket'],
 ]);
 
+/** In the order of their numbers in directories: of ext's `file_type`, which XFS and erofs took over. */
+const KINDS_IN_DIRECTORIES: readonly (FileKind | undefined)[] = [
+  undefined,
+  'file',
+  'directory',
+  'character-device',
+  'block-device',
+  'fifo',
+  'socket',
+  'symlink',
+];
+
+/** What a directory says of an entry; undefined for 0 (nothing) and for a number that nobody has given. */
+export function kindOfEntry(type: number): FileKind | undefined {
+  return KINDS_IN_DIRECTORIES[type];
+}
+
 /** What a mode word (S_IFMT) says; undefined for a value that POSIX does not have. */
 export function kindOfMode(mode: number): FileKind | undefined {
   return KIND_OF_FORMAT.get((mode >> 12) & 0xf);

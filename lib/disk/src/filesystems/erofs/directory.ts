@@ -3,22 +3,12 @@ import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { compareBytes } from '../compare-bytes.ts';
 import type { FileKind } from '../file-system.ts';
+import { kindOfEntry } from '../node-kind.ts';
 
 const ENTRY_BYTES = 12;
 
 /** Names are at most this long (EROFS_NAME_LEN). */
 const MAX_NAME_BYTES = 255;
-
-const KINDS: readonly (FileKind | undefined)[] = [
-  undefined,
-  'file',
-  'directory',
-  'character-device',
-  'block-device',
-  'fifo',
-  'socket',
-  'symlink',
-];
 
 export interface ErofsEntry {
   readonly rawName: Uint8Array;
@@ -88,7 +78,7 @@ class DirectoryBlock {
     if (nul !== -1) end = nul;
     if (end - start > MAX_NAME_BYTES)
       throw this.#error('nameoff', `a name of ${end - start} bytes, expected at most 255`);
-    return { rawName: this.#bytes.subarray(start, end), nid, kind: KINDS[view.getUint8(at + 10)] };
+    return { rawName: this.#bytes.subarray(start, end), nid, kind: kindOfEntry(view.getUint8(at + 10)) };
   }
 
   #error(field: string, detail: string): ParseError {

@@ -3,7 +3,7 @@ import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { checkFileName, decodeFileName, encodeFileName } from '../file-name.ts';
 import type { DirectoryEntry, FileKind, FileNode, FileSystem } from '../file-system.ts';
-import { wrongKind } from '../node-kind.ts';
+import { UnixNode } from '../unix-node.ts';
 import { ErofsCompressed } from './compressed-contents.ts';
 import { findEntry, readDirectory, type ErofsEntry } from './directory.ts';
 import { openChunks, openFlat } from './flat-contents.ts';
@@ -52,47 +52,12 @@ class Volume {
   }
 }
 
-class ErofsNode implements FileNode {
+class ErofsNode extends UnixNode<ErofsInode> implements FileNode {
   readonly #volume: Volume;
-  readonly #inode: ErofsInode;
-  readonly device?: { readonly major: number; readonly minor: number };
 
   constructor(volume: Volume, inode: ErofsInode) {
+    super(inode);
     this.#volume = volume;
-    this.#inode = inode;
-    if (inode.device !== undefined) this.device = inode.device;
-  }
-
-  get id(): number {
-    return this.#inode.nid;
-  }
-
-  get kind(): FileKind {
-    return this.#inode.kind;
-  }
-
-  get size(): number {
-    return this.kind === 'file' || this.kind === 'symlink' ? this.#inode.size : 0;
-  }
-
-  get permissions(): number {
-    return this.#inode.permissions;
-  }
-
-  get uid(): number {
-    return this.#inode.uid;
-  }
-
-  get gid(): number {
-    return this.#inode.gid;
-  }
-
-  get links(): number {
-    return this.#inode.links;
-  }
-
-  get modifiedAt(): number {
-    return this.#inode.modifiedAt;
   }
 
   entries(): Iterable<DirectoryEntry> {
@@ -114,18 +79,18 @@ class ErofsNode implements FileNode {
     const contents = this.#contents('symlink');
     if (contents.size > MAX_TARGET_BYTES) {
       const limit = `${contents.size} bytes of a symlink, expected at most ${MAX_TARGET_BYTES}`;
-      throw new ParseError('limit', 'i_size', this.#inode.xattrStart, limit);
+      throw new ParseError('limit', 'i_size', this.inode.xattrStart, limit);
     }
     return decodeFileName(contents.read(0, contents.size));
   }
 
   extendedAttributes(): ReadonlyMap<string, Uint8Array> {
-    return this.#volume.xattrs.of(this.#inode);
+    return this.#volume.xattrs.of(this.inode);
   }
 
   #contents(wanted: FileKind): ByteSource {
-    if (this.kind !== wanted) throw wrongKind(this.kind, wanted);
-    return this.#volume.contents(this.#inode);
+    this.expect(wanted);
+    return this.#volume.contents(this.inode);
   }
 
   *#entries(contents: ByteSource): Generator<DirectoryEntry> {
@@ -133,7 +98,7 @@ class ErofsNode implements FileNode {
     for (const entry of readDirectory(contents, volume.superblock.blockBytes)) {
       const name = decodeFileName(entry.rawName);
       if (name === '.' || name === '..') continue;
-      yield toEntry(entry, checkFileName(name, 'dirent name', this.#inode.xattrStart), volume);
+      yield toEntry(entry, checkFileName(name, 'dirent name', this.inode.xattrStart), volume);
     }
   }
 }

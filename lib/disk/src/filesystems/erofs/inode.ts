@@ -1,8 +1,8 @@
 // Inodes of erofs, compact (32 bytes) and extended (64 bytes): fs/erofs/erofs_fs.h.
 import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
-import type { FileKind } from '../file-system.ts';
 import { deviceOfNumber, kindOfMode, permissionsOfMode } from '../node-kind.ts';
+import type { UnixInode } from '../unix-node.ts';
 import type { ErofsSuperblock } from './superblock.ts';
 
 const SLOT_BYTES = 32;
@@ -16,15 +16,7 @@ const LAYOUTS = ['plain', 'compressed-full', 'inline', 'compressed-compact', 'ch
 
 export type ErofsLayout = (typeof LAYOUTS)[number];
 
-export interface ErofsInode {
-  readonly nid: number;
-  readonly kind: FileKind;
-  readonly permissions: number;
-  readonly size: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly modifiedAt: number;
+export interface ErofsInode extends UnixInode {
   readonly layout: ErofsLayout;
   /** Block address, device number or chunk format, as the layout has it. */
   readonly union: number;
@@ -33,7 +25,6 @@ export interface ErofsInode {
   readonly xattrBytes: number;
   /** Behind them: inline data, or indexes. */
   readonly tailStart: number;
-  readonly device?: { readonly major: number; readonly minor: number };
 }
 
 export function readErofsInode(source: ByteSource, superblock: ErofsSuperblock, nid: number): ErofsInode {
@@ -61,7 +52,7 @@ export function readErofsInode(source: ByteSource, superblock: ErofsSuperblock, 
   const xattrStart = start + bytes.length;
   const seconds = extended ? view.getUint32(32, true) + view.getInt32(36, true) * 2 ** 32 : superblock.buildTime;
   return {
-    nid,
+    number: nid,
     kind,
     permissions: permissionsOfMode(mode),
     size,

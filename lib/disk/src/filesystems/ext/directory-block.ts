@@ -3,6 +3,7 @@
 import { ParseError } from '@ringwall/bytes';
 import { crc32c } from '../../checksum/crc.ts';
 import type { FileKind } from '../file-system.ts';
+import { kindOfEntry } from '../node-kind.ts';
 import { INCOMPAT } from './features.ts';
 import type { ExtInode } from './inode.ts';
 import type { ExtVolume } from './volume.ts';
@@ -13,17 +14,6 @@ const SMALLEST_RECORD = 12;
 const TAIL_BYTES = 12;
 const TAIL_TYPE = 0xde;
 const LARGEST_BLOCK = 65_536;
-const KINDS: readonly (FileKind | undefined)[] = [
-  undefined,
-  'file',
-  'directory',
-  'character-device',
-  'block-device',
-  'fifo',
-  'socket',
-  'symlink',
-];
-
 /** Bytes that hold records, and where they lie, from the start of the file system. */
 export interface RecordBlock {
   readonly bytes: Uint8Array;
@@ -50,7 +40,7 @@ export function* recordsIn(volume: ExtVolume, block: RecordBlock): Generator<Dir
       yield {
         inode,
         // Lustre (dirdata) uses the upper bits for what follows the name.
-        kind: typed ? KINDS[view.getUint8(at + 7) & 0xf] : undefined,
+        kind: typed ? kindOfEntry(view.getUint8(at + 7) & 0xf) : undefined,
         name: block.bytes.subarray(start, start + view.getUint8(at + 6)),
         offset: block.offset + at,
       };

@@ -95,11 +95,10 @@ describe('openExt()', () => {
     ['index', 'index', /dt_checksum/, (root) => readFile(root, 'crowd', 'one-of-many-files-39')],
     ['listed index', 'index', /dt_checksum/, (root) => [...(root.lookup('crowd')?.entries() ?? [])]],
   ])('names the structure with a wrong checksum: %s', (what, find, message, read) => {
-    const root = open(checked);
     let at = typeof find === 'number' ? find : Buffer.from(checked).indexOf(find);
     const view = new DataView(checked.buffer);
     if (find === 'inode') at = view.getUint32(2048 + 8, true) * 1024 + 256 + 0x10;
-    if (find === 'index') at = indexRootOf(root.lookup('crowd')?.size ?? 0) + 0x24;
+    if (find === 'index') at = indexRoot() + 0x24;
     expect(at, what).toBeGreaterThan(0);
     const image = changed(checked, [at, [(checked[at] ?? 0) ^ 1]]);
     expect(() => read(open(image))).toThrow(ParseError);
@@ -131,8 +130,7 @@ test('recogniseExt() goes by the magic number, and never beyond the end', () => 
 });
 
 /** Where the index of the only indexed directory begins: behind '..', whose record spans the block. */
-function indexRootOf(directoryBytes: number): number {
-  expect(directoryBytes).toBeGreaterThan(1024);
+function indexRoot(): number {
   for (let at = 0; at < checked.length; at += 1024) {
     const isRoot = checked[at + 0x1d] === 8 && checked[at + 6] === 1 && checked[at + 12 + 6] === 2;
     if (isRoot && checked[at + 8] === 0x2e && checked[at + 0x20] !== 0) return at;

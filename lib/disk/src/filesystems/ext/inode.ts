@@ -1,8 +1,8 @@
 // One inode of an ext file system: from its bytes to checked metadata (Linux Documentation/filesystems/ext4, "Index Nodes").
 import { ParseError } from '@ringwall/bytes';
 import { crc32c, crc32cOfNumber } from '../../checksum/crc.ts';
-import type { FileKind } from '../file-system.ts';
-import { kindOfMode } from '../node-kind.ts';
+import { deviceOfNumber, kindOfMode, permissionsOfMode } from '../node-kind.ts';
+import type { UnixInode } from '../unix-node.ts';
 import { INCOMPAT, INODE_FLAGS } from './features.ts';
 import type { ExtVolume } from './volume.ts';
 
@@ -15,20 +15,12 @@ const DIRECT_BLOCKS = 12;
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 const EPOCH_SECONDS = 2 ** 32;
 
-export interface ExtInode {
-  readonly number: number;
+export interface ExtInode extends UnixInode {
   /** The whole inode as it lies on disk, not to be changed. */
   readonly bytes: Uint8Array;
   /** Where it lies, from the start of the file system. */
   readonly offset: number;
-  readonly kind: FileKind;
-  readonly mode: number;
-  readonly size: number;
   readonly flags: number;
-  readonly links: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly modifiedAt: number;
   /** Seconds since 1970 at which it was deleted, 0 where it was not; of an orphan, the next orphan. */
   readonly deletedAt: number;
   readonly generation: number;
@@ -85,7 +77,7 @@ export function parseInode(volume: ExtVolume, number: number, bytes: Uint8Array,
     bytes,
     offset,
     kind,
-    mode,
+    permissions: permissionsOfMode(mode),
     size,
     flags,
     links: view.getUint16(0x1a, true),
@@ -98,16 +90,15 @@ export function parseInode(volume: ExtVolume, number: number, bytes: Uint8Array,
     attributeBlock: view.getUint32(0x68, true) + attributeHigh * 2 ** 32,
     extraBytes,
     checksumSeed,
+    ...(kind === 'character-device' || kind === 'block-device' ? { device: deviceOf(view) } : {}),
   };
 }
 
 /** Device numbers in i_block: the old form of 8 bits each, or the new one of 12 and 20. */
-export function deviceOf(inode: ExtInode): { major: number; minor: number } {
-  const view = new DataView(inode.bytes.buffer, inode.bytes.byteOffset, inode.bytes.byteLength);
+function deviceOf(view: DataView): { readonly major: number; readonly minor: number } {
   const old = view.getUint32(I_BLOCK_AT, true);
   if (old !== 0) return { major: (old >>> 8) & 0xff, minor: old & 0xff };
-  const wide = view.getUint32(I_BLOCK_AT + 4, true);
-  return { major: (wide >>> 8) & 0xfff, minor: (wide & 0xff) | ((wide >>> 12) & 0xfff00) };
+  return deviceOfNumber(view.getUint32(I_BLOCK_AT + 4, true));
 }
 
 function verifyInode(

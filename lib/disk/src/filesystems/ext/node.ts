@@ -3,109 +3,71 @@ import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../../disk-error.ts';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { checkFileName, decodeFileName } from '../file-name.ts';
-import type { DirectoryEntry, FileKind, FileNode } from '../file-system.ts';
-import { permissionsOfMode, wrongKind } from '../node-kind.ts';
+import type { DirectoryEntry, FileNode } from '../file-system.ts';
+import { UnixNode } from '../unix-node.ts';
 import { attributesOf } from './attributes.ts';
 import { contentsOf } from './contents.ts';
 import { directoryRecords, findInDirectory, nameOf } from './directory.ts';
 import { INCOMPAT, INODE_FLAGS } from './features.ts';
-import { deviceOf, I_BLOCK_AT, I_BLOCK_BYTES, readInode, type ExtInode } from './inode.ts';
+import { I_BLOCK_AT, I_BLOCK_BYTES, readInode, type ExtInode } from './inode.ts';
 import type { ExtVolume } from './volume.ts';
 
 /** PATH_MAX of Linux: no longer target was ever followed; the format ends it at a block. */
 const MAX_TARGET_BYTES = 65_536;
 const SECTOR_BYTES = 512;
 
-export class ExtNode implements FileNode {
+export class ExtNode extends UnixNode<ExtInode> implements FileNode {
   readonly #volume: ExtVolume;
-  readonly #inode: ExtInode;
-  readonly device?: { readonly major: number; readonly minor: number };
 
   constructor(volume: ExtVolume, inode: ExtInode) {
+    super(inode);
     this.#volume = volume;
-    this.#inode = inode;
-    if (inode.kind === 'character-device' || inode.kind === 'block-device') this.device = deviceOf(inode);
-  }
-
-  get id(): number {
-    return this.#inode.number;
-  }
-
-  get kind(): FileKind {
-    return this.#inode.kind;
-  }
-
-  get size(): number {
-    return hasContents(this.#inode.kind) ? this.#inode.size : 0;
-  }
-
-  get permissions(): number {
-    return permissionsOfMode(this.#inode.mode);
-  }
-
-  get uid(): number {
-    return this.#inode.uid;
-  }
-
-  get gid(): number {
-    return this.#inode.gid;
-  }
-
-  get links(): number {
-    return this.#inode.links;
-  }
-
-  get modifiedAt(): number {
-    return this.#inode.modifiedAt;
   }
 
   get encrypted(): boolean {
-    return (this.#inode.flags & INODE_FLAGS.encrypt) !== 0;
+    return (this.inode.flags & INODE_FLAGS.encrypt) !== 0;
   }
 
   entries(): Generator<DirectoryEntry> {
-    this.#expect('directory');
+    this.expect('directory');
     return this.#entries();
   }
+
   lookup(name: string): ExtNode | undefined {
-    this.#expect('directory');
-    const number = findInDirectory(this.#volume, this.#inode, name);
+    this.expect('directory');
+    const number = findInDirectory(this.#volume, this.inode, name);
     return number === 0 ? undefined : openNode(this.#volume, number);
   }
 
   open(): ByteSource {
-    this.#expect('file');
+    this.expect('file');
     this.#refuseEncrypted();
-    return contentsOf(this.#volume, this.#inode);
+    return contentsOf(this.#volume, this.inode);
   }
 
   target(): string {
-    this.#expect('symlink');
+    this.expect('symlink');
     this.#refuseEncrypted();
-    return decodeFileName(targetBytes(this.#volume, this.#inode));
+    return decodeFileName(targetBytes(this.#volume, this.inode));
   }
 
   extendedAttributes(): Map<string, Uint8Array> {
-    return attributesOf(this.#volume, this.#inode);
+    return attributesOf(this.#volume, this.inode);
   }
 
   *#entries(): Generator<DirectoryEntry> {
     const volume = this.#volume;
-    for (const record of directoryRecords(volume, this.#inode)) {
-      const name = checkFileName(nameOf(this.#inode, record.name), 'name', record.offset);
+    for (const record of directoryRecords(volume, this.inode)) {
+      const name = checkFileName(nameOf(this.inode, record.name), 'name', record.offset);
       yield { name, kind: record.kind, id: record.inode, node: () => openNode(volume, record.inode) };
     }
-  }
-
-  #expect(kind: FileKind): void {
-    if (this.#inode.kind !== kind) throw wrongKind(this.#inode.kind, kind);
   }
 
   #refuseEncrypted(): void {
     if (!this.encrypted) return;
     throw new DiskError(
       'needs-key',
-      `inode ${this.#inode.number} is encrypted (fscrypt), and its key is not on the disk`,
+      `inode ${this.inode.number} is encrypted (fscrypt), and its key is not on the disk`,
     );
   }
 }
@@ -131,8 +93,4 @@ function isFast(volume: ExtVolume, inode: ExtInode): boolean {
   if (geometry.incompat & INCOMPAT.ea_inode) return true;
   const attributes = inode.attributeBlock === 0 ? 0 : (geometry.clusterBlocks * geometry.blockBytes) / SECTOR_BYTES;
   return inode.allocated === attributes;
-}
-
-function hasContents(kind: FileKind): boolean {
-  return kind === 'file' || kind === 'directory' || kind === 'symlink';
 }

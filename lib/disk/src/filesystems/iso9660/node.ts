@@ -1,7 +1,7 @@
 // A file, directory or link of ISO 9660.
 import { DiskError } from '../../disk-error.ts';
 import type { ByteSource } from '../../source/byte-source.ts';
-import { checkFileName } from '../file-name.ts';
+import { checkFileName, encodeFileName } from '../file-name.ts';
 import type { DirectoryEntry, FileKind, FileNode } from '../file-system.ts';
 import { kindOfMode, permissionsOfMode, wrongKind } from '../node-kind.ts';
 import type { IsoEntry, IsoVolume } from './volume.ts';
@@ -35,7 +35,7 @@ export class IsoNode implements FileNode {
   }
 
   get size(): number {
-    if (this.kind === 'symlink') return this.target().length;
+    if (this.kind === 'symlink') return encodeFileName(this.target()).length;
     return this.kind === 'file' ? (this.#entry.rockRidge.zisofsSize ?? this.#entry.size) : 0;
   }
 

@@ -2,7 +2,7 @@
 import { DiskError } from '../../disk-error.ts';
 import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
-import { checkFileName } from '../file-name.ts';
+import { checkFileName, encodeFileName } from '../file-name.ts';
 import type { DirectoryEntry, FileKind, FileNode } from '../file-system.ts';
 import { wrongKind } from '../node-kind.ts';
 import { DOS_NAMESPACE, NtfsIndex } from './index.ts';
@@ -65,7 +65,7 @@ export class NtfsNode implements FileNode {
   }
 
   get size(): number {
-    if (this.#link !== undefined) return this.#link.length;
+    if (this.#link !== undefined) return encodeFileName(this.#link).length;
     const data = this.kind === 'file' ? this.#attribute(ATTRIBUTE.data) : undefined;
     return data?.value?.length ?? data?.runs?.size ?? 0;
   }

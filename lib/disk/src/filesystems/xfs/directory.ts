@@ -2,6 +2,7 @@
 // "Directories"). The blocks that index them by hash lie behind those of entries, and are not needed to read them.
 import { ParseError } from '@ringwall/bytes';
 import type { FileKind } from '../file-system.ts';
+import { kindOfEntry } from '../node-kind.ts';
 import { forkLookup, forkSource } from './fork.ts';
 import type { XfsInode } from './inode.ts';
 import type { XfsVolume } from './volume.ts';
@@ -17,17 +18,6 @@ const LEAF_ENTRY_BYTES = 8;
 const UNUSED = 0xffff;
 const ALIGN = 8;
 const MAX_RECORDED_SHORT = 255;
-const KINDS: readonly (FileKind | undefined)[] = [
-  undefined,
-  'file',
-  'directory',
-  'character-device',
-  'block-device',
-  'fifo',
-  'socket',
-  'symlink',
-];
-
 export interface XfsRecord {
   readonly inode: number;
   readonly kind: FileKind | undefined;
@@ -64,7 +54,7 @@ function* shortRecords(volume: XfsVolume, inode: XfsInode): Generator<XfsRecord>
     const numberAt = end + kindBytes;
     yield {
       inode: wide ? numberAtWide(view, numberAt) : view.getUint32(numberAt),
-      kind: kindBytes === 0 ? undefined : KINDS[view.getUint8(end)],
+      kind: kindBytes === 0 ? undefined : kindOfEntry(view.getUint8(end)),
       name: used.subarray(at + 3, end),
       offset: offset + at,
     };
@@ -118,7 +108,7 @@ function* recordsIn(volume: XfsVolume, inode: XfsInode, block: Uint8Array, offse
     }
     if (!unused) {
       const name = block.subarray(at + 9, at + 9 + nameBytes);
-      const kind = hasKinds ? KINDS[view.getUint8(at + 9 + nameBytes)] : undefined;
+      const kind = hasKinds ? kindOfEntry(view.getUint8(at + 9 + nameBytes)) : undefined;
       if (!isDotOrDots(name)) yield { inode: numberAtWide(view, at), kind, name, offset: offset + at };
     }
     at += length;

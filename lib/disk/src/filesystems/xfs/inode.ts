@@ -1,8 +1,8 @@
 // One inode of XFS: from its bytes to checked metadata, and where its forks lie (XFS Algorithms & Data Structures, "On-disk
 // Inode").
 import { ParseError } from '@ringwall/bytes';
-import type { FileKind } from '../file-system.ts';
-import { kindOfMode } from '../node-kind.ts';
+import { kindOfMode, permissionsOfMode } from '../node-kind.ts';
+import type { UnixInode } from '../unix-node.ts';
 import type { XfsVolume } from './volume.ts';
 
 const MAGIC = 0x494e;
@@ -30,16 +30,8 @@ export interface Fork {
   readonly extents: number;
 }
 
-export interface XfsInode {
-  readonly number: number;
+export interface XfsInode extends UnixInode {
   readonly offset: number;
-  readonly kind: FileKind;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly size: number;
-  readonly modifiedAt: number;
   readonly realtime: boolean;
   readonly data: Fork;
   readonly attributes: Fork;
@@ -89,7 +81,7 @@ export function readInode(volume: XfsVolume, number: number): XfsInode {
     number,
     offset,
     kind,
-    mode,
+    permissions: permissionsOfMode(mode),
     uid: view.getUint32(8),
     gid: view.getUint32(12),
     links: version === 1 ? view.getUint16(6) : view.getUint32(16),
@@ -108,13 +100,12 @@ export function readInode(volume: XfsVolume, number: number): XfsInode {
       offset: offset + dataEnd,
       extents: many ? view.getUint32(76) : view.getUint16(80),
     },
+    ...(kind === 'character-device' || kind === 'block-device' ? { device: deviceOf(view.getUint32(core)) } : {}),
   };
 }
 
 /** Device numbers as XFS packs them: 14 bits and 18. */
-export function deviceOf(inode: XfsInode): { major: number; minor: number } {
-  const { bytes } = inode.data;
-  const packed = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0);
+function deviceOf(packed: number): { readonly major: number; readonly minor: number } {
   return { major: packed >>> 18, minor: packed & 0x3ffff };
 }
 

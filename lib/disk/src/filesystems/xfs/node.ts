@@ -2,12 +2,12 @@
 import { ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
 import { checkFileName, decodeFileName, encodeFileName } from '../file-name.ts';
-import type { DirectoryEntry, FileKind, FileNode } from '../file-system.ts';
-import { permissionsOfMode, wrongKind } from '../node-kind.ts';
+import type { DirectoryEntry, FileNode } from '../file-system.ts';
+import { UnixNode } from '../unix-node.ts';
 import { attributesOf } from './attributes.ts';
 import { directoryRecords } from './directory.ts';
 import { forkSource } from './fork.ts';
-import { deviceOf, readInode, type XfsInode } from './inode.ts';
+import { readInode, type XfsInode } from './inode.ts';
 import type { XfsVolume } from './volume.ts';
 
 /** XFS_SYMLINK_MAXLEN. */
@@ -16,59 +16,24 @@ const SYMLINK_MAGIC = 0x58534c4d;
 const SYMLINK_HEADER_BYTES = 56;
 const SYMLINK_CHECKSUM_AT = 12;
 
-export class XfsNode implements FileNode {
+export class XfsNode extends UnixNode<XfsInode> implements FileNode {
   readonly #volume: XfsVolume;
-  readonly #inode: XfsInode;
-  readonly device?: { readonly major: number; readonly minor: number };
 
   constructor(volume: XfsVolume, inode: XfsInode) {
+    super(inode);
     this.#volume = volume;
-    this.#inode = inode;
-    if (inode.kind === 'character-device' || inode.kind === 'block-device') this.device = deviceOf(inode);
-  }
-
-  get id(): number {
-    return this.#inode.number;
-  }
-
-  get kind(): FileKind {
-    return this.#inode.kind;
-  }
-
-  get size(): number {
-    return this.#inode.size;
-  }
-
-  get permissions(): number {
-    return permissionsOfMode(this.#inode.mode);
-  }
-
-  get uid(): number {
-    return this.#inode.uid;
-  }
-
-  get gid(): number {
-    return this.#inode.gid;
-  }
-
-  get links(): number {
-    return this.#inode.links;
-  }
-
-  get modifiedAt(): number {
-    return this.#inode.modifiedAt;
   }
 
   entries(): Generator<DirectoryEntry> {
-    this.#expect('directory');
+    this.expect('directory');
     return this.#entries();
   }
 
   lookup(name: string): XfsNode | undefined {
-    this.#expect('directory');
+    this.expect('directory');
     const { caseInsensitive } = this.#volume.geometry;
     const wanted = encodeFileName(caseInsensitive ? lowerAscii(name) : name);
-    for (const record of directoryRecords(this.#volume, this.#inode)) {
+    for (const record of directoryRecords(this.#volume, this.inode)) {
       if (record.name.length !== wanted.length) continue;
       const found = caseInsensitive ? encodeFileName(lowerAscii(decodeFileName(record.name))) : record.name;
       if (wanted.every((byte, index) => byte === found[index])) return openNode(this.#volume, record.inode);
@@ -77,8 +42,8 @@ export class XfsNode implements FileNode {
   }
 
   open(): ByteSource {
-    this.#expect('file');
-    const inode = this.#inode;
+    this.expect('file');
+    const inode = this.inode;
     if (inode.realtime) {
       const detail = `of inode ${inode.number}: contents lie on the realtime device`;
       throw new ParseError('unsupported', 'di_flags', inode.offset + 90, detail);
@@ -87,24 +52,20 @@ export class XfsNode implements FileNode {
   }
 
   target(): string {
-    this.#expect('symlink');
-    return decodeFileName(targetBytes(this.#volume, this.#inode));
+    this.expect('symlink');
+    return decodeFileName(targetBytes(this.#volume, this.inode));
   }
 
   extendedAttributes(): Map<string, Uint8Array> {
-    return attributesOf(this.#volume, this.#inode);
+    return attributesOf(this.#volume, this.inode);
   }
 
   *#entries(): Generator<DirectoryEntry> {
     const volume = this.#volume;
-    for (const record of directoryRecords(volume, this.#inode)) {
+    for (const record of directoryRecords(volume, this.inode)) {
       const name = checkFileName(decodeFileName(record.name), 'name', record.offset);
       yield { name, kind: record.kind, id: record.inode, node: () => openNode(volume, record.inode) };
     }
-  }
-
-  #expect(kind: FileKind): void {
-    if (this.#inode.kind !== kind) throw wrongKind(this.#inode.kind, kind);
   }
 }
 
