@@ -4,7 +4,7 @@
 import { closeSync, fchmodSync, ftruncateSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs';
 import { RingwallError } from '@ringwall/api/errors';
 import { ParseError } from '@ringwall/bytes';
-import { DiskError, encodeFileName, type ByteSource, type FileNode } from '@ringwall/disk';
+import { dataWithin, DiskError, encodeFileName, type FileNode } from '@ringwall/disk';
 import { shownName } from './file-names.ts';
 
 /** Read and written at once. */
@@ -101,24 +101,18 @@ function writeFile(node: FileNode, path: Buffer): number {
   const descriptor = openSync(path, 'wx', 0o600);
   try {
     ftruncateSync(descriptor, source.size);
-    for (let run = dataFrom(source, 0); run !== undefined; run = dataFrom(source, run.offset + run.length)) {
-      const length = Math.min(run.length, CHUNK_BYTES);
-      writeAll(descriptor, source.read(run.offset, length), run.offset);
-      run = { offset: run.offset, length };
+    for (let at = 0; at < source.size;) {
+      const data = dataWithin(source, at, source.size - at);
+      if (data === undefined) break;
+      const [offset, length] = [at + data.offset, Math.min(data.length, CHUNK_BYTES)];
+      writeAll(descriptor, source.read(offset, length), offset);
+      at = offset + length;
     }
     fchmodSync(descriptor, (node.permissions ?? 0o644) & 0o777);
   } finally {
     closeSync(descriptor);
   }
   return source.size;
-}
-
-function dataFrom(source: ByteSource, offset: number): { offset: number; length: number } | undefined {
-  if (offset >= source.size) return undefined;
-  if (source.nextData === undefined) return { offset, length: source.size - offset };
-  const run = source.nextData(offset);
-  if (run === undefined || run.offset >= source.size) return undefined;
-  return { offset: run.offset, length: Math.min(run.length, source.size - run.offset) };
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array, offset: number): void {

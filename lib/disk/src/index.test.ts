@@ -12,6 +12,7 @@ test('the public names of @ringwall/disk', () => {
     'KEY_DERIVATION_LIMITS',
     'MAX_IMPORTED_DISK_BYTES',
     'contentsOf',
+    'dataWithin',
     'encodeFileName',
     'inspectFiles',
     'inspectVolume',

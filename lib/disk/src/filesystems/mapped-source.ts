@@ -1,6 +1,6 @@
 // The contents of a file whose map of runs is looked up as it is read: a map can be as large as the image, and most reads
 // touch one run of it. Where all runs are at hand, `sourceOfRuns` is simpler.
-import { checkRange, type ByteSource, type Extent } from '../source/byte-source.ts';
+import { checkRange, dataWithin, type ByteSource } from '../source/byte-source.ts';
 import { checkReadLength, type Run } from './run-source.ts';
 
 /**
@@ -58,13 +58,4 @@ export function mappedSource(
       return undefined;
     },
   };
-}
-
-/** The first data of `disk` in the run, counted from the run's start. */
-function dataWithin(disk: ByteSource, from: number, length: number): Extent | undefined {
-  if (disk.nextData === undefined) return { offset: 0, length };
-  const data = disk.nextData(from);
-  if (data === undefined || data.offset >= from + length) return undefined;
-  const start = Math.max(data.offset - from, 0);
-  return { offset: start, length: Math.min(data.offset + data.length - from, length) - start };
 }

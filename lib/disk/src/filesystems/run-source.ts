@@ -1,7 +1,7 @@
 // The contents of a file that lies in pieces: runs of bytes of the file system, in the order of the file, with holes between.
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../disk-error.ts';
-import { checkRange, type ByteSource } from '../source/byte-source.ts';
+import { checkRange, dataWithin, type ByteSource } from '../source/byte-source.ts';
 
 /** Memory that one read may take: larger files are read in pieces. */
 export const MAX_READ_BYTES: number = 128 * 2 ** 20;
@@ -59,13 +59,8 @@ export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: numbe
         if (run?.from === undefined) continue;
         const start = Math.max(run.at, offset);
         const end = Math.min(run.at + run.length, size);
-        if (start >= end) continue;
-        const inside = disk.nextData?.(run.from + (start - run.at));
-        if (disk.nextData === undefined) return { offset: start, length: end - start };
-        if (inside === undefined) continue;
-        const dataStart = inside.offset - run.from + run.at;
-        const dataEnd = Math.min(dataStart + inside.length, end);
-        if (dataStart < dataEnd) return { offset: dataStart, length: dataEnd - dataStart };
+        const data = dataWithin(disk, run.from + (start - run.at), end - start);
+        if (data !== undefined) return { offset: start + data.offset, length: data.length };
       }
       return undefined;
     },

@@ -1,7 +1,6 @@
 // The way from a format's tables to a disk that can be read: a format says where a run of its disk lies, and this reads runs,
 // joins those that lie side by side into one read, and finds what holds data.
-import type { ByteSource, Extent } from '../source/byte-source.ts';
-import { checkRange } from '../source/byte-source.ts';
+import { checkRange, dataWithin, type ByteSource, type Extent } from '../source/byte-source.ts';
 import { DiskError } from '../disk-error.ts';
 
 /** What one call may allocate: large enough for any reader, small enough for a process of 128 MB. */
@@ -100,9 +99,5 @@ function nextData(size: number, locate: Locate, offset: number): Extent | undefi
 /** The first data of a run, counted from its start. */
 function dataIn(run: Run): Extent | undefined {
   if (run.kind === 'zero') return undefined;
-  if (run.kind === 'block' || run.source.nextData === undefined) return { offset: 0, length: run.length };
-  const data = run.source.nextData(run.at);
-  if (data === undefined || data.offset >= run.at + run.length) return undefined;
-  const start = data.offset - run.at;
-  return { offset: start, length: Math.min(data.length, run.length - start) };
+  return run.kind === 'block' ? { offset: 0, length: run.length } : dataWithin(run.source, run.at, run.length);
 }

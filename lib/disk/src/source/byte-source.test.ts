@@ -1,6 +1,6 @@
 import { ParseError } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
-import { memorySource, windowOf, type ByteSource } from './byte-source.ts';
+import { dataWithin, memorySource, windowOf, type ByteSource } from './byte-source.ts';
 
 const bytes = Uint8Array.from({ length: 16 }, (_, index) => index);
 
@@ -41,5 +41,33 @@ describe('windowOf()', () => {
     expect(window.nextData?.(0)).toEqual({ offset: 0, length: 4 });
     expect(window.nextData?.(3)).toEqual({ offset: 3, length: 1 });
     expect(windowOf(sparse, 12, 4, 'partition').nextData?.(0)).toBeUndefined();
+  });
+});
+
+describe('dataWithin()', () => {
+  const sparse = (...runs: readonly (readonly [number, number])[]): ByteSource => ({
+    ...memorySource(bytes),
+    nextData: (at) => {
+      const run = runs.find(([offset, length]) => offset + length > at);
+      if (run === undefined) return undefined;
+      const offset = Math.max(run[0], at);
+      return { offset, length: run[0] + run[1] - offset };
+    },
+  });
+
+  test.each([
+    ['what begins in the run', sparse([6, 4]), { offset: 2, length: 4 }],
+    ['what ends behind it, as far as it goes', sparse([6, 10]), { offset: 2, length: 6 }],
+    ['what began before it, from its start on', sparse([2, 6]), { offset: 0, length: 4 }],
+    ['the first of two', sparse([5, 1], [8, 1]), { offset: 1, length: 1 }],
+    ['nothing where all lies behind it', sparse([12, 4]), undefined],
+    ['nothing of zeros', sparse(), undefined],
+    ['all where nobody knows', memorySource(bytes), { offset: 0, length: 8 }],
+  ])('gives %s', (_, source, expected) => {
+    expect(dataWithin(source, 4, 8)).toEqual(expected);
+  });
+
+  test('gives nothing of nothing', () => {
+    expect(dataWithin(memorySource(bytes), 16, 0)).toBeUndefined();
   });
 });

@@ -49,17 +49,27 @@ export function windowOf(source: ByteSource, offset: number, length: number, fie
       return source.read(offset + at, count);
     },
   };
-  const next = source.nextData?.bind(source);
-  if (next === undefined) return window;
+  if (source.nextData === undefined) return window;
   return {
     ...window,
     nextData(at) {
-      const run = next(offset + at);
-      if (run === undefined || run.offset >= offset + length) return undefined;
-      const start = Math.max(run.offset, offset + at);
-      return { offset: start - offset, length: Math.min(run.offset + run.length, offset + length) - start };
+      const data = dataWithin(source, offset + at, length - at);
+      return data === undefined ? undefined : { offset: at + data.offset, length: data.length };
     },
   };
+}
+
+/**
+ * The first run of `length` bytes of `source` from `offset` on that may hold anything but zeros, counted from `offset`;
+ * undefined where there is none.
+ */
+export function dataWithin(source: ByteSource, offset: number, length: number): Extent | undefined {
+  if (length <= 0) return undefined;
+  if (source.nextData === undefined) return { offset: 0, length };
+  const run = source.nextData(offset);
+  if (run === undefined || run.offset >= offset + length) return undefined;
+  const start = Math.max(run.offset - offset, 0);
+  return { offset: start, length: Math.min(run.offset + run.length - offset, length) - start };
 }
 
 /** Refuses a run that is not whole within `size` bytes. */

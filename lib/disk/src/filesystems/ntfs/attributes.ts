@@ -2,7 +2,7 @@
 // attribute comes in pieces.
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../../disk-error.ts';
-import { memorySource, type ByteSource } from '../../source/byte-source.ts';
+import { dataWithin, memorySource, type ByteSource } from '../../source/byte-source.ts';
 import { sourceOfRuns } from '../run-source.ts';
 import type { NtfsGeometry } from './boot-sector.ts';
 import { openCompressed } from './compressed.ts';
@@ -94,7 +94,6 @@ export function openAttribute(pieces: readonly NtfsAttribute[], disk: ByteSource
 /** What was never written reads as zeros, whatever lies there. */
 function initializedOnly(source: ByteSource, initialized: number): ByteSource {
   const { size } = source;
-  const nextData = source.nextData?.bind(source);
   if (initialized >= size) return source;
   return {
     size,
@@ -104,14 +103,9 @@ function initializedOnly(source: ByteSource, initialized: number): ByteSource {
       bytes.fill(0, Math.max(initialized - offset, 0));
       return bytes;
     },
-    ...(nextData === undefined
-      ? {}
-      : {
-          nextData: (offset) => {
-            const run = nextData(offset);
-            if (run === undefined || run.offset >= initialized) return undefined;
-            return { offset: run.offset, length: Math.min(run.length, initialized - run.offset) };
-          },
-        }),
+    nextData(offset) {
+      const data = dataWithin(source, offset, initialized - offset);
+      return data === undefined ? undefined : { offset: offset + data.offset, length: data.length };
+    },
   };
 }
