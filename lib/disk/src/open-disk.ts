@@ -5,7 +5,7 @@ import { DiskError } from './disk-error.ts';
 import { readLuks, unlockLuks, type LuksKey } from './encryption/luks.ts';
 import type { LuksHeader } from './encryption/luks-header.ts';
 import { openErofs } from './filesystems/erofs/erofs.ts';
-import { openExt } from './filesystems/ext/ext.ts';
+import { openExt, recogniseExt } from './filesystems/ext/ext.ts';
 import { looksLikeFat } from './filesystems/fat/boot-sector.ts';
 import { openFat } from './filesystems/fat/fat.ts';
 import type { FileSystem } from './filesystems/file-system.ts';
@@ -14,7 +14,7 @@ import { isIso9660 } from './filesystems/iso9660/volume-descriptors.ts';
 import { isNtfs } from './filesystems/ntfs/boot-sector.ts';
 import { openNtfs } from './filesystems/ntfs/ntfs.ts';
 import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
-import { openXfs } from './filesystems/xfs/xfs.ts';
+import { openXfs, recogniseXfs } from './filesystems/xfs/xfs.ts';
 import { readVolumeGroup } from './partitions/lvm/volume-group.ts';
 import type { Partition, PartitionTable } from './partitions/partition.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
@@ -74,14 +74,14 @@ interface Format {
 }
 
 const FILE_SYSTEMS: readonly Format[] = [
-  { name: 'ext', recognises: hasMagic(1080, [0x53, 0xef]), open: openExt },
+  { name: 'ext', recognises: (_, source) => recogniseExt(source), open: openExt },
   {
     name: 'squashfs',
     recognises: hasMagic(0, [0x68, 0x73, 0x71, 0x73]),
     open: (source, codecs) => openSquashfs(source, { codecs }),
   },
   { name: 'erofs', recognises: hasMagic(1024, [0xe2, 0xe1, 0xf5, 0xe0]), open: openErofs },
-  { name: 'xfs', recognises: hasMagic(0, [0x58, 0x46, 0x53, 0x42]), open: openXfs },
+  { name: 'xfs', recognises: (_, source) => recogniseXfs(source), open: openXfs },
   { name: 'iso9660', recognises: isIso9660, open: openIso9660 },
   { name: 'ntfs', recognises: isNtfs, open: openNtfs },
   // Without a magic number, so last.

@@ -1,8 +1,8 @@
 // What the tools of other formats make is recognised by name, label and identifier.
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../testing/tools.ts';
+import { FileSource } from './node/file-source.ts';
 import { recognise, type Recognised } from './recognised.ts';
 
 const UUID = '12345678-9abc-4ef0-8234-56789abcdef0';
@@ -17,7 +17,7 @@ describe('recognise()', () => {
     runTool(['truncate', '-s', '0', path]);
     runTool(['truncate', '-s', `${mebibytes}M`, path]);
     runTool([...argv, path]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     return recognise(source);
   }
 

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import type { DiskImage, OpenImageOptions } from '../src/images/disk-image.ts';
 import { openImage } from '../src/images/open-image.ts';
 import { memorySource, type ByteSource, type Extent } from '../src/source/byte-source.ts';
-import { TEST_CODECS } from './codecs.ts';
+import { nodeCodecs } from '../src/node/codecs.ts';
 import { missingTools, TemporaryFolder } from './tools.ts';
 
 /** Ends a test's title where the tools are missing. */
@@ -43,7 +43,7 @@ export function workshop(): Workshop {
 /** Opens an image in the workshop; names of other files are looked up beside it. */
 export function openIn(shop: Workshop, name: string, options: OpenImageOptions = {}): DiskImage {
   return openImage(memorySource(shop.bytes(name)), {
-    codecs: TEST_CODECS,
+    codecs: nodeCodecs,
     resolve: ({ name: other }) => memorySource(readFileSync(isAbsolute(other) ? other : shop.path(other))),
     ...options,
   });

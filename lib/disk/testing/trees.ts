@@ -77,6 +77,12 @@ export function addAttributes(root: string): void {
   set('text-2', 'security.capability', '0x0100000200040000000000000000000000000000');
 }
 
+/** Attributes of the file `name` as they are read, with one letter for each byte. */
+export function attributesAt(root: FileNode, name: string): Record<string, string> {
+  const attributes = [...(root.lookup(name)?.extendedAttributes() ?? [])];
+  return Object.fromEntries(attributes.map(([key, value]) => [key, Buffer.from(value).toString('latin1')]));
+}
+
 /** A directory of so many files that it needs an index. */
 export function makeCrowd(root: string, count: number): void {
   mkdirSync(root);

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../testing/tools.ts';
 import { DiskError } from '../disk-error.ts';
 import { openImage } from '../images/open-image.ts';
+import { FileSource } from '../node/file-source.ts';
 import type { ByteSource } from '../source/byte-source.ts';
 import { readLuks, recogniseLuks, unlockLuks, type UnlockedLuks } from './luks.ts';
 
@@ -61,7 +61,7 @@ describe.skipIf(MISSING !== '')(`LUKS made by others${MISSING}`, () => {
     const options = `key-secret=k,iter-time=10,cipher-alg=${alg},cipher-mode=${mode},ivgen-alg=${iv}${ivHash}${hash}`;
     const secret = `secret,id=k,file=${passPath}`;
     runTool(['qemu-img', 'convert', '-f', 'raw', '-O', 'luks', '--object', secret, '-o', options, plainPath, path]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     expect(recogniseLuks(source)).toBe(true);
     expect(isPlain(unlock(source).disk)).toBe(true);
     expect(() => unlock(source, 'another')).toThrow(DiskError);
@@ -88,7 +88,7 @@ describe.skipIf(MISSING !== '')(`LUKS made by others${MISSING}`, () => {
     ['a key of 256 bits', [...FAST, '--key-size', '256', '--hash', 'sha512']],
     ['aes-cbc-essiv', [...FAST, '--cipher', 'aes-cbc-essiv:sha256', '--key-size', '256']],
   ])('LUKS2 of cryptsetup: %s', (_, options) => {
-    using source = new FileSource(encryptWithCryptsetup('--type', 'luks2', ...options));
+    using source = FileSource.open(encryptWithCryptsetup('--type', 'luks2', ...options));
     const unlocked = unlock(source);
     expect(unlocked.slot).toBe(0);
     expect(isPlain(unlocked.disk)).toBe(true);
@@ -104,7 +104,7 @@ describe.skipIf(MISSING !== '')(`LUKS made by others${MISSING}`, () => {
     const dump = ['--dump-volume-key', '--volume-key-file', volumeKeyPath, '--key-file', passPath];
     runTool(['cryptsetup', 'luksDump', '--batch-mode', ...dump, path]);
     {
-      using source = new FileSource(path);
+      using source = FileSource.open(path);
       expect(unlock(source, 'battery staple').slot).toBe(1);
       const volumeKey = readFileSync(volumeKeyPath);
       expect(isPlain(unlockLuks(source, readLuks(source), { volumeKey }).disk)).toBe(true);
@@ -113,7 +113,7 @@ describe.skipIf(MISSING !== '')(`LUKS made by others${MISSING}`, () => {
       );
     }
     runTool(['dd', 'if=/dev/zero', `of=${path}`, 'bs=4096', 'count=1', 'conv=notrunc', 'status=none']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     expect(recogniseLuks(source)).toBe(true);
     expect(readLuks(source).notes).toEqual([expect.stringMatching(/read from its copy/)]);
     expect(isPlain(unlock(source).disk)).toBe(true);
@@ -124,7 +124,7 @@ describe.skipIf(MISSING !== '')(`LUKS made by others${MISSING}`, () => {
     const options = 'encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10';
     const secret = `secret,id=k,file=${passPath}`;
     runTool(['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', '--object', secret, '-o', options, plainPath, path]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const image = openImage(source, {
       unlock: ({ header }) => {
         if (header === undefined) return undefined;

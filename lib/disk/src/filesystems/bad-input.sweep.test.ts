@@ -1,6 +1,6 @@
 // Bad input, over every file system: thousands of altered images end in values, or in ParseError or DiskError; and soon.
 import { describe, expect, test } from 'vitest';
-import { TEST_CODECS } from '../../testing/codecs.ts';
+import { nodeCodecs } from '../node/codecs.ts';
 import { fixture } from '../../testing/fixtures.ts';
 import { exercise, livePlaces, mutated, seededNumbers, type OpenFileSystem } from '../../testing/hostile.ts';
 import { openErofs } from './erofs/erofs.ts';
@@ -31,7 +31,7 @@ const FILE_SYSTEMS: readonly (readonly [fixture: string, open: OpenFileSystem])[
   ['iso9660', openIso9660],
   ['iso9660-joliet', openIso9660],
   ['ntfs', openNtfs],
-  ['squashfs', (source) => openSquashfs(source, { codecs: TEST_CODECS })],
+  ['squashfs', (source) => openSquashfs(source, { codecs: nodeCodecs })],
   ['squashfs-stored', (source) => openSquashfs(source, { codecs: {} })],
 ];
 

@@ -1,6 +1,6 @@
 // Bad input, over every image format: thousands of altered images end in bytes, or in ParseError or DiskError; and soon.
 import { describe, expect, test } from 'vitest';
-import { TEST_CODECS } from '../../testing/codecs.ts';
+import { nodeCodecs } from '../node/codecs.ts';
 import { fixture } from '../../testing/fixtures.ts';
 import { attempt, livePlaces, mutated, seededNumbers } from '../../testing/hostile.ts';
 import { guidOf, logEntry, MIB, vhd, vhdx } from '../../testing/image-maker.ts';
@@ -49,7 +49,7 @@ function exerciseImage(bytes: Uint8Array): number {
   let depth = 0;
   const disk = attempt(() =>
     openImage(source, {
-      codecs: TEST_CODECS,
+      codecs: nodeCodecs,
       resolve: ({ format }) => {
         depth += 1;
         return memorySource(depth > 3 ? new Uint8Array(512) : (PARENTS[format === 'vhdx' ? 1 : 0] ?? bytes));

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../disk-error.ts';
+import { deviceOfNumber } from '../filesystems/node-kind.ts';
 import { checkRange, type ByteSource } from '../source/byte-source.ts';
 
 /** Of block devices, whatever their own sectors are (Linux, Documentation/admin-guide/devices and /sys/dev/block). */
@@ -48,7 +49,7 @@ function sizeOf(descriptor: number, path: string): number {
   const status = fstatSync(descriptor);
   if (status.isFile()) return status.size;
   if (!status.isBlockDevice()) throw new DiskError('unrecognised', `${path} is neither a file nor a block device`);
-  const [major, minor] = [Math.floor(status.rdev / 256) & 0xfff, status.rdev & 0xff];
+  const { major, minor } = deviceOfNumber(status.rdev);
   const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8');
   return Number(sectors) * SYSFS_SECTOR_BYTES;
 }

@@ -1,7 +1,7 @@
 // Tables written by sgdisk.
 import { afterAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../testing/tools.ts';
+import { FileSource } from '../node/file-source.ts';
 import { readPartitionTable } from './partition-table.ts';
 
 const MISSING = missingTools('sgdisk', 'truncate');
@@ -22,7 +22,7 @@ describe.skipIf(MISSING !== '')(`readPartitionTable() on disks of sgdisk${MISSIN
   const TWO = ['-n', '1:1M:+8M', '-t', '1:ef00', '-c', '1:EFI', '-n', '7:16M:+4M', '-c', '7:daten'];
 
   test('a GPT', () => {
-    using source = new FileSource(disk(...TWO, '-U', '12345678-9ABC-4EF0-8234-56789ABCDEF0'));
+    using source = FileSource.open(disk(...TWO, '-U', '12345678-9ABC-4EF0-8234-56789ABCDEF0'));
     const table = readPartitionTable(source);
     expect(table).toMatchObject({ scheme: 'gpt', id: '12345678-9abc-4ef0-8234-56789abcdef0', notes: [] });
     expect(table?.partitions.map(({ number, name, offset, length }) => [number, name, offset, length])).toEqual([
@@ -35,12 +35,12 @@ describe.skipIf(MISSING !== '')(`readPartitionTable() on disks of sgdisk${MISSIN
   test('a GPT whose first header was overwritten', () => {
     const path = disk(...TWO);
     runTool(['dd', 'if=/dev/zero', `of=${path}`, 'bs=512', 'seek=1', 'count=33', 'conv=notrunc', 'status=none']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     expect(readPartitionTable(source)?.partitions.length).toBe(2);
   });
 
   test('an MBR made of a GPT', () => {
-    using source = new FileSource(disk(...TWO, '-m', '1:7'));
+    using source = FileSource.open(disk(...TWO, '-m', '1:7'));
     const table = readPartitionTable(source);
     expect(table?.scheme).toBe('mbr');
     expect(table?.partitions.map(({ type, offset, length }) => [type, offset, length])).toEqual([

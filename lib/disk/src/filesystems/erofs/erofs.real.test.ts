@@ -1,16 +1,17 @@
 // erofs images of mkfs.erofs, in each of its layouts, against the tree that they were made from.
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
 import {
   addAttributes,
   addUnixNodes,
+  attributesAt,
   factsOfFolder,
   factsOfNode,
   makeCrowd,
   makeTree,
 } from '../../../testing/trees.ts';
+import { FileSource } from '../../node/file-source.ts';
 import { openErofs } from './erofs.ts';
 
 const MISSING = missingTools('mkfs.erofs', 'setfattr', 'mknod');
@@ -32,7 +33,7 @@ describe.skipIf(MISSING !== '')(`openErofs() on images of mkfs.erofs${MISSING}`,
   function image(...options: readonly string[]): FileSource {
     const path = folder.at('image.erofs');
     runTool(['mkfs.erofs', ...options, path, tree]);
-    return new FileSource(path);
+    return FileSource.open(path);
   }
 
   test.each([
@@ -75,19 +76,12 @@ describe.skipIf(MISSING !== '')(`openErofs() on images of mkfs.erofs${MISSING}`,
   ])('reads extended attributes, %s', (_, options) => {
     using source = image(...options);
     const { root } = openErofs(source);
-    const attributes = (name: string): Record<string, string> =>
-      Object.fromEntries(
-        [...(root.lookup(name)?.extendedAttributes() ?? [])].map(([key, value]) => [
-          key,
-          Buffer.from(value).toString('latin1'),
-        ]),
-      );
-    expect(attributes('text-1')).toEqual({ 'user.note': 'small', 'trusted.kept': 'x'.repeat(3000) });
+    expect(attributesAt(root, 'text-1')).toEqual({ 'user.note': 'small', 'trusted.kept': 'x'.repeat(3000) });
     for (const file of ['random-1', 'random-2', 'random-3', 'empty']) {
-      expect(attributes(file)).toEqual({ 'user.shared': 'y'.repeat(200) });
+      expect(attributesAt(root, file)).toEqual({ 'user.shared': 'y'.repeat(200) });
     }
-    expect(attributes('text-2')['security.capability']?.length).toBe(20);
-    expect(attributes('text-3')).toEqual({});
+    expect(attributesAt(root, 'text-2')['security.capability']?.length).toBe(20);
+    expect(attributesAt(root, 'text-3')).toEqual({});
   });
 
   test('finds each file of a crowded directory', () => {
@@ -95,7 +89,7 @@ describe.skipIf(MISSING !== '')(`openErofs() on images of mkfs.erofs${MISSING}`,
     makeCrowd(crowd, 20_000);
     const path = folder.at('crowd.erofs');
     runTool(['mkfs.erofs', '-E', 'force-inode-extended', path, crowd]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const { root } = openErofs(source);
     for (const name of readdirSync(crowd).filter((_, index) => index % 37 === 0))
       expect(root.lookup(name)?.kind).toBe('file');

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
+import { FileSource } from '../../node/file-source.ts';
 import { openExt } from './ext.ts';
 
 const MISSING = missingTools('mke2fs', 'debugfs', 'mount', 'unshare');
@@ -29,11 +29,11 @@ describe.skipIf(MISSING !== '')(`deletedFiles() of ext${MISSING}`, () => {
     const path = folder.at(`debugfs-${options[1]}`);
     runTool(['mke2fs', '-q', '-F', '-d', folder.at('tree'), ...options, path, '8M']);
     {
-      using before = new FileSource(path);
+      using before = FileSource.open(path);
       expect([...(openExt(before).deletedFiles?.() ?? [])]).toEqual([]);
     }
     runTool(['debugfs', '-w', '-R', 'rm secret.key', path]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const files = [...(openExt(source).deletedFiles?.() ?? [])];
     expect(files.map(({ overwrittenBlocks }) => overwrittenBlocks)).toEqual([0]);
     expect(SECRET.equals(files[0]?.node.open().read(0, SECRET.length) ?? Buffer.alloc(0))).toBe(true);
@@ -43,7 +43,7 @@ describe.skipIf(MISSING !== '')(`deletedFiles() of ext${MISSING}`, () => {
     const path = folder.at('kernel');
     runTool(['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '1024', path, '16M']);
     runTool(['unshare', '-m', 'sh', '-ec', LIFE, path, secret]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const found = [...(openExt(source).deletedFiles?.() ?? [])].find(({ name }) => name === 'secret.key');
     expect(found?.overwrittenBlocks).toBe(0);
     expect(SECRET.equals(found?.node.open().read(0, SECRET.length) ?? Buffer.alloc(0))).toBe(true);

@@ -1,17 +1,18 @@
 // ext file systems of mke2fs, with each of its features, against the tree that they were made from.
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
 import {
   addAttributes,
   addUnixNodes,
+  attributesAt,
   factsOfFolder,
   factsOfNode,
   makeCrowd,
   makeTree,
   type Facts,
 } from '../../../testing/trees.ts';
+import { FileSource } from '../../node/file-source.ts';
 import type { FileNode } from '../file-system.ts';
 import { openExt } from './ext.ts';
 
@@ -103,10 +104,10 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
       if (!wanted.has('sparse')) found.delete('sparse');
       return found;
     };
-    using plain = new FileSource(path);
+    using plain = FileSource.open(path);
     expect(all(plain)).toEqual(wanted);
     indexDirectories(path);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     expect(all(source)).toEqual(wanted);
     const { root } = openExt(source);
     const many = root.lookup('crowd');
@@ -120,7 +121,7 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
       runTool(['tune2fs', '-E', `hash_alg=${hash}`, path]);
       indexDirectories(path);
       expect(runTool(['debugfs', '-R', 'htree_dump /', path]).toString()).toMatch(/Indirect levels: 1/);
-      using source = new FileSource(path);
+      using source = FileSource.open(path);
       const { root } = openExt(source);
       const names = readdirSync(crowd);
       for (const name of names) expect(root.lookup(name)?.kind).toBe('file');
@@ -136,7 +137,7 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
       const path = image(odd, '16M', '-t', 'ext4', '-b', '1024');
       runTool(['debugfs', '-w', '-R', `set_super_value flags ${flags.startsWith('un') ? 2 : 1}`, path]);
       indexDirectories(path);
-      using source = new FileSource(path);
+      using source = FileSource.open(path);
       const { root } = openExt(source);
       for (const name of readdirSync(odd)) expect(root.lookup(name)?.kind).toBe('file');
     }
@@ -149,21 +150,14 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
     ['beside contents in the inode', ['-O', 'inline_data', '-I', '512']],
     ['without checksums', ['-O', '^metadata_csum']],
   ])('reads extended attributes %s', (_, options) => {
-    using source = new FileSource(image(withAttributes, '24M', '-t', 'ext4', '-b', '4096', ...options));
+    using source = FileSource.open(image(withAttributes, '24M', '-t', 'ext4', '-b', '4096', ...options));
     const { root } = openExt(source);
-    const attributes = (name: string): Record<string, string> =>
-      Object.fromEntries(
-        [...(root.lookup(name)?.extendedAttributes() ?? [])].map(([key, value]) => [
-          key,
-          Buffer.from(value).toString('latin1'),
-        ]),
-      );
-    expect(attributes('text-1')).toEqual({ 'user.note': 'small', 'trusted.kept': 'x'.repeat(3000) });
+    expect(attributesAt(root, 'text-1')).toEqual({ 'user.note': 'small', 'trusted.kept': 'x'.repeat(3000) });
     for (const file of ['random-1', 'random-2', 'random-3', 'empty']) {
-      expect(attributes(file)).toEqual({ 'user.shared': 'y'.repeat(200) });
+      expect(attributesAt(root, file)).toEqual({ 'user.shared': 'y'.repeat(200) });
     }
     expect(root.lookup('text-2')?.extendedAttributes().get('security.capability')?.length).toBe(20);
-    expect(attributes('text-3')).toEqual({});
+    expect(attributesAt(root, 'text-3')).toEqual({});
   });
 
   test('names without regard to case where the directory has it so', () => {
@@ -171,7 +165,7 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
     runTool(['debugfs', '-w', '-R', 'mkdir /folded', path]);
     runTool(['debugfs', '-w', '-R', 'set_inode_field /folded flags 0x40080000', path]);
     runTool(['debugfs', '-w', '-R', `write ${folder.at('tree', 'text-1')} folded/Straße`, path]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const { root } = openExt(source);
     expect(root.lookup('folded')?.lookup('STRASSE')?.kind).toBe('file');
     expect(root.lookup('folded')?.lookup('strasze')).toBeUndefined();
@@ -179,7 +173,7 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
   });
 
   test('passes over holes', () => {
-    using source = new FileSource(image(tree, '48M', '-t', 'ext4', '-b', '4096'));
+    using source = FileSource.open(image(tree, '48M', '-t', 'ext4', '-b', '4096'));
     const sparse = openExt(source).root.lookup('sparse')?.open();
     expect(sparse?.nextData?.(0)).toEqual({ offset: 4 * UNIT, length: UNIT });
     expect(sparse?.nextData?.(5 * UNIT)).toEqual({ offset: 20 * UNIT, length: UNIT });
@@ -188,7 +182,7 @@ describe.skipIf(MISSING !== '')(`openExt() on images of mke2fs${MISSING}`, () =>
 
   test('says label, uuid, kind and size', () => {
     const uuid = '12345678-9abc-4ef0-8234-56789abcdef0';
-    using source = new FileSource(image(tree, '48M', '-t', 'ext3', '-L', 'a label', '-U', uuid));
+    using source = FileSource.open(image(tree, '48M', '-t', 'ext3', '-L', 'a label', '-U', uuid));
     expect(openExt(source)).toMatchObject({ kind: 'ext3', label: 'a label', uuid, size: 48 * 2 ** 20 });
   });
 });

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
 import { contentsOf, factsOfFolder, factsOfNode, makeCrowd, makeTree } from '../../../testing/trees.ts';
+import { FileSource } from '../../node/file-source.ts';
 import { openFat } from './fat.ts';
 
 const MISSING = missingTools('mkfs.vfat', 'mcopy', 'mdel', 'mdeltree', 'fallocate');
@@ -43,7 +43,7 @@ describe.skipIf(MISSING !== '')(`openFat() on volumes of mkfs.fat and mtools${MI
   ])('reads everything: %s', (_, kind, mebibytes, options) => {
     const path = volume(mebibytes, '-n', 'EFI', '-i', '1234abcd', ...options);
     copyInto(path, tree);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const fat = openFat(source);
     expect([fat.kind, fat.label, fat.uuid]).toEqual([kind, 'EFI', '1234-ABCD']);
     expect(contentsOf(factsOfNode(fat.root))).toEqual(contentsOf(factsOfFolder(tree)));
@@ -60,7 +60,7 @@ describe.skipIf(MISSING !== '')(`openFat() on volumes of mkfs.fat and mtools${MI
     const large = randomBytes(5_000_000);
     writeFileSync(pieces, large);
     runTool(['mcopy', '-i', path, pieces, '::large']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const file = openFat(source).root.lookup('LARGE')?.open();
     expect(Buffer.from(file?.read(0, large.length) ?? []).equals(large)).toBe(true);
     for (let at = 0; at < large.length - 20_000; at += 333_333) {
@@ -73,7 +73,7 @@ describe.skipIf(MISSING !== '')(`openFat() on volumes of mkfs.fat and mtools${MI
     makeCrowd(crowd, 300);
     const path = volume(40, '-F', '32', '-s', '1');
     runTool(['mcopy', '-i', path, '-s', '-Q', crowd, '::crowd']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const directory = openFat(source).root.lookup('crowd');
     for (const name of readdirSync(crowd)) {
       expect(directory?.lookup(name)?.kind).toBe('file');
@@ -104,7 +104,7 @@ describe.skipIf(MISSING !== '')(`openFat() on volumes of mkfs.fat and mtools${MI
     runTool(['mcopy', '-i', path, folder.at('other.bin'), '::gone/inside a tree.bin']);
     runTool(['mdel', '-i', path, '::A long secret name.key', '::SHORT.TXT']);
     runTool(['mdeltree', '-i', path, '::gone']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const fat = openFat(source);
     const deleted = [...(fat.deletedFiles?.() ?? [])];
     expect(deleted.map(({ name, overwrittenBlocks }) => [name, overwrittenBlocks])).toEqual([
@@ -118,7 +118,7 @@ describe.skipIf(MISSING !== '')(`openFat() on volumes of mkfs.fat and mtools${MI
 
     // What takes their place makes them doubtful.
     runTool(['mcopy', '-i', path, folder.at('tree', 'mixed'), '::']);
-    using later = new FileSource(path);
+    using later = FileSource.open(path);
     const doubtful = [...(openFat(later).deletedFiles?.() ?? [])].find(({ name }) => name === 'A long secret name.key');
     expect(doubtful?.overwrittenBlocks ?? 1).toBeGreaterThan(0);
   });

@@ -1,7 +1,6 @@
 // Discs of xorriso, against the tree that they were made from.
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
 import {
   addUnixNodes,
@@ -12,6 +11,7 @@ import {
   makeTree,
   type Facts,
 } from '../../../testing/trees.ts';
+import { FileSource } from '../../node/file-source.ts';
 import { openIso9660 } from './iso9660.ts';
 
 const MISSING = missingTools('xorriso', 'mknod');
@@ -33,7 +33,7 @@ describe.skipIf(MISSING !== '')(`openIso9660() on discs of xorriso${MISSING}`, (
   function disc(from: string, ...options: readonly string[]): FileSource {
     const path = folder.at(`disc-${readdirSync(folder.path).length}`);
     runTool(['xorriso', '-as', 'mkisofs', '-quiet', '-V', 'LABEL', ...options, '-o', path, from]);
-    return new FileSource(path);
+    return FileSource.open(path);
   }
 
   /** xorriso keeps no link counts, and device numbers of 8 bits each. */
@@ -59,14 +59,14 @@ describe.skipIf(MISSING !== '')(`openIso9660() on discs of xorriso${MISSING}`, (
   test('owners, permissions, times and devices, as they were', () => {
     const path = folder.at('exact');
     runTool(['xorriso', '-outdev', path, '-map', tree, '/', '-rockridge', 'on']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     expect(withoutLinks(factsOfNode(openIso9660(source).root))).toEqual(withoutLinks(factsOfFolder(tree)));
   });
 
   test('deep directories that lie elsewhere are where they belong', () => {
     const path = folder.at('relocated');
     runTool(['xorriso', '-outdev', path, '-compliance', 'deep_paths_off', '-map', tree, '/']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const found = contentsOf(withoutLinks(factsOfNode(openIso9660(source).root)));
     // Where they lie is a directory of its own, which Linux shows too.
     found.delete('rr_moved');
@@ -125,7 +125,7 @@ describe.skipIf(MISSING !== '')(`openIso9660() on discs of xorriso${MISSING}`, (
   test('a file packed by zisofs says so', () => {
     const path = folder.at('packed');
     runTool(['xorriso', '-outdev', path, '-map', tree, '/', '-set_filter_r', '--zisofs', '/mixed', '--']);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const mixed = openIso9660(source).root.lookup('mixed');
     expect(mixed?.size).toBe(factsOfFolder(tree).get('mixed')?.contents.split(' ').map(Number)[0]);
     expect(() => mixed?.open()).toThrow(/zisofs/);

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
 import { contentsOf, factsOfFolder, factsOfNode, makeCrowd, makeTree } from '../../../testing/trees.ts';
+import { FileSource } from '../../node/file-source.ts';
 import { openNtfs } from './ntfs.ts';
 
 const MISSING = missingTools('mkntfs', 'ntfs-3g', 'unshare', 'setfattr');
@@ -45,7 +45,7 @@ describe.skipIf(NEEDS !== '')(`openNtfs() on volumes of mkntfs and ntfs-3g${NEED
   ])('reads everything, with %s', (_, options) => {
     const path = volume(48, ...options);
     inside(path, 'cp -r --sparse=always "$2"/. .');
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const ntfs = openNtfs(source);
     expect([ntfs.kind, ntfs.label, ntfs.notes]).toEqual(['ntfs', 'Wünde', []]);
     expect(contentsOf(factsOfNode(ntfs.root))).toEqual(contentsOf(factsOfFolder(tree)));
@@ -55,7 +55,7 @@ describe.skipIf(NEEDS !== '')(`openNtfs() on volumes of mkntfs and ntfs-3g${NEED
     const path = volume(48);
     const script = 'mkdir packed && setfattr -n system.ntfs_attrib -v 0x00080000 packed && cp -r "$2"/. packed/';
     inside(path, script, 'compression');
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const packed = openNtfs(source).root.lookup('packed');
     expect(contentsOf(factsOfNode(packed ?? openNtfs(source).root))).toEqual(contentsOf(factsOfFolder(tree)));
     const mixed = packed?.lookup('mixed')?.open();
@@ -70,7 +70,7 @@ describe.skipIf(NEEDS !== '')(`openNtfs() on volumes of mkntfs and ntfs-3g${NEED
     makeCrowd(crowd, 2000);
     const path = volume(64);
     inside(path, `cp -r '${crowd}' .`);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const directory = openNtfs(source).root.lookup('CROWD');
     for (const name of readdirSync(crowd)) expect(directory?.lookup(name.toUpperCase())?.kind).toBe('file');
     expect(directory?.lookup('file-1')).toBeUndefined();
@@ -84,7 +84,7 @@ describe.skipIf(NEEDS !== '')(`openNtfs() on volumes of mkntfs and ntfs-3g${NEED
       'setfattr -n user.note -v "a note" File; setfattr -n user.big -v 0x$(printf "%02000d" 0) sub',
     ];
     inside(path, script.join('\n'));
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const { root } = openNtfs(source);
     const text = (name: string): string => Buffer.from(root.lookup(name)?.open().read(0, 4) ?? []).toString();
     expect([text('File'), text('fILE'), text('hard')]).toEqual(['one\n', 'two\n', 'one\n']);
@@ -103,7 +103,7 @@ describe.skipIf(NEEDS !== '')(`openNtfs() on volumes of mkntfs and ntfs-3g${NEED
     const large = Buffer.concat(pieces);
     writeFileSync(folder.at('large'), large);
     inside(path, `cp --sparse=always '${folder.at('large')}' large`);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const { root } = openNtfs(source);
     expect(runTool(['ntfsinfo', '-F', 'large', path]).toString()).toContain('$ATTRIBUTE_LIST');
     const file = root.lookup('large')?.open();
@@ -118,7 +118,7 @@ describe.skipIf(NEEDS !== '')(`openNtfs() on volumes of mkntfs and ntfs-3g${NEED
       path,
       `cp '${folder.at('secret')}' 'A long secret name.key'; echo small > small.txt; sync; rm -f 'A long secret name.key' small.txt`,
     );
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const deleted = [...(openNtfs(source).deletedFiles?.() ?? [])];
     const found = deleted.find(({ name }) => name === 'A long secret name.key');
     expect(found?.overwrittenBlocks).toBe(0);

@@ -1,11 +1,11 @@
 // XFS file systems of mkfs.xfs, filled by a kernel, against the tree that they were filled with.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../testing/tools.ts';
 import {
   addAttributes,
   addUnixNodes,
+  attributesAt,
   factsOfFolder,
   factsOfNode,
   makeCrowd,
@@ -13,6 +13,7 @@ import {
   type Facts,
 } from '../../../testing/trees.ts';
 import { xfsPrototype } from '../../../testing/xfs-prototype.ts';
+import { FileSource } from '../../node/file-source.ts';
 import { openXfs } from './xfs.ts';
 
 const MISSING = missingTools('mkfs.xfs', 'mount', 'unshare', 'setfattr', 'truncate');
@@ -65,7 +66,7 @@ describe.skipIf(MISSING !== '')(`openXfs() on version 4, which new kernels do no
     const prototype = folder.at('prototype');
     writeFileSync(prototype, xfsPrototype(tree));
     makeImage(path, ['-m', 'crc=0,finobt=0', '-p', prototype, ...options]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     const { root } = openXfs(source);
     const found = factsOfNode(root);
     const essence = (facts: Map<string, Facts>): string[] =>
@@ -111,7 +112,7 @@ describe.skipIf(LACKING !== '')(`openXfs() on images of mkfs.xfs${LACKING}`, () 
     ['two groups', ['-d', 'agcount=2']],
     ['sectors of 4,096 bytes', ['-s', 'size=4096']],
   ])('reads everything: %s', (_, options) => {
-    using source = new FileSource(filled(options));
+    using source = FileSource.open(filled(options));
     const system = openXfs(source);
     expect(system.notes).toEqual([]);
     expect(factsOfNode(system.root)).toEqual(facts);
@@ -132,7 +133,7 @@ describe.skipIf(LACKING !== '')(`openXfs() on images of mkfs.xfs${LACKING}`, () 
       'for i in $(seq 0 2 1200); do echo "piece $i" | dd of=pieces bs=4096 seek=$i conv=notrunc status=none; done; ' +
       'cp --reflink=auto pieces shared; echo changed | dd of=shared bs=1 seek=4096000 conv=notrunc status=none; ' +
       'fallocate -l 100000 unwritten; sha256sum pieces shared unwritten > sums';
-    using source = new FileSource(filled(options, script, small));
+    using source = FileSource.open(filled(options, script, small));
     const { root } = openXfs(source);
     const sums = Buffer.from(
       root
@@ -160,19 +161,12 @@ describe.skipIf(LACKING !== '')(`openXfs() on images of mkfs.xfs${LACKING}`, () 
     const script =
       'for i in $(seq 1 300); do setfattr -n user.number-$i -v "value $i" mixed; done; ' +
       "head -c 60000 /dev/zero | tr \"\\0\" z > v; python3 -c \"import os; os.setxattr('mixed', 'user.large', open('v', 'rb').read())\"";
-    using source = new FileSource(filled(options, script, withAttributes));
+    using source = FileSource.open(filled(options, script, withAttributes));
     const { root } = openXfs(source);
-    const attributes = (name: string): Record<string, string> =>
-      Object.fromEntries(
-        [...(root.lookup(name)?.extendedAttributes() ?? [])].map(([key, value]) => [
-          key,
-          Buffer.from(value).toString('latin1'),
-        ]),
-      );
-    expect(attributes('text-1')).toEqual({ 'user.note': 'small', 'trusted.kept': 'x'.repeat(3000) });
-    expect(attributes('empty')).toEqual({ 'user.shared': 'y'.repeat(200) });
+    expect(attributesAt(root, 'text-1')).toEqual({ 'user.note': 'small', 'trusted.kept': 'x'.repeat(3000) });
+    expect(attributesAt(root, 'empty')).toEqual({ 'user.shared': 'y'.repeat(200) });
     expect(root.lookup('text-2')?.extendedAttributes().get('security.capability')?.length).toBe(20);
-    const many = attributes('mixed');
+    const many = attributesAt(root, 'mixed');
     expect(Object.keys(many).length).toBe(301);
     expect(many['user.number-77']).toBe('value 77');
     expect(many['user.large']).toBe('z'.repeat(60_000));
@@ -183,8 +177,8 @@ describe.skipIf(LACKING !== '')(`openXfs() on images of mkfs.xfs${LACKING}`, () 
     const copy = folder.at('copy');
     makeImage(path, []);
     runTool(['unshare', '-m', 'sh', '-ec', DIRTY, path, copy]);
-    using clean = new FileSource(path);
-    using dirty = new FileSource(copy);
+    using clean = FileSource.open(path);
+    using dirty = FileSource.open(copy);
     expect(openXfs(clean).notes).toEqual([]);
     expect(openXfs(dirty).notes).toEqual([expect.stringMatching(/log is dirty and was not replayed/)]);
   });
@@ -193,7 +187,7 @@ describe.skipIf(LACKING !== '')(`openXfs() on images of mkfs.xfs${LACKING}`, () 
     const uuid = '12345678-9abc-4ef0-8234-56789abcdef0';
     const path = folder.at('image');
     makeImage(path, ['-L', 'a label', '-m', `uuid=${uuid}`]);
-    using source = new FileSource(path);
+    using source = FileSource.open(path);
     expect(openXfs(source)).toMatchObject({ kind: 'xfs', label: 'a label', uuid, size: 320 * 2 ** 20 });
   });
 });

@@ -1,6 +1,6 @@
 import { ParseError, concatBytes, utf8 } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
-import { TEST_CODECS } from '../../../testing/codecs.ts';
+import { nodeCodecs } from '../../node/codecs.ts';
 import { fixture } from '../../../testing/fixtures.ts';
 import { altered, layout, le32, le64 } from '../../../testing/image-maker.ts';
 import { memorySource } from '../../source/byte-source.ts';
@@ -18,7 +18,7 @@ const footed = concatBytes(
 const FOOTER = footed.length - 1024;
 
 function readAll(bytes: Uint8Array): Uint8Array {
-  const image = openImage(memorySource(bytes), { codecs: TEST_CODECS, format: 'vmdk' });
+  const image = openImage(memorySource(bytes), { codecs: nodeCodecs, format: 'vmdk' });
   return image.read(0, image.size);
 }
 

@@ -1,9 +1,9 @@
 // Journals of a real kernel: a mounted file system is copied in the middle of its life, and read as e2fsck recovers it.
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSource } from '../../../../testing/file-source.ts';
 import { missingTools, runTool, TemporaryFolder } from '../../../../testing/tools.ts';
 import { factsOfNode } from '../../../../testing/trees.ts';
+import { FileSource } from '../../../node/file-source.ts';
 import { openExt } from '../ext.ts';
 
 const MISSING = missingTools('mke2fs', 'e2fsck', 'mount', 'unshare');
@@ -72,8 +72,8 @@ describe.skipIf(LACKING !== '')(`a file system that was not unmounted${LACKING}`
     const recovered = folder.at('recovered');
     copyFileSync(path, recovered);
     runTool(['sh', '-c', 'e2fsck -fy "$0" || test $? -eq 1', recovered]);
-    using source = new FileSource(path);
-    using expected = new FileSource(recovered);
+    using source = FileSource.open(path);
+    using expected = FileSource.open(recovered);
     const system = openExt(source);
     expect(system.notes?.[0]).toMatch(/replayed in memory: [1-9]\d* transactions/);
     const facts = factsOfNode(system.root);
