@@ -1,0 +1,103 @@
+// What is installed in an image: of each database the version that a container sees counts, so that a package which a later
+// layer has removed is not installed. Databases are written anew by each layer that installs something: a package is of the
+// lowest layer from which on it was always there.
+import type { InspectedImage, PlacedFact } from '../inspection/inspected-image.ts';
+import type { FactValue } from '../inspection/inspector.ts';
+import { dpkgListInspector } from './dpkg/dpkg.ts';
+import { distributionOf, type Distribution } from './os-release.ts';
+import { readPackageFact, type PackageFact } from './package-fact.ts';
+import { PACKAGE_INSPECTORS } from './package-inspectors.ts';
+
+export interface InstalledPackage extends PackageFact {
+  /** Of the file that says so: a database, or the package's own description. */
+  readonly path: string;
+  readonly layer: number;
+  /** The package of the distribution that this package of a language came with; '' where it came by itself. */
+  readonly ownedBy: string;
+}
+
+export interface UnreadDatabase {
+  readonly path: string;
+  readonly layer: number;
+  readonly why: string;
+}
+
+export interface ImagePackages {
+  readonly distribution: Distribution;
+  readonly packages: readonly InstalledPackage[];
+  /** What is there and could not be read: its packages are not known, and never clean. */
+  readonly unread: readonly UnreadDatabase[];
+}
+
+export function installedPackages(image: InspectedImage): ImagePackages {
+  const found: InstalledPackage[] = [];
+  const unread: UnreadDatabase[] = [];
+  for (const { id } of PACKAGE_INSPECTORS) {
+    const placed = image.facts(id);
+    const layerOf = openLayerSearch(placed);
+    for (const { path, layer, hiddenBy, value } of placed) {
+      const fact = hiddenBy === undefined ? readPackageFact(value) : undefined;
+      if (fact?.kind === 'unread') unread.push({ path, layer, why: fact.why });
+      else if (fact !== undefined) found.push({ ...fact, path, layer: layerOf(path, fact), ownedBy: '' });
+    }
+  }
+  const owners = ownersOf(image, found);
+  const packages = found.map((each) => {
+    const owner = owners.get(mergedPath(each.path));
+    return owner === undefined || owner === each.name ? each : { ...each, ownedBy: owner };
+  });
+  return { distribution: distributionOf(image), packages, unread };
+}
+
+/** The lowest layer from which on each version of the file has the package. */
+function openLayerSearch(placed: readonly PlacedFact[]): (path: string, fact: PackageFact) => number {
+  const layersOfPath = new Map<string, Set<number>>();
+  const has = new Set<string>();
+  for (const { path, layer, value } of placed) {
+    const layers = layersOfPath.get(path) ?? new Set();
+    layers.add(layer);
+    layersOfPath.set(path, layers);
+    const fact = readPackageFact(value);
+    if (fact?.kind === 'package') has.add(keyOf(path, layer, fact));
+  }
+  return (path, fact) => {
+    const layers = [...(layersOfPath.get(path) ?? [])].toSorted((one, other) => other - one);
+    let lowest = layers[0] ?? 0;
+    for (const layer of layers) {
+      if (!has.has(keyOf(path, layer, fact))) break;
+      lowest = layer;
+    }
+    return lowest;
+  };
+}
+
+function keyOf(path: string, layer: number, { name, version, architecture }: PackageFact): string {
+  return [path, layer, name, version, architecture].join('\0');
+}
+
+/** By path: apk and rpm say in their database which files a package has, dpkg in a list of its own. */
+function ownersOf(image: InspectedImage, packages: readonly InstalledPackage[]): ReadonlyMap<string, string> {
+  const owners = new Map<string, string>();
+  for (const { name, owns } of packages) for (const path of owns) owners.set(mergedPath(path), name);
+  const installed = new Set(packages.filter(({ type }) => type === 'deb').map(({ name }) => name));
+  for (const { hiddenBy, value } of image.facts(dpkgListInspector.id)) {
+    if (hiddenBy !== undefined) continue;
+    const { name, owns } = filesFact(value);
+    if (installed.has(name)) for (const path of owns) owners.set(mergedPath(path), name);
+  }
+  return owners;
+}
+
+function filesFact(value: FactValue): { readonly name: string; readonly owns: readonly string[] } {
+  if (typeof value !== 'object' || value === null || !('name' in value)) return { name: '', owns: [] };
+  const { name, owns } = value;
+  return {
+    name: typeof name === 'string' ? name : '',
+    owns: Array.isArray(owns) ? owns.filter((path) => typeof path === 'string') : [],
+  };
+}
+
+/** Databases from before the merge of /usr say `lib/…` where the image has `usr/lib/…`. */
+function mergedPath(path: string): string {
+  return /^(?:bin|sbin|lib|lib64)\//.test(path) ? `usr/${path}` : path;
+}

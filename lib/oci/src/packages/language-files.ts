@@ -1,0 +1,22 @@
+// Which files of a distribution's package are packages of a language as well: Debian's python3-requests carries the
+// metadata of PyPI's requests, and what Debian has fixed in it no range of versions at PyPI knows.
+import { MAX_PATH_BYTES } from '../layers/tar-reader.ts';
+
+/** Some thousand are in a package of a whole language; each is a string in a fact. */
+const MAX_OWNED_PATHS = 5000;
+const LANGUAGE_FILE =
+  /\.(?:dist-info\/METADATA|egg-info(?:\/PKG-INFO)?|gemspec|jar|war|ear|deps\.json)$|(?:^|\/)(?:node_modules\/(?:@[^/]+\/)?[^/]+\/package\.json|installed\.json)$/;
+/** Where a package may have a program that was linked from modules of Go or crates of Rust. */
+const PROGRAM = /(?:^|\/)(?:bin|sbin|libexec|cli-plugins)\/[^/]+$/;
+
+/** Paths from the root, without the leading slash. */
+export function languageFilesOf(paths: Iterable<string>): readonly string[] {
+  const found: string[] = [];
+  for (const path of paths) {
+    if (found.length >= MAX_OWNED_PATHS) break;
+    const relative = path.replace(/^\.?\/+/, '');
+    if (relative.length > MAX_PATH_BYTES) continue;
+    if (LANGUAGE_FILE.test(relative) || PROGRAM.test(relative)) found.push(relative);
+  }
+  return found;
+}
