@@ -182,7 +182,10 @@ class Attestation {
     const isShown = verified !== undefined || machine.akName !== undefined;
     const own = stranger === undefined && isShown ? tpmStart : undefined;
     const again = own === undefined ? undefined : refuseAgain(machine.unlockedAt, own);
-    const rolledBack = own === undefined ? undefined : refuseRollback(machine, own);
+    const rolledBack =
+      own === undefined
+        ? undefined
+        : refuseRollback({ ...machine, notedClock: this.#use.watches.notedClock(machine.id) }, own);
     if (own !== undefined && rolledBack !== undefined && machine.akName !== undefined)
       this.#quarantine(own, rolledBack);
     // What only the broker knows counts as much as what the evidence shows.

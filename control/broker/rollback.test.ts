@@ -2,7 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bootEvents } from './testing/boot-log.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
-import { CLOCK_LAG_MS } from './tpm-start.ts';
+import { watchBoot, watchReport } from './testing/watching.ts';
+import { CLOCK_LAG_MS, NOTED_LAG_MS } from './tpm-start.ts';
+
+const HOUR_MS = 3_600_000n;
 
 type ClockInfo = TestMachine['tpm']['clockInfo'];
 
@@ -32,6 +35,21 @@ function copyState(): ClockInfo {
 
 function putBack(copy: ClockInfo): void {
   machine.tpm.clockInfo = copy;
+}
+
+/** A boot whose watcher has answered once, an hour after it was unlocked; its TPM had written that down, or had not. */
+async function watchForAnHour({ noted }: { readonly noted: boolean }): Promise<void> {
+  const watching = await watchBoot(broker, { machine });
+  runFor(HOUR_MS);
+  watching.guest.notes = noted;
+  watching.guest.sayThere();
+  await watching.guest.answerQuestions(1);
+  await expect.poll(async () => (await watchReport(broker, watching)).state, { interval: 10 }).toBe('expected');
+}
+
+function runFor(milliseconds: bigint): void {
+  const { clockInfo } = machine.tpm;
+  machine.tpm.clockInfo = { ...clockInfo, clock: clockInfo.clock + milliseconds };
 }
 
 async function readmit(): Promise<boolean> {
@@ -97,5 +115,32 @@ describe('checklist 6: a TPM that was put back', () => {
     expect(await boot()).toMatch(/the TPM was rolled back: its clock is \d+ s behind/);
     putBack({ ...copyState(), clock, resetCount: resetCount + 2 });
     expect(await boot()).toContain('quarantined since');
+  });
+
+  test('is seen where the copy was made in the boot before, which noted how late it was', async () => {
+    await unlock();
+    const { resetCount } = copyState();
+    await watchForAnHour({ noted: true });
+    const late = copyState();
+    const copy = { ...late, clock: late.clock - HOUR_MS };
+    await broker.restart();
+    putBack(copy);
+    expect(copyState().resetCount).toBeGreaterThan(resetCount);
+    expect(await boot()).toMatch(/the TPM was rolled back: its clock is 3[56]\d\d s behind/);
+    expect(await boot()).toContain('quarantined since');
+    // The word of a person makes room for either of the two.
+    await readmit();
+    await unlock();
+  });
+
+  test('is no TPM that a power cut made forget what was never noted, or the last note', async () => {
+    await watchForAnHour({ noted: false });
+    runFor(-HOUR_MS);
+    await unlock();
+    await watchForAnHour({ noted: true });
+    runFor(-BigInt(NOTED_LAG_MS) + 10_000n);
+    await unlock();
+    runFor(-BigInt(NOTED_LAG_MS) - 60_000n);
+    expect(await boot()).toContain('the TPM was rolled back');
   });
 });

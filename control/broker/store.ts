@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { MACHINE_ID, RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
-import { WATCH_LOG_TABLES, WATCH_TABLES, WatchStore } from './watch-store.ts';
+import { WATCH_LOG_TABLES, WATCH_NOTED_COLUMN, WATCH_TABLES, WatchStore } from './watch-store.ts';
 import { EvidenceHistory } from './history.ts';
 import { HOST_TABLE, HostStore } from './host-store.ts';
 import { ReferenceStore } from './reference-store.ts';
@@ -77,6 +77,7 @@ const MIGRATIONS: readonly string[] = [
    ALTER TABLE machine ADD COLUMN ak_name BLOB;`,
   HOST_TABLE,
   WATCH_LOG_TABLES,
+  WATCH_NOTED_COLUMN,
 ];
 
 /** Whether the disk was ever unlocked: until then a guest may format a blank one. */

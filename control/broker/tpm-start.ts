@@ -16,6 +16,13 @@ import { asObject, damaged } from './rows.ts';
  */
 export const CLOCK_LAG_MS = 300_000;
 
+/**
+ * How far it may lag behind what it was in an answer of the watch whose guest had the TPM write its state down before. An
+ * answer takes 30 s at most; and a host that loses its power loses what it wrote in the last half minute, too: then it is the
+ * note before, a minute earlier, that counts.
+ */
+export const NOTED_LAG_MS = 120_000;
+
 /** Which start of the machine's TPM it was (TPMS_CLOCK_INFO) when its disk was last unlocked. */
 export interface TpmStart {
   readonly boot: BootId;
@@ -61,6 +68,8 @@ export function refuseAgain(unlockedAt: TpmStart | undefined, seen: TpmStart): s
 export interface SeenStarts {
   readonly unlockedAt: TpmStart | undefined;
   readonly seenAt: TpmStart | undefined;
+  /** What its clock was when the watch last saw it written down. */
+  readonly notedClock?: bigint | undefined;
 }
 
 /**
@@ -70,7 +79,7 @@ export interface SeenStarts {
  * that was seen counts, too, also of a boot that was refused or never said what it did with its key: a copy that is started
  * beside the original, or put back after such a boot, comes to the same start, and whoever asks second is refused.
  */
-export function refuseRollback({ unlockedAt, seenAt }: SeenStarts, seen: TpmStart): string | undefined {
+export function refuseRollback({ unlockedAt, seenAt, notedClock }: SeenStarts, seen: TpmStart): string | undefined {
   const is = nameOf(seen);
   if (unlockedAt !== undefined && !isSame(unlockedAt, seen) && !isLater(seen, unlockedAt)) {
     return `the TPM was rolled back: it says start ${is}, but the disk was unlocked at start ${nameOf(unlockedAt)} before`;
@@ -78,11 +87,11 @@ export function refuseRollback({ unlockedAt, seenAt }: SeenStarts, seen: TpmStar
   if (seenAt !== undefined && seenAt.boot !== seen.boot && !isLater(seen, seenAt)) {
     return `the TPM is a copy, or was rolled back: it says start ${is}, and start ${nameOf(seenAt)} was seen in another boot`;
   }
-  const lagMs = (unlockedAt?.clock ?? 0) - (seen.clock ?? 0);
-  if (lagMs > CLOCK_LAG_MS) {
-    return `the TPM was rolled back: its clock is ${String(Math.round(lagMs / 1000))} s behind what it was when it was seen last`;
-  }
-  return undefined;
+  const clock = seen.clock ?? 0;
+  const [unlockedLagMs, notedLagMs] = [(unlockedAt?.clock ?? 0) - clock, Number(notedClock ?? 0n) - clock];
+  if (unlockedLagMs <= CLOCK_LAG_MS && notedLagMs <= NOTED_LAG_MS) return undefined;
+  const behind = Math.round(Math.max(unlockedLagMs, notedLagMs) / 1000);
+  return `the TPM was rolled back: its clock is ${String(behind)} s behind what it was when it was seen last`;
 }
 
 function isSame(known: TpmStart, seen: TpmStart): boolean {

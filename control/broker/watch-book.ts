@@ -64,6 +64,7 @@ interface Entry extends WatchOrder {
   seen: Moment | undefined;
   readmittedAt: Date | undefined;
   answered: Answered | undefined;
+  notedClock: bigint | undefined;
 }
 
 export class WatchBook implements Disposable {
@@ -90,8 +91,9 @@ export class WatchBook implements Disposable {
   expect(order: WatchOrder): { readonly wantsFiles: boolean } {
     const known = this.#find(order.machine, order.boot);
     if (known === undefined) {
+      const notedClock = this.notedClock(order.machine);
       this.forget(order.machine);
-      const entry = { ...order, ...NOTHING_YET };
+      const entry = { ...order, ...NOTHING_YET, notedClock };
       this.#entries.set(order.machine, entry);
       this.#write([entry]);
     }
@@ -146,6 +148,7 @@ export class WatchBook implements Disposable {
     const urgent = changed || decision.quarantine || record.proven.strayCount !== before.proven.strayCount;
     this.#keepAnswer(entry, answered, { verdict, record });
     entry.record = record;
+    if (answered.answer.noted && verdict.outcome !== 'refused') entry.notedClock = record.clock;
     entry.standing = decision.standing;
     if (decision.seen) entry.seen = this.#moment();
     if (decision.seen || decision.quarantine) entry.reasons = decision.reasons.slice(0, MAX_REASONS);
@@ -208,6 +211,11 @@ export class WatchBook implements Disposable {
     return files.length > MAX_PROOF_FILES_BYTES ? undefined : { ...answered, log, image, files };
   }
 
+  /** Of this boot or an earlier one: a TPM whose clock is behind it was put back. */
+  notedClock(machine: MachineId): bigint | undefined {
+    return this.#find(machine)?.notedClock;
+  }
+
   quarantineOf(machine: MachineId): Quarantine | undefined {
     return this.#use.store.findQuarantine(machine);
   }
@@ -215,7 +223,10 @@ export class WatchBook implements Disposable {
   /** For what was found at a boot: the key is withheld until a person readmits the machine. Earlier reasons stay. */
   quarantine({ machine, boot }: { readonly machine: MachineId; readonly boot: BootId }, reason: string): void {
     const reasons = [reason, ...(this.quarantineOf(machine)?.reasons ?? [])].slice(0, MAX_REASONS);
-    this.#write([], { machine, boot, since: this.#use.now().toISOString(), reasons });
+    const entry = this.#find(machine);
+    // Whichever TPM a person readmits, what is seen from there on is what counts.
+    if (entry !== undefined) entry.notedClock = undefined;
+    this.#write(entry === undefined ? [] : [entry], { machine, boot, since: this.#use.now().toISOString(), reasons });
     this.#use.audit.write({ what: 'quarantine', machine, boot, outcome: 'refused', reasons: [reason] });
   }
 
@@ -352,9 +363,9 @@ const NOTHING_YET = {
 
 function entryOf(row: WatchRow): Entry {
   const { state, reasons, record, provenAt, seenAt, readmittedAt, readmittedStrays } = row;
-  const { machine, boot, mode, intervalMs, files, image, answered } = row;
+  const { machine, boot, mode, intervalMs, files, image, answered, notedClock } = row;
   return {
-    ...{ machine, boot, mode, intervalMs, files, image, answered, reasons, readmittedAt },
+    ...{ machine, boot, mode, intervalMs, files, image, answered, notedClock, reasons, readmittedAt },
     record: record === undefined ? undefined : parseWatchRecord(record),
     standing: { state, refusals: 0, readmittedStrays },
     trouble: undefined,
@@ -364,9 +375,10 @@ function entryOf(row: WatchRow): Entry {
 }
 
 function rowOf(entry: Entry): WatchRow {
-  const { machine, boot, mode, intervalMs, files, image, answered, reasons, readmittedAt, standing } = entry;
+  const { machine, boot, mode, intervalMs, files, image, answered, notedClock } = entry;
+  const { reasons, readmittedAt, standing } = entry;
   return {
-    ...{ machine, boot, mode, intervalMs, files, image, answered, reasons, readmittedAt },
+    ...{ machine, boot, mode, intervalMs, files, image, answered, notedClock, reasons, readmittedAt },
     state: standing.state,
     readmittedStrays: standing.readmittedStrays,
     record: entry.record === undefined ? undefined : renderWatchRecord(entry.record),

@@ -57,6 +57,9 @@ export const WATCH_LOG_TABLES = `ALTER TABLE watch ADD COLUMN image TEXT;
      PRIMARY KEY (machine, at)
    ) STRICT, WITHOUT ROWID;`;
 
+/** A migration of BrokerStore: never edited. */
+export const WATCH_NOTED_COLUMN = 'ALTER TABLE watch ADD COLUMN noted_clock INTEGER;';
+
 /** The last answer that was proven. */
 export interface Answered {
   readonly nonce: Uint8Array;
@@ -86,6 +89,8 @@ export interface WatchRow {
   /** Undefined for what an earlier version has begun. */
   readonly image: ImageParts | undefined;
   readonly answered: Answered | undefined;
+  /** The TPM's clock in the last answer before which its state was written down; of an earlier boot until there is one. */
+  readonly notedClock: bigint | undefined;
 }
 
 /** Bytes of the kernel's list, from `at` on. */
@@ -109,8 +114,8 @@ export class WatchStore {
     this.#db = db;
     this.#insert = db.prepare(
       `INSERT OR REPLACE INTO watch (machine, boot, mode, interval_ms, files, state, reasons, record, proven_at,
-         seen_at, readmitted_at, readmitted_strays, image, answered)
-       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
+         seen_at, readmitted_at, readmitted_strays, image, answered, noted_clock)
+       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM machine WHERE id = ?)`,
     );
   }
 
@@ -206,6 +211,7 @@ export class WatchStore {
       watch.readmittedStrays,
       watch.image === undefined ? null : JSON.stringify(watch.image),
       watch.answered === undefined ? null : answeredText(watch.answered),
+      watch.notedClock ?? null,
       watch.machine,
     );
   }
@@ -232,7 +238,7 @@ export class WatchStore {
 }
 
 function asWatch(machine: MachineId, row: Row): WatchRow {
-  const { record, image, answered } = row;
+  const { record, image, answered, noted_clock: notedClock } = row;
   return {
     machine,
     boot: textOf(row, 'boot'),
@@ -248,6 +254,7 @@ function asWatch(machine: MachineId, row: Row): WatchRow {
     readmittedStrays: Number(row['readmitted_strays']),
     image: typeof image === 'string' ? imagePartsSchema.parse(JSON.parse(image)) : undefined,
     answered: typeof answered === 'string' ? asAnswered(JSON.parse(answered)) : undefined,
+    notedClock: notedClock === null || notedClock === undefined ? undefined : BigInt(Number(notedClock)),
   };
 }
 

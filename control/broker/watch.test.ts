@@ -9,6 +9,7 @@ import { imaNg } from '../../lib/tpm/testing/ima-list.ts';
 import { BrokerInstance, type TestMachine } from './testing/instance.ts';
 import { FILES, imageFiles, imageParts } from './testing/image.ts';
 import { WatchedGuest } from './testing/watched-guest.ts';
+import { sendImageFiles, watchBoot, watchReport, type Watching } from './testing/watching.ts';
 
 /** The shortest that is allowed; the tests go on by `watch 1` and by the broker's clock, not by waiting. */
 const INTERVAL_MS = 250;
@@ -27,57 +28,10 @@ beforeEach(async () => {
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
-interface Watching {
-  readonly machine: TestMachine;
-  readonly boot: string;
-  readonly guest: WatchedGuest;
-  /** The same machine with another session, as when a relay was cut. */
-  rejoin(): Promise<WatchedGuest>;
-}
-
-async function unlocked(mode: WatchMode = 'enforce', machine?: TestMachine): Promise<Watching> {
-  const its = machine ?? (await broker.addMachine());
-  const { boot, guest } = await broker.boot(its);
-  const order = {
-    op: 'expect-watch',
-    machine: its.id,
-    boot,
-    mode,
-    intervalMs: INTERVAL_MS,
-    image: imageParts(),
-  } as const;
-  const { wantsFiles } = await broker.client.call(order);
-  if (wantsFiles) await sendFiles();
-  await guest.unlock(await broker.brokerKey());
-  return {
-    machine: its,
-    boot,
-    guest: new WatchedGuest(guest, its.tpm),
-    rejoin: async () => new WatchedGuest(await broker.connect(its, boot), its.tpm),
-  };
-}
-
-async function sendFiles(text: string = FILES.text, sha256: string = FILES.sha256): Promise<void> {
-  const bytes = Buffer.from(text);
-  const half = Math.floor(bytes.length / 2);
-  const part = (offset: number, end: number, last: boolean): Promise<unknown> =>
-    broker.client.call({
-      op: 'add-image-files',
-      sha256,
-      offset,
-      part: bytes.subarray(offset, end).toString('base64'),
-      last,
-    });
-  await part(0, half, false);
-  await part(half, bytes.length, true);
-}
-
-async function report({ machine, boot }: Watching): Promise<WatchReport> {
-  const { watches } = await broker.client.call({ op: 'read-watches', boots: [{ machine: machine.id, boot }] });
-  const [watch] = watches;
-  if (watch === undefined) throw new Error('it is not watched');
-  return watch.report;
-}
+const unlocked = (mode: WatchMode = 'enforce', machine?: TestMachine): Promise<Watching> =>
+  watchBoot(broker, { mode, intervalMs: INTERVAL_MS, machine });
+const sendFiles = (text: string, sha256: string): Promise<void> => sendImageFiles(broker, { text, sha256 });
+const report = (watching: Watching): Promise<WatchReport> => watchReport(broker, watching);
 
 async function until(watching: Watching, holds: (report: WatchReport) => boolean): Promise<WatchReport> {
   for (let tries = 0; ; tries += 1) {

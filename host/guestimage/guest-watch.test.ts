@@ -14,6 +14,9 @@ function answering(bytes: number): string {
   return `
     send() { cat; }
     ak=80000000
+    uptime_seconds() { printf 100; }
+    tpm_note_state() { fail 'this TPM takes no note'; }
+    tpm_define_note() { fail 'this TPM takes no note'; }
     tpm_watch_quote() { answer_quoted=$2 answer_parameter_size=00000026 answer_signature_and_authorization=00180102; }
     signature_of() { printf '0018'; }
     yes 0123456789 | tr -d '\\n' | head -c ${bytes} >"$MEASUREMENTS"
@@ -41,7 +44,8 @@ describe.skipIf(BUSYBOX === undefined)('the watcher (skipped: needs busybox, whe
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toBe(`observed ${WATCH_LIMITS.logBytes + 3}`);
     expect(lines.slice(-2)).toEqual(['more', 'end']);
-    expect(lines.length).toBe(WATCH_LIMITS.lines);
+    // A TPM that takes no note.
+    expect(lines.length).toBe(WATCH_LIMITS.lines - 1);
     expect(bytesOf(lines)).toHaveLength(WATCH_LIMITS.logBytes);
     const exact = await runGuestShell(answering(WATCH_LIMITS.logBytes + 3), `${QUESTION}\n`);
     expect(exact.stdout).not.toContain('more');
@@ -57,6 +61,18 @@ describe.skipIf(BUSYBOX === undefined)('the watcher (skipped: needs busybox, whe
   it('answers one question after the other', async () => {
     const { stdout } = await runGuestShell(answering(10), `${QUESTION}\n\ndone\n${QUESTION}\n`);
     expect(stdout.match(/^observed 10$/gm)).toHaveLength(2);
+  });
+
+  it('has the TPM note its state first, at most once a minute, in an index that is made where it is missing', async () => {
+    const noting = `
+      tpm_note_state() { [ -e "$dir/index" ] || fail 'no such index'; printf 'counted\\n' >&2; }
+      tpm_define_note() { : >"$dir/index"; }
+      uptime_seconds() { echo >>"$dir/seconds"; printf '%s' "$(($(wc -l <"$dir/seconds") * 25))"; }
+      tpm_watch_quote() { printf 'quoted\\n' >&2; answer_quoted=$2 answer_parameter_size=00000026 answer_signature_and_authorization=00180102; }`;
+    const body = answering(3).replace(/answer_questions$/, `${noting}\nanswer_questions`);
+    const { stdout, stderr } = await runGuestShell(body, `${QUESTION}\n`.repeat(5));
+    expect(stdout.match(/^(?:noted|end)$/gm)).toEqual(['noted', 'end', 'end', 'end', 'noted', 'end', 'end']);
+    expect(stderr).toBe('counted\nquoted\nquoted\nquoted\ncounted\nquoted\nquoted\n');
   });
 
   it.each([

@@ -136,6 +136,7 @@ describe.skipIf(MISSING.length > 0)(`the hello image (skipped: needs ${MISSING.j
 /** After a boot: what has run is of the image, what is not of it is named, and a watcher that was ended is silent. */
 async function watchGuest(guest: TestGuest, session: Session, watch: WatchDouble): Promise<void> {
   expect(await watch.look(session)).toMatchObject({ outcome: 'expected', reasons: [] });
+  expect(watch.noted).toBe(true);
   expect(watch.record.proven.ima.entries).toBeGreaterThan(20);
   const before = watch.record.proven.ima.bytes;
   expect(await watch.look(session)).toMatchObject({ outcome: 'expected' });

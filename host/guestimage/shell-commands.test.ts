@@ -26,7 +26,7 @@ describe('renderShellCommands()', () => {
 
   it('knows the answer of each command of the guest that has one', () => {
     const without = Object.keys(guestCommands).filter((name) => !ANSWERS.has(name));
-    expect(without).toEqual(['policyPcr', 'policySecret', 'flushContext', 'extendUnlocked']);
+    expect(without).toEqual(['policyPcr', 'policySecret', 'flushContext', 'extendUnlocked', 'noteState', 'defineNote']);
   });
 
   it.skipIf(BUSYBOX === undefined)('fills the holes as the library does (skipped: needs busybox)', async () => {

@@ -9,12 +9,14 @@ PIECE_LIMIT=131072   # bytes of the list in one answer
 ANSWER_SECONDS=20    # for the broker to take an answer
 QUIET_SECONDS=20     # without a word from the broker; then it is told again that somebody is here
 CONNECT_SECONDS=600  # a write waits, without a load, while nobody is connected
+NOTE_SECONDS=60      # between one note in the TPM and the next: each is a write to the host's disk
 PAUSE_SECONDS=1      # between one try and the next, whatever went wrong
 
 # observe NONCE MACHINE BOOT FROM
 observe() {
-  local quoted bytes more=''
+  local quoted bytes more='' noted=''
   is_hex 64 "$1" && is_label "$2" && is_hex 32 "$3" && is_number "$4" || return 1
+  ! note_state || noted=noted
   tpm_watch_quote "$ak" "$(sha256_text 'ringwall-watch 1\n%s\n%s\n%s\n%s\n' "$1" "$2" "$3" "$4")"
   quoted=$answer_quoted
   # After the quote, so that the list holds all that the quoted PCR 10 stands for.
@@ -24,9 +26,22 @@ observe() {
   {
     printf '%s\n' "observed $(($4 + bytes))" "quote $quoted $(signature_of "$quoted")"
     head -c "$bytes" "$PIECE" | xxd -p -c 1024 | sed 's/^/ima-log /'
-    printf '%s\n' $more end
+    printf '%s\n' $more $noted end
   } | send "$ANSWER_SECONDS"
 }
+
+# Has the TPM write its state down, so that a copy from before is behind by its clock whatever happens to this one. Fails
+# where nothing was written: it is not time yet, or somebody has closed the owner's hierarchy.
+note_state() {
+  local now
+  now=$(uptime_seconds)
+  [ -z "$noted_at" ] || [ "$((now - noted_at))" -ge "$NOTE_SECONDS" ] || return 1
+  # Each in a process of its own, which is what a refusal of the TPM ends. The index is there from the first time on.
+  (tpm_note_state) || (tpm_define_note && tpm_note_state) || return 1
+  noted_at=$now
+}
+
+noted_at=''
 
 # A line that is no question is passed over; an answer that cannot be given ends this.
 answer_questions() {

@@ -92,6 +92,7 @@ export async function makeFleet(
         readmittedStrays: 0,
         image: undefined,
         answered: undefined,
+        notedClock: undefined,
       },
     });
     guests.push(guest);

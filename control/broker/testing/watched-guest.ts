@@ -13,6 +13,8 @@ export class WatchedGuest {
   readonly ran: TestImaEntry[] = [imaNg('/bin/busybox')];
   /** In PCR 10 and not in the list. */
   readonly hidden: TestImaEntry[] = [];
+  /** Whether its TPM writes its state down before each answer. */
+  notes = false;
   readonly #guest: Guest;
   readonly #tpm: SoftwareTpm;
 
@@ -48,7 +50,7 @@ export class WatchedGuest {
     const lines = [`observed ${question.from + log.length}`, `quote ${toHex(attest)} ${toHex(signature)}`];
     for (let at = 0; at < log.length; at += LINE_BYTES)
       lines.push(`ima-log ${toHex(log.subarray(at, at + LINE_BYTES))}`);
-    return [...lines, 'end', ''].join('\n');
+    return [...lines, ...(this.notes ? ['noted'] : []), 'end', ''].join('\n');
   }
 
   /** Says that it is there, and answers as many questions. */

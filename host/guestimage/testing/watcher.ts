@@ -27,6 +27,7 @@ const ANSWER_MS = 20_000;
 export class WatchDouble {
   readonly files: RuntimeIndex;
   #record: WatchRecord;
+  #noted = false;
 
   private constructor(record: WatchRecord, files: RuntimeIndex) {
     this.#record = record;
@@ -35,6 +36,11 @@ export class WatchDouble {
 
   get record(): WatchRecord {
     return this.#record;
+  }
+
+  /** Whether the TPM had written its state down before the last answer. */
+  get noted(): boolean {
+    return this.#noted;
   }
 
   static async begin(imageDir: string, evidence: VtpmEvidence, boot: string): Promise<WatchDouble> {
@@ -69,6 +75,7 @@ export class WatchDouble {
       waitedMs,
     });
     this.#record = record;
+    this.#noted = answer.noted;
     return verdict;
   }
 }

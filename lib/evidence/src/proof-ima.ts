@@ -74,7 +74,7 @@ export async function judgeImaOfProof(
   const observed = await observe(findings, {
     record: startWatch(await watchBaseline(verified, challenge)),
     question: { nonce: ima.nonce, machine: challenge.machine, boot: challenge.boot, from: ima.from },
-    answer: { quote: ima.quote, quoteSignature: ima.quoteSignature, log: ima.log, more: false },
+    answer: { quote: ima.quote, quoteSignature: ima.quoteSignature, log: ima.log, more: false, noted: false },
     files,
   });
   const checks = [image, ...named(findings)];

@@ -46,6 +46,7 @@ export interface WatchLies {
   readonly signer?: CryptoKey;
   readonly log?: Uint8Array;
   readonly more?: boolean;
+  readonly noted?: boolean;
 }
 
 export interface Watched {
@@ -113,6 +114,7 @@ export async function makeWatched(): Promise<Watched> {
       quoteSignature: await sign(lies.signer ?? scene.tpm.ak.privateKey, quote),
       log: lies.log ?? encodeIma(...ran).subarray(question.from),
       more: lies.more ?? false,
+      noted: lies.noted ?? false,
     };
   };
   return {

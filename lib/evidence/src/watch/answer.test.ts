@@ -36,6 +36,15 @@ describe('WatchAnswerReader', () => {
     expect(read(['observed 0', lines[1] ?? '', 'end'])).toMatchObject({ log: new Uint8Array(), more: false });
   });
 
+  test('says whether the TPM had written its state down before', () => {
+    expect(read(lines)).toMatchObject({ noted: false });
+    expect(read(lines.toSpliced(5, 0, 'noted'))).toMatchObject({ more: true, noted: true });
+    for (const wrong of [lines.toSpliced(5, 0, 'noted', 'noted'), lines.toSpliced(4, 0, 'noted')]) {
+      expect(() => read(wrong)).toThrow('is not at its place');
+    }
+    expect(() => read(lines.toSpliced(3, 0, 'noted'))).toThrow('`ima-log` is not at its place');
+  });
+
   test('takes every line at its place only', () => {
     for (const at of lines.keys()) {
       if (at > 3) continue;

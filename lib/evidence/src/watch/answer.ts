@@ -12,8 +12,8 @@ export const WATCH_LIMITS: Readonly<Record<'logBytes' | 'logLineBytes' | 'lineCh
   logLineBytes: 1024,
   /** Of one line of an answer, without its line feed. */
   lineCharacters: 4096,
-  /** Of one answer: the whole list, and the four lines around it. */
-  lines: 128 + 4,
+  /** Of one answer: the whole list, and the five lines around it. */
+  lines: 128 + 5,
 };
 
 export interface WatchAnswer {
@@ -25,6 +25,8 @@ export interface WatchAnswer {
   readonly log: Uint8Array;
   /** The list goes on behind `log`. */
   readonly more: boolean;
+  /** Before the quote, the guest had its TPM write its state down, the clock with it. Nobody has signed that. */
+  readonly noted: boolean;
 }
 
 /** Takes the lines behind `observed`, that one included, until `end`. */
@@ -36,6 +38,7 @@ export class WatchAnswerReader {
   readonly #log: Uint8Array[] = [];
   #logBytes = 0;
   #more = false;
+  #noted = false;
 
   constructor(question: WatchQuestion) {
     this.#question = question;
@@ -50,10 +53,12 @@ export class WatchAnswerReader {
     if (word === 'observed') return this.#takeObserved(values);
     if (word === 'quote') return this.#takeQuote(values);
     if (word === 'ima-log') return this.#takeLog(values);
-    demand(values.length === 0 && (word === 'more' || word === 'end'), 'it has a line that is unknown');
-    demand(this.#quote !== undefined && !(word === 'more' && this.#more), `\`${word}\` is not at its place`);
+    demand(values.length === 0 && /^(?:more|noted|end)$/.test(word), 'it has a line that is unknown');
+    const late = this.#noted || (word === 'more' && this.#more);
+    demand(this.#quote !== undefined && (word === 'end' || !late), `\`${word}\` is not at its place`);
     if (word === 'end') return this.#end();
-    this.#more = true;
+    if (word === 'more') this.#more = true;
+    else this.#noted = true;
     return undefined;
   }
 
@@ -71,7 +76,10 @@ export class WatchAnswerReader {
   }
 
   #takeLog([hex = '', ...rest]: readonly string[]): undefined {
-    demand(this.#quote !== undefined && !this.#more && rest.length === 0, '`ima-log` is not at its place');
+    demand(
+      this.#quote !== undefined && !this.#more && !this.#noted && rest.length === 0,
+      '`ima-log` is not at its place',
+    );
     const bytes = bytesOf(hex, WATCH_LIMITS.logLineBytes);
     this.#logBytes += bytes.length;
     demand(this.#logBytes <= WATCH_LIMITS.logBytes, `it has more than ${WATCH_LIMITS.logBytes} bytes of the list`);
@@ -82,7 +90,7 @@ export class WatchAnswerReader {
     const { from } = this.#question;
     if (this.#quote === undefined || this.#to === undefined) throw invalid('it ends before its quote');
     demand(this.#to === from + this.#logBytes, `it says ${this.#to}, and has ${this.#logBytes} bytes from ${from} on`);
-    return { ...this.#quote, log: concatBytes(...this.#log), more: this.#more };
+    return { ...this.#quote, log: concatBytes(...this.#log), more: this.#more, noted: this.#noted };
   }
 }
 

@@ -1,6 +1,10 @@
 // The whole command sequence of a guest against a real swtpm: the proof that the templates are right.
 
 import { Cursor, equalBytes, toHex, utf8 } from '@ringwall/bytes';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NEEDS_SWTPM, PlainTpm, SWTPM_PRESENT } from '../../../../testkit/plain-tpm.ts';
 import { writeFixture } from '../../testing/vectors.ts';
@@ -31,10 +35,14 @@ import {
   TPM_ALG,
   TPM_RH,
   TpmError,
+  tpmOver,
   verifySignature,
   wrapToEccKey,
   type TPMT_PUBLIC_ECC,
 } from '../index.ts';
+
+/** Part 1 section 36.3: NV holds the clock in steps of 2^12 ms (NV_CLOCK_UPDATE_INTERVAL of libtpms). */
+const CLOCK_STEP_MS = 4_096;
 
 describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () => {
   let tpm: PlainTpm;
@@ -239,6 +247,26 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
       point_y: point.slice(32),
     });
     expect(refusal(await tpm.send(filled))).toMatchObject({ code: 'authorization' });
+  });
+
+  test('a clock that was noted is not forgotten by a power cut', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'ringwall-tpm-'));
+    try {
+      {
+        // swtpm is ended without TPM2_Shutdown.
+        await using cut = await PlainTpm.start(directory);
+        expect(refusal(await cut.guest('noteState'))).toMatchObject({ code: 'not-found' });
+        bodyOf(await cut.guest('defineNote'));
+        await sleep(CLOCK_STEP_MS);
+        bodyOf(await cut.guest('noteState'));
+      }
+      await using later = await PlainTpm.start(directory);
+      const { resetCount, clock } = (await tpmOver(later).readClock()).currentTime.clockInfo;
+      expect(resetCount).toBeGreaterThan(0);
+      expect(clock).toBeGreaterThanOrEqual(BigInt(CLOCK_STEP_MS));
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 
   test('the keys that this library imports are those that the TPM signs with', async () => {

@@ -49,6 +49,8 @@ describe('guestCommands', () => {
       extendUnlocked: '80020000004100000182 0000000f 00000009400000090000000000 00000001000b {digest:32}',
       watchQuote:
         '80020000004900000158 {ak:4} 00000009400000090000000000 0020 {qualifying:32} 0010 00000001000b03ffff00',
+      noteState: '80020000001f00000134 0150001701500017 00000009400000090000000000',
+      defineNote: '80020000002d0000012a 40000001 00000009400000090000000000 0000 000e 01500017 000b 02040014 0000 0008',
     };
     const rendered = Object.entries(guestCommands).map(([name, template]) => [name, render(template)]);
     expect(rendered).toEqual(Object.entries(golden).map(([name, text]) => [name, text.replaceAll(' ', '')]));

@@ -9,6 +9,9 @@ import {
   DEMANDED_PCRS,
   EK_CERTIFICATE_NV_INDEX,
   EK_HANDLE,
+  NOTE_NV_ATTRIBUTES,
+  NOTE_NV_BYTES,
+  NOTE_NV_INDEX,
   UNLOCKED_PCR,
   verifyKeyTemplate,
   WATCHED_PCRS,
@@ -34,7 +37,9 @@ export type GuestCommandName =
   | 'ecdhZGen'
   | 'flushContext'
   | 'extendUnlocked'
-  | 'watchQuote';
+  | 'watchQuote'
+  | 'noteState'
+  | 'defineNote';
 
 const ak = slot('ak', 4);
 const bootKey = slot('boot_key', 4);
@@ -100,4 +105,11 @@ export const guestCommands: Readonly<Record<GuestCommandName, CommandTemplate>> 
   flushContext: commands.flushContext(slot('handle', 4)),
   extendUnlocked: commands.pcrExtend(UNLOCKED_PCR, slot('digest', 32)),
   watchQuote: commands.quote({ signHandle: ak, qualifyingData: qualifying, pcrs: WATCHED_PCRS }),
+  noteState: commands.nvIncrement({ nvIndex: NOTE_NV_INDEX, authHandle: NOTE_NV_INDEX }),
+  defineNote: commands.nvDefineSpace({
+    nvIndex: NOTE_NV_INDEX,
+    authHandle: TPM_RH.OWNER,
+    attributes: NOTE_NV_ATTRIBUTES,
+    dataSize: NOTE_NV_BYTES,
+  }),
 };

@@ -1,7 +1,7 @@
 // The public areas (TPMT_PUBLIC) of the keys that Ringwall makes, all ECC P-256, and where they are kept.
 
 import { Writer } from '@ringwall/bytes';
-import { TPM_ALG, TPM_ECC, TPMA_NV, TPMA_OBJECT } from '../constants.ts';
+import { TPM_ALG, TPM_ECC, TPM_NT, TPMA_NV, TPMA_OBJECT } from '../constants.ts';
 import { ekTemplateOf } from './ek-templates.ts';
 import { EMPTY_TPM2B, tpm2b } from './frame.ts';
 import { joinParts, type CommandTemplate, type TemplatePart } from './template.ts';
@@ -24,6 +24,15 @@ export const EK_CERTIFICATE_NV_ATTRIBUTES: number =
   TPMA_NV.PPREAD |
   TPMA_NV.WRITEDEFINE |
   TPMA_NV.PPWRITE;
+
+/**
+ * A counter of the owner's range that the guest counts up now and then. What it counts to is asked by nobody: a TPM that
+ * writes it writes its clock down with it, so that a power cut cannot make it forget how late it was.
+ */
+export const NOTE_NV_INDEX = 0x0150_0017;
+export const NOTE_NV_ATTRIBUTES: number = TPMA_NV.AUTHWRITE | TPMA_NV.AUTHREAD | TPMA_NV.NO_DA | TPM_NT.COUNTER;
+/** Of a counter, Part 1 section 37.2.4. */
+export const NOTE_NV_BYTES = 8;
 
 /**
  * The SHA-256 PCRs that a quote must cover and that the boot key's policy names: all of a static boot but 10, which is
