@@ -8,9 +8,11 @@ test('the public names of @ringwall/oci', () => {
     'DEFAULT_DOMAIN',
     'DEFAULT_TAG',
     'DOCKERFILE_RULES',
+    'FINDING_RULES',
     'FINDING_SEVERITIES',
     'IMAGE_RULES',
     'INSPECTORS',
+    'LOGIN_INSPECTOR_ID',
     'MAX_REFERENCE_CHARACTERS',
     'MAX_VERSION_CHARACTERS',
     'OCI_ERROR_CODES',
@@ -22,6 +24,7 @@ test('the public names of @ringwall/oci', () => {
     'expandWord',
     'familiarName',
     'familiarReference',
+    'guessesFor',
     'inspectImage',
     'isAffected',
     'judgeDockerfile',
@@ -38,6 +41,8 @@ test('the public names of @ringwall/oci', () => {
     'schemeOfEcosystem',
     'simpleCommands',
     'unicodeHost',
+    'untriedPassword',
     'withDefaultTag',
+    'withVerdict',
   ]);
 });

@@ -76,3 +76,13 @@ export {
   type LayerContents,
   type LayerInspection,
 } from './inspection/inspect-layer.ts';
+export {
+  LOGIN_INSPECTOR_ID,
+  untriedPassword,
+  withVerdict,
+  type PasswordVerdict,
+  type TriedPassword,
+} from './findings/logins/login-inspector.ts';
+export { guessesFor, type Guess } from './findings/logins/usual-passwords.ts';
+export type { FindingRule } from './findings/finding-rule.ts';
+export { FINDING_RULES } from './findings/finding-rules.ts';

@@ -1,0 +1,13 @@
+// All that looks for what is wrong in a finished image, in one place: inspectors, judges, and their rules as data.
+import type { ImageRule } from '../inspection/inspected-image.ts';
+import type { Inspector } from '../inspection/inspector.ts';
+import type { FindingRule } from './finding-rule.ts';
+import { loginInspector } from './logins/login-inspector.ts';
+import { judgeLogins, LOGIN_RULES } from './logins/login-rules.ts';
+
+export const FINDING_INSPECTORS: readonly Inspector[] = [loginInspector];
+
+export const FINDING_JUDGES: readonly ImageRule[] = [judgeLogins];
+
+/** For reports that explain them. */
+export const FINDING_RULES: readonly FindingRule[] = [...LOGIN_RULES];
