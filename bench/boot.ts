@@ -108,7 +108,7 @@ function bareInit(): string {
 function bootBare(directory: string, bare: Bare): Promise<number> {
   const tpmDir = mkdtempSync(join(directory, 'tpm-'));
   const variables = join(directory, 'vars.fd');
-  copyFileSync(join(OVMF, 'OVMF_VARS_4M.fd'), variables);
+  copyFileSync(join(OVMF, 'OVMF_VARS.fd'), variables);
   const startedAt = performance.now();
   const control = join(tpmDir, 'ctrl');
   const tpm = spawn('/usr/bin/swtpm', [
@@ -132,7 +132,7 @@ function bootBare(directory: string, bare: Bare): Promise<number> {
       String(MEMORY_MIB),
     ],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio'],
-    ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${join(OVMF, 'OVMF_CODE_4M.fd')}`],
+    ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${join(OVMF, 'OVMF_CODE.fd')}`],
     ...['-drive', `if=pflash,format=raw,unit=1,file=${variables}`],
     ...[
       '-chardev',

@@ -1,7 +1,7 @@
 // Makes the entry of a build of OVMF that Ringwall does not know yet (host/guestimage/firmware/README.md): computes from
 // its files what can be computed, boots it twice to learn the rest, and writes nothing that the boots do not confirm.
 //
-//   npm run firmware -- /usr/share/OVMF/OVMF_CODE_4M.fd [/usr/share/OVMF/OVMF_VARS_4M.fd] [--kernel FILE] [--name NAME]
+//   npm run firmware -- /usr/share/OVMF/OVMF_CODE.fd [/usr/share/OVMF/OVMF_VARS.fd] [--kernel FILE] [--name NAME]
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -155,7 +155,7 @@ async function main(argv: string[]): Promise<void> {
   });
   const [code, vars = FIRMWARE_VARS] = positionals;
   const kernel = values.kernel ?? KERNELS.find((path) => existsSync(path));
-  if (code === undefined) throw new Error('which file? npm run firmware -- /usr/share/OVMF/OVMF_CODE_4M.fd');
+  if (code === undefined) throw new Error('which file? npm run firmware -- /usr/share/OVMF/OVMF_CODE.fd');
   if (kernel === undefined)
     throw new Error('no kernel to boot: name one with --kernel, or run `ringwall run hello` once');
   const version = packageOf(code);

@@ -10,8 +10,8 @@ import { sha256File } from './image.ts';
 import { KNOWN_FIRMWARE } from './firmware/known.ts';
 
 /** Where Debian's package `ovmf` has the build without Secure Boot and SMM, and its pristine variables. */
-export const FIRMWARE_CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
-export const FIRMWARE_VARS = '/usr/share/OVMF/OVMF_VARS_4M.fd';
+export const FIRMWARE_CODE = '/usr/share/OVMF/OVMF_CODE.fd';
+export const FIRMWARE_VARS = '/usr/share/OVMF/OVMF_VARS.fd';
 
 type KnownFirmware = (typeof KNOWN_FIRMWARE)[number];
 

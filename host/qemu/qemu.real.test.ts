@@ -14,7 +14,7 @@ import { QEMU } from './argv.ts';
 import { emptyKernel } from './testing/empty-kernel.ts';
 import { powerDown, QmpClient, readMachineState, startVmm, vmmSockets, type VmmOptions } from './index.ts';
 
-const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' };
+const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE.fd', variables: '/usr/share/OVMF/OVMF_VARS.fd' };
 const QEMU_IMG = '/usr/bin/qemu-img';
 const needed = [QEMU, QEMU_IMG, FIRMWARE.code, '/usr/bin/swtpm'].filter((path) => !existsSync(path));
 const lacks = lacksForJails() ?? (needed.length === 0 ? undefined : `skipped: needs ${needed.join(' and ')}`);

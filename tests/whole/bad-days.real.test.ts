@@ -259,7 +259,7 @@ describe('a host that lacks something', () => {
   ];
 
   test.each([
-    ['OVMF', '/usr/share/OVMF/OVMF_CODE_4M.fd', 'ovmf'],
+    ['OVMF', '/usr/share/OVMF/OVMF_CODE.fd', 'ovmf'],
     ['swtpm', '/usr/bin/swtpm', 'swtpm'],
     ['QEMU', '/usr/bin/qemu-system-x86_64', 'qemu-system-x86'],
   ])('%s', async (_, file, missing) => {

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { connectSoon, end, serveTpm, SWTPM, type TestTpm } from './tpm.ts';
 
 export const QEMU = '/usr/bin/qemu-system-x86_64';
-export const OVMF_CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
-export const OVMF_VARS = '/usr/share/OVMF/OVMF_VARS_4M.fd';
+export const OVMF_CODE = '/usr/share/OVMF/OVMF_CODE.fd';
+export const OVMF_VARS = '/usr/share/OVMF/OVMF_VARS.fd';
 /** What a test of a real guest needs and this host lacks. */
 export const MISSING: readonly string[] = [
   QEMU,

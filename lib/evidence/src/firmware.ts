@@ -10,9 +10,9 @@ export interface FirmwareManifest {
   readonly version: 1;
   /** For people: `OVMF 2022.11-6+deb12u2`. */
   readonly name: string;
-  /** SHA-256 of the code file (OVMF_CODE_4M.fd). */
+  /** SHA-256 of the code file (OVMF_CODE.fd). */
   readonly digest: string;
-  /** SHA-256 of the pristine variable store (OVMF_VARS_4M.fd) that each boot begins with. */
+  /** SHA-256 of the pristine variable store (OVMF_VARS.fd) that each boot begins with. */
   readonly varsDigest: string;
   /** Data of EV_S_CRTM_VERSION, hexadecimal: the UTF-16 firmware version with its NUL; `0000` for Debian's OVMF. */
   readonly crtmVersion: string;
