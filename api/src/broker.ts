@@ -153,7 +153,12 @@ export const brokerResponseSchemas = {
       z.object({ machine: machineIdSchema, boot: z.string().regex(BOOT_ID), report: watchReportSchema }),
     ),
   }),
-  'read-watch': z.object({ files: z.array(strayFileSchema), quarantine: quarantineSchema.optional() }),
+  'read-watch': z.object({
+    files: z.array(strayFileSchema),
+    quarantine: quarantineSchema.optional(),
+    /** Why the last proof that was asked for has nothing of what ran, where it has not. */
+    leftOut: z.string().optional(),
+  }),
   /** `lifted`: it was quarantined. */
   'readmit-machine': z.object({ lifted: z.boolean() }),
   'read-ear': z.object({ token: z.string() }),

@@ -89,5 +89,7 @@ export const watchDetailSchema = z.object({
   files: z.array(strayFileSchema),
   strays: z.int(),
   trouble: z.string().optional(),
+  /** Why the last proof that was asked for has nothing of what ran, where it has not. */
+  leftOut: z.string().optional(),
 });
 export type WatchDetail = z.infer<typeof watchDetailSchema>;

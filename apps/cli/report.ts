@@ -161,9 +161,9 @@ const PROTECTION_STYLES: Readonly<Record<Protection['state'], Style>> = {
   unknown: 'yellow',
 };
 
-/** Something is off that its watch tells: it is attested still, or nobody knows, or it is quarantined. */
-function isDoubtful({ phase, reasons, watch, trust }: Machine['status']): boolean {
-  return reasons.length > 0 && (trust === 'quarantined' || (phase === 'running' && watch !== undefined));
+/** Something is off: it is attested still, or nobody knows, or it is quarantined. */
+function isDoubtful({ phase, reasons, trust }: Machine['status']): boolean {
+  return reasons.length > 0 && (trust === 'quarantined' || phase === 'running');
 }
 
 function styled(style: Style | undefined): { style?: Style } {

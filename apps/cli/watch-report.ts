@@ -19,7 +19,7 @@ const MODES: Readonly<Record<WatchDetail['mode'], string>> = {
 
 export function renderWatch({ watch, machine }: MachineDetail, { terminal, nowMs }: ReportContext): string[] {
   if (watch === undefined) return [];
-  const { mode, intervalMs, seenAt, files, trouble } = watch;
+  const { mode, intervalMs, seenAt, files, trouble, leftOut } = watch;
   const seen = seenAt === undefined ? 'not since it was proven' : `${formatAge(seenAt, nowMs)} ago`;
   const asked = intervalMs === undefined ? '' : `, asked every ${String(Math.round(intervalMs / 1000))} s`;
   const { readmittedAt } = machine.status.watch ?? {};
@@ -28,6 +28,7 @@ export function renderWatch({ watch, machine }: MachineDetail, { terminal, nowMs
     ['seen', `${seen}${asked}`],
     ['ran', whatRan(watch)],
     ...(trouble === undefined ? [] : [['trouble', plainText(trouble)] as [string, string]]),
+    ...(leftOut === undefined ? [] : [['proof', `has nothing of what ran: ${plainText(leftOut)}`] as [string, string]]),
     ...(readmittedAt === undefined
       ? []
       : [['lifted', `${formatAge(readmittedAt, nowMs)} ago: its next start gets its key`] as [string, string]]),

@@ -14,6 +14,7 @@ import {
   signProof,
   verifyProof,
   type Freshness,
+  type ImaLayer,
   type Proof,
 } from '@ringwall/evidence';
 import { makePrivateDirectory } from '../files/index.ts';
@@ -42,6 +43,9 @@ import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } fr
 /** K of a machine: the keyfile of its LUKS2 disk. */
 const DISK_KEY_BYTES = 32;
 const FIRST_KEY_VERSION = 1;
+const NOT_REPLAYED =
+  'the host has kept the TPM from an extend: the watch goes on from what it saw before, and a stranger could not';
+const NO_ROOM = 'there is no room for it beside the evidence of its host';
 
 export interface BrokerOptions {
   readonly now?: () => Date;
@@ -280,16 +284,22 @@ export class Broker implements Disposable {
   /** The last proof; of a boot that is watched, with what has run in it up to the last good answer. */
   async #proofWithWhatRan(id: MachineId): Promise<Proof> {
     const proof = this.#lastProof(id);
-    const ima = proof.activation === 'confirmed' ? this.#watches.ran(id, proof.challenge.boot) : undefined;
-    if (ima === undefined || proof.signedReference === undefined) return proof;
+    if (proof.activation !== 'confirmed' || proof.signedReference === undefined) return proof;
+    const { boot } = proof.challenge;
+    const ima = this.#watches.ran(id, boot);
+    const whole = typeof ima === 'string' ? ima : await this.#proofWith(proof, ima);
+    this.#watches.leaveOut(id, boot, typeof whole === 'string' ? whole : undefined);
+    return typeof whole === 'string' ? proof : whole;
+  }
+
+  /** A sentence where nobody could make anything of it. */
+  async #proofWith(proof: Proof, ima: ImaLayer): Promise<Proof | string> {
     try {
       const whole = await signProof({ ...proof, ima }, this.#signer);
-      // Where the host has kept the TPM from an extend, the watch goes on from what it saw before; a stranger cannot.
       const { ran } = await verifyProof(whole, { now: this.#now() });
-      return ran?.outcome === 'refused' ? proof : whole;
+      return ran?.outcome === 'refused' ? NOT_REPLAYED : whole;
     } catch (error) {
-      // The list does not fit beside the evidence of its host.
-      if (error instanceof EvidenceError && error.code === 'too-large') return proof;
+      if (error instanceof EvidenceError && error.code === 'too-large') return NO_ROOM;
       throw error;
     }
   }

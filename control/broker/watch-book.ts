@@ -7,8 +7,6 @@ import {
   judgeWatch,
   MAX_PROOF_FILES_BYTES,
   MAX_PROOF_LOG_BYTES,
-  parseWatchRecord,
-  renderWatchRecord,
   startWatch,
   watchBaseline,
   type Challenge,
@@ -20,14 +18,14 @@ import {
   type VtpmEvidence,
   type WatchAnswer,
   type WatchQuestion,
-  type WatchRecord,
   type WatchResult,
 } from '@ringwall/evidence';
 import { utf8 } from '@ringwall/bytes';
 import type { AuditLog } from './audit-log.ts';
 import { ImageFiles } from './image-files.ts';
-import { decideWatch, type Standing } from './watch-decision.ts';
-import type { Answered, LogPart, WatchRow, WatchStore } from './watch-store.ts';
+import { decideWatch } from './watch-decision.ts';
+import { entryOf, NOTHING_YET, rowOf, type Moment, type WatchEntry, type WatchOrder } from './watch-entry.ts';
+import type { LogPart, WatchStore } from './watch-store.ts';
 
 /** A restarted broker takes machines for unseen since then: well within the age at which they become unknown. */
 const SAVE_SEEN_MS = 5_000;
@@ -46,33 +44,12 @@ export interface WatchBookOptions {
   readonly freshness?: () => Freshness | undefined;
 }
 
-/** How the boot of a machine is to be watched. */
-export type WatchOrder = Pick<WatchRow, 'machine' | 'boot' | 'mode' | 'intervalMs' | 'files' | 'image'>;
-
-/** A moment, by both clocks; by the wall clock alone where another run of the broker has written it down. */
-interface Moment {
-  readonly at: Date;
-  readonly monotonicMs?: number;
-}
-
-interface Entry extends WatchOrder {
-  record: WatchRecord | undefined;
-  standing: Standing;
-  reasons: readonly string[];
-  trouble: string | undefined;
-  proven: Moment | undefined;
-  seen: Moment | undefined;
-  readmittedAt: Date | undefined;
-  answered: Answered | undefined;
-  notedClock: bigint | undefined;
-}
-
 export class WatchBook implements Disposable {
   readonly files: ImageFiles;
   readonly #use: WatchBookOptions;
   /** Of machines that were asked about since the broker started; a machine has one boot at a time. */
-  readonly #entries = new Map<MachineId, Entry>();
-  readonly #unsaved = new Set<Entry>();
+  readonly #entries = new Map<MachineId, WatchEntry>();
+  readonly #unsaved = new Set<WatchEntry>();
   /** Parts of lists that no quote has contradicted, for the next commit. */
   #unsavedLogs: LogPart[] = [];
   #saving: NodeJS.Timeout | undefined;
@@ -197,18 +174,32 @@ export class WatchBook implements Disposable {
     return (entry?.record?.proven.strays ?? []).map((stray) => strayFile(stray, files));
   }
 
-  /** What has run in this boot, with the quote that covers it; undefined where nothing was proven, or it is too much. */
-  ran(machine: MachineId, boot: BootId): ImaLayer | undefined {
+  /** What has run in this boot, with the quote that covers it; or a sentence that says why no proof can have it. */
+  ran(machine: MachineId, boot: BootId): ImaLayer | string {
     const entry = this.#find(machine, boot);
-    const { record, answered, image } = entry ?? {};
-    if (entry === undefined || record === undefined || answered === undefined || image === undefined) return undefined;
+    if (entry === undefined) return 'it is not watched';
+    const { record, answered, image } = entry;
+    if (record === undefined || answered === undefined || image === undefined) return NOT_SEEN;
+    const { bytes } = record.proven.ima;
+    if (bytes > MAX_PROOF_LOG_BYTES) return tooLong('the list of what ran', bytes, MAX_PROOF_LOG_BYTES);
     // What a proof says stays said, whatever happens next: this waits for the disk, and with it for all before it.
     this.#write([entry]);
-    const log = this.#use.store.readLog(entry, record.proven.ima.bytes);
+    const log = this.#use.store.readLog(entry, bytes);
     const list = this.#use.store.findFiles(image.files);
-    if (log === undefined || list === undefined) return undefined;
+    if (log === undefined || list === undefined) return 'the broker has not kept all of the list of what ran';
     const files = utf8(list);
-    return files.length > MAX_PROOF_FILES_BYTES ? undefined : { ...answered, log, image, files };
+    if (files.length <= MAX_PROOF_FILES_BYTES) return { ...answered, log, image, files };
+    return tooLong('the list of the image’s files', files.length, MAX_PROOF_FILES_BYTES);
+  }
+
+  /** A proof was asked for, and why it has nothing of what ran. */
+  leaveOut(machine: MachineId, boot: BootId, why: string | undefined): void {
+    const entry = this.#find(machine, boot);
+    if (entry !== undefined) entry.leftOut = why;
+  }
+
+  leftOut(machine: MachineId): string | undefined {
+    return this.#find(machine)?.leftOut;
   }
 
   /** Of this boot or an earlier one: a TPM whose clock is behind it was put back. */
@@ -257,7 +248,7 @@ export class WatchBook implements Disposable {
     this.#entries.delete(machine);
   }
 
-  #find(machine: MachineId, boot?: BootId): Entry | undefined {
+  #find(machine: MachineId, boot?: BootId): WatchEntry | undefined {
     let entry = this.#entries.get(machine);
     if (entry === undefined) {
       const row = this.#use.store.find(machine);
@@ -270,7 +261,7 @@ export class WatchBook implements Disposable {
 
   /** For proofs: the list as far as the guest's quotes have spoken for it, and the last of those. */
   #keepAnswer(
-    entry: Entry,
+    entry: WatchEntry,
     { question, answer }: { readonly question: WatchQuestion; readonly answer: WatchAnswer },
     { verdict, record }: WatchResult,
   ): void {
@@ -286,12 +277,12 @@ export class WatchBook implements Disposable {
   }
 
   /** The policy’s word counts more than that of whoever ordered the watch. */
-  #intervalMs({ intervalMs }: Entry): number {
+  #intervalMs({ intervalMs }: WatchEntry): number {
     const watchSeconds = this.#use.freshness?.()?.watchSeconds;
     return watchSeconds === undefined ? intervalMs : watchSeconds * 1000;
   }
 
-  #quarantine(entry: Entry): void {
+  #quarantine(entry: WatchEntry): void {
     const { machine, boot, reasons } = entry;
     entry.readmittedAt = undefined;
     this.#write([entry], { machine, boot, since: this.#use.now().toISOString(), reasons: [...reasons] });
@@ -299,14 +290,14 @@ export class WatchBook implements Disposable {
   }
 
   /** What the lists have brought goes with it: a record never stands further than its list. */
-  #write(entries: readonly Entry[], quarantine?: { readonly machine: MachineId } & Quarantine): void {
+  #write(entries: readonly WatchEntry[], quarantine?: { readonly machine: MachineId } & Quarantine): void {
     const change = { watches: entries.map(rowOf), logs: this.#unsavedLogs };
     this.#use.store.save(quarantine === undefined ? change : { ...change, quarantine });
     this.#unsavedLogs = [];
     for (const entry of entries) this.#unsaved.delete(entry);
   }
 
-  #saveSoon(entry: Entry): void {
+  #saveSoon(entry: WatchEntry): void {
     this.#unsaved.add(entry);
     this.#saving ??= setTimeout(() => this.#saveSeen(), SAVE_SEEN_MS).unref();
   }
@@ -325,13 +316,13 @@ export class WatchBook implements Disposable {
     }
   }
 
-  #tellTrouble(entry: Entry, trouble: string | undefined): void {
+  #tellTrouble(entry: WatchEntry, trouble: string | undefined): void {
     const begins = trouble !== undefined && entry.trouble === undefined;
     entry.trouble = trouble;
     if (begins) this.#audit(entry, 'watch trouble', [trouble]);
   }
 
-  #audit({ machine, boot, standing }: Entry, what: string, reasons: readonly string[]): void {
+  #audit({ machine, boot, standing }: WatchEntry, what: string, reasons: readonly string[]): void {
     this.#use.audit.write({ what, machine, boot, outcome: standing.state, reasons });
   }
 
@@ -350,41 +341,10 @@ export class WatchBook implements Disposable {
   }
 }
 
-const NOTHING_YET = {
-  record: undefined,
-  standing: { state: 'awaited', refusals: 0, readmittedStrays: 0 },
-  reasons: [],
-  trouble: undefined,
-  proven: undefined,
-  seen: undefined,
-  readmittedAt: undefined,
-  answered: undefined,
-} as const;
+const NOT_SEEN = 'no answer of its watch has come since its boot';
 
-function entryOf(row: WatchRow): Entry {
-  const { state, reasons, record, provenAt, seenAt, readmittedAt, readmittedStrays } = row;
-  const { machine, boot, mode, intervalMs, files, image, answered, notedClock } = row;
-  return {
-    ...{ machine, boot, mode, intervalMs, files, image, answered, notedClock, reasons, readmittedAt },
-    record: record === undefined ? undefined : parseWatchRecord(record),
-    standing: { state, refusals: 0, readmittedStrays },
-    trouble: undefined,
-    proven: provenAt === undefined ? undefined : { at: provenAt },
-    seen: seenAt === undefined ? undefined : { at: seenAt },
-  };
-}
-
-function rowOf(entry: Entry): WatchRow {
-  const { machine, boot, mode, intervalMs, files, image, answered, notedClock } = entry;
-  const { reasons, readmittedAt, standing } = entry;
-  return {
-    ...{ machine, boot, mode, intervalMs, files, image, answered, notedClock, reasons, readmittedAt },
-    state: standing.state,
-    readmittedStrays: standing.readmittedStrays,
-    record: entry.record === undefined ? undefined : renderWatchRecord(entry.record),
-    provenAt: entry.proven?.at,
-    seenAt: entry.seen?.at,
-  };
+function tooLong(what: string, bytes: number, limit: number): string {
+  return `${what} has ${String(Math.ceil(bytes / 1024))} KiB, and a proof takes ${String(limit / 1024)}`;
 }
 
 function newsOf(news: readonly Stray[]): string[] {

@@ -46,7 +46,12 @@ export function readWatches(book: WatchBook, { boots }: Request<'read-watches'>)
 
 export function readWatch(book: WatchBook, { machine }: Request<'read-watch'>): BrokerResponse<'read-watch'> {
   const quarantine = book.quarantineOf(machine);
-  return { files: book.strays(machine), ...(quarantine === undefined ? {} : { quarantine }) };
+  const leftOut = book.leftOut(machine);
+  return {
+    files: book.strays(machine),
+    ...(quarantine === undefined ? {} : { quarantine }),
+    ...(leftOut === undefined ? {} : { leftOut }),
+  };
 }
 
 export function readmitMachine(

@@ -308,6 +308,23 @@ describe('the proof of a watched machine', () => {
     expect(judgement.reasons).toEqual([expect.stringContaining('/usr/local/bin/mine ran')]);
   });
 
+  test('says why it has nothing of what ran: no answer yet, and a list that is longer than a proof', async () => {
+    const watching = await unlocked();
+    const { machine, guest } = watching;
+    const leftOut = async (): Promise<string | undefined> => {
+      expect((await judged(watching)).ran).toBeUndefined();
+      return (await broker.client.call({ op: 'read-watch', machine: machine.id })).leftOut;
+    };
+    expect(await leftOut()).toBe('no answer of its watch has come since its boot');
+    for (const entries of [1000, 2000]) {
+      guest.ran.push(...Array.from({ length: 999 }, () => imaNg('/bin/busybox')));
+      guest.sayThere();
+      await guest.answerQuestions(1);
+      await until(watching, (seen) => seen.entries > entries - 1);
+    }
+    expect(await leftOut()).toMatch(/^the list of what ran has \d+ KiB, and a proof takes 128$/);
+  });
+
   test('has nothing of an earlier boot', async () => {
     const watching = await unlocked();
     watching.guest.sayThere();

@@ -2,6 +2,7 @@ import { type Machine, RingwallError } from '@ringwall/api';
 import type { WatchReport } from '@ringwall/api/watch';
 import { describe, expect, test } from 'vitest';
 import { World } from './testing/world.ts';
+import { changeMachine } from './work.ts';
 
 const REASON = '/tmp/evil ran, which is not a file of the image hello (SHA-256 0123456789ab…)';
 
@@ -219,6 +220,17 @@ describe('a watched machine', () => {
     const detail = await world.machines.detail('web');
     expect(detail.machine.status).toMatchObject({ trust: 'attested' });
     expect(detail.machine.status).not.toHaveProperty('watch');
+    expect(detail.machine.status.reasons).toEqual([
+      expect.stringMatching(/^it is not watched: attested is what it booted/),
+    ]);
+    await changeMachine(
+      world.store,
+      detail.machine.id,
+      ({ status }) => ({ status: { ...status, startedAt: new Date(Date.now() - 25 * 3_600_000).toISOString() } }),
+      { kind: 'test', machine: detail.machine.id, message: 'a day goes by' },
+    );
+    const { status } = await world.machines.find('web');
+    expect(status).toMatchObject({ trust: 'unknown', reasons: [expect.stringContaining('more than a day ago')] });
     expect(detail.notProtected).toContain('what runs on it since its boot is not watched');
     expect(world.broker.count('read-watches')).toBe(0);
   });

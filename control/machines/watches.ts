@@ -11,6 +11,9 @@ import type { Timing } from './timing.ts';
 import { type KnownWatch, seenAt, watchTrust, type WatchTrust } from './watch-trust.ts';
 import { changeMachine, cleanSentence } from './work.ts';
 
+/** Of a boot that nobody watches: somebody who wants to know more than that it once booted well has it watched. */
+const UNWATCHED_AGE_MS = 24 * 3600 * 1000;
+
 export interface WatchesOptions {
   readonly store: Store;
   readonly warden: WardenClient;
@@ -84,7 +87,8 @@ export class Watches {
   /** The machine's status with what its watch says now. */
   asSeen(machine: Machine): Machine {
     const { status } = machine;
-    if (status.phase !== 'running' || status.watch === undefined) return machine;
+    if (status.phase !== 'running') return machine;
+    if (status.watch === undefined) return asUnwatched(machine, Date.now());
     const known = this.#kept.get(machine.id)?.known;
     const watch = { ...status.watch, ...stateOf(known) };
     // What is in the store against it stays: a quarantine, a TPM that is dead.
@@ -99,9 +103,9 @@ export class Watches {
     const { watch, trust } = status;
     if (watch === undefined && trust !== 'quarantined') return undefined;
     const report = this.#kept.get(id)?.known?.report;
-    const { files } = await this.#use.broker
+    const { files, leftOut } = await this.#use.broker
       .call({ op: 'read-watch', machine: id }, { firstWordMs })
-      .catch(() => ({ files: [] }));
+      .catch(() => ({ files: [], leftOut: undefined }));
     return {
       mode: watch?.mode ?? spec.watch,
       state: trust === 'quarantined' ? 'quarantined' : (watch?.state ?? 'awaited'),
@@ -111,6 +115,7 @@ export class Watches {
       files: files.map((file) => ({ ...file, path: cleanSentence(file.path) })),
       strays: report?.strays ?? files.length,
       ...(report?.trouble === undefined ? {} : { trouble: cleanSentence(report.trouble) }),
+      ...(leftOut === undefined ? {} : { leftOut: cleanSentence(leftOut) }),
     };
   }
 
@@ -229,6 +234,18 @@ export class Watches {
     );
   }
 }
+
+/** What a machine that nobody watches has proven is what it booted, and that grows old. */
+function asUnwatched(machine: Machine, nowMs: number): Machine {
+  const { status } = machine;
+  if (status.trust !== 'attested' || status.reasons.length > 0) return machine;
+  const ageMs = nowMs - Date.parse(status.startedAt ?? '');
+  if (ageMs <= UNWATCHED_AGE_MS) return { ...machine, status: { ...status, reasons: [UNWATCHED_REASON] } };
+  return { ...machine, status: { ...status, trust: 'unknown', reasons: [OLD_REASON] } };
+}
+
+const UNWATCHED_REASON = 'it is not watched: attested is what it booted, and nothing that ran since';
+const OLD_REASON = 'it is not watched, and has proven itself more than a day ago: its next start is a new proof';
 
 /** Nobody looks between two sessions of a watch. */
 const UNWATCHED = { onSpoken: () => {}, onSessionOver: () => Promise.resolve(), onTrouble: () => {} };

@@ -175,6 +175,7 @@ describe('prove', () => {
     const { code, stdout } = await runCli(api, ['prove', 'hello', '-o', file], { environment });
     expect(code).toBe(0);
     expect(stdout).toContain(`--broker-key ${key}`);
+    expect(stdout).toContain('It has nothing of what ran since the boot: no answer of its watch is known.');
     expect(readFileSync(file, 'utf8')).toBe(text);
     expect(readdirSync(directory).filter((name) => name.includes('unfinished'))).toEqual([]);
     const verified = await runCli(undefined, ['verify', file], { environment });

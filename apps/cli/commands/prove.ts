@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { argumentOf, printJson, type Invocation } from '../invocation.ts';
 import { BROKER_KEY, rememberBroker } from '../known-brokers.ts';
+import { plainText } from '../terminal.ts';
 import { writeWhole } from '../write-whole.ts';
 
 export async function run(invocation: Invocation): Promise<void> {
@@ -22,14 +23,26 @@ export async function run(invocation: Invocation): Promise<void> {
   }
   const file = resolve(output);
   writeWhole(file, text, invocation.environment);
+  const without = proof['ima'] === undefined ? await whyWithoutRan(invocation, machine) : undefined;
   if (json) {
-    printJson(invocation, { machine, file, bytes: Buffer.byteLength(text), brokerKey });
+    const leftOut = without === undefined ? {} : { leftOut: without };
+    printJson(invocation, { machine, file, bytes: Buffer.byteLength(text), brokerKey, ...leftOut });
     return;
   }
   out.line(`The proof of ${machine} is in ${output}.`);
+  if (without !== undefined) out.line(`It has nothing of what ran since the boot: ${plainText(without)}.`);
   out.line(`Check it here: ${self} verify ${output}`);
   out.line('Elsewhere it counts by the key of this broker, which you hand over by another way than the proof:');
   out.line(`  ${self} verify ${output} --broker-key ${brokerKey}`);
+}
+
+/** The broker has just tried, and said why: the machine's watch has it. */
+async function whyWithoutRan(invocation: Invocation, machine: string): Promise<string> {
+  const { watch, machine: seen } = await invocation.withApi((api) => api.call('showMachine', { params: { machine } }));
+  if (watch?.leftOut !== undefined) return watch.leftOut;
+  return watch === undefined && seen.status.phase === 'running'
+    ? 'it is not watched'
+    : 'no answer of its watch is known';
 }
 
 /** A token is one line, for a header or a pipe: standard output is where it goes unless a file is named. */

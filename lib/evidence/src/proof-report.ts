@@ -280,7 +280,7 @@ export function explainProof(report: ProofReport): string[] {
   const measured = verdict.events.filter(({ status }) => status !== 'not-measured');
   const wrong = measured.filter(({ status }) => !GOOD_STATUSES.has(status));
   lines.push('', `Measured: ${measured.length - wrong.length} of ${measured.length} events as expected`);
-  if (ran !== undefined) lines.push(describeRan(ran));
+  lines.push(ran === undefined ? 'Ran: nothing is in this proof of what ran since the boot' : describeRan(ran));
   if (host?.ran !== undefined) lines.push(...describeRanOnHost(host.ran));
   return lines;
 }
