@@ -32,6 +32,7 @@ test('the public names of @ringwall/disk', () => {
     'openXfs',
     'parseImageHeader',
     'passwordKind',
+    'readInto',
     'readLuks',
     'readPartitionTable',
     'readTextAt',

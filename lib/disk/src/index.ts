@@ -9,7 +9,7 @@ export type {
   FileSystem,
   FileSystemKind,
 } from './filesystems/file-system.ts';
-export { dataWithin, memorySource, windowOf, type ByteSource, type Extent } from './source/byte-source.ts';
+export { dataWithin, memorySource, readInto, windowOf, type ByteSource, type Extent } from './source/byte-source.ts';
 export { parseImageHeader, openImage } from './images/open-image.ts';
 export {
   IMAGE_FORMATS,

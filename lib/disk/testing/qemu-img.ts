@@ -5,7 +5,7 @@ import { isAbsolute } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { DiskImage, OpenImageOptions } from '../src/images/disk-image.ts';
 import { openImage } from '../src/images/open-image.ts';
-import { memorySource, type ByteSource, type Extent } from '../src/source/byte-source.ts';
+import { memorySource, readInto, type ByteSource, type Extent } from '../src/source/byte-source.ts';
 import { nodeCodecs } from '../src/node/codecs.ts';
 import { missingTools, TemporaryFolder } from './tools.ts';
 
@@ -49,11 +49,13 @@ export function openIn(shop: Workshop, name: string, options: OpenImageOptions =
   });
 }
 
-/** The whole disk, read in pieces of a size that fits nothing. */
+/** The whole disk, in pieces of a size that fits nothing: every second one into a buffer that held something else. */
 export function readAll(source: ByteSource, pieceBytes: number = 777_777): Buffer {
-  const bytes = Buffer.alloc(source.size);
+  const bytes = Buffer.alloc(source.size, 0xee);
   for (let at = 0; at < source.size; at += pieceBytes) {
-    bytes.set(source.read(at, Math.min(pieceBytes, source.size - at)), at);
+    const piece = bytes.subarray(at, at + pieceBytes);
+    if ((at / pieceBytes) % 2 === 0) piece.set(source.read(at, piece.length));
+    else readInto(source, at, piece);
   }
   return bytes;
 }

@@ -1,6 +1,6 @@
 // The way from a format's tables to a disk that can be read: a format says where a run of its disk lies, and this reads runs,
 // joins those that lie side by side into one read, and finds what holds data.
-import { checkRange, dataWithin, type ByteSource, type Extent } from '../source/byte-source.ts';
+import { checkRange, dataWithin, readInto, type ByteSource, type Extent } from '../source/byte-source.ts';
 import { DiskError } from '../disk-error.ts';
 
 /** What one call may allocate: large enough for any reader, small enough for a process of 128 MB. */
@@ -29,7 +29,16 @@ export function sourceOfRuns(
       if (length > MAX_READ_BYTES) {
         throw new DiskError('limit', `a read of ${length} bytes, expected at most ${MAX_READ_BYTES}`);
       }
-      return length === 0 ? new Uint8Array(0) : readRuns(locate, offset, length);
+      if (length === 0) return new Uint8Array(0);
+      const first = locate(offset, length);
+      if (first.kind === 'data' && first.length === length) return first.source.read(first.at, length);
+      const bytes = new Uint8Array(length);
+      readRuns(locate, offset, bytes, first);
+      return bytes;
+    },
+    readInto(offset, target) {
+      checkRange(offset, target.length, size, 'read');
+      if (target.length > 0) readRuns(locate, offset, target, locate(offset, target.length));
     },
     nextData: (offset) => nextData(size, locate, offset),
   };
@@ -41,10 +50,10 @@ export function runBelow(below: ByteSource | undefined, offset: number, length: 
   return { kind: 'data', length: Math.min(length, below.size - offset), source: below, at: offset };
 }
 
-function readRuns(locate: Locate, offset: number, length: number): Uint8Array {
-  let run = locate(offset, length);
-  if (run.kind === 'data' && run.length === length) return run.source.read(run.at, length);
-  const bytes = new Uint8Array(length);
+/** Fills `target` from `offset` on, where `first` begins. */
+function readRuns(locate: Locate, offset: number, target: Uint8Array, first: Run): void {
+  const { length } = target;
+  let run = first;
   let done = 0;
   for (;;) {
     if (run.kind === 'data') {
@@ -57,17 +66,18 @@ function readRuns(locate: Locate, offset: number, length: number): Uint8Array {
         joined += next.length;
         next = undefined;
       }
-      bytes.set(source.read(at, joined), done);
+      readInto(source, at, target.subarray(done, done + joined));
       done += joined;
       if (next !== undefined) {
         run = next;
         continue;
       }
     } else {
-      if (run.kind === 'block') bytes.set(run.block().subarray(run.at, run.at + run.length), done);
+      if (run.kind === 'block') target.set(run.block().subarray(run.at, run.at + run.length), done);
+      else target.fill(0, done, done + run.length);
       done += run.length;
     }
-    if (done >= length) return bytes;
+    if (done >= length) return;
     run = locate(offset + done, length - done);
   }
 }
@@ -76,8 +86,14 @@ function nextData(size: number, locate: Locate, offset: number): Extent | undefi
   let at = offset;
   let found: { offset: number; length: number } | undefined;
   while (at < size) {
-    const run = locate(at, size - at);
-    const data = dataIn(run);
+    // Of data no more than is told: to look at a table up to its end for each piece of it that is read would take the square of
+    // its length. What holds none is looked at as far as it goes.
+    let run = locate(at, Math.min(size - at, RUN_TARGET_BYTES));
+    let data = dataIn(run);
+    if (data === undefined && run.length === RUN_TARGET_BYTES) {
+      run = locate(at, size - at);
+      data = dataIn(run);
+    }
     if (data === undefined) {
       if (found !== undefined) return found;
     } else if (found === undefined) {

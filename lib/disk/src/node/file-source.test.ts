@@ -19,6 +19,10 @@ describe('FileSource', () => {
     expect(source.size).toBe(6);
     expect(new TextDecoder().decode(source.read(2, 3))).toBe('cde');
     expect(() => source.read(4, 3)).toThrow(ParseError);
+    const target = Buffer.alloc(2);
+    source.readInto(3, target);
+    expect(target.toString()).toBe('de');
+    expect(() => source.readInto(5, target)).toThrow(ParseError);
   });
 
   test('ends where a file is cut off under it', () => {

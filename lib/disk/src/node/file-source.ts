@@ -32,16 +32,25 @@ export class FileSource implements ByteSource, Disposable {
   read(offset: number, length: number): Uint8Array {
     checkRange(offset, length, this.size, 'file');
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    for (let done = 0; done < length;) {
-      const count = readSync(this.#descriptor, bytes, done, length - done, offset + done);
-      if (count === 0) throw new ParseError('truncated', 'file', offset + done, 'has become shorter while it was read');
-      done += count;
-    }
+    this.#fill(offset, bytes);
     return bytes;
+  }
+
+  readInto(offset: number, target: Uint8Array): void {
+    checkRange(offset, target.length, this.size, 'file');
+    this.#fill(offset, target);
   }
 
   [Symbol.dispose](): void {
     closeSync(this.#descriptor);
+  }
+
+  #fill(offset: number, target: Uint8Array): void {
+    for (let done = 0; done < target.length;) {
+      const count = readSync(this.#descriptor, target, done, target.length - done, offset + done);
+      if (count === 0) throw new ParseError('truncated', 'file', offset + done, 'has become shorter while it was read');
+      done += count;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { ParseError } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
-import { dataWithin, memorySource, windowOf, type ByteSource } from './byte-source.ts';
+import { dataWithin, memorySource, readInto, windowOf, type ByteSource } from './byte-source.ts';
 
 const bytes = Uint8Array.from({ length: 16 }, (_, index) => index);
 
@@ -41,6 +41,17 @@ describe('windowOf()', () => {
     expect(window.nextData?.(0)).toEqual({ offset: 0, length: 4 });
     expect(window.nextData?.(3)).toEqual({ offset: 3, length: 1 });
     expect(windowOf(sparse, 12, 4, 'partition').nextData?.(0)).toBeUndefined();
+  });
+});
+
+describe('readInto()', () => {
+  test('fills the buffer, also of a source that only makes buffers', () => {
+    const target = new Uint8Array(3);
+    readInto(memorySource(bytes), 4, target);
+    expect([...target]).toEqual([4, 5, 6]);
+    readInto(windowOf(memorySource(bytes), 4, 8, 'partition'), 1, target);
+    expect([...target]).toEqual([5, 6, 7]);
+    expect(() => readInto(windowOf(memorySource(bytes), 4, 8, 'partition'), 6, target)).toThrow(ParseError);
   });
 });
 

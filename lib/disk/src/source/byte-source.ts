@@ -19,10 +19,21 @@ export interface ByteSource {
    */
   read(offset: number, length: number): Uint8Array;
   /**
+   * The same into `target`, which it fills: whoever reads much keeps one buffer. A source that gains nothing by it has no such
+   * method; `readInto()` works with every one.
+   */
+  readInto?(offset: number, target: Uint8Array): void;
+  /**
    * The next run at or after `offset` that may hold anything but zeros, undefined where only zeros follow. A source that
    * does not know has no such method; a run may be shorter than what truly follows, never empty.
    */
   nextData?(offset: number): Extent | undefined;
+}
+
+/** Fills `target` with the bytes of `source` from `offset` on. */
+export function readInto(source: ByteSource, offset: number, target: Uint8Array): void {
+  if (source.readInto === undefined) target.set(source.read(offset, target.length));
+  else source.readInto(offset, target);
 }
 
 /** Bytes in memory as a source. */
@@ -47,6 +58,10 @@ export function windowOf(source: ByteSource, offset: number, length: number, fie
     read(at, count) {
       checkRange(at, count, length, field);
       return source.read(offset + at, count);
+    },
+    readInto(at, target) {
+      checkRange(at, target.length, length, field);
+      readInto(source, offset + at, target);
     },
   };
   if (source.nextData === undefined) return window;
