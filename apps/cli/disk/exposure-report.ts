@@ -26,6 +26,8 @@ export interface VolumeReport {
   readonly notes: readonly string[];
   readonly files: FilesReport | undefined;
   readonly finds: readonly ExposureFind[];
+  /** It holds something that nothing here reads, and that is not known to be encrypted. */
+  readonly unread: boolean;
   /** Seen with the key that was given; not counted. */
   readonly underKey: boolean;
 }
@@ -47,7 +49,7 @@ export interface DiskReport {
 export function inspectTarget({ path, fileBytes, image, disk, alongside }: OpenTarget): DiskReport {
   const volumes = disk.volumes.map((volume): VolumeReport => {
     const { name, place, size, contents } = volume;
-    const { files, finds } = inspectVolume(volume);
+    const { files, finds, unread } = inspectVolume(volume);
     return {
       name,
       place,
@@ -56,6 +58,7 @@ export function inspectTarget({ path, fileBytes, image, disk, alongside }: OpenT
       ...describeInside(contents),
       files,
       finds,
+      unread,
       underKey: volume.underKey === true,
     };
   });
@@ -84,14 +87,24 @@ function describeInside(contents: VolumeContents): Pick<VolumeReport, 'label' | 
 
 export function renderDiskReport(report: DiskReport, terminal: Terminal, all: boolean): string[] {
   const { path, format, diskBytes, fileBytes, score, snapshots } = report;
-  const sign = score.points === 0 ? terminal.tick : score.points < 25 ? terminal.bang : terminal.cross;
+  const unread = report.volumes.filter((volume) => volume.unread && !volume.underKey);
+  const isClear = score.points === 0 && unread.length === 0;
+  const sign = isClear ? terminal.tick : score.points < 25 ? terminal.bang : terminal.cross;
+  const grade = score.points === 0 && !isClear ? 'nothing that could be read' : score.grade;
   const memory = snapshots.filter(({ vmStateBytes }) => vmStateBytes > 0);
   return [
     `${terminal.paint('bold', shownName(path))}  ${format}, a disk of ${formatBytes(diskBytes)} in ${formatBytes(fileBytes)}`,
     ...renderFacts(report, terminal),
     ...report.notes.map((note) => `  ${terminal.bang} ${shownName(note)}`),
     '',
-    `${sign} What a thief would have: ${terminal.paint('bold', score.grade)} (${String(score.points)} of 100)`,
+    `${sign} What a thief would have: ${terminal.paint('bold', grade)} (${String(score.points)} of 100)`,
+    ...(unread.length === 0
+      ? []
+      : wrapText(
+          `not counted, because it could not be read: volume ${unread.map(({ name }) => shownName(name)).join(', ')}`,
+          terminal.textColumns,
+          2,
+        )),
     ...(memory.length === 0
       ? []
       : [

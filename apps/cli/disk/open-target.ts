@@ -25,6 +25,7 @@ import {
   type Volume,
 } from '@ringwall/disk';
 import { FileSource, nodeCodecs } from '@ringwall/disk/node';
+import { formatBytes } from '../quantities.ts';
 import { shownName } from './file-names.ts';
 
 export interface OpenTarget extends Disposable {
@@ -108,6 +109,9 @@ const NAMES_OF_RECOGNISED: Readonly<Record<RecognisedFormat, string>> = {
   swap: 'swap',
 };
 
+/** Whatever is known by name says so before (btrfs, at 64 KiB, is the last). */
+const LOST_FROM_BYTES = 128 * 1024;
+
 /** What a volume holds, in a word or two. */
 export function describeContents({ contents }: Volume): string {
   if (contents.kind === 'file-system') return contents.fileSystem.kind;
@@ -117,7 +121,12 @@ export function describeContents({ contents }: Volume): string {
     const { format, encrypted, hibernated } = contents.recognised;
     return `${NAMES_OF_RECOGNISED[format]}${encrypted ? ', encrypted' : ''}${hibernated ? ', with a sleeping system' : ''}`;
   }
-  return contents.kind === 'zeros' ? 'nothing was written' : 'unknown, or encrypted without a header';
+  if (contents.kind === 'zeros') return 'nothing was written';
+  const { dataAt } = contents;
+  if (dataAt === undefined) return 'unknown: it begins with zeros, and only its beginning was looked at';
+  return dataAt < LOST_FROM_BYTES
+    ? 'unknown, or encrypted without a header'
+    : `unknown: data from ${formatBytes(dataAt)} on, without the table that would say what it is`;
 }
 
 /** What a thief meets: how keys are made of passphrases, and how many there are to guess. */

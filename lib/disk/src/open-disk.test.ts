@@ -34,7 +34,13 @@ describe('openDisk()', () => {
   });
 
   test('says that it does not know what it holds', () => {
-    expect(contentsOf(new Uint8Array(4096).fill(7))).toEqual({ kind: 'unknown' });
+    expect(contentsOf(new Uint8Array(4096).fill(7))).toEqual({ kind: 'unknown', dataAt: 0 });
+  });
+
+  test('does not call a disk empty whose table was wiped and whose files were not', () => {
+    const disk = new Uint8Array(300_000);
+    disk[270_000] = 1;
+    expect(contentsOf(disk)).toEqual({ kind: 'unknown', dataAt: 270_000 });
   });
 
   test.each([

@@ -21,6 +21,7 @@ import { readPartitionTable } from './partitions/partition-table.ts';
 import { recognise, recogniseEncryption, type Recognised } from './recognised.ts';
 import { windowOf, type ByteSource } from './source/byte-source.ts';
 import type { Codecs } from './source/codecs.ts';
+import { firstDataOf } from './source/zeros.ts';
 
 export type VolumeContents =
   | { readonly kind: 'file-system'; readonly fileSystem: FileSystem }
@@ -30,8 +31,10 @@ export type VolumeContents =
   | { readonly kind: 'recognised'; readonly recognised: Recognised }
   /** What lies inside follows as volumes of their own, where one of the keys opens it. */
   | { readonly kind: 'luks'; readonly header: LuksHeader }
+  /** All of it was looked at. */
   | { readonly kind: 'zeros' }
-  | { readonly kind: 'unknown' };
+  /** `dataAt`: where its first byte lies that is not zero; undefined where that is further on than was looked. */
+  | { readonly kind: 'unknown'; readonly dataAt: number | undefined };
 
 /** A run of the disk that something was put into as a whole. */
 export interface Volume {
@@ -203,7 +206,8 @@ export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
   const recognised = recognise(source);
   if (recognised !== undefined) return { kind: 'recognised', recognised };
   if (damaged !== undefined) return damaged;
-  return head.every((byte) => byte === 0) ? { kind: 'zeros' } : { kind: 'unknown' };
+  const first = firstDataOf(source);
+  return first.kind === 'none' ? { kind: 'zeros' } : { kind: 'unknown', dataAt: first.at };
 }
 
 function tableOf(source: ByteSource, notes: string[]): PartitionTable | undefined {
