@@ -11,7 +11,7 @@ function inspect(contents: VolumeContents): VolumeExposure {
 }
 
 function recognised(format: RecognisedFormat, encrypted: boolean): VolumeContents {
-  return { kind: 'recognised', recognised: { format, label: '', encrypted, hibernated: false } };
+  return { kind: 'recognised', recognised: { format, label: '', uuid: '', encrypted, hibernated: false } };
 }
 
 describe('inspectVolume()', () => {
