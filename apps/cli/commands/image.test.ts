@@ -61,8 +61,9 @@ describe('ringwall image', () => {
     [['judge', 'a b'], 2, 'a b'],
     [['judge'], 2, 'needs something to judge'],
     [['pull', 'x'], 2, 'image has no "pull"'],
-    [['scan', '/nonexistent/Dockerfile'], 3, 'cannot be read'],
-    [['scan', '/'], 2, 'is no file'],
+    [['scan', '/nonexistent/Dockerfile'], 2, 'there is no'],
+    [['scan', '/proc/self/fd'], 2, 'neither an OCI layout nor the root'],
+    [['scan', './nothing'], 2, 'there is no ./nothing'],
     [['scan', '/etc/hostname', '--fail-on', 'all'], 2, '--fail-on "all"'],
   ])('%j ends with %i: %s', async (words, expected, text) => {
     const { code, stderr } = await image(...words);

@@ -42,12 +42,13 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
   {
     name: 'image',
     group: 'Containers',
-    summary: 'judge a container image before it runs: its name, or its Dockerfile',
+    summary: 'judge a container image before it runs: its name, its Dockerfile, or what is in it',
     description:
       'Offline and without a service. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
-      'claims to be official. `scan` judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark and our own, and the ' +
-      'names that it begins from. Exit code 4: refused.',
-    forms: ['image judge NAME', 'image scan DOCKERFILE'],
+      'claims to be official. `scan` looks into an image and unpacks it nowhere: an OCI layout, what docker save, podman ' +
+      'save or skopeo wrote, the root folder of a system; and judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark ' +
+      'and our own. What is known of a layer is kept by its digest, so that a base is read once. Exit code 4: refused.',
+    forms: ['image judge NAME', 'image scan DOCKERFILE', 'image scan ARCHIVE|LAYOUT|FOLDER'],
     arguments: [
       { name: 'ACTION', complete: ['judge', 'scan'] },
       { name: 'SUBJECT', optional: true, complete: 'file' },
@@ -56,9 +57,30 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       {
         name: 'fail-on',
         value: 'SEVERITY',
-        complete: ['error', 'warning', 'info', 'style'],
-        summary: 'of scan; "error" where none is named',
+        complete: ['critical', 'high', 'medium', 'low', 'info', 'never', 'error', 'warning', 'style'],
+        summary: 'of scan; "high" where none is named, of a Dockerfile "error"',
       },
+      {
+        name: 'format',
+        value: 'FORMAT',
+        complete: ['text', 'json', 'sarif', 'html', 'junit'],
+        summary: 'of the report about an image',
+      },
+      {
+        name: 'ignore',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'findings that somebody answers for, each with a reason and a last day',
+      },
+      { name: 'all', short: 'a', summary: 'show every finding' },
+      { name: 'image', value: 'NAME', complete: 'none', summary: 'which one, where an archive holds several' },
+      {
+        name: 'platform',
+        value: 'OS/ARCH',
+        complete: 'none',
+        summary: 'which one, as in linux/arm64; else that of this host',
+      },
+      { name: 'no-cache', summary: 'read all layers anew, and keep nothing of them' },
       {
         name: 'allow',
         value: 'FILE',
@@ -70,7 +92,8 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     examples: [
       { line: 'image judge ngnix', says: 'block: two letters of nginx are swapped' },
       { line: 'image scan Dockerfile', says: 'what is wrong, in which line, and the smallest change' },
-      { line: 'image scan Dockerfile --fail-on warning --json', says: 'for a build' },
+      { line: 'image scan app.tar', says: 'what is in it, in which layer, and who wrote that' },
+      { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
     ],
     exits: ['notFound', 'refused'],
     load: () => import('../commands/image.ts'),

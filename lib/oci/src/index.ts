@@ -86,3 +86,27 @@ export {
 export { guessesFor, type Guess } from './findings/logins/usual-passwords.ts';
 export type { FindingRule } from './findings/finding-rule.ts';
 export { FINDING_RULES } from './findings/finding-rules.ts';
+export { finishFacts, idsOf } from './inspection/finish-facts.ts';
+export { decodeLayer, encodeLayer, RECORD_FORMAT } from './inspection/layer-record.ts';
+export { indexTar, type IndexedFile, type TarIndex } from './layers/tar-index.ts';
+export { describeLayers, parseImageConfig, type ParsedConfig } from './manifests/config.ts';
+export { parseDockerArchive, type ArchivedImage } from './manifests/docker-archive.ts';
+export { MAX_DOCUMENT_BYTES } from './manifests/json.ts';
+export {
+  choosePlatform,
+  MANIFEST_TYPES,
+  parseManifest,
+  parsePlatform,
+  shownPlatform,
+  type Descriptor,
+  type ImageIndex,
+  type ImageManifest,
+  type IndexEntry,
+  type Platform,
+} from './manifests/manifest.ts';
+export { findAncestors, type Ancestor, type Ancestry, type KnownImage } from './inheritance/ancestors.ts';
+export { renderHtml, reportStyle } from './reports/html.ts';
+export { parseIgnoreList, type IgnoreEntry } from './reports/ignore-list.ts';
+export { renderJunit } from './reports/junit.ts';
+export { renderSarif } from './reports/sarif.ts';
+export { compileReport, fails, type ReportedFinding, type ScanReport } from './reports/scan-report.ts';

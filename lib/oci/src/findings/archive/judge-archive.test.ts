@@ -24,6 +24,8 @@ describe('judgeArchive()', () => {
         'etc/cron.d/x': { hazards: ['outside'], content: '* * * * *' },
         a: { type: 'hardlink', target: '../../etc/shadow', hazards: ['link-outside'] },
         b: { type: 'symlink', target: '../../../x', hazards: ['link-outside'] },
+        'dev/null': { type: 'character-device', hazards: ['device'] },
+        'dev/mem': { type: 'character-device', hazards: ['device'] },
         'dev/sda': { type: 'block-device', hazards: ['device'] },
       }),
     ).toEqual([
@@ -31,6 +33,7 @@ describe('judgeArchive()', () => {
       'high archive-link-outside a@0',
       'medium archive-device dev/sda@0',
       'low archive-link-outside b@0',
+      'info archive-device dev/mem@0',
     ]);
   });
 

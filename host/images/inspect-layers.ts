@@ -1,0 +1,92 @@
+// The layers of an image read, all at once, or taken from what is known of them.
+import {
+  decodeLayer,
+  finishFacts,
+  idsOf,
+  inspectImage,
+  INSPECTORS,
+  OciError,
+  type FactFinisher,
+  type InspectedImage,
+  type LayerContents,
+} from '@ringwall/oci';
+import type { StoredImage } from './image-in-store.ts';
+import { openLayerCache } from './layer-cache.ts';
+import { openLayerThreads, type LayerThreads } from './layer-threads.ts';
+
+export interface InspectOptions {
+  /** Where layers are kept; undefined where they are not. */
+  readonly cacheFolder: string | undefined;
+  readonly finishers: readonly FactFinisher[];
+  readonly signal: AbortSignal;
+}
+
+export interface LayerReader extends AsyncDisposable {
+  /** Throws OciError, which names the layer, or what reading throws. */
+  readonly inspect: (image: StoredImage) => Promise<InspectedImage>;
+  /** How many layers were read, and how many were known. */
+  readonly counts: () => { readonly read: number; readonly known: number };
+}
+
+/** For one image or for many: what they share is read once. */
+export function openLayerReader({ cacheFolder, finishers, signal }: InspectOptions): LayerReader {
+  const ids = idsOf(INSPECTORS, finishers);
+  const cache = cacheFolder === undefined ? undefined : openLayerCache(cacheFolder, ids);
+  const stop = new AbortController();
+  const ended = AbortSignal.any([signal, stop.signal]);
+  let threads: LayerThreads | undefined;
+  let read = 0;
+  let known = 0;
+  /** Two images of one run, or one image with a layer twice. */
+  const underWay = new Map<string, Promise<LayerContents>>();
+
+  const contentsOf = async (image: StoredImage, at: number): Promise<LayerContents> => {
+    const { digest, diffId } = image.layers[at] ?? { digest: '', diffId: '' };
+    const blob = image.blobs[at];
+    if (blob === undefined) throw new OciError('malformed', `layer ${String(at + 1)} is not there`);
+    const kept = cache?.get(digest);
+    if (kept !== undefined) {
+      known += 1;
+      return kept;
+    }
+    read += 1;
+    threads ??= openLayerThreads(image.layers.length);
+    // An archive names its layers by what they unpack to.
+    const packed = digest === diffId ? '' : digest;
+    const { record } = await threads.read({ blob, digest: packed, diffId }, ended);
+    const contents = await finishFacts(decodeLayer(record), INSPECTORS, finishers);
+    cache?.put(digest, contents);
+    return contents;
+  };
+  const layerOf = (image: StoredImage, at: number): Promise<LayerContents> => {
+    const digest = image.layers[at]?.digest ?? '';
+    const running = underWay.get(digest);
+    if (running !== undefined) return running;
+    const contents = contentsOf(image, at).catch((error: unknown) => {
+      throw named(error, at, image);
+    });
+    underWay.set(digest, contents);
+    void contents.finally(() => underWay.delete(digest)).catch(() => undefined);
+    return contents;
+  };
+  return {
+    inspect: async (image) => {
+      const contents = await Promise.all(image.layers.map((_, at) => layerOf(image, at)));
+      return inspectImage(image.config, image.layers, contents);
+    },
+    counts: () => ({ read, known }),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort(new Error('the reading of layers is over'));
+      await threads?.[Symbol.asyncDispose]();
+      if (read > 0) cache?.trim();
+    },
+  };
+}
+
+function named(error: unknown, at: number, { layers }: StoredImage): unknown {
+  if (!(error instanceof OciError)) return error;
+  const { digest = '' } = layers[at] ?? {};
+  return new OciError(error.code, `layer ${String(at + 1)} (${digest.slice(0, 19)}): ${error.message}`, {
+    cause: error,
+  });
+}

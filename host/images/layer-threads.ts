@@ -1,0 +1,125 @@
+// The threads that read layers: as many as there are layers to read and cores to do it, each taking the next when it is done.
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { OCI_ERROR_CODES, OciError } from '@ringwall/oci';
+import type { Blob } from './blob.ts';
+import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
+
+/** Each may hold a package database of `MAX_INSPECTED_BYTES`; all of them must do with 512 MB. */
+const MAX_THREADS = 4;
+/** Beside this module, as source and in a bundle. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './layer-worker.ts' : './layer-worker.mjs', import.meta.url);
+
+export interface LayerToRead {
+  readonly blob: Blob;
+  /** '' where it is not known. */
+  readonly digest: string;
+  readonly diffId: string;
+}
+
+export interface LayerRecord {
+  /** As `encodeLayer` has it: facts are neither finished nor redacted. */
+  readonly record: string;
+  readonly unpackedBytes: number;
+}
+
+export interface LayerThreads extends AsyncDisposable {
+  /** Throws OciError, or what reading the blob throws. */
+  readonly read: (layer: LayerToRead, signal: AbortSignal) => Promise<LayerRecord>;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  busy: boolean;
+}
+
+export function openLayerThreads(count: number): LayerThreads {
+  const most = Math.max(1, Math.min(count, MAX_THREADS, availableParallelism()));
+  const threads: Thread[] = [];
+  const waiting: ((thread: Thread) => void)[] = [];
+  const idle = async (): Promise<Thread> => {
+    const free = threads.find(({ busy }) => !busy);
+    if (free !== undefined) return take(free);
+    if (threads.length < most) return start();
+    return new Promise<Thread>((resolve) => waiting.push(resolve));
+  };
+  const take = (thread: Thread): Thread => {
+    thread.busy = true;
+    return thread;
+  };
+  const start = (): Thread => {
+    const thread: Thread = { worker: new Worker(WORKER, { execArgv: process.execArgv }), busy: true };
+    threads.push(thread);
+    return thread;
+  };
+  const release = (thread: Thread): void => {
+    thread.busy = false;
+    const next = waiting.shift();
+    if (next !== undefined) next(take(thread));
+  };
+  /** One that failed may be in the midst of a layer: another takes its place. */
+  const replace = async (thread: Thread): Promise<void> => {
+    threads.splice(threads.indexOf(thread), 1);
+    await thread.worker.terminate();
+    waiting.shift()?.(start());
+  };
+  return {
+    read: async (layer, signal) => {
+      const thread = await idle();
+      try {
+        signal.throwIfAborted();
+        const record = await runJob(thread.worker, layer, signal);
+        release(thread);
+        return record;
+      } catch (error) {
+        await replace(thread);
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(threads.splice(0).map(({ worker }) => worker.terminate()));
+    },
+  };
+}
+
+async function runJob(worker: Worker, layer: LayerToRead, signal: AbortSignal): Promise<LayerRecord> {
+  const { blob, digest, diffId } = layer;
+  using listeners = new DisposableStack();
+  const stop = new AbortController();
+  listeners.defer(() => stop.abort());
+  const ended = AbortSignal.any([signal, stop.signal]);
+  const chunks = blob.kind === 'stream' ? blob.open(ended)[Symbol.asyncIterator]() : undefined;
+  const { promise, resolve, reject } = Promise.withResolvers<LayerRecord>();
+  const hear = (message: FromLayerThread): void => {
+    if (message.kind === 'done') resolve(message);
+    else if (message.kind === 'failed') reject(errorOf(message));
+    else if (chunks !== undefined) void sendNext(worker, chunks).catch(reject);
+  };
+  const exited = (): void => reject(new OciError('limit', 'needs more memory than a thread has'));
+  const abort = (): void => reject(signal.reason);
+  worker.on('message', hear).on('error', reject).on('exit', exited);
+  signal.addEventListener('abort', abort);
+  listeners.defer(() => {
+    worker.off('message', hear).off('error', reject).off('exit', exited);
+    signal.removeEventListener('abort', abort);
+  });
+  const file = blob.kind === 'file' ? { descriptor: blob.descriptor, offset: blob.offset } : undefined;
+  send(worker, { kind: 'job', file, bytes: blob.bytes, digest, diffId });
+  return await promise;
+}
+
+function send(worker: Worker, message: ToLayerThread): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+  worker.postMessage(message);
+}
+
+async function sendNext(worker: Worker, chunks: AsyncIterator<Uint8Array>): Promise<void> {
+  const next = await chunks.next();
+  const chunk = next.done === true ? new Uint8Array() : next.value;
+  send(worker, { kind: 'chunk', chunk });
+}
+
+function errorOf({ code, message }: FromLayerThread & { kind: 'failed' }): Error {
+  const known = OCI_ERROR_CODES.find((each) => each === code);
+  return known === undefined ? new Error(message) : new OciError(known, message);
+}

@@ -1,0 +1,56 @@
+// One thread that reads layers, one after the other.
+import { parentPort } from 'node:worker_threads';
+import { encodeLayer, INSPECTORS, OciError, openLayerInspection } from '@ringwall/oci';
+import { readPart } from './blob.ts';
+import type { FromLayerThread, LayerJob, ToLayerThread } from './layer-job.ts';
+import { unpackLayer } from './unpack-layer.ts';
+
+const READ_BYTES: number = 512 * 1024;
+
+const port = parentPort;
+if (port === null) throw new Error('is a worker thread of openLayerThreads()');
+const post = (message: FromLayerThread): void => port.postMessage(message);
+let take: ((message: ToLayerThread) => void) | undefined;
+port.on('message', (message: ToLayerThread) => {
+  if (message.kind === 'job') void work(message);
+  else take?.(message);
+});
+
+async function work(job: LayerJob): Promise<void> {
+  try {
+    const { digest, diffId, bytes } = job;
+    const { contents, unpackedBytes } = await unpackLayer(
+      { chunks: job.file === undefined ? sent() : chunksOf(job.file, bytes), bytes, digest, diffId },
+      openLayerInspection(INSPECTORS),
+    );
+    post({ kind: 'done', record: encodeLayer(contents), unpackedBytes });
+  } catch (error) {
+    const code = error instanceof OciError ? error.code : '';
+    post({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+// oxlint-disable-next-line require-await -- as the chunks that are sent: the file is read while zlib's threads unpack
+async function* chunksOf(
+  { descriptor, offset }: NonNullable<LayerJob['file']>,
+  bytes: number,
+): AsyncGenerator<Uint8Array, void> {
+  for (let at = 0; at < bytes; at += READ_BYTES) {
+    const chunk = readPart(descriptor, offset + at, Math.min(READ_BYTES, bytes - at));
+    if (chunk.length === 0) return;
+    yield chunk;
+  }
+}
+
+async function* sent(): AsyncGenerator<Uint8Array, void> {
+  for (;;) {
+    const { promise, resolve } = Promise.withResolvers<ToLayerThread>();
+    take = resolve;
+    post({ kind: 'more' });
+    // oxlint-disable-next-line no-await-in-loop -- one chunk after the other
+    const message = await promise;
+    if (message.kind === 'broken') throw new Error(message.message);
+    if (message.kind !== 'chunk' || message.chunk.length === 0) return;
+    yield message.chunk;
+  }
+}

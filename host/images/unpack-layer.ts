@@ -1,0 +1,110 @@
+// A layer's bytes, checked and unpacked as they come: gzip (RFC 1952), zstd (RFC 8878) or plain tar, told by the first bytes.
+// Nothing is written anywhere.
+import { createHash, type Hash } from 'node:crypto';
+import { pipeline } from 'node:stream/promises';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { OciError, type LayerContents, type LayerInspection } from '@ringwall/oci';
+import { algorithmOf } from './blob.ts';
+
+/** zlib makes chunks of 16 KiB otherwise, and each costs a turn of the event loop. */
+const CHUNK_BYTES = 512 * 1024;
+/** As zstd itself by default: the window that a stream may make us hold. */
+const ZSTD_WINDOW_LOG = 27;
+/** A file of zeros packs to a thousandth: a layer may hold some, and is no bomb. */
+const FREE_BYTES: number = 256 * 1024 ** 2;
+/** Text of the most regular kind packs to a hundredth; what unpacks to more than that is made to cost time. */
+const MAX_RATIO = 200;
+
+const GZIP = [0x1f, 0x8b];
+const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
+const REFUSED: readonly (readonly [name: string, magic: readonly number[]])[] = [
+  ['bzip2', [0x42, 0x5a, 0x68]],
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
+];
+
+export interface PackedLayer {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly bytes: number;
+  /** '' where it is not known. */
+  readonly digest: string;
+  readonly diffId: string;
+}
+
+export interface UnpackedLayer {
+  readonly contents: LayerContents;
+  readonly unpackedBytes: number;
+}
+
+/** Throws OciError, or what `chunks` throw. */
+export async function unpackLayer(layer: PackedLayer, inspection: LayerInspection): Promise<UnpackedLayer> {
+  const { digest, diffId, bytes } = layer;
+  const packed = digest === '' ? undefined : createHash(algorithmOf(digest));
+  const unpacked = diffId === '' ? undefined : createHash(algorithmOf(diffId));
+  const most = Math.max(FREE_BYTES, bytes * MAX_RATIO);
+  let unpackedBytes = 0;
+  const take = (chunk: Uint8Array): void => {
+    unpackedBytes += chunk.length;
+    if (unpackedBytes > most)
+      throw new OciError('limit', `unpacks to more than ${String(most)} bytes out of ${String(bytes)}: a bomb`);
+    unpacked?.update(chunk);
+    inspection.push(chunk);
+  };
+  const chunks = counted(layer, packed);
+  const first = await chunks.next();
+  const start = first.done === true ? new Uint8Array() : first.value;
+  const whole = joined(start, chunks);
+  const decompressor = decompressorFor(start);
+  try {
+    if (decompressor === undefined) for await (const chunk of whole) take(chunk);
+    else
+      await pipeline(whole, decompressor, async (source: AsyncIterable<Uint8Array>) => {
+        for await (const chunk of source) take(chunk);
+      });
+  } catch (error) {
+    throw explained(error);
+  }
+  check(packed, digest, 'its digest');
+  check(unpacked, diffId, 'the digest of what it unpacks to');
+  return { contents: inspection.end(), unpackedBytes };
+}
+
+async function* counted({ chunks, bytes }: PackedLayer, hash: Hash | undefined): AsyncGenerator<Uint8Array, void> {
+  let seen = 0;
+  for await (const chunk of chunks) {
+    seen += chunk.length;
+    if (seen > bytes) throw new OciError('malformed', `has more than the ${String(bytes)} bytes that were said`);
+    hash?.update(chunk);
+    yield chunk;
+  }
+  if (seen < bytes) throw new OciError('malformed', `has ${String(seen)} of the ${String(bytes)} bytes that were said`);
+}
+
+async function* joined(start: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield start;
+  yield* rest;
+}
+
+function decompressorFor(start: Uint8Array): ReturnType<typeof createGunzip | typeof createZstdDecompress> | undefined {
+  const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => start[at] === byte);
+  const refused = REFUSED.find(([, magic]) => begins(magic));
+  if (refused !== undefined) throw new OciError('malformed', `is packed with ${refused[0]}, which no registry serves`);
+  if (begins(GZIP)) return createGunzip({ chunkSize: CHUNK_BYTES });
+  if (!begins(ZSTD)) return undefined;
+  return createZstdDecompress({
+    chunkSize: CHUNK_BYTES,
+    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG },
+  });
+}
+
+/** zlib's own errors are about bytes of the image. */
+function explained(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^(?:Z_|ZSTD_|ERR_ZLIB)/.test(code) || !(error instanceof Error)) return error;
+  return new OciError('malformed', `cannot be unpacked: ${error.message}`, { cause: error });
+}
+
+function check(hash: Hash | undefined, digest: string, what: string): void {
+  if (hash === undefined) return;
+  const found = `${algorithmOf(digest)}:${hash.digest('hex')}`;
+  if (found !== digest) throw new OciError('malformed', `${what} is ${found}, and ${digest} was said`);
+}
