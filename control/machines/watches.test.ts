@@ -1,6 +1,7 @@
-import { type Machine, RingwallError } from '@ringwall/api';
+import type { Machine } from '@ringwall/api';
 import type { WatchReport } from '@ringwall/api/watch';
 import { describe, expect, test } from 'vitest';
+import { errorOf } from './testing/error-of.ts';
 import { World } from './testing/world.ts';
 import { changeMachine } from './work.ts';
 
@@ -23,14 +24,7 @@ async function quarantine(world: World, machine: Machine): Promise<Machine> {
 }
 
 async function events(world: World): Promise<string[]> {
-  return (await world.store.listEvents(0)).map(({ kind }) => kind).filter((kind) => kind.startsWith('machine.watch'));
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => 'no error',
-    (error: unknown) => (error instanceof RingwallError ? error.code : String(error)),
-  );
+  return (await world.eventKinds()).filter((kind) => kind.startsWith('machine.watch'));
 }
 
 describe('a watched machine', () => {
@@ -114,7 +108,7 @@ describe('a watched machine', () => {
     expect(machine.status).toMatchObject({ phase: 'running', trust: 'quarantined', reasons: [REASON] });
     expect(await events(world)).toEqual(['machine.watch.quarantined']);
     expect(world.warden.count('pause-machine')).toBe(0);
-    expect(await codeOf(world.machines.start('web'))).toBe('attestation-refused');
+    expect((await errorOf(world.machines.start('web'))).code).toBe('attestation-refused');
     await world.ended(await world.machines.stop('web'));
     expect((await world.machines.find('web')).status).toMatchObject({ phase: 'stopped', trust: 'quarantined' });
     world.broker.strays = [{ path: '/tmp/evil', kind: 'unknown' }];
@@ -122,7 +116,7 @@ describe('a watched machine', () => {
       watch: { state: 'quarantined', files: [{ path: '/tmp/evil' }] },
     });
     const starts = world.warden.count('start-machine');
-    expect(await codeOf(world.machines.start('web'))).toBe('attestation-refused');
+    expect((await errorOf(world.machines.start('web'))).code).toBe('attestation-refused');
     expect(world.warden.count('start-machine')).toBe(starts);
   });
 
@@ -142,7 +136,7 @@ describe('a watched machine', () => {
     await quarantine(world, await world.running('web'));
     await world.ended(await world.machines.stop('web'));
     expect((await world.machines.readmit('web')).status).toMatchObject({ trust: 'unknown', reasons: [] });
-    expect(await codeOf(world.machines.readmit('web'))).toBe('conflict');
+    expect((await errorOf(world.machines.readmit('web'))).code).toBe('conflict');
     expect(await world.ended(await world.machines.start('web'))).toMatchObject({ state: 'done' });
     expect(await events(world)).toEqual(['machine.watch.quarantined', 'machine.watch.readmitted']);
   });

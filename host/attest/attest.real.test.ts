@@ -4,13 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex, utf8 } from '@ringwall/bytes';
 import {
-  expectedOfLog,
-  hostEkKey,
-  hostIdOf,
   isEkOf,
   judgeHost,
   keyOfCa,
-  signHostReference,
   vtpmCaQualifyingData,
   type HostEvidence,
   type HostJudgement,
@@ -20,11 +16,11 @@ import {
 } from '@ringwall/evidence';
 import { makeCredential, nameOf, parsePublic, publicKeyOf } from '@ringwall/tpm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeSigner } from '../../lib/evidence/testing/proofs.ts';
 import { issueEk, makeCa, type TestCa } from '../../lib/evidence/testing/vtpm-ca.ts';
 import { TestHostTpm } from '../../testkit/host-tpm.ts';
 import { NEEDS_SWTPM, SWTPM_PRESENT } from '../../testkit/plain-tpm.ts';
 import { run } from '../exec/index.ts';
+import { enrolHost } from './testing/enrol.ts';
 import { answerAsHost, describeHostFiles, findHostTpm, readBounded, readHostIdentity } from './index.ts';
 
 const LOG = join(import.meta.dirname, '../../lib/evidence/fixtures/ovmf-direct-boot/eventlog.bin');
@@ -44,32 +40,12 @@ describe.skipIf(!SWTPM_PRESENT)(`a host with a real TPM${NEEDS_SWTPM}`, () => {
     [vtpmCa, maker] = [await makeCa(), await makeCa({ name: 'CN=Maker of TPMs' })];
     await host.manufacture(async (ekPublic) => issueEk(maker, await publicKeyOf(parsePublic(ekPublic)), 'a chip'));
     await host.measure(QEMU);
-    const owner = await makeSigner();
     const { akPublic, ekCertificate } = await readHostIdentity(host.config);
-    const ekKey = await hostEkKey(ekCertificate);
-    reference = await signHostReference(
-      {
-        host: await hostIdOf(vtpmCa.der),
-        tpm: { akName: toHex(await nameOf(akPublic)), ...(ekKey === undefined ? {} : { ekKey }) },
-        events: expectedOfLog(await readBounded(host.config.eventLog, 1 << 20)),
-        files: [{ path: QEMU, sha256: createHash('sha256').update(QEMU).digest('hex'), required: true }],
-        by: 'the owner',
-        notBefore: new Date(Date.now() - 1000),
-        notAfter: new Date(Date.now() + 86_400_000),
-      },
-      owner,
-    );
-    policy = {
-      version: 1,
-      kind: 'host-tpm',
-      pcrs: PCRS,
-      signers: [toHex(owner.publicKey)],
-      ekRoots: [{ certificate: Buffer.from(maker.der).toString('base64'), reason: 'the maker' }],
-      rules: [],
-      others: 'show',
-      maxAgeSeconds: 60,
-      exceptions: [],
-    };
+    ({ reference, policy } = await enrolHost({
+      ...{ vtpmCa: vtpmCa.der, makerOfTpm: maker.der, akPublic, ekCertificate, pcrs: PCRS },
+      eventLog: await readBounded(host.config.eventLog, 1 << 20),
+      files: [{ path: QEMU, sha256: createHash('sha256').update(QEMU).digest('hex'), required: true }],
+    }));
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();

@@ -6,13 +6,9 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '@ringwall/bytes';
 import {
-  expectedOfLog,
-  hostEkKey,
-  hostIdOf,
   hostReferenceJson,
   judgeHost,
   keyOfCa,
-  signHostReference,
   vtpmCaQualifyingData,
   type HostFile,
   type HostJudgement,
@@ -22,11 +18,11 @@ import {
 } from '@ringwall/evidence';
 import { makeCredential, nameOf, parsePublic, publicKeyOf } from '@ringwall/tpm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeSigner } from '../../lib/evidence/testing/proofs.ts';
 import { issueEk, makeCa, type TestCa } from '../../lib/evidence/testing/vtpm-ca.ts';
 import { MISSING } from '../guestimage/testing/guest.ts';
 import { makeTpm } from '../guestimage/testing/tpm.ts';
 import type { Question } from './testing/answer-questions.ts';
+import { enrolHost } from './testing/enrol.ts';
 import { HOST_MISSING, HostGuest } from './testing/host-guest.ts';
 
 const FIXTURE = join(import.meta.dirname, '../../lib/evidence/fixtures/host-guest.json');
@@ -51,34 +47,15 @@ describe.skipIf(LACKS.length > 0)(`a host that is a guest (skipped: needs ${LACK
     const tpm = await makeTpm(join(dir, 'tpm'), async (ek) => issueEk(maker, await publicKeyOf(ek), 'a chip'));
     host = await HostGuest.boot(dir, tpm, CACHE);
     described = await ask({ op: 'describe' });
-    const owner = await makeSigner();
-    const ekKey = await hostEkKey(bytes(described, 'ekCertificate'));
-    reference = await signHostReference(
-      {
-        host: await hostIdOf(vtpmCa.der),
-        tpm: {
-          akName: toHex(await nameOf(bytes(described, 'akPublic'))),
-          ...(ekKey === undefined ? {} : { ekKey }),
-        },
-        events: expectedOfLog(bytes(described, 'eventLog')),
-        files: filesOf(described),
-        by: 'whoever saw its first boot',
-        notBefore: new Date(Date.now() - 60_000),
-        notAfter: new Date(Date.now() + 86_400_000),
-      },
-      owner,
-    );
-    policy = {
-      version: 1,
-      kind: 'host-tpm',
+    ({ reference, policy } = await enrolHost({
+      vtpmCa: vtpmCa.der,
+      makerOfTpm: maker.der,
+      akPublic: bytes(described, 'akPublic'),
+      ekCertificate: bytes(described, 'ekCertificate'),
+      eventLog: bytes(described, 'eventLog'),
+      files: filesOf(described),
       pcrs: PCRS,
-      signers: [toHex(owner.publicKey)],
-      ekRoots: [{ certificate: Buffer.from(maker.der).toString('base64'), reason: 'the maker of its TPM' }],
-      rules: [],
-      others: 'show',
-      maxAgeSeconds: 60,
-      exceptions: [],
-    };
+    }));
   });
   afterAll(async () => {
     await host?.[Symbol.asyncDispose]();

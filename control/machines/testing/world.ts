@@ -94,6 +94,11 @@ export class World implements AsyncDisposable {
     return this.phase(name, 'running');
   }
 
+  /** Of all events, in their order. */
+  async eventKinds(): Promise<string[]> {
+    return (await this.store.listEvents(0)).map(({ kind }) => kind);
+  }
+
   async until<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
     const deadline = performance.now() + WAIT_MS;
     for (;;) {
