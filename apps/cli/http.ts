@@ -1,7 +1,7 @@
 // A client for HTTP/1.1 (RFC 9112) over a Unix socket, as small as our daemon allows: one request a connection, answers
 // with a length, in chunks, until the end, or upgraded. node:http takes longer to load than everything else that a
 // command does.
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { RingwallError } from '@ringwall/api/errors';
 
 /** A status line and headers of our daemon are below 1 KiB. */
@@ -135,9 +135,11 @@ class ByteSource {
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onEnd).on('error', this.#onError);
   }
 
-  static connect(path: string, timeoutMs: number): Promise<ByteSource> {
+  static async connect(path: string, timeoutMs: number): Promise<ByteSource> {
+    // On demand: half of all commands ask nobody.
+    const net = await import('node:net');
     return new Promise((resolve, reject) => {
-      const socket = connect({ path });
+      const socket = net.connect({ path });
       const onError = (error: Error): void => reject(connectError(path, error));
       socket.once('error', onError);
       socket.once('connect', () => {

@@ -3,11 +3,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { RingwallError } from '@ringwall/api/errors';
 import { openPath, type LuksKey } from '@ringwall/disk';
-import { compareTrees, type Difference } from '../disk/difference.ts';
-import { documentOf, inspectTarget, renderDiskReport } from '../disk/exposure-report.ts';
-import { extractTree } from '../disk/extract.ts';
+import type { Difference } from '../disk/difference.ts';
 import { shownName } from '../disk/file-names.ts';
-import { describeEntry, describeNode, renderListing } from '../disk/listing.ts';
 import {
   chooseFileSystem,
   openTarget,
@@ -23,7 +20,8 @@ const MAX_KEY_FILE_BYTES = 8 * 1024 * 1024;
 /** Written to standard output at once. */
 const CHUNK_BYTES = 1024 * 1024;
 
-type Action = (invocation: Invocation, target: OpenTarget) => void | Promise<void>;
+/** Each loads what it alone needs: a file is printed without the rules of exposure. */
+type Action = (invocation: Invocation, target: OpenTarget) => Promise<void>;
 
 const ACTIONS: Readonly<Record<string, Action>> = { inspect, ls: list, cat, extract, diff };
 
@@ -40,14 +38,16 @@ export async function run(invocation: Invocation): Promise<void> {
   await action(invocation, target);
 }
 
-function inspect(invocation: Invocation, target: OpenTarget): void {
+async function inspect(invocation: Invocation, target: OpenTarget): Promise<void> {
+  const { documentOf, inspectTarget, renderDiskReport } = await import('../disk/exposure-report.ts');
   const { out, flags, json } = invocation;
   const report = readingFrom(target.path, () => inspectTarget(target));
   if (json) printJson(invocation, documentOf(report));
   else for (const line of renderDiskReport(report, out, flags.has('all'))) out.line(line);
 }
 
-function list(invocation: Invocation, target: OpenTarget): void {
+async function list(invocation: Invocation, target: OpenTarget): Promise<void> {
+  const { describeEntry, describeNode, renderListing } = await import('../disk/listing.ts');
   const { out, json } = invocation;
   const path = invocation.arguments[2] ?? '/';
   const files = readingFrom(target.path, () => {
@@ -73,7 +73,8 @@ async function cat(invocation: Invocation, target: OpenTarget): Promise<void> {
   }
 }
 
-function extract(invocation: Invocation, target: OpenTarget): void {
+async function extract(invocation: Invocation, target: OpenTarget): Promise<void> {
+  const { extractTree } = await import('../disk/extract.ts');
   const { out, json, values } = invocation;
   const path = invocation.arguments[2] ?? '/';
   const output = values.get('output');
@@ -91,7 +92,8 @@ function extract(invocation: Invocation, target: OpenTarget): void {
   );
 }
 
-function diff(invocation: Invocation, before: OpenTarget): void {
+async function diff(invocation: Invocation, before: OpenTarget): Promise<void> {
+  const { compareTrees } = await import('../disk/difference.ts');
   const { out, json } = invocation;
   const [, , other, path = '/'] = invocation.arguments;
   if (other === undefined)

@@ -5,41 +5,45 @@
 /** A register of all ones, with which most formats start. */
 export const CRC_START = 0xffffffff;
 
-const CASTAGNOLI = slicedTables(0x82f63b78);
-const ISO_HDLC = slicedTables(0xedb88320);
-const ANSI = byteTable(0xa001);
-const ISO_HDLC_FORWARD = forwardTable(0x04c11db7);
+// Made by the first checksum of each kind: all four take longer than reading a file.
+const castagnoli = onFirstUse(() => slicedTables(0x82f63b78));
+const isoHdlc = onFirstUse(() => slicedTables(0xedb88320));
+const ansi = onFirstUse(() => byteTable(0xa001));
+const isoHdlcForward = onFirstUse(() => forwardTable(0x04c11db7));
 
 /** CRC-32C, register in and out, over `bytes` from `start` to `end`. */
 export function crc32c(register: number, bytes: Uint8Array, start = 0, end: number = bytes.length): number {
-  return sliced(CASTAGNOLI, register, bytes, start, end);
+  return sliced(castagnoli(), register, bytes, start, end);
 }
 
 /** CRC-32, register in and out, over `bytes` from `start` to `end`. */
 export function crc32(register: number, bytes: Uint8Array, start = 0, end: number = bytes.length): number {
-  return sliced(ISO_HDLC, register, bytes, start, end);
+  return sliced(isoHdlc(), register, bytes, start, end);
 }
 
 /** CRC-16 (ANSI), register in and out, over `bytes` from `start` to `end`. */
 export function crc16(register: number, bytes: Uint8Array, start = 0, end: number = bytes.length): number {
+  const table = ansi();
   let crc = register;
-  for (let at = start; at < end; at += 1) crc = (crc >>> 8) ^ entry(ANSI, (crc ^ (bytes[at] ?? 0)) & 0xff);
+  for (let at = start; at < end; at += 1) crc = (crc >>> 8) ^ entry(table, (crc ^ (bytes[at] ?? 0)) & 0xff);
   return crc & 0xffff;
 }
 
 /** CRC-32 with the highest bit first (as in POSIX cksum), register in and out: the old checksums of ext4's journal. */
 export function crc32Forward(register: number, bytes: Uint8Array): number {
+  const table = isoHdlcForward();
   let crc = register | 0;
   for (let at = 0; at < bytes.length; at += 1) {
-    crc = (crc << 8) ^ entry(ISO_HDLC_FORWARD, (crc >>> 24) ^ (bytes[at] ?? 0));
+    crc = (crc << 8) ^ entry(table, (crc >>> 24) ^ (bytes[at] ?? 0));
   }
   return crc >>> 0;
 }
 
 /** CRC-32C over `value` as four bytes, the least significant first. */
 export function crc32cOfNumber(register: number, value: number): number {
+  const table = castagnoli();
   let crc = register ^ value;
-  for (let step = 0; step < 4; step += 1) crc = (crc >>> 8) ^ entry(CASTAGNOLI, crc & 0xff);
+  for (let step = 0; step < 4; step += 1) crc = (crc >>> 8) ^ entry(table, crc & 0xff);
   return crc >>> 0;
 }
 
@@ -64,6 +68,11 @@ function sliced(tables: Int32Array, register: number, bytes: Uint8Array, start: 
   }
   for (; at < end; at += 1) crc = (crc >>> 8) ^ entry(tables, (crc ^ (bytes[at] ?? 0)) & 0xff);
   return crc >>> 0;
+}
+
+function onFirstUse(make: () => Int32Array): () => Int32Array {
+  let table: Int32Array | undefined;
+  return () => (table ??= make());
 }
 
 /** Eight tables in one: table `n` says what a byte does that `n` more bytes follow. */
