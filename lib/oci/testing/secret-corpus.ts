@@ -35,11 +35,11 @@ export function withCrc32(prefix: string): string {
 const pem = (kind: 'ec' | 'rsa' | 'ed25519'): string => {
   if (kind === 'ec') {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    return privateKey.export({ type: 'sec1', format: 'pem' }).toString();
+    return privateKey.export({ type: 'sec1', format: 'pem' });
   }
   const { privateKey } =
     kind === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 1024 }) : generateKeyPairSync('ed25519');
-  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return privateKey.export({ type: 'pkcs8', format: 'pem' });
 };
 const base64url = (text: string): string => Buffer.from(text).toString('base64url');
 const jwt = (): string =>

@@ -4,12 +4,13 @@ import type { Inspector } from '../inspection/inspector.ts';
 import type { FindingRule } from './finding-rule.ts';
 import { loginInspector } from './logins/login-inspector.ts';
 import { judgeLogins, LOGIN_RULES } from './logins/login-rules.ts';
+import { judgePrivileges, PRIVILEGE_RULES } from './privileges/privilege-rules.ts';
 import { secretInspector } from './secrets/secret-inspector.ts';
 import { judgeSecrets, SECRET_RULES } from './secrets/secret-rules.ts';
 
 export const FINDING_INSPECTORS: readonly Inspector[] = [loginInspector, secretInspector];
 
-export const FINDING_JUDGES: readonly ImageRule[] = [judgeLogins, judgeSecrets];
+export const FINDING_JUDGES: readonly ImageRule[] = [judgeLogins, judgeSecrets, judgePrivileges];
 
 /** For reports that explain them. */
-export const FINDING_RULES: readonly FindingRule[] = [...LOGIN_RULES, ...SECRET_RULES];
+export const FINDING_RULES: readonly FindingRule[] = [...LOGIN_RULES, ...SECRET_RULES, ...PRIVILEGE_RULES];

@@ -5,10 +5,14 @@ import { ParseError } from '@ringwall/bytes';
 /** Linux stores 64 kB of extended attributes at most; paths have 4 kB. */
 export const MAX_PAX_BYTES: number = 1024 * 1024;
 
+/** What begins the key of an extended attribute, as star and GNU tar write it. */
+export const ATTRIBUTE = 'SCHILY.xattr.';
+
 export type PaxRecords = ReadonlyMap<string, string>;
 
 const decoder: TextDecoder = new TextDecoder('utf-8');
 const SPACE = 0x20;
+const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 const MAX_LENGTH_DIGITS = 8;
 
@@ -30,10 +34,18 @@ export function parsePax(bytes: Uint8Array, offset: number): PaxRecords {
         `of length “${digits}”, expected one that ends in a newline`,
       );
     }
-    const record = decoder.decode(bytes.subarray(at + space + 1, end - 1));
-    const equals = record.indexOf('=');
+    const record = bytes.subarray(at + space + 1, end - 1);
+    const equals = record.indexOf(EQUALS);
     if (equals < 1) throw new ParseError('invalid', 'PAX record', offset + at, 'has no key');
-    records.set(record.slice(0, equals), record.slice(equals + 1));
+    const key = decoder.decode(record.subarray(0, equals));
+    // Extended attributes are bytes, not text: one character for each.
+    const value = record.subarray(equals + 1);
+    records.set(
+      key,
+      key.startsWith(ATTRIBUTE)
+        ? Array.from(value, (byte) => String.fromCharCode(byte)).join('')
+        : decoder.decode(value),
+    );
     at = end;
   }
   return records;

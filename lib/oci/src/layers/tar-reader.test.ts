@@ -172,7 +172,7 @@ describe('openTarReader()', () => {
         {
           name: 'x',
           type: 'x',
-          content: pax({ path: 'ü/long', uid: '70000', mtime: '12.5', 'SCHILY.xattr.user.a': 'b' }),
+          content: pax({ path: 'ü/long', uid: '70000', mtime: '12.5', 'SCHILY.xattr.user.a': 'bé' }),
         },
         { name: 'short', content: 'abc' },
         { name: 'next' },
@@ -183,7 +183,8 @@ describe('openTarReader()', () => {
       uid: 70_000,
       modified: 12,
       content: 'abc',
-      attributes: new Map([['user.a', 'b']]),
+      // Bytes, each as one character: an attribute is no text.
+      attributes: new Map([['user.a', 'b\u00c3\u00a9']]),
     });
     expect(second).toMatchObject({ path: 'next', uid: 0, attributes: new Map() });
   });

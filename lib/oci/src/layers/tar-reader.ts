@@ -2,7 +2,7 @@
 // contents to whoever asks for them, and what about them is a trap. OCI Image Specification 1.1, "Image Layer Filesystem
 // Changeset". Nothing is written anywhere.
 import { ParseError } from '@ringwall/bytes';
-import { MAX_PAX_BYTES, parsePax, paxNumber, type PaxRecords } from './pax.ts';
+import { ATTRIBUTE, MAX_PAX_BYTES, parsePax, paxNumber, type PaxRecords } from './pax.ts';
 import { BLOCK_BYTES, isZeroBlock, parseTarHeader, sparsePieces, type TarHeader } from './tar-header.ts';
 
 /** An image of all of Debian has some; each is an object for whoever keeps them. */
@@ -76,7 +76,6 @@ const TYPES: Readonly<Record<string, EntryType>> = {
   '7': 'file',
   S: 'file',
 };
-const ATTRIBUTE = 'SCHILY.xattr.';
 /** What Linux stores for one file, with room for their text form. */
 const MAX_ATTRIBUTE_CHARACTERS: number = 128 * 1024;
 /** What one record may say for all entries that follow. A path or a size for all of them would be a trap. */

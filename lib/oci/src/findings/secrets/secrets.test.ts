@@ -48,10 +48,12 @@ describe('the corpus of secrets', () => {
         ),
       ]);
       for (const secret of file.secrets) {
-        for (let at = 0; at + 8 <= secret.length; at += 1) {
-          const part = secret.slice(at, at + 8);
-          if (/\d/.test(part)) expect(told, file.what).not.toContain(part);
-        }
+        // Parts with a digit: names of settings are told, and may be in the text around.
+        const parts = Array.from({ length: secret.length - 7 }, (_, at) => secret.slice(at, at + 8));
+        expect(
+          parts.filter((part) => /\d/.test(part) && told.includes(part)),
+          file.what,
+        ).toEqual([]);
       }
     }
   });
