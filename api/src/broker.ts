@@ -3,7 +3,7 @@
 // there on, every byte comes from the guest, through a host that only relays (docs/protocols/attestation.md).
 import { z } from 'zod';
 import { BOOT_ID } from './ids.ts';
-import { machineIdSchema } from './objects.ts';
+import { encryptionSchema, machineIdSchema } from './objects.ts';
 import {
   referenceAcceptedSchema,
   referenceDiffSchema,
@@ -45,6 +45,8 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     name: z.string(),
     ekCertificate: z.base64(),
     vtpmCa: z.array(z.base64()),
+    /** Whether the sectors of its disk carry tags. */
+    encryption: encryptionSchema.optional(),
   }),
   /** What a boot of this machine must measure by the word of its host: a SignedReference of lib/evidence, as JSON. */
   z.object({
@@ -125,6 +127,8 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     imaLog: z.base64().max(HOST_LIMITS_CHARACTERS.imaLog),
     opened: z.base64().max(HOST_LIMITS_CHARACTERS.key).optional(),
   }),
+  /** The machine's next start brings its disk another key. Idempotent until then. */
+  z.object({ op: z.literal('rotate-key'), machine: machineIdSchema }),
   /** Destroys the machine's key. Idempotent. */
   z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
 ]);
@@ -179,6 +183,8 @@ export const brokerResponseSchemas = {
       .optional(),
   }),
   'judge-host': z.object({ outcome: z.enum(['accepted', 'refused']), reasons: z.array(z.string()) }),
+  /** `version`: of the key that comes. */
+  'rotate-key': z.object({ version: z.int() }),
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

@@ -93,6 +93,10 @@ export const machineListSchema = z.object({
 });
 export type MachineList = z.infer<typeof machineListSchema>;
 
+/** `version`: of the key that comes. */
+export const keyRotationSchema = z.object({ machine: machineSchema, version: z.int() });
+export type KeyRotation = z.infer<typeof keyRotationSchema>;
+
 /** What work was accepted. The operation's `machine` says which machine it is about. */
 export const acceptedSchema = z.object({ operation: operationSchema });
 export type Accepted = z.infer<typeof acceptedSchema>;
@@ -266,6 +270,15 @@ export const HTTP_ROUTES = {
     status: 200,
     response: machineSchema,
     errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable', 'warden-unavailable'],
+  },
+  rotateMachineKey: {
+    method: 'post',
+    path: '/v1/machines/{machine}/rotate-key',
+    summary: 'The next start of a machine gives its disk another key, in the place of the one it has',
+    params: machineParams,
+    status: 200,
+    response: keyRotationSchema,
+    errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable'],
   },
   machineLogs: {
     method: 'get',

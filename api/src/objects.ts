@@ -25,6 +25,10 @@ export const MACHINE_LIMITS = {
 /** What a machine gets where its creator names nothing. The disk file is sparse. */
 export const MACHINE_DEFAULTS = { cpus: 1, memoryMiB: 512, diskMiB: 1024 } as const;
 
+/** What a disk is protected by: see docs/encryption.md. */
+export const encryptionSchema = z.enum(['guest', 'authenticated']);
+export type Encryption = z.infer<typeof encryptionSchema>;
+
 export const machineSpecSchema = z.object({
   image: z.string().regex(IMAGE_NAME),
   cpus: z.int().min(MACHINE_LIMITS.cpus.min).max(MACHINE_LIMITS.cpus.max),
@@ -34,6 +38,7 @@ export const machineSpecSchema = z.object({
   running: z.boolean(),
   /** Machines that were made before there were watches are told of, and no more. */
   watch: watchModeSchema.default('report'),
+  encryption: encryptionSchema.default('guest'),
 });
 export type MachineSpec = z.infer<typeof machineSpecSchema>;
 
@@ -105,6 +110,7 @@ export const createMachineSchema = z.object({
   diskMiB: z.number().optional(),
   /** What follows where something runs that is not of its image; else as its image has it. */
   watch: watchModeSchema.optional(),
+  encryption: encryptionSchema.optional(),
   /** Start it once it is made. */
   start: z.boolean().optional(),
 });

@@ -20,6 +20,7 @@ export const ROUTES = {
   stopMachine: { method: 'post', path: '/v1/machines/{machine}/stop' },
   removeMachine: { method: 'delete', path: '/v1/machines/{machine}' },
   readmitMachine: { method: 'post', path: '/v1/machines/{machine}/readmit' },
+  rotateMachineKey: { method: 'post', path: '/v1/machines/{machine}/rotate-key' },
   machineLogs: { method: 'get', path: '/v1/machines/{machine}/logs' },
   machineProof: { method: 'get', path: '/v1/machines/{machine}/proof' },
   machineEar: { method: 'get', path: '/v1/machines/{machine}/ear' },

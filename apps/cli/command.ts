@@ -1,5 +1,5 @@
 // What a command is, as data: its words, its options, and where its code is.
-import type { WatchMode } from '@ringwall/api';
+import type { Encryption, WatchMode } from '@ringwall/api';
 import type { ExitName } from './exit-codes.ts';
 import type { Invocation } from './invocation.ts';
 
@@ -58,6 +58,8 @@ export const HELP_OPTION: Option = { name: 'help', short: 'h', summary: 'show th
 
 /** As in the contract, whose schemas would cost more to load than a command takes. */
 export const WATCH_MODES: readonly WatchMode[] = ['enforce', 'pause', 'report', 'off'];
+
+export const ENCRYPTIONS: readonly Encryption[] = ['guest', 'authenticated'];
 
 /** A machine, in the words that all commands use for it. */
 export const MACHINE: Argument = { name: 'NAME', complete: 'machine' };

@@ -26,6 +26,7 @@ describe('the table of commands', () => {
           'logs',
           'ls',
           'prove',
+          'key',
           'readmit',
           'reference',
           'rm',

@@ -1,5 +1,5 @@
 // What people read about a machine: the report at the end of `run`, and the whole of `show`. Pure: detail in, lines out.
-import type { Machine, MachineDetail, MachineList, Protection } from '@ringwall/api';
+import type { Encryption, Machine, MachineDetail, MachineList, Protection } from '@ringwall/api';
 import { bullet } from './bullet.ts';
 import { formatAge, formatMiB, formatTime } from './quantities.ts';
 import { renderTable, type Cell } from './table.ts';
@@ -176,12 +176,14 @@ function renderReasons({ status }: Machine, { terminal }: ReportContext): string
   return status.reasons.flatMap((reason) => bullet(terminal, sign, reason));
 }
 
+const DISKS: Readonly<Record<Encryption, string>> = { guest: 'LUKS2', authenticated: 'LUKS2 with tags' };
+
 function renderFacts({ id, spec, status, createdAt }: Machine, { terminal, nowMs }: ReportContext): string[] {
   const { label, startedAt, bootId, accelerator } = status;
   const facts: [string, string][] = [
     ['image', plainText(spec.image)],
     ['size', `${plural(spec.cpus, 'cpu')}, ${formatMiB(spec.memoryMiB)} memory, ${formatMiB(spec.diskMiB)} disk`],
-    ['disk', status.diskUnlocked ? 'LUKS2, unlocked with the released key' : 'LUKS2, locked'],
+    ['disk', `${DISKS[spec.encryption]}, ${status.diskUnlocked ? 'unlocked with the released key' : 'locked'}`],
     ...(accelerator === undefined
       ? []
       : [['runs on', label === undefined ? accelerator : `${accelerator} (${plainText(label)})`] as [string, string]]),

@@ -83,6 +83,7 @@ function handlersOf({ machines, references, operations, host, store, version }: 
       answerJson(202, {
         operation: await machines.remove(params.machine, { ...versionOf(headers), force: query.force === 'true' }),
       }),
+    rotateMachineKey: async ({ params }) => answerJson(200, await machines.rotateKey(params.machine)),
     readmitMachine: async ({ params }) => answerJson(200, await machines.readmit(params.machine)),
     machineLogs: async ({ params, query }) =>
       answerJson(200, await machines.logs(params.machine, bytesOf(query.bytes))),

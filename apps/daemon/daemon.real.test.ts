@@ -229,6 +229,7 @@ describe('ringwalld', () => {
             isolation: 'vm',
             running: false,
             watch: 'enforce',
+            encryption: 'guest',
           },
           status: { phase: 'stopped', trust: 'unknown', reasons: [], diskUnlocked: false },
         },

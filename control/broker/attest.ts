@@ -15,13 +15,14 @@ import {
   type VtpmEvidence,
 } from '@ringwall/evidence';
 import { nameOf } from '@ringwall/tpm';
-import { unwrapKey, type Secret, type SigningKey } from '../keys/index.ts';
+import type { SigningKey } from '../keys/index.ts';
 import { refuseOtherKey } from './attestation-key.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { DiskKeys } from './disk-keys.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
 import type { HostBook } from './host-book.ts';
 import type { References } from './references.ts';
-import { releaseKey, unlockedLie } from './release.ts';
+import { releaseKey, unlockedLie, type UnlockedHow } from './release.ts';
 import { sealProof, trySealProof } from './seal-proof.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
 import { storedReference } from './stored-texts.ts';
@@ -35,7 +36,7 @@ const SEND_TIMEOUT_MS = 10_000;
 export interface AttestDependencies {
   readonly store: BrokerStore;
   readonly references: References;
-  readonly root: Secret;
+  readonly keys: DiskKeys;
   readonly signer: SigningKey;
   readonly audit: AuditLog;
   readonly watches: WatchBook;
@@ -48,10 +49,6 @@ export interface AttestDependencies {
 
 /** What has told the session that the guest is there tells the watch, too. */
 const WATCH_LINE = utf8('watch 1\n');
-
-export function diskKeyIdentity(machine: MachineId, version: number): { kind: string; id: string; version: number } {
-  return { kind: 'disk-key', id: machine, version };
-}
 
 /** Resolves when the session is over; never rejects. */
 export async function runAttestation(
@@ -241,13 +238,8 @@ class Attestation {
     { proof, text }: { readonly proof: UnsignedProof; readonly text: string },
     tpmStart: TpmStart,
   ): Promise<void> {
-    using diskKey = unwrapKey(this.#use.root, diskKeyIdentity(machine.id, machine.keyVersion), machine.wrappedKey);
-    const release = await releaseKey(verified, {
-      challenge: proof.challenge,
-      diskKey,
-      mode: machine.disk,
-      signer: this.#use.signer,
-    });
+    using keys = this.#use.keys.open(machine);
+    const release = await releaseKey(verified, { challenge: proof.challenge, keys, signer: this.#use.signer });
     await this.#use.watches.accepted(machine.id, verified, proof.challenge);
     // Written down before the key leaves: whatever happens to this process next, there is a proof for every release.
     const { proven } = proof.verdict;
@@ -257,7 +249,7 @@ class Attestation {
       proven,
       at: proof.at,
       proof: { kind: 'unconfirmed', text },
-      release: { activation: release.activation, mode: machine.disk, tpmStart },
+      release: { activation: release.activation, mode: keys.mode, tpmStart },
     });
     if (!recorded) {
       await this.#refuse(['the machine was removed']);
@@ -269,7 +261,7 @@ class Attestation {
   }
 
   /** What it is judged by lies in the store: the broker that released the key may have been another run of this one. */
-  async #unlocked(how: 'opened' | 'formatted', activation: Uint8Array): Promise<void> {
+  async #unlocked(how: UnlockedHow, activation: Uint8Array): Promise<void> {
     const record = this.#use.store.readBoot(this.#machine, this.#boot);
     if (record?.release === undefined) {
       await this.#refuse(['no key was released to this boot']);
@@ -291,13 +283,14 @@ class Attestation {
     await this.#send('done\n');
   }
 
-  async #recordUnlocked(record: BootRecord, { tpmStart }: SentRelease, at: Date): Promise<void> {
+  async #recordUnlocked(record: BootRecord, { mode, tpmStart }: SentRelease, at: Date): Promise<void> {
     const sent = this.#use.store.readProof(this.#machine, 'unconfirmed');
     const proofSent = sent === undefined ? undefined : parseProof(sent);
     if (proofSent?.challenge.boot !== this.#boot) throw new RingwallError('internal', 'a release without a proof');
     const text = await sealProof({ ...proofSent, activation: 'confirmed' }, this.#use.signer);
     const { proven } = record;
     const proof = { kind: 'confirmed', text } as const;
+    const machine = mode.startsWith('rotate') ? this.#use.store.readMachine(this.#machine) : undefined;
     this.#use.store.recordOutcome(this.#machine, this.#boot, {
       state: 'unlocked',
       reasons: [],
@@ -306,7 +299,9 @@ class Attestation {
       proof,
       unlockedAt: tpmStart,
       akName: await nameOf(proofSent.evidence.akPublic),
+      ...(machine === undefined ? {} : { endedKey: this.#use.keys.idOfCurrent(machine) }),
     });
+    if (machine !== undefined) this.#use.store.keys.scrubLog();
   }
 
   async #failed(sentence: string): Promise<void> {

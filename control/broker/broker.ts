@@ -18,10 +18,11 @@ import {
   type Proof,
 } from '@ringwall/evidence';
 import { makePrivateDirectory } from '../files/index.ts';
-import { openRootKey, Secret, wrapKey } from '../keys/index.ts';
+import { openRootKey, openSigningKey, type Secret, type SigningKey } from '../keys/index.ts';
 import type { CallContext } from '../rpc/index.ts';
-import { diskKeyIdentity, runAttestation } from './attest.ts';
+import { runAttestation } from './attest.ts';
 import { AuditLog } from './audit-log.ts';
+import { DiskKeys, diskKindOf } from './disk-keys.ts';
 import { checkRegistration } from './ek-certificate.ts';
 import { explainMachine } from './explain.ts';
 import {
@@ -33,16 +34,12 @@ import {
   type ReferenceParts,
 } from './reference-requests.ts';
 import { References } from './references.ts';
-import { openSigningKey, type SigningKey } from '../keys/index.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { storedReference } from './stored-texts.ts';
 import { WatchBook } from './watch-book.ts';
 import { HostBook } from './host-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
 
-/** K of a machine: the keyfile of its LUKS2 disk. */
-const DISK_KEY_BYTES = 32;
-const FIRST_KEY_VERSION = 1;
 const NOT_REPLAYED =
   'the host has kept the TPM from an extend: the watch goes on from what it saw before, and a stranger could not';
 const NO_ROOM = 'there is no room for it beside the evidence of its host';
@@ -55,7 +52,7 @@ export interface BrokerOptions {
 export class Broker implements Disposable {
   readonly #store: BrokerStore;
   readonly #references: References;
-  readonly #root: Secret;
+  readonly #keys: DiskKeys;
   readonly #signer: SigningKey;
   readonly #audit: AuditLog;
   readonly #now: () => Date;
@@ -70,7 +67,7 @@ export class Broker implements Disposable {
     options: BrokerOptions,
   ) {
     this.#store = parts.store;
-    this.#root = parts.root;
+    this.#keys = new DiskKeys(parts.store, parts.root);
     this.#signer = parts.signer;
     this.#audit = parts.audit;
     this.#now = options.now ?? ((): Date => new Date());
@@ -135,7 +132,7 @@ export class Broker implements Disposable {
     for (const session of this.#sessions.values()) session.abort();
     this.#watches[Symbol.dispose]();
     this.#store[Symbol.dispose]();
-    this.#root[Symbol.dispose]();
+    this.#keys[Symbol.dispose]();
     this.#audit[Symbol.dispose]();
   }
 
@@ -185,6 +182,8 @@ export class Broker implements Disposable {
         return this.#hosts.ask(this.#machine(request.machine), request.identity);
       case 'judge-host':
         return this.#hosts.judge(request);
+      case 'rotate-key':
+        return { version: this.#keys.rotate(this.#machine(request.machine)) };
       case 'forget-machine':
       default:
         return this.#forget(request.machine);
@@ -212,10 +211,8 @@ export class Broker implements Disposable {
       return {};
     }
     checkRegistration({ machine: id, ekCertificate, vtpmCa, now });
-    using key = Secret.random(DISK_KEY_BYTES);
-    const wrappedKey = wrapKey(this.#root, diskKeyIdentity(id, FIRST_KEY_VERSION), key);
-    const disk = 'format';
-    this.#store.addMachine({ id, name, ekCertificate, vtpmCa, keyVersion: FIRST_KEY_VERSION, wrappedKey, disk }, now);
+    const diskKind = diskKindOf(request.encryption ?? 'guest');
+    this.#store.addMachine({ id, name, ekCertificate, vtpmCa, ...this.#keys.make(id), disk: 'format', diskKind }, now);
     return {};
   }
 
@@ -252,7 +249,7 @@ export class Broker implements Disposable {
       const dependencies = {
         store: this.#store,
         references: this.#references,
-        root: this.#root,
+        keys: this.#keys,
         signer: this.#signer,
         audit: this.#audit,
         watches: this.#watches,
@@ -340,7 +337,7 @@ export class Broker implements Disposable {
   #forget(id: MachineId): BrokerResponse<'forget-machine'> {
     this.#sessions.get(id)?.abort();
     this.#watches.forget(id);
-    this.#store.removeMachine(id);
+    this.#store.keys.removeMachine(id);
     return {};
   }
 

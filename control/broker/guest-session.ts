@@ -4,6 +4,7 @@
 import { fromHex, ParseError, toHex } from '@ringwall/bytes';
 import { NONCE_BYTES, type Challenge, type VtpmEvidence } from '@ringwall/evidence';
 import { LineError, LineSplitter } from '../rpc/index.ts';
+import type { UnlockedHow } from './release.ts';
 
 /** What one guest may cost. All of it holds for one connection. */
 export const SESSION_LIMITS = {
@@ -55,7 +56,7 @@ export type SessionStep =
   /** Judge, then call `released` or `end`. The nonce is burnt already, whatever comes of it. */
   | { readonly kind: 'judge'; readonly challenge: Challenge; readonly evidence: VtpmEvidence }
   /** `activation`: the digest that only the TPM of the EK certificate can make. */
-  | { readonly kind: 'unlocked'; readonly how: 'opened' | 'formatted'; readonly activation: Uint8Array }
+  | { readonly kind: 'unlocked'; readonly how: UnlockedHow; readonly activation: Uint8Array }
   | { readonly kind: 'failed'; readonly sentence: string }
   /** The guest of an unlocked boot is there to be watched: what comes now is no attestation any more. */
   | { readonly kind: 'watch' };
@@ -260,8 +261,8 @@ export class GuestSession {
   #takeUnlocked(line: string): SessionStep {
     const [word, how, activation, ...rest] = line.split(' ');
     if (word !== 'unlocked') throw this.#unexpected('unlocked');
-    if ((how !== 'opened' && how !== 'formatted') || activation === undefined || rest.length > 0) {
-      throw this.#violation('malformed-line', 'expected unlocked, opened or formatted, and the activation digest');
+    if ((how !== 'opened' && how !== 'formatted' && how !== 'rotated') || activation === undefined || rest.length > 0) {
+      throw this.#violation('malformed-line', 'expected unlocked, what was done, and the activation digest');
     }
     if (!/^[0-9a-f]{64}$/.test(activation)) {
       throw this.#violation('malformed-line', 'an activation digest that is not 64 hexadecimal digits');

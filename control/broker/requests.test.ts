@@ -36,8 +36,8 @@ describe('a request', () => {
     const stranger = await openVtpmCa(join(broker.directory, 'stranger.json'), hostKey);
     const root = broker.ca.certificates[0] ?? new Uint8Array();
     expect(await codeOf(broker.register(newMachineId(), good))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, good, stranger.certificates))).toBe('bad-request');
-    expect(await codeOf(broker.register(id, good, []))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, good, { vtpmCa: stranger.certificates }))).toBe('bad-request');
+    expect(await codeOf(broker.register(id, good, { vtpmCa: [] }))).toBe('bad-request');
     expect(await codeOf(broker.register(id, root))).toBe('bad-request');
     expect(await codeOf(broker.register(id, new Uint8Array(Buffer.concat([good, Buffer.of(0)]))))).toBe('bad-request');
     expect(await codeOf(broker.register(id, new Uint8Array(5000)))).toBe('bad-request');

@@ -3,85 +3,30 @@
 // that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { MACHINE_ID, RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import { MACHINE_ID, type BootId, type MachineId } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
-import { WATCH_LOG_TABLES, WATCH_NOTED_COLUMN, WATCH_TABLES, WatchStore } from './watch-store.ts';
+import type { ReleaseMode } from '@ringwall/evidence';
+import { WatchStore } from './watch-store.ts';
 import { EvidenceHistory } from './history.ts';
-import { HOST_TABLE, HostStore } from './host-store.ts';
+import { HostStore } from './host-store.ts';
 import { ReferenceStore } from './reference-store.ts';
+import { KeyStore } from './key-store.ts';
 import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
+import { migrate } from './schema.ts';
 import { asTpmStart, type TpmStart } from './tpm-start.ts';
+
+const RELEASE_MODES: readonly ReleaseMode[] = (['open', 'format', 'rotate'] as const).flatMap(
+  (mode) => [mode, `${mode}-authenticated`] as const,
+);
 
 /** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
 const BOOTS_KEPT = 8;
 
-/** Each entry brings the store from its index to the next version (PRAGMA user_version). None is ever edited. */
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE machine (
-     id TEXT PRIMARY KEY,
-     name TEXT NOT NULL,
-     ek_certificate BLOB NOT NULL,
-     vtpm_ca TEXT NOT NULL,
-     key_version INTEGER NOT NULL,
-     wrapped_key BLOB NOT NULL,
-     disk TEXT NOT NULL CHECK (disk IN ('format', 'open')),
-     current_boot TEXT,
-     clock TEXT,
-     registered_at TEXT NOT NULL
-   ) STRICT, WITHOUT ROWID;
-   CREATE TABLE boot (
-     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
-     boot TEXT NOT NULL,
-     reference TEXT NOT NULL,
-     state TEXT NOT NULL CHECK (state IN ('pending', 'accepted', 'unlocked', 'refused', 'failed')),
-     reasons TEXT NOT NULL,
-     proven TEXT NOT NULL,
-     at TEXT,
-     release TEXT,
-     UNIQUE (machine, boot)
-   ) STRICT;
-   CREATE TABLE proof (
-     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
-     kind TEXT NOT NULL CHECK (kind IN ('confirmed', 'unconfirmed', 'refused')),
-     boot TEXT NOT NULL,
-     proof TEXT NOT NULL,
-     PRIMARY KEY (machine, kind)
-   ) STRICT, WITHOUT ROWID;`,
-  // The TPM's clock was kept beside its counters, and decided nothing.
-  `ALTER TABLE machine RENAME COLUMN clock TO tpm_start;
-   UPDATE machine SET tpm_start = json_remove(tpm_start, '$.clock') WHERE tpm_start IS NOT NULL;
-   UPDATE boot SET release = json_set(json_remove(release, '$.clock'),
-     '$.tpmStart', json_remove(json_extract(release, '$.clock'), '$.clock')) WHERE release IS NOT NULL;`,
-  WATCH_TABLES,
-  `CREATE TABLE reference (
-     id TEXT PRIMARY KEY,
-     image TEXT NOT NULL,
-     state TEXT NOT NULL CHECK (state IN ('proposed', 'accepted', 'retired')),
-     how TEXT NOT NULL CHECK (how IN ('first-use', 'same-artefacts', 'command', 'not-yet')),
-     reference TEXT NOT NULL,
-     seq INTEGER NOT NULL,
-     at TEXT NOT NULL
-   ) STRICT, WITHOUT ROWID;
-   CREATE TABLE reference_signer (key TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE TABLE policy (seq INTEGER PRIMARY KEY AUTOINCREMENT, policy TEXT NOT NULL, at TEXT NOT NULL) STRICT;
-   CREATE TABLE evidence (
-     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-     machine TEXT NOT NULL REFERENCES machine (id) ON DELETE CASCADE,
-     boot TEXT NOT NULL,
-     outcome TEXT NOT NULL CHECK (outcome IN ('accepted', 'refused')),
-     proof TEXT NOT NULL
-   ) STRICT;
-   CREATE INDEX evidence_of_machine ON evidence (machine, seq);
-   ALTER TABLE machine ADD COLUMN released_at TEXT;
-   ALTER TABLE machine ADD COLUMN ak_name BLOB;`,
-  HOST_TABLE,
-  WATCH_LOG_TABLES,
-  WATCH_NOTED_COLUMN,
-];
-
 /** Whether the disk was ever unlocked: until then a guest may format a blank one. */
 export type DiskState = 'format' | 'open';
+
+/** What its sectors are protected by: a cipher, or a cipher and a tag for each. */
+export type DiskKind = 'encrypted' | 'authenticated';
 
 export interface MachineRecord {
   readonly id: MachineId;
@@ -90,7 +35,10 @@ export interface MachineRecord {
   readonly vtpmCa: readonly Uint8Array[];
   readonly keyVersion: number;
   readonly wrappedKey: Uint8Array;
+  /** The wrapped key of the next version, until a guest says that it has taken the place of this one. */
+  readonly nextKey: Uint8Array | undefined;
   readonly disk: DiskState;
+  readonly diskKind: DiskKind;
   /** The boot that may attest; earlier ones may not. */
   readonly currentBoot: BootId | undefined;
   readonly unlockedAt: TpmStart | undefined;
@@ -104,7 +52,7 @@ export interface MachineRecord {
 export interface SentRelease {
   /** What the guest must answer to show that its TPM opened the credential. */
   readonly activation: Uint8Array;
-  readonly mode: DiskState;
+  readonly mode: ReleaseMode;
   readonly tpmStart: TpmStart;
 }
 
@@ -136,6 +84,8 @@ export interface Outcome {
   /** Recorded with `unlocked`, in the same commit. */
   readonly unlockedAt?: TpmStart;
   readonly akName?: Uint8Array;
+  /** The id of the key whose place the next one has taken. */
+  readonly endedKey?: string;
 }
 
 export class BrokerStore implements Disposable {
@@ -143,14 +93,16 @@ export class BrokerStore implements Disposable {
   readonly references: ReferenceStore;
   readonly hosts: HostStore;
   readonly history: EvidenceHistory;
+  readonly keys: KeyStore;
   readonly #db: DatabaseSync;
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, path: string) {
     this.#db = db;
     this.watches = new WatchStore(db);
     this.references = new ReferenceStore(db, (change) => this.#transact(change));
     this.hosts = new HostStore(db);
     this.history = new EvidenceHistory(db);
+    this.keys = new KeyStore(db, path, (change) => this.#transact(change));
   }
 
   static open(path: string): BrokerStore {
@@ -164,7 +116,7 @@ export class BrokerStore implements Disposable {
       // A forgotten key is overwritten in the file, not only unlinked from its tree.
       db.exec('PRAGMA secure_delete = ON');
       migrate(db, path);
-      return new BrokerStore(db);
+      return new BrokerStore(db, path);
     } catch (error) {
       db?.close();
       throw explained(error, path);
@@ -172,7 +124,9 @@ export class BrokerStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#db.isOpen) this.#db.close();
+    if (!this.#db.isOpen) return;
+    this.keys.scrubLog();
+    this.#db.close();
   }
 
   listMachines(): readonly MachineId[] {
@@ -189,12 +143,15 @@ export class BrokerStore implements Disposable {
     return row === undefined ? undefined : asMachine(id, row);
   }
 
-  addMachine(machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt' | 'akName' | 'seenAt'>, at: Date): void {
+  addMachine(
+    machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt' | 'akName' | 'seenAt' | 'nextKey'>,
+    at: Date,
+  ): void {
     this.#transact(() => {
       this.#db
         .prepare(
-          `INSERT INTO machine (id, name, ek_certificate, vtpm_ca, key_version, wrapped_key, disk, registered_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO machine (id, name, ek_certificate, vtpm_ca, key_version, wrapped_key, disk, disk_kind,
+             registered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           machine.id,
@@ -204,6 +161,7 @@ export class BrokerStore implements Disposable {
           machine.keyVersion,
           machine.wrappedKey,
           machine.disk,
+          machine.diskKind,
           at.toISOString(),
         );
     });
@@ -211,14 +169,6 @@ export class BrokerStore implements Disposable {
 
   renameMachine(id: MachineId, name: string): void {
     this.#db.prepare('UPDATE machine SET name = ? WHERE id = ?').run(name, id);
-  }
-
-  /** True where there was one. Its key is gone from the file and from the write-ahead log once this returns. */
-  removeMachine(id: MachineId): boolean {
-    const { changes } = this.#db.prepare('DELETE FROM machine WHERE id = ?').run(id);
-    // The log still holds the page with the key as it was.
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-    return Number(changes) > 0;
   }
 
   readBoot(machine: MachineId, boot: BootId): BootRecord | undefined {
@@ -258,7 +208,7 @@ export class BrokerStore implements Disposable {
   /** Verdict, proof, disk state and TPM start in one commit. False where the machine was forgotten meanwhile. */
   recordOutcome(machine: MachineId, boot: BootId, outcome: Outcome): boolean {
     return this.#transact(() => {
-      const { state, reasons, proven, at, proof, release, unlockedAt, akName } = outcome;
+      const { state, reasons, proven, at, proof, release, unlockedAt, akName, endedKey } = outcome;
       const { changes } = this.#db
         .prepare('UPDATE boot SET state = ?, reasons = ?, proven = ?, at = ? WHERE machine = ? AND boot = ?')
         .run(state, JSON.stringify(reasons), JSON.stringify(proven), at.toISOString(), machine, boot);
@@ -280,6 +230,7 @@ export class BrokerStore implements Disposable {
       if (akName !== undefined) {
         this.#db.prepare('UPDATE machine SET ak_name = coalesce(ak_name, ?) WHERE id = ?').run(akName, machine);
       }
+      if (endedKey !== undefined) this.keys.endCurrent(machine, endedKey, at);
       return true;
     });
   }
@@ -318,19 +269,6 @@ export class BrokerStore implements Disposable {
   }
 }
 
-function migrate(db: DatabaseSync, path: string): void {
-  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version > MIGRATIONS.length) {
-    throw new RingwallError('conflict', `${path} is of version ${String(version)}, newer than this broker`, {
-      hint: 'run the newer ringwall, or restore the backup from before it',
-    });
-  }
-  db.exec('BEGIN IMMEDIATE');
-  for (const step of MIGRATIONS.slice(version)) db.exec(step);
-  db.exec(`PRAGMA user_version = ${String(MIGRATIONS.length)}`);
-  db.exec('COMMIT');
-}
-
 function asMachineId(text: string): MachineId {
   if (!isMachineId(text)) throw damaged('machine.id');
   return text;
@@ -353,6 +291,8 @@ function asMachine(id: MachineId, row: Row): MachineRecord {
     vtpmCa: texts(row, 'vtpm_ca').map((base64) => new Uint8Array(Buffer.from(base64, 'base64'))),
     keyVersion: Number(row['key_version']),
     wrappedKey: blob(row, 'wrapped_key'),
+    nextKey: row['next_key'] === null ? undefined : blob(row, 'next_key'),
+    diskKind: textOf(row, 'disk_kind') === 'authenticated' ? 'authenticated' : 'encrypted',
     disk: disk === 'open' ? 'open' : 'format',
     currentBoot: typeof currentBoot === 'string' ? currentBoot : undefined,
     unlockedAt: typeof tpmStart === 'string' ? asTpmStart(parseJson(tpmStart), 'machine.tpm_start') : undefined,
@@ -388,8 +328,9 @@ function releaseText({ activation, mode, tpmStart }: SentRelease): string {
 function asRelease(json: string): SentRelease {
   const { activation, mode, tpmStart } = asObject(parseJson(json), 'boot.release');
   if (typeof activation !== 'string') throw damaged('boot.release');
-  if (mode !== 'format' && mode !== 'open') throw damaged('boot.release');
-  return { activation: fromHex(activation), mode, tpmStart: asTpmStart(tpmStart, 'boot.release') };
+  const known = RELEASE_MODES.find((each) => each === mode);
+  if (known === undefined) throw damaged('boot.release');
+  return { activation: fromHex(activation), mode: known, tpmStart: asTpmStart(tpmStart, 'boot.release') };
 }
 
 function parseJson(json: string): unknown {

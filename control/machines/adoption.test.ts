@@ -14,7 +14,16 @@ function machineIn(phase: Machine['status']['phase'], running = true): Machine {
     name: 'web',
     version: 1,
     createdAt: AT,
-    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running, watch: 'enforce' },
+    spec: {
+      image: 'hello',
+      cpus: 1,
+      memoryMiB: 512,
+      diskMiB: 64,
+      isolation: 'vm',
+      running,
+      watch: 'enforce',
+      encryption: 'guest',
+    },
     status: { phase, trust: 'unknown', reasons: [], diskUnlocked: false, bootId: boot },
   };
 }

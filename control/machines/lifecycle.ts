@@ -147,7 +147,10 @@ async function makeMachine(work: Work, machine: Machine): Promise<void> {
   );
   work.progress.step('making its key, bound to its TPM');
   await patiently(work, () =>
-    work.broker.call({ op: 'register-machine', machine: id, name, ...identity }, { signal: work.signal }),
+    work.broker.call(
+      { op: 'register-machine', machine: id, name, ...identity, encryption: spec.encryption },
+      { signal: work.signal },
+    ),
   );
   await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'stopped' } }), {
     kind: 'machine.made',

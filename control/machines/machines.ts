@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CreateMachine,
   type ImageList,
+  type KeyRotation,
   type Machine,
   type MachineDetail,
   newMachineId,
@@ -15,6 +16,7 @@ import { adoptMachines } from './adopt.ts';
 import { WARDEN_HINT } from './clients.ts';
 import type { HostReports } from './host-reports.ts';
 import type { JobKind } from './jobs.ts';
+import { rotateKey } from './keys.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
 import { STANDS_STILL } from './observer.ts';
@@ -142,6 +144,11 @@ export class Machines {
     const machine = await this.#worker.store.findMachine(id);
     if (machine !== undefined) await readmitMachine(this.#worker, machine);
     return this.find(id);
+  }
+
+  /** Its next start gives its disk another key. */
+  async rotateKey(idOrName: string): Promise<KeyRotation> {
+    return rotateKey(this.#worker, await this.find(idOrName));
   }
 
   async logs(idOrName: string, bytes: number): Promise<{ text: string }> {

@@ -9,7 +9,16 @@ function machineUnder(accelerator: 'kvm' | 'tcg' | undefined): Machine {
     name: 'web',
     version: 1,
     createdAt: '2026-01-02T03:04:05.678Z',
-    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running: true, watch: 'enforce' },
+    spec: {
+      image: 'hello',
+      cpus: 1,
+      memoryMiB: 512,
+      diskMiB: 64,
+      isolation: 'vm',
+      running: true,
+      watch: 'enforce',
+      encryption: 'guest',
+    },
     status: {
       phase: 'running',
       trust: 'attested',

@@ -32,6 +32,7 @@ describe('planMachine()', () => {
         isolation: 'vm',
         running: false,
         watch: 'enforce',
+        encryption: 'guest',
       },
     });
   });

@@ -42,7 +42,8 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
   };
   for (const dimension of DIMENSIONS) checkSize(dimension, sizes[dimension.key], facts.capacity[dimension.key]);
   const watch = request.watch ?? WATCH_OF_IMAGE.get(request.image) ?? 'report';
-  return { name, spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch } };
+  const encryption = request.encryption ?? 'guest';
+  return { name, spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch, encryption } };
 }
 
 export function checkImage(image: string, images: PlanFacts['images']): void {

@@ -30,7 +30,16 @@ function machineNamed(name: string): Machine {
     name,
     version: 1,
     createdAt: AT,
-    spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 64, isolation: 'vm', running: false, watch: 'enforce' },
+    spec: {
+      image: 'hello',
+      cpus: 1,
+      memoryMiB: 512,
+      diskMiB: 64,
+      isolation: 'vm',
+      running: false,
+      watch: 'enforce',
+      encryption: 'guest',
+    },
     status: { phase: 'stopped', trust: 'unknown', reasons: [], diskUnlocked: false },
   };
 }

@@ -20,7 +20,7 @@ const OPENS = `printf '%s' ${KEY} | xxd -r -p | ${CRYPTSETUP} open --test-passph
 
 /** The first MiB of a disk that the guest formatted. */
 async function formattedHeader(): Promise<Buffer> {
-  const body = `${ON_A_FILE} : >"$HEADER"; format_disk "$dir/disk" ${KEY}; dd if=$dir/disk bs=${HEADER_BYTES} count=1 2>/dev/null | xxd -p`;
+  const body = `${ON_A_FILE} format_disk "$dir/disk" ${KEY} encrypted; dd if=$dir/disk bs=${HEADER_BYTES} count=1 2>/dev/null | xxd -p`;
   const result = await runGuestShell(body);
   if (result.code !== 0) throw new Error(`${result.stderr} ${result.reasons.join('; ')}`);
   return Buffer.from(result.stdout.replaceAll('\n', ''), 'hex');
@@ -40,7 +40,7 @@ describe.skipIf(MISSING.length > 0)(`inspect_disk (skipped: needs ${MISSING.join
   });
 
   it('knows a disk that the guest formatted, and its key opens it', async () => {
-    expect(await stateOf(good)).toBe('ours');
+    expect(await stateOf(good)).toBe('encrypted 0');
     expect(await stateOf(good, `${OPENS} && echo opens`)).toBe('opens\n');
   });
 
@@ -114,15 +114,27 @@ describe.skipIf(MISSING.length > 0)(`inspect_disk (skipped: needs ${MISSING.join
     expect(await stateOf(alterMetadata(destroyHeader(good, 'first'), change, ['second']))).toMatch(/^foreign/);
     expect(await stateOf(destroyHeader(alterMetadata(good, change, ['first']), 'second'))).toMatch(/^foreign/);
     // One good copy is as good as two: this is what a write that broke off leaves.
-    expect(await stateOf(destroyHeader(good, 'first'))).toBe('ours');
+    expect(await stateOf(destroyHeader(good, 'first'))).toBe('encrypted 0');
   });
 
   it.each([
     ['open', 'blank', 'the disk is blank, but its key was used before: the disk was replaced or wiped'],
     ['open', 'foreign: x', 'the disk is foreign: x'],
     ['format', 'foreign: x', 'the disk is foreign: x'],
+    ['rotate', 'blank', 'the disk is blank, but its key was used before: the disk was replaced or wiped'],
+    [
+      'open-authenticated',
+      'encrypted 0',
+      'the disk is encrypted and was made to be authenticated: its header was replaced',
+    ],
+    [
+      'format-authenticated',
+      'encrypted 0',
+      'the disk is encrypted and was made to be authenticated: its header was replaced',
+    ],
+    ['open', 'authenticated 0', 'the disk is authenticated and was made to be encrypted: its header was replaced'],
   ])('lets nothing be done to %s a disk that is %s', async (mode, state, reason) => {
-    const body = `${ON_A_FILE} printf '%s' '${state}' >"$DISK_STATE"; : >"$DISK_DEVICE"; unlock_disk ${mode} ${KEY}`;
+    const body = `${ON_A_FILE} printf '%s' '${state}' >"$DISK_STATE"; : >"$DISK_DEVICE"; load_drivers() { :; }; unlock_disk ${mode} ${KEY}`;
     expect(await runGuestShell(body)).toMatchObject({ code: 1, reasons: [reason] });
   });
 

@@ -26,6 +26,8 @@ export const DRIVERS = {
   button: ['button', 'evdev'],
   /** Only for a system that wants a writable root. */
   overlay: ['overlay'],
+  /** Only for a disk whose sectors carry tags. */
+  integrity: ['dm_integrity', 'authenc'],
 } as const satisfies Record<string, readonly string[]>;
 
 export interface ModuleSource {

@@ -4,7 +4,7 @@ import { exitCodeOf } from '../exit-codes.ts';
 import { explainMachine } from '../explain-machine.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
-import { WATCH_MODES } from '../command.ts';
+import { ENCRYPTIONS, WATCH_MODES } from '../command.ts';
 import { renderOutdated } from '../outdated-image.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
 import { renderRunReport } from '../report.ts';
@@ -47,20 +47,24 @@ function wantedMachine({ values, arguments: words }: Invocation): Record<string,
   if (word !== undefined && option !== undefined && word !== option) {
     throw new RingwallError('bad-request', `two images are named: ${word} and --image ${option}`, { hint: 'name one' });
   }
-  const [name, cpus, memory, disk, watch] = ['name', 'cpus', 'memory', 'disk', 'watch'].map((key) => values.get(key));
+  const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
+  const [watch, encryption] = ['watch', 'encryption'].map((key) => values.get(key));
   return {
     image: word ?? option ?? DEFAULT_IMAGE,
     ...(name === undefined ? {} : { name }),
     ...(cpus === undefined ? {} : { cpus: parseCount(cpus, '--cpus') }),
     ...(memory === undefined ? {} : { memoryMiB: parseMiB(memory, '--memory') }),
     ...(disk === undefined ? {} : { diskMiB: parseMiB(disk, '--disk') }),
-    ...(watch === undefined ? {} : { watch: parseWatch(watch) }),
+    ...(watch === undefined ? {} : { watch: parseWord(watch, WATCH_MODES, '--watch', 'way to watch a machine') }),
+    ...(encryption === undefined
+      ? {}
+      : { encryption: parseWord(encryption, ENCRYPTIONS, '--encryption', 'way to encrypt a disk') }),
   };
 }
 
-function parseWatch(text: string): string {
-  if (WATCH_MODES.some((mode) => mode === text)) return text;
-  throw new RingwallError('bad-request', `--watch ${JSON.stringify(text)} is no way to watch a machine`, {
-    hint: `the ways are: ${WATCH_MODES.join(', ')}`,
+function parseWord(text: string, known: readonly string[], option: string, what: string): string {
+  if (known.includes(text)) return text;
+  throw new RingwallError('bad-request', `${option} ${JSON.stringify(text)} is no ${what}`, {
+    hint: `the ways are: ${known.join(', ')}`,
   });
 }

@@ -1,5 +1,5 @@
 // What is done with machines: their commands, as data.
-import { MACHINE, MACHINES, WATCH_MODES, type Command } from '../command.ts';
+import { ENCRYPTIONS, MACHINE, MACHINES, WATCH_MODES, type Command } from '../command.ts';
 
 export const MACHINE_COMMANDS: readonly Command[] = [
   {
@@ -18,6 +18,12 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       { name: 'memory', value: 'SIZE', complete: 'none', summary: 'memory, as in 512M or 2G' },
       { name: 'disk', value: 'SIZE', complete: 'none', summary: 'encrypted disk, as in 256M or 20G' },
       {
+        name: 'encryption',
+        value: 'KIND',
+        complete: ENCRYPTIONS,
+        summary: 'of its disk: guest, or authenticated (a tag for each sector: altered data is an error, not data)',
+      },
+      {
         name: 'watch',
         value: 'MODE',
         complete: WATCH_MODES,
@@ -27,6 +33,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     examples: [
       { line: 'run hello', says: 'the smallest machine there is' },
       { line: 'run debian --name web --cpus 2 --memory 2G --disk 20G', says: 'a whole Debian' },
+      { line: 'run hello --encryption authenticated', says: 'one flipped bit of its disk is noticed' },
     ],
     exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
     load: () => import('../commands/run.ts'),
@@ -126,6 +133,23 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     examples: [{ line: 'readmit hello', says: 'shows what ran, and asks' }],
     exits: ['notFound', 'unavailable', 'conflict'],
     load: () => import('../commands/readmit.ts'),
+  },
+  {
+    name: 'key',
+    group: 'Machines',
+    summary: 'give a machine’s disk another key, without writing the disk anew',
+    description:
+      'At its next start a machine that has proven itself is given the key it has and another, adds a keyslot with the new one ' +
+      'and destroys the old one. The broker keeps both until the guest has said that this is done; wherever it breaks off, the ' +
+      'disk opens, and the next start ends it. The old key then opens nothing but a copy of the header that was made before.',
+    forms: ['key rotate NAME...'],
+    arguments: [
+      { name: 'ACTION', complete: ['rotate'] },
+      { name: 'NAME', complete: 'machine', many: true },
+    ],
+    examples: [{ line: 'key rotate hello', says: 'in force with its next start' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('../commands/key.ts'),
   },
   {
     name: 'rm',

@@ -296,6 +296,7 @@ export function fakeMachine(
       isolation: 'vm',
       running: true,
       watch: 'enforce',
+      encryption: 'guest',
       ...spec,
     },
     status: {

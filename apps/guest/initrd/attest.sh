@@ -150,7 +150,7 @@ signature_of() {
 }
 
 receive_release() {
-  local answered=1
+  local answered=1 keys
   while receive "$JUDGEMENT_SECONDS"; do
     # Two hellos that were on their way together are answered with one challenge, sent twice; else the last one counts.
     case $line in
@@ -168,9 +168,13 @@ receive_release() {
   # shellcheck disable=SC2086 # split into words; patterns are off
   set -- $line
   [ $# -eq 8 ] && [ "$line" = "release $2 $3 $4 $5 $6 $7 $8" ] || fail 'the broker sent an answer that is malformed'
-  case $2 in open | format) ;; *) fail 'the broker sent a release that is neither to open nor to format' ;; esac
+  case $2 in
+    open | format | open-authenticated | format-authenticated) keys=1 ;;
+    rotate | rotate-authenticated) keys=2 ;;
+    *) fail 'the broker sent a release of a mode that is unknown' ;;
+  esac
   release_mode=$2 id_object=$3 encrypted_secret=$4 ephemeral=$5 masked=$6 sig_r=$7 sig_s=$8
-  is_hex 136 "$id_object" && is_hex 136 "$encrypted_secret" && is_hex 128 "$ephemeral" && is_hex 64 "$masked" &&
+  is_hex 136 "$id_object" && is_hex 136 "$encrypted_secret" && is_hex 128 "$ephemeral" && is_hex "$((keys * 64))" "$masked" &&
     is_hex 64 "$sig_r" && is_hex 64 "$sig_s" || fail 'the broker sent a release that is malformed'
   receive_sentences
 }
@@ -210,7 +214,7 @@ refused_by_broker() {
 
 broker_knows=''
 
-# Sets disk_key. Checks the broker's signature, then puts the two halves of the key together: one that only this TPM can
+# Sets disk_key, and next_key where the mode is to rotate. Checks the broker's signature, then puts the two halves of the key together: one that only this TPM can
 # open because it holds both endorsement and attestation key, one that only the boot key can, in this PCR state and in
 # this boot.
 open_release() {
@@ -240,7 +244,12 @@ open_release() {
   shared=$answer_x
   is_hex 64 "$shared" || fail 'the shared secret has the wrong length'
   mask=$(sha256_hex "00000001${shared}52494e4757414c4c00${ephemeral:0:64}$(boot_key_x)")
-  disk_key=$(xor_hex "$first" "$(xor_hex "$masked" "$mask")")
+  disk_key=$(xor_hex "$first" "$(xor_hex "${masked:0:64}" "$mask")")
+  next_key=''
+  if [ "${#masked}" -eq 128 ]; then
+    mask=$(sha256_hex "00000002${shared}52494e4757414c4c00${ephemeral:0:64}$(boot_key_x)")
+    next_key=$(xor_hex "$(sha256_text 'ringwall-next-key 1\n%s\n' "$first")" "$(xor_hex "${masked:64:64}" "$mask")")
+  fi
   answer_x='' answer_y='' answer_cert_info=''
 }
 

@@ -18,7 +18,7 @@ refuse() {
   local button=''
   trap '' EXIT
   set +e
-  disk_key=''
+  disk_key='' next_key=''
   [ -s "$REASONS" ] || printf '%s\n' "$1" >>"$REASONS"
   close_disk
   [ -z "$port_open" ] || tell_broker_failed "$(head -n 1 "$REASONS")"

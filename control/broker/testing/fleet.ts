@@ -76,6 +76,7 @@ export async function makeFleet(
       keyVersion: 1,
       wrappedKey: bytes,
       disk: 'open',
+      diskKind: 'encrypted',
     } as const;
     store.addMachine({ id, name: 'hello', ...registered }, now);
     store.expectBoot(id, boot, '{}');

@@ -2,9 +2,17 @@
 // place where an attacker would turn.
 import type { Duplex } from 'node:stream';
 import { concatBytes, fromHex, toHex, utf8 } from '@ringwall/bytes';
-import { activationDigest, qualifyingData, releaseText, type VtpmEvidence } from '@ringwall/evidence';
+import {
+  activationDigest,
+  nextKeyHalf,
+  qualifyingData,
+  releaseText,
+  type ReleaseMode,
+  type VtpmEvidence,
+} from '@ringwall/evidence';
 import { maskWithPoint, nameOf, parsePublic, TPM_ALG } from '@ringwall/tpm';
 import { LineSplitter } from '../../rpc/index.ts';
+import type { UnlockedHow } from '../release.ts';
 import { encodeLog, sha256, type BootEvent } from './boot-log.ts';
 import type { GuestTpm } from './guest-tpm.ts';
 
@@ -134,11 +142,14 @@ export class Guest {
   }
 
   /** The disk key that comes out of a release. */
-  async open(answer: Answer, brokerKey: string): Promise<{ mode: string; key: Uint8Array }> {
+  async open(
+    answer: Answer,
+    brokerKey: string,
+  ): Promise<{ mode: string; key: Uint8Array; next: Uint8Array | undefined }> {
     const [word, mode, ...values] = (answer.lines[0] ?? '').split(' ');
     const parts = values.map((value) => fromHex(value));
     const [idObject, encryptedSecret, ephemeral, masked, r, s] = parts;
-    if (word !== 'release' || (mode !== 'open' && mode !== 'format') || parts.length !== 6) {
+    if (word !== 'release' || !isReleaseMode(mode) || parts.length !== 6) {
       throw new Error(`no release: ${answer.lines.join('\n')}`);
     }
     if (idObject === undefined || encryptedSecret === undefined || ephemeral === undefined) throw new Error('short');
@@ -159,10 +170,11 @@ export class Guest {
     const bootKey = parsePublic(this.#keys?.bootPublic ?? new Uint8Array());
     if (bootKey.type !== TPM_ALG.ECC) throw new Error('the boot key is no ECC key');
     const second = await maskWithPoint({ masked, z, ephemeralX: ephemeral.slice(0, 32), key: bootKey });
-    return { mode, key: second.map((byte, index) => byte ^ (this.#first[index] ?? 0)) };
+    const next = second.length === 32 ? undefined : xor(second.subarray(32), await nextKeyHalf(this.#first));
+    return { mode, key: xor(second.subarray(0, 32), this.#first), next };
   }
 
-  async reportUnlocked(how: 'opened' | 'formatted', boot: string): Promise<Answer> {
+  async reportUnlocked(how: UnlockedHow, boot: string): Promise<Answer> {
     await this.#tpm.extendUnlocked(sha256(utf8(`ringwall unlocked ${boot}\n`)));
     const activation = await activationDigest(this.#qualifying, this.#first);
     this.lines.send(`unlocked ${how} ${toHex(activation)}\n`);
@@ -170,13 +182,27 @@ export class Guest {
   }
 
   /** Everything, as the initrd does it. */
-  async unlock(brokerKey: string): Promise<{ mode: string; key: Uint8Array; answer: Answer; challenged: Challenged }> {
+  async unlock(brokerKey: string): Promise<{
+    mode: string;
+    key: Uint8Array;
+    next: Uint8Array | undefined;
+    answer: Answer;
+    challenged: Challenged;
+  }> {
     const challenged = await this.hello();
     const answer = await this.send(await this.evidence(challenged));
-    const { mode, key } = await this.open(answer, brokerKey);
-    const how = mode === 'format' ? 'formatted' : 'opened';
-    return { mode, key, answer: await this.reportUnlocked(how, challenged.boot), challenged };
+    const { mode, key, next } = await this.open(answer, brokerKey);
+    const how = mode.startsWith('rotate') ? 'rotated' : mode.startsWith('format') ? 'formatted' : 'opened';
+    return { mode, key, next, answer: await this.reportUnlocked(how, challenged.boot), challenged };
   }
+}
+
+function isReleaseMode(word: string | undefined): word is ReleaseMode {
+  return word !== undefined && /^(open|format|rotate)(-authenticated)?$/.test(word);
+}
+
+function xor(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return left.map((byte, index) => byte ^ (right[index] ?? 0));
 }
 
 export function evidenceText(evidence: VtpmEvidence): string {

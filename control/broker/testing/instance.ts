@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newBootId, newMachineId, RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import { newBootId, newMachineId, RingwallError, type BootId, type Encryption, type MachineId } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import { referenceJson, type ReferenceContent, type Signer } from '@ringwall/evidence';
 import { openVtpmCa, type VtpmCa } from '../../ca/index.ts';
@@ -64,25 +64,30 @@ export class BrokerInstance implements AsyncDisposable {
     return (await this.client.call({ op: 'status' })).key;
   }
 
-  async addMachine(): Promise<TestMachine> {
-    return this.adopt(await SoftwareTpm.make());
+  async addMachine(encryption: Encryption = 'guest'): Promise<TestMachine> {
+    return this.adopt(await SoftwareTpm.make(), encryption);
   }
 
   /** Registers a machine with this TPM. */
-  async adopt<Tpm extends GuestTpm>(tpm: Tpm): Promise<TestMachine<Tpm>> {
+  async adopt<Tpm extends GuestTpm>(tpm: Tpm, encryption: Encryption = 'guest'): Promise<TestMachine<Tpm>> {
     const id = newMachineId();
     const ekCertificate = await this.ca.issueEkCertificate(tpm.ekPublic, id);
-    await this.register(id, ekCertificate);
+    await this.register(id, ekCertificate, { encryption });
     return { id, tpm, ekCertificate };
   }
 
-  async register(id: MachineId, ekCertificate: Uint8Array, vtpmCa = this.ca.certificates): Promise<void> {
+  async register(
+    id: MachineId,
+    ekCertificate: Uint8Array,
+    { vtpmCa = this.ca.certificates, encryption }: { vtpmCa?: VtpmCa['certificates']; encryption?: Encryption } = {},
+  ): Promise<void> {
     await this.client.call({
       op: 'register-machine',
       machine: id,
       name: 'hello',
       ekCertificate: base64(ekCertificate),
       vtpmCa: vtpmCa.map(base64),
+      ...(encryption === undefined ? {} : { encryption }),
     });
   }
 

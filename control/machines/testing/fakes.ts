@@ -348,6 +348,8 @@ export class FakeBroker implements BrokerClient {
         return { files: this.strays };
       case 'readmit-machine':
         return { lifted: this.quarantined.delete(request.machine) };
+      case 'rotate-key':
+        return { version: 2 };
       case 'forget-machine':
         this.registered.delete(request.machine);
         return {};

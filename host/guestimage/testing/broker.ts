@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { equalBytes, fromHex, toHex } from '@ringwall/bytes';
-import { activationDigest, qualifyingData, releaseText, type VtpmEvidence } from '@ringwall/evidence';
+import { activationDigest, qualifyingData, releaseText, type ReleaseMode, type VtpmEvidence } from '@ringwall/evidence';
 import { makeCredential, nameOf, parsePublic, wrapToEccKey } from '@ringwall/tpm';
 import type { TestTpm } from './tpm.ts';
 
@@ -43,13 +43,13 @@ export class BrokerDouble {
   async release(
     evidence: VtpmEvidence,
     qualifying: Uint8Array,
-    mode: 'open' | 'format',
+    mode: ReleaseMode,
   ): Promise<{ line: string; activation: string }> {
     const secret = new Uint8Array(randomBytes(32));
-    const secret32 = this.diskKey.map((byte, index) => byte ^ (secret[index] ?? 0));
+    const half = this.diskKey.map((byte, index) => byte ^ (secret[index] ?? 0));
     const akName = await nameOf(evidence.akPublic);
     const credential = await makeCredential({ ekPublic: this.tpm.ekPublic, akName, secret });
-    const wrapped = await wrapToEccKey({ public: parsePublic(evidence.bootPublic), secret32 });
+    const wrapped = await wrapToEccKey({ public: parsePublic(evidence.bootPublic), secret: half });
     const release = { qualifyingData: qualifying, mode, ...credential, ...wrapped };
     const signature = new Uint8Array(
       await crypto.subtle.sign(
@@ -67,7 +67,7 @@ export class BrokerDouble {
   /** The whole conversation of a good boot. */
   async serve(
     session: Session,
-    mode: 'open' | 'format',
+    mode: ReleaseMode,
   ): Promise<{ how: 'opened' | 'formatted'; evidence: VtpmEvidence; boot: string }> {
     const { evidence, qualifying, boot } = await this.receiveEvidence(session);
     if (!equalBytes(evidence.ekCertificate, this.tpm.ekCertificate)) throw new Error('another EK certificate');

@@ -10,7 +10,19 @@ import { renderShellCommands } from '../shell-commands.ts';
 
 export const BUSYBOX: string | undefined = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 export const GUEST_SCRIPTS: string = resolve(import.meta.dirname, '../../../apps/guest/initrd');
-const PARTS = ['report', 'checks', 'tpm', 'devices', 'attest', 'disk', 'system', 'watching', 'watch'];
+const PARTS = [
+  'report',
+  'checks',
+  'tpm',
+  'devices',
+  'attest',
+  'disk',
+  'authenticated-disk',
+  'rotate-key',
+  'system',
+  'watching',
+  'watch',
+];
 const TIMEOUT_MS = 20_000;
 
 export interface ShellResult {
@@ -32,7 +44,7 @@ export async function runGuestShell(body: string, fromBroker: string | Uint8Arra
       'export LC_ALL=C',
       ...PARTS.map((part) => `. ${GUEST_SCRIPTS}/${part}.sh`),
       `. ${dir}/tpm-commands.sh`,
-      `dir=${dir} REASONS=${dir}/reasons SENTENCES=${dir}/sentences HEADER=${dir}/header DISK_STATE=${dir}/state DISK_DEVICE=${dir}/device LOG=${dir}/log IMA_POLICY=${dir}/policy MEASUREMENTS=${dir}/list PIECE=${dir}/piece`,
+      `dir=${dir} REASONS=${dir}/reasons SENTENCES=${dir}/sentences HEADER=${dir}/header DISK_STATE=${dir}/state DISK_DEVICE=${dir}/device LOG=${dir}/log NEXT_KEY=${dir}/next-key IMA_POLICY=${dir}/policy MEASUREMENTS=${dir}/list PIECE=${dir}/piece`,
       `exec 4<${dir}/broker`,
       body,
     ].join('\n');

@@ -16,14 +16,21 @@ export interface Challenge {
   readonly boot: string;
 }
 
+/**
+ * What the guest is to do with its disk: open it; format it, if it is blank; or open it and give it the next key in the
+ * place of the one that it has. `-authenticated`: a disk whose sectors carry tags, and no other.
+ */
+export type ReleaseMode = `${'open' | 'format' | 'rotate'}${'' | '-authenticated'}`;
+
 /** What the broker sends with a key; its signature is over `releaseDigest` of this. */
 export interface Release {
   readonly qualifyingData: Uint8Array;
-  readonly mode: 'open' | 'format';
+  readonly mode: ReleaseMode;
   readonly idObject: Uint8Array;
   readonly encryptedSecret: Uint8Array;
   /** X and Y of the ephemeral key, 64 bytes. */
   readonly ephemeral: Uint8Array;
+  /** The second half of the key; and of the next key, where there is one. */
   readonly masked: Uint8Array;
 }
 
@@ -81,6 +88,11 @@ export function releaseDigest(release: Release): Promise<Uint8Array> {
  */
 export function activationDigest(qualifying: Uint8Array, secret: Uint8Array): Promise<Uint8Array> {
   return sha256Text(`ringwall-activated 1\n${toHex(qualifying)}\n${toHex(secret)}\n`);
+}
+
+/** The first half of the next key: it comes out of the same credential, and says nothing of the key that it follows. */
+export function nextKeyHalf(secret: Uint8Array): Promise<Uint8Array> {
+  return sha256Text(`ringwall-next-key 1\n${toHex(secret)}\n`);
 }
 
 /** What the guest extends into PCR 15 once its disk is open, so that nothing later in this boot can ask again. */

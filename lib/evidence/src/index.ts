@@ -4,6 +4,7 @@ export { authenticodeDigest, authenticodeRanges, MAX_PE_BYTES, type ByteRange } 
 export { chainOf, LINK_TITLES, linkOfEvent, type Link, type LinkId, type LinkState } from './chain.ts';
 export {
   activationDigest,
+  nextKeyHalf,
   NONCE_BYTES,
   qualifyingData,
   qualifyingText,
@@ -12,6 +13,7 @@ export {
   unlockedText,
   type Challenge,
   type Release,
+  type ReleaseMode,
 } from './challenge.ts';
 export {
   compareReferences,

@@ -222,7 +222,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
   test('ECDH_ZGen opens what wrapToEccKey masked, until PCR 15 was extended', async () => {
     const secret32 = crypto.getRandomValues(new Uint8Array(32));
     const key = eccKey(boot.public);
-    const wrapped = await wrapToEccKey({ public: key, secret32 });
+    const wrapped = await wrapToEccKey({ public: key, secret: secret32 });
     const { x: z } = parseFields('ecdhZGen', await zGen(tpm, boot.handle, wrapped.ephemeral));
     const ephemeralX = wrapped.ephemeral.slice(0, 32);
     expect(equalBytes(await maskWithPoint({ masked: wrapped.masked, z, ephemeralX, key }), secret32)).toBe(true);
@@ -239,7 +239,7 @@ describe.skipIf(!SWTPM_PRESENT)(`a guest's commands on swtpm${NEEDS_SWTPM}`, () 
   });
 
   test('the boot key does not decrypt by its empty password', async () => {
-    const point = (await wrapToEccKey({ public: parsePublic(boot.public), secret32: new Uint8Array(32) })).ephemeral;
+    const point = (await wrapToEccKey({ public: parsePublic(boot.public), secret: new Uint8Array(32) })).ephemeral;
     const filled = fillTemplate(guestCommands.ecdhZGen, {
       boot_key: boot.handle,
       session: Uint8Array.of(0x40, 0, 0, 9),

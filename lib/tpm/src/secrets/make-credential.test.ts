@@ -127,7 +127,7 @@ describe('wrapToEccKey()', () => {
   test('masks a secret that the private key gives back', async () => {
     const pair = await generateP256('ECDH');
     const key = await eccPublicOf(pair.publicKey, { attributes: 0x0002_0432, scheme: TPM_ALG.NULL });
-    const { ephemeral, masked } = await wrapToEccKey({ public: key, secret32 });
+    const { ephemeral, masked } = await wrapToEccKey({ public: key, secret: secret32 });
     expect([ephemeral.length, masked.length]).toEqual([64, 32]);
     expect(equalBytes(masked, secret32)).toBe(false);
     const z = await agree(pair.privateKey, ephemeral);
@@ -138,11 +138,11 @@ describe('wrapToEccKey()', () => {
 
   test('refuses secrets of another length and keys of another kind', async () => {
     const key = parsePublic(evidence.bootPublic);
-    await expect(wrapToEccKey({ public: key, secret32: new Uint8Array(31) })).rejects.toThrow('secret has 31 bytes');
+    await expect(wrapToEccKey({ public: key, secret: new Uint8Array(31) })).rejects.toThrow('secret has 31 bytes');
     // curveID stands before the null KDF (2 bytes) and the two coordinates (2 + 32 bytes each).
     const bytes = new Uint8Array(evidence.bootPublic);
     bytes[bytes.length - 71] = TPM_ECC.NIST_P384;
-    await expect(wrapToEccKey({ public: parsePublic(bytes), secret32 })).rejects.toThrow('expected ECC P-256');
+    await expect(wrapToEccKey({ public: parsePublic(bytes), secret: secret32 })).rejects.toThrow('expected ECC P-256');
   });
 });
 

@@ -11,34 +11,35 @@ import { TpmError } from '../tpm-error.ts';
 
 /** The label of KDFe under which disk keys travel. */
 export const WRAP_LABEL = 'RINGWALL';
-const SECRET_BYTES = 32;
+/** One key, or two that travel together. */
+const SECRET_BYTES: readonly number[] = [32, 64];
 
 export interface WrappedSecret {
   /** The ephemeral public point, X then Y, 32 bytes each. */
   readonly ephemeral: Uint8Array;
-  /** secret xor KDFe(SHA-256, Z.x, label, ephemeral.x, key.x, 256). */
+  /** secret xor KDFe(SHA-256, Z.x, label, ephemeral.x, key.x, as many bits as the secret has). */
   readonly masked: Uint8Array;
 }
 
 /**
- * Masks 32 bytes for a P-256 key. It keeps the secret and does not authenticate: whoever flips a bit of `masked` flips
+ * Masks 32 or 64 bytes for a P-256 key. It keeps the secret and does not authenticate: whoever flips a bit of `masked` flips
  * it in the secret, so the receiver must check a signature over both parts first.
  */
 export async function wrapToEccKey(input: {
   readonly public: TPMT_PUBLIC;
-  readonly secret32: Uint8Array;
+  readonly secret: Uint8Array;
   readonly label?: string;
 }): Promise<WrappedSecret> {
   const key = input.public;
   if (key.type !== TPM_ALG.ECC || key.parameters.curveID !== TPM_ECC.NIST_P256) {
     throw new TpmError('unsupported', 'key to wrap to, expected ECC P-256');
   }
-  const { secret32, label = WRAP_LABEL } = input;
-  if (secret32.length !== SECRET_BYTES) {
-    throw new TpmError('parameter', `secret has ${secret32.length} bytes, expected ${SECRET_BYTES}`);
+  const { secret, label = WRAP_LABEL } = input;
+  if (!SECRET_BYTES.includes(secret.length)) {
+    throw new TpmError('parameter', `secret has ${secret.length} bytes, expected ${SECRET_BYTES.join(' or ')}`);
   }
   const { x, y, z } = await ephemeralPoint(key);
-  const masked = await maskWithPoint({ masked: secret32, z, ephemeralX: x, key, label });
+  const masked = await maskWithPoint({ masked: secret, z, ephemeralX: x, key, label });
   return { ephemeral: concatBytes(x, y), masked };
 }
 
@@ -54,6 +55,7 @@ export async function maskWithPoint(input: {
   readonly label?: string;
 }): Promise<Uint8Array<ArrayBuffer>> {
   const [keyX] = pointOf(input.key);
-  const mask = await kdfe('sha256', input.z, input.label ?? WRAP_LABEL, input.ephemeralX, keyX, SECRET_BYTES * 8);
+  const bits = input.masked.length * 8;
+  const mask = await kdfe('sha256', input.z, input.label ?? WRAP_LABEL, input.ephemeralX, keyX, bits);
   return new Uint8Array(input.masked).map((byte, index) => byte ^ (mask[index] ?? 0));
 }

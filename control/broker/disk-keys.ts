@@ -1,0 +1,99 @@
+// The disk keys of machines: made, wrapped under the root key, opened for one release, and replaced. A key that is to take the
+// place of another exists beside it until the guest has said that the old one opens the disk no more; whatever breaks off, one
+// of the two that the broker has does.
+import { createHmac } from 'node:crypto';
+import { RingwallError, type MachineId } from '@ringwall/api';
+import { toHex } from '@ringwall/bytes';
+import type { ReleaseMode } from '@ringwall/evidence';
+import { Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
+import type { BrokerStore, DiskKind, MachineRecord } from './store.ts';
+
+/** K of a machine: the keyfile of its LUKS2 disk. */
+const DISK_KEY_BYTES = 32;
+const FIRST_KEY_VERSION = 1;
+
+/** What one release carries. */
+export interface OpenedKeys extends Disposable {
+  readonly mode: ReleaseMode;
+  readonly current: Secret;
+  /** Where the mode is to rotate. */
+  readonly next: Secret | undefined;
+}
+
+export class DiskKeys implements Disposable {
+  readonly #store: BrokerStore;
+  readonly #root: Secret;
+
+  /** Takes the root key over. */
+  constructor(store: BrokerStore, root: Secret) {
+    this.#store = store;
+    this.#root = root;
+  }
+
+  [Symbol.dispose](): void {
+    this.#root[Symbol.dispose]();
+  }
+
+  /** Of a new machine. */
+  make(machine: MachineId): { readonly keyVersion: number; readonly wrappedKey: Uint8Array } {
+    return { keyVersion: FIRST_KEY_VERSION, wrappedKey: this.#fresh(machine, FIRST_KEY_VERSION) };
+  }
+
+  open(machine: MachineRecord): OpenedKeys {
+    const current = unwrapKey(this.#root, identity(machine.id, machine.keyVersion), machine.wrappedKey);
+    const next =
+      machine.nextKey === undefined
+        ? undefined
+        : unwrapKey(this.#root, identity(machine.id, machine.keyVersion + 1), machine.nextKey);
+    return {
+      mode: releaseMode(machine),
+      current,
+      next,
+      [Symbol.dispose]: () => {
+        current[Symbol.dispose]();
+        next?.[Symbol.dispose]();
+      },
+    };
+  }
+
+  /** The machine's next start brings its disk another key. Idempotent until then. Answers the version of that key. */
+  rotate(machine: MachineRecord): number {
+    if (machine.disk === 'format') {
+      throw new RingwallError('conflict', `the disk of ${machine.name} was never unlocked: nothing is on it yet`, {
+        hint: `start it first: ringwall start ${machine.name}`,
+      });
+    }
+    const version = machine.keyVersion + 1;
+    if (machine.nextKey === undefined) this.#store.keys.setNext(machine.id, this.#fresh(machine.id, version));
+    return version;
+  }
+
+  /** Names a key for good without saying anything of it: whoever finds a key somewhere can tell whose it was. */
+  idOfCurrent(machine: MachineRecord): string {
+    using key = unwrapKey(this.#root, identity(machine.id, machine.keyVersion), machine.wrappedKey);
+    return keyId(key);
+  }
+
+  #fresh(machine: MachineId, version: number): Uint8Array {
+    using key = Secret.random(DISK_KEY_BYTES);
+    return wrapKey(this.#root, identity(machine, version), key);
+  }
+}
+
+/** A disk key has 256 random bits: nobody finds it by its id. */
+export function keyId(key: Secret): string {
+  return toHex(createHmac('sha256', key.expose()).update('ringwall disk key id 1').digest());
+}
+
+export function diskKindOf(encryption: 'guest' | 'authenticated'): DiskKind {
+  return encryption === 'authenticated' ? 'authenticated' : 'encrypted';
+}
+
+function releaseMode({ disk, diskKind, nextKey }: MachineRecord): ReleaseMode {
+  const mode = nextKey === undefined ? disk : 'rotate';
+  return diskKind === 'authenticated' ? `${mode}-authenticated` : mode;
+}
+
+function identity(machine: MachineId, version: number): KeyIdentity {
+  return { kind: 'disk-key', id: machine, version };
+}
