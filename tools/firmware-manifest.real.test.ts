@@ -1,4 +1,5 @@
 // The tool makes the entry that is committed for the firmware of this host, from two real boots.
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FIRMWARE_CODE, FIRMWARE_VARS, readFirmware } from '@ringwall/host/guestimage';
@@ -16,6 +17,13 @@ const ENTRIES = readdirSync(DIRECTORY).filter((name) => name.endsWith('.json'));
 describe('firmware-manifest', () => {
   it('has listed all entries', () => {
     expect(readFileSync(join(DIRECTORY, 'known.ts'), 'utf8')).toBe(renderList(ENTRIES.toSorted()));
+  });
+
+  it.skipIf(LACKING.length > 0)(`prints what it measures in a machine of so many processors${SKIPPED}`, async () => {
+    const tool = join(import.meta.dirname, 'firmware-manifest.ts');
+    const argv = ['--conditions=ringwall-source', tool, FIRMWARE_CODE, '--manifest', '--cpus', '3'];
+    const printed = execFileSync(process.execPath, argv, { encoding: 'utf8' });
+    expect(JSON.parse(printed)).toEqual(await readFirmware({ cpus: 3 }));
   });
 
   it.skipIf(LACKING.length > 0)(`makes the entry of this host’s firmware again${SKIPPED}`, async () => {

@@ -2,6 +2,10 @@
 // its files what can be computed, boots it twice to learn the rest, and writes nothing that the boots do not confirm.
 //
 //   npm run firmware -- /usr/share/OVMF/OVMF_CODE.fd [/usr/share/OVMF/OVMF_VARS.fd] [--kernel FILE] [--name NAME]
+//
+// And prints what a build that is known measures in a machine of so many processors, which `reference build FILE` takes:
+//
+//   npm run --silent firmware -- /usr/share/OVMF/OVMF_CODE.fd [VARS] --manifest --cpus 2 > firmware.json
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +15,7 @@ import { RingwallError } from '@ringwall/api';
 import { toHex } from '@ringwall/bytes';
 import { parseFirmwareManifest } from '@ringwall/evidence';
 import { run } from '@ringwall/host/exec';
-import { FIRMWARE_VARS, initializePei, unpackVolumes } from '@ringwall/host/guestimage';
+import { FIRMWARE_VARS, initializePei, readFirmware, unpackVolumes } from '@ringwall/host/guestimage';
 import { parseEventData, type EventLog } from '@ringwall/tpm';
 import { findLayout, layoutOf, type RecordedLayout } from './firmware/layout.ts';
 import { observe, type BareMachine } from './firmware/observe.ts';
@@ -151,9 +155,19 @@ async function main(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { kernel: { type: 'string' }, name: { type: 'string' } },
+    options: {
+      kernel: { type: 'string' },
+      name: { type: 'string' },
+      manifest: { type: 'boolean' },
+      cpus: { type: 'string', default: '1' },
+    },
   });
   const [code, vars = FIRMWARE_VARS] = positionals;
+  if (values.manifest === true && code !== undefined) {
+    const manifest = await readFirmware({ cpus: Number(values.cpus) }, { code, vars });
+    process.stdout.write(`${JSON.stringify(manifest, undefined, 2)}\n`);
+    return;
+  }
   const kernel = values.kernel ?? KERNELS.find((path) => existsSync(path));
   if (code === undefined) throw new Error('which file? npm run firmware -- /usr/share/OVMF/OVMF_CODE.fd');
   if (kernel === undefined)
