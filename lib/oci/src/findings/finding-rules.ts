@@ -1,6 +1,7 @@
 // All that looks for what is wrong in a finished image, in one place: inspectors, judges, and their rules as data.
 import type { ImageRule } from '../inspection/inspected-image.ts';
 import type { Inspector } from '../inspection/inspector.ts';
+import { CONFIGURATION_RULES, judgeConfiguration } from './configuration/configuration-rules.ts';
 import type { FindingRule } from './finding-rule.ts';
 import { loginInspector } from './logins/login-inspector.ts';
 import { judgeLogins, LOGIN_RULES } from './logins/login-rules.ts';
@@ -10,7 +11,12 @@ import { judgeSecrets, SECRET_RULES } from './secrets/secret-rules.ts';
 
 export const FINDING_INSPECTORS: readonly Inspector[] = [loginInspector, secretInspector];
 
-export const FINDING_JUDGES: readonly ImageRule[] = [judgeLogins, judgeSecrets, judgePrivileges];
+export const FINDING_JUDGES: readonly ImageRule[] = [judgeLogins, judgeSecrets, judgePrivileges, judgeConfiguration];
 
 /** For reports that explain them. */
-export const FINDING_RULES: readonly FindingRule[] = [...LOGIN_RULES, ...SECRET_RULES, ...PRIVILEGE_RULES];
+export const FINDING_RULES: readonly FindingRule[] = [
+  ...LOGIN_RULES,
+  ...SECRET_RULES,
+  ...PRIVILEGE_RULES,
+  ...CONFIGURATION_RULES,
+];
