@@ -2,7 +2,6 @@
 // verdict, what of the core it takes, and how much memory.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { FleetFigures } from '../control/broker/testing/measure-fleet.ts';
 import type { Figure } from './measure.ts';
 
 const WORKLOAD = join(import.meta.dirname, '../control/broker/testing/measure-fleet.ts');
@@ -10,10 +9,27 @@ const MACHINES = 10_000;
 const INTERVAL_MS = 60_000;
 const OUTPUT_BYTES = 64 * 1024 * 1024;
 
+interface Memory {
+  readonly residentMb: number;
+  readonly peakMb: number;
+}
+
+/** As the workload prints it. */
+interface Measured {
+  readonly seconds: number;
+  readonly waitsMs: readonly number[];
+  readonly pollsMs: readonly number[];
+  readonly ownP99Ms: number;
+  readonly cpuSeconds: number;
+  readonly load: number;
+  readonly memory: Memory;
+  readonly memoryBefore: Memory;
+}
+
 export function benchBroker(): Promise<Figure[]> {
   const argv = ['--conditions=ringwall-source', WORKLOAD, String(MACHINES), String(INTERVAL_MS)];
   const printed = execFileSync(process.execPath, argv, { maxBuffer: OUTPUT_BYTES });
-  const measured: FleetFigures = JSON.parse(printed.toString());
+  const measured: Measured = JSON.parse(printed.toString());
   const { seconds, waitsMs, pollsMs, ownP99Ms, cpuSeconds, load, memory, memoryBefore } = measured;
   const machines = MACHINES.toLocaleString('en');
   const rate = (waitsMs.length / seconds).toFixed(0);

@@ -1,4 +1,5 @@
 // Secure Boot's variables as firmware measures them, against the logs of machines that have it on, and off.
+import { existsSync, readFileSync } from 'node:fs';
 import { fromHex, ParseError, toHex, utf8 } from '@ringwall/bytes';
 import { parseEventLog, parseSignatureLists, parseUefiVariable, type UefiVariable } from '@ringwall/tpm';
 import { describe, expect, it } from 'vitest';
@@ -48,6 +49,51 @@ function variablesOf(path: string): SecureBoot {
   const of = (name: string): Uint8Array => found.get(name) ?? new Uint8Array();
   return { enabled: of('SecureBoot')[0] === 1, PK: of('PK'), KEK: of('KEK'), db: of('db'), dbx: of('dbx') };
 }
+
+const STORE = '/usr/share/OVMF/OVMF_VARS_4M.ms.fd';
+const STORE_NAME = 'OVMF_VARS_4M.ms.fd of Debian’s ovmf';
+/** AUTHENTICATED_VARIABLE_HEADER of EDK II: 0x55aa, VAR_ADDED, …, sizes of name and data at 36, a GUID, name, data. */
+const VARIABLE_HEADER_BYTES = 60;
+const VAR_ADDED = 0x3f;
+
+/** What a variable store holds, by name. */
+function storedVariables(store: Buffer): ReadonlyMap<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  const mark = Buffer.of(0xaa, 0x55, VAR_ADDED, 0);
+  for (let at = store.indexOf(mark); at !== -1; at = store.indexOf(mark, at + 1)) {
+    const nameAt = at + VARIABLE_HEADER_BYTES;
+    const dataAt = nameAt + store.readUInt32LE(at + 36);
+    const name = store.toString('utf16le', nameAt, dataAt - 2);
+    found.set(name, new Uint8Array(store.subarray(dataAt, dataAt + store.readUInt32LE(at + 40))));
+  }
+  return found;
+}
+
+describe('a real boot of OVMF with Secure Boot on (fixtures/ovmf-secure-boot)', () => {
+  const fixture = new URL('../fixtures/ovmf-secure-boot/eventlog.bin', import.meta.url);
+  const log = parseEventLog(new Uint8Array(readFileSync(fixture))).events;
+
+  it.skipIf(!existsSync(STORE))(
+    `measured what its variable store leads to (skipped: needs ${STORE_NAME})`,
+    async () => {
+      const stored = storedVariables(readFileSync(STORE));
+      const of = (name: string): Uint8Array => stored.get(name) ?? new Uint8Array();
+      const predicted = { enabled: true, PK: of('PK'), KEK: of('KEK'), db: of('db'), dbx: of('dbx') };
+      expect(predicted.PK.length).toBeGreaterThan(0);
+      const events = await secureBootEvents(predicted);
+      const seen = log.filter(({ pcr, typeName }) => pcr === 7 && typeName === 'EV_EFI_VARIABLE_DRIVER_CONFIG');
+      expect(events.map(({ digest }) => digest)).toEqual(
+        seen.map(({ digests }) => toHex(digests.get('sha256') ?? new Uint8Array())),
+      );
+    },
+  );
+
+  it('started a kernel that its keys do not allow, and measured nothing of it', () => {
+    expect(log.filter(({ typeName }) => typeName === 'EV_EFI_BOOT_SERVICES_APPLICATION')).toEqual([]);
+    expect(log.filter(({ typeName }) => typeName === 'EV_EFI_VARIABLE_AUTHORITY')).toEqual([]);
+    expect(log.at(-1)?.typeName).toBe('EV_SEPARATOR');
+  });
+});
 
 describe.skipIf(!VECTORS_PRESENT)(`secureBootEvents()${NEEDS_VECTORS}`, () => {
   it.each(LOGS)('of the variables of %s are what its firmware measured, in its order', async (path, enabled) => {
