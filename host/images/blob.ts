@@ -19,6 +19,18 @@ export type Blob =
       readonly open: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
     };
 
+/** What was read already. */
+export function memoryBlob(bytes: Uint8Array): Blob {
+  return {
+    kind: 'stream',
+    bytes: bytes.length,
+    // oxlint-disable-next-line require-await -- as those that come from elsewhere
+    open: async function* () {
+      yield bytes;
+    },
+  };
+}
+
 /** All of it, which is what `digest` says. Throws OciError, or what reading throws. */
 export async function readBlob(blob: Blob, digest: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
   if (blob.bytes > maxBytes)

@@ -29,7 +29,7 @@ export function openDockerArchive(find: FindFile, wanted: string): StoredImage &
     ),
     blobs: image.layers.map(file),
     annotations: {},
-    descriptors: [],
+    contents: [],
   };
 }
 

@@ -12,7 +12,7 @@ import {
   type InspectedLayer,
   type Platform,
 } from '@ringwall/oci';
-import { readBlob, type Blob } from './blob.ts';
+import { memoryBlob, readBlob, type Blob } from './blob.ts';
 
 /** An index may name others; more than two are made to lead in circles. */
 const MAX_INDEX_DEPTH = 4;
@@ -33,8 +33,8 @@ export interface StoredImage {
   /** One of each layer. */
   readonly blobs: readonly Blob[];
   readonly annotations: Readonly<Record<string, string>>;
-  /** All that must be copied to have the image: manifest, configuration and layers; empty where there is no manifest. */
-  readonly descriptors: readonly Descriptor[];
+  /** All that must be copied to have the image, its manifest first; empty where there is none. */
+  readonly contents: readonly { readonly descriptor: Descriptor; readonly blob: Blob }[];
 }
 
 export interface StoreOptions {
@@ -67,7 +67,11 @@ export async function openStoredImage(
         ),
         blobs: layers.map((layer) => store.blob(layer)),
         annotations,
-        descriptors: [{ ...descriptor, annotations: {}, size: bytes.length }, manifest.config, ...layers],
+        contents: [
+          { descriptor: { ...descriptor, annotations: {} }, blob: memoryBlob(bytes) },
+          { descriptor: manifest.config, blob: memoryBlob(config) },
+          ...layers.map((layer) => ({ descriptor: layer, blob: store.blob(layer) })),
+        ],
       };
     }
     descriptor = choosePlatform(manifest, platform);

@@ -39,7 +39,7 @@ async function openWith(
 ): Promise<Omit<OpenedImage, typeof Symbol.dispose> | undefined> {
   if (isOciLayout(find)) {
     const image = await openOciLayout(find, options.image, options);
-    checkSameImage(find, image.descriptors[1]?.digest ?? '');
+    checkSameImage(find, image.contents[1]?.descriptor.digest ?? '');
     return { ...image, format: 'oci-layout' };
   }
   return isDockerArchive(find) ? { ...openDockerArchive(find, options.image), format: 'docker-archive' } : undefined;

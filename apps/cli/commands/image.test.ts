@@ -60,7 +60,10 @@ describe('ringwall image', () => {
   it.each([
     [['judge', 'a b'], 2, 'a b'],
     [['judge'], 2, 'needs something to judge'],
-    [['pull', 'x'], 2, 'image has no "pull"'],
+    [['push', 'x'], 2, 'image has no "push"'],
+    [['pull', 'debian'], 2, 'no folder to write to'],
+    [['pull', 'ngnix', '-o', '/nonexistent'], 4, 'nobody was asked'],
+    [['scan', 'ngnix'], 4, 'nobody was asked'],
     [['scan', '/nonexistent/Dockerfile'], 2, 'there is no'],
     [['scan', '/proc/self/fd'], 2, 'neither an OCI layout nor the root'],
     [['scan', './nothing'], 2, 'there is no ./nothing'],

@@ -10,6 +10,7 @@ type Action = (invocation: Invocation, subject: string) => number | Promise<numb
 const ACTIONS: Readonly<Record<string, { readonly run: Action; readonly example: string }>> = {
   judge: { run: judge, example: 'docker.io/library/nginx' },
   scan: { run: scan, example: 'debian.tar' },
+  pull: { run: pull, example: 'debian:12 -o debian' },
 };
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -35,4 +36,9 @@ function judge(invocation: Invocation, name: string): number {
 async function scan(invocation: Invocation, subject: string): Promise<number> {
   const { scanSubject } = await import('../image/scan.ts');
   return await scanSubject(invocation, subject);
+}
+
+async function pull(invocation: Invocation, name: string): Promise<number> {
+  const { pullImage } = await import('../image/pull.ts');
+  return await pullImage(invocation, name);
 }

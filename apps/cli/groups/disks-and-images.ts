@@ -44,13 +44,19 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     group: 'Containers',
     summary: 'judge a container image before it runs: its name, its Dockerfile, or what is in it',
     description:
-      'Offline and without a service. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
+      'Without a service, and offline but for `pull` and for `scan` of a name. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
       'claims to be official. `scan` looks into an image and unpacks it nowhere: an OCI layout, what docker save, podman ' +
       'save or skopeo wrote, the root folder of a system; and judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark ' +
-      'and our own. What is known of a layer is kept by its digest, so that a base is read once. Exit code 4: refused.',
-    forms: ['image judge NAME', 'image scan DOCKERFILE', 'image scan ARCHIVE|LAYOUT|FOLDER'],
+      'and our own. What is known of a layer is kept by its digest, so that a base is read once. `pull` writes an image as an OCI ' +
+      'layout; its name is judged first, and where that looks like a trap nobody is asked for it. Exit code 4: refused.',
+    forms: [
+      'image judge NAME',
+      'image scan DOCKERFILE',
+      'image scan ARCHIVE|LAYOUT|FOLDER|NAME',
+      'image pull NAME -o DIRECTORY',
+    ],
     arguments: [
-      { name: 'ACTION', complete: ['judge', 'scan'] },
+      { name: 'ACTION', complete: ['judge', 'scan', 'pull'] },
       { name: 'SUBJECT', optional: true, complete: 'file' },
     ],
     options: [
@@ -80,6 +86,21 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         complete: 'none',
         summary: 'which one, as in linux/arm64; else that of this host',
       },
+      {
+        name: 'output',
+        short: 'o',
+        value: 'DIRECTORY',
+        complete: 'file',
+        summary: 'of pull: where the layout is written',
+      },
+      {
+        name: 'confirm',
+        value: 'NAME',
+        complete: 'none',
+        summary: 'the whole name again, where one was asked about',
+      },
+      { name: 'mirror', value: 'HOST', complete: 'none', summary: 'asked before the registry; several by commas' },
+      { name: 'plain-http', value: 'HOST', complete: 'none', summary: 'is asked without TLS, as this machine is' },
       { name: 'no-cache', summary: 'read all layers anew, and keep nothing of them' },
       {
         name: 'allow',
@@ -93,6 +114,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { line: 'image judge ngnix', says: 'block: two letters of nginx are swapped' },
       { line: 'image scan Dockerfile', says: 'what is wrong, in which line, and the smallest change' },
       { line: 'image scan app.tar', says: 'what is in it, in which layer, and who wrote that' },
+      { line: 'image pull debian:12 -o debian', says: 'an OCI layout, each digest checked' },
       { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
     ],
     exits: ['notFound', 'refused'],

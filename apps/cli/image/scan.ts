@@ -14,26 +14,28 @@ import {
   inspectImage,
   INSPECTORS,
   judgeImage,
-  OciError,
   parseIgnoreList,
-  parsePlatform,
   renderHtml,
   renderJunit,
   renderSarif,
   reportStyle,
   type FindingSeverity,
+  canonicalReference,
   type InspectedImage,
   type LayerContents,
-  type Platform,
+  type Reference,
   type ScanReport,
 } from '@ringwall/oci';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { readBuild } from '../installation.ts';
 import { printJson, type Invocation } from '../invocation.ts';
+import { judging } from './judging.ts';
 import { compileNames, readBytes, reading, usage } from './names.ts';
+import { platformOf } from './platform.ts';
+import { admitName, asking, openRemote } from './remote.ts';
 import { renderReport } from './render-report.ts';
 import { scanDockerfile } from './scan-dockerfile.ts';
-import { kindOf } from './subject.ts';
+import { kindOf, type SubjectKind } from './subject.ts';
 
 const DEFAULT_FAIL_ON: FindingSeverity = 'high';
 const NEVER = 'never';
@@ -57,7 +59,9 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
   const format = formatOf(invocation);
   const ignoreFile = invocation.values.get('ignore');
   const ignore = ignoreFile === undefined ? [] : reading(ignoreFile, () => parseIgnoreList(readBytes(ignoreFile)));
-  const scanned = await judging(subject, () => inspectSubject(invocation, subject, kind));
+  const reference = kind === 'name' ? admitName(invocation, subject) : undefined;
+  if (kind === 'name' && reference === undefined) return EXIT_CODES.refused.code;
+  const scanned = await judging(subject, () => inspectSubject(invocation, subject, kind, reference));
   const { image, digest, annotations, notes } = scanned;
   const ancestry = findAncestors({ ...image, annotations }, []);
   const report = compileReport({
@@ -76,7 +80,17 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
   return failed ? EXIT_CODES.refused.code : EXIT_CODES.ok.code;
 }
 
-async function inspectSubject(invocation: Invocation, subject: string, kind: string): Promise<Scanned> {
+async function inspectSubject(
+  invocation: Invocation,
+  subject: string,
+  kind: SubjectKind,
+  reference: Reference | undefined,
+): Promise<Scanned> {
+  if (reference !== undefined) {
+    const { signal } = new AbortController();
+    const stored = await openRemote(invocation, reference, signal);
+    return await asking(canonicalReference(reference), () => inspectStored(invocation, stored, signal));
+  }
   if (kind === 'image') return await inspectArchive(invocation, subject);
   if (kind === 'root') return await inspectRoot(subject);
   throw usage(`${subject} is neither an image, a folder nor a Dockerfile`, 'disk images: ringwall disk inspect');
@@ -91,17 +105,13 @@ async function inspectArchive(invocation: Invocation, path: string): Promise<Sca
       hint: 'an OCI layout, or what docker save, podman save or skopeo copy wrote',
     });
   }
-  return { ...(await inspectStored(invocation, opened, signal)), notes: [] };
+  return await inspectStored(invocation, opened, signal);
 }
 
-async function inspectStored(
-  invocation: Invocation,
-  stored: StoredImage,
-  signal: AbortSignal,
-): Promise<Omit<Scanned, 'notes'>> {
+async function inspectStored(invocation: Invocation, stored: StoredImage, signal: AbortSignal): Promise<Scanned> {
   const { digest, annotations } = stored;
   await using reader = openLayerReader({ cacheFolder: cacheFolder(invocation), finishers: hostFinishers(), signal });
-  return { image: await reader.inspect(stored), digest, annotations };
+  return { image: await reader.inspect(stored), digest, annotations, notes: [] };
 }
 
 async function inspectRoot(path: string): Promise<Scanned> {
@@ -177,13 +187,6 @@ function cacheFolder({ flags, environment }: Invocation): string | undefined {
   return join(caches, 'ringwall', 'layers');
 }
 
-function platformOf({ values }: Invocation): Platform {
-  const wanted = values.get('platform');
-  if (wanted !== undefined) return reading('--platform', () => parsePlatform(wanted));
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
-  return { os: 'linux', architecture, variant: '' };
-}
-
 function severityOf({ values }: Invocation): FindingSeverity | typeof NEVER {
   const wanted = values.get('fail-on') ?? DEFAULT_FAIL_ON;
   if (wanted === NEVER) return NEVER;
@@ -200,14 +203,4 @@ function formatOf({ values, json }: Invocation): Format {
   if (format === undefined || (json && format !== 'json'))
     throw usage(`--format ${JSON.stringify(wanted)}`, `one of ${FORMATS.join(', ')}`);
   return format;
-}
-
-async function judging<Result>(subject: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (!(cause instanceof OciError)) throw cause;
-    const hint = 'an image that cannot be read is not let in: whoever made it may want that';
-    throw new RingwallError('image-failed', `${subject}: ${cause.message}`, { cause, hint });
-  }
 }

@@ -1,0 +1,38 @@
+// `ringwall image pull`: an image out of a registry into a folder, as an OCI layout that skopeo, podman and containerd read. Its
+// name is judged before anybody is asked.
+import { writeLayout } from '@ringwall/host/images';
+import { canonicalReference } from '@ringwall/oci';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { printJson, type Invocation } from '../invocation.ts';
+import { formatBytes } from '../quantities.ts';
+import { judging } from './judging.ts';
+import { usage } from './names.ts';
+import { admitName, asking, openRemote } from './remote.ts';
+
+export async function pullImage(invocation: Invocation, name: string): Promise<number> {
+  const { out, json, self, values } = invocation;
+  const output = values.get('output');
+  if (output === undefined)
+    throw usage('no folder to write to is named', `as in: ${self} image pull ${name} -o debian`);
+  const reference = admitName(invocation, name);
+  if (reference === undefined) return EXIT_CODES.refused.code;
+  const whole = canonicalReference(reference);
+  const { signal } = new AbortController();
+  using progress = invocation.progress();
+  const image = await judging(whole, async () => {
+    progress.step(`asking ${reference.domain}`);
+    const stored = await openRemote(invocation, reference, signal);
+    const total = stored.contents.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+    let done = 0;
+    const onBytes = (bytes: number): void => {
+      done += bytes;
+      progress.step(`fetching ${formatBytes(total)}: ${formatBytes(done)}`, total === 0 ? 1 : done / total);
+    };
+    await asking(whole, () => writeLayout(stored, output, { name: reference.tag ?? '', signal, onBytes }));
+    progress.done();
+    return stored;
+  });
+  if (json) printJson(invocation, { name: whole, digest: image.digest, output });
+  else out.line(`${out.tick} ${whole} is in ${output}: ${image.digest}`);
+  return EXIT_CODES.ok.code;
+}

@@ -1,0 +1,4 @@
+// The public names of @ringwall/host/registry: images in registries, asked for as their specification says, and no byte believed.
+export { readCredentials, type FindCredentials } from './credentials.ts';
+export { openRemoteImage, type RemoteOptions } from './open-remote-image.ts';
+export { RegistryError } from './registry-error.ts';
