@@ -46,6 +46,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   broker: { entry: 'apps/broker/main.ts' },
   // A worker thread of the programs that read disk images; it lies beside them (host/disk/convert.ts).
   'convert-worker': { entry: 'host/disk/convert-worker.ts' },
+  'read-back-worker': { entry: 'host/disk/read-back-worker.ts' },
   // And of those that read the layers of images (host/images/layer-threads.ts).
   'layer-worker': { entry: 'host/images/layer-worker.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },

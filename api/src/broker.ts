@@ -2,8 +2,9 @@
 // `open-session` turns its connection into the guest's attestation stream once the result line has been sent: from
 // there on, every byte comes from the guest, through a host that only relays (docs/protocols/attestation.md).
 import { z } from 'zod';
+import { diskKeyRequestSchema } from './disks.ts';
 import { BOOT_ID } from './ids.ts';
-import { encryptionSchema, machineIdSchema } from './objects.ts';
+import { diskIdSchema, encryptionSchema, machineIdSchema } from './objects.ts';
 import {
   referenceAcceptedSchema,
   referenceDiffSchema,
@@ -129,6 +130,13 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   }),
   /** The machine's next start brings its disk another key. Idempotent until then. */
   z.object({ op: z.literal('rotate-key'), machine: machineIdSchema }),
+  /**
+   * The passphrase of a disk that the VMM encrypts, for the host that signed `request` alone: the first `import` makes it,
+   * and from then on no other host gets it. `sealed` opens with the private half of the request's `publicKey`.
+   */
+  z.object({ op: z.literal('release-disk-key'), request: diskKeyRequestSchema }),
+  /** Destroys the key of a disk. Idempotent. */
+  z.object({ op: z.literal('forget-disk'), disk: diskIdSchema }),
   /** Destroys the machine's key. Idempotent. */
   z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
 ]);
@@ -185,6 +193,8 @@ export const brokerResponseSchemas = {
   'judge-host': z.object({ outcome: z.enum(['accepted', 'refused']), reasons: z.array(z.string()) }),
   /** `version`: of the key that comes. */
   'rotate-key': z.object({ version: z.int() }),
+  'release-disk-key': z.object({ sealed: z.base64() }),
+  'forget-disk': z.object({}),
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

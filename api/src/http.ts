@@ -4,6 +4,7 @@
 // It is served on a Unix socket, as JSON. An error is any status of 400 or more with `{ "error": ErrorBody }`.
 // Long work answers 202 with an operation; follow it at `operationEvents` until its state is not `running`.
 import { z } from 'zod';
+import { diskListSchema, importDiskSchema, importedDiskSchema } from './disks.ts';
 import type { ErrorCode } from './errors.ts';
 import { IMAGE_NAME } from './ids.ts';
 import {
@@ -127,6 +128,8 @@ export const referenceBodySchema = z.strictObject({ subject: referenceSubjectSch
 /** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
 const machineParams = z.object({ machine: z.string().min(1).max(128) });
 const imageParams = z.object({ image: z.string().regex(IMAGE_NAME) });
+/** A disk's id or name. */
+const diskParams = z.object({ disk: z.string().min(1).max(128) });
 const operationParams = z.object({ operation: operationIdSchema });
 
 /** The version the caller last saw: `3` or `"3"`. The request is refused as `conflict` where it has moved on. */
@@ -374,6 +377,43 @@ export const HTTP_ROUTES = {
     status: 200,
     response: referenceAcceptedSchema,
     errors: ['bad-request', 'not-found', 'too-large', 'broker-unavailable'],
+  },
+  listDisks: {
+    method: 'get',
+    path: '/v1/disks',
+    summary: 'Imported disks, by name, each with the machine that has it',
+    status: 200,
+    response: diskListSchema,
+    errors: [],
+  },
+  importDisk: {
+    method: 'post',
+    path: '/v1/disks',
+    summary: 'Begins to import a disk, or goes on with an import that was broken off; then send the contents',
+    body: importDiskSchema,
+    bodyRequired: true,
+    status: 202,
+    response: importedDiskSchema,
+    errors: ['bad-request', 'name-invalid', 'name-taken', 'conflict', 'too-large'],
+  },
+  diskContents: {
+    method: 'get',
+    path: '/v1/disks/{disk}/contents',
+    summary:
+      'The contents of a disk that is being imported: ask with `Connection: Upgrade` and `Upgrade: ringwall-import`; one line of JSON says what is there, then send frames (api/src/disk-stream.ts)',
+    params: diskParams,
+    status: 101,
+    stream: 'upgrade',
+    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict', 'host-full', 'warden-unavailable'],
+  },
+  removeDisk: {
+    method: 'delete',
+    path: '/v1/disks/{disk}',
+    summary: 'Destroys the key of a disk that no machine has, then removes it',
+    params: diskParams,
+    status: 200,
+    response: z.object({}),
+    errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable', 'warden-unavailable'],
   },
   machineConsole: {
     method: 'get',

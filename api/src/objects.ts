@@ -5,6 +5,7 @@ import { BOOT_ID, IMAGE_NAME, MACHINE_NAME } from './ids.ts';
 import { watchDetailSchema, watchModeSchema, watchStateSchema } from './watch.ts';
 
 export const machineIdSchema = z.templateLiteral(['mch_', z.string().regex(/^[a-z2-7]{20}$/)]);
+export const diskIdSchema = z.templateLiteral(['dsk_', z.string().regex(/^[a-z2-7]{20}$/)]);
 export const operationIdSchema = z.templateLiteral(['op_', z.string().regex(/^[a-z2-7]{20}$/)]);
 
 export const errorBodySchema = z.object({
@@ -21,6 +22,9 @@ export const MACHINE_LIMITS = {
   /** The lower end leaves room for the LUKS2 header and a small file system. */
   diskMiB: { min: 32, max: 64 * 1024 * 1024 },
 } as const;
+
+/** Imported disks beside its own; each takes a slot of its PCI bus. */
+export const DISKS_PER_MACHINE = 8;
 
 /** What a machine gets where its creator names nothing. The disk file is sparse. */
 export const MACHINE_DEFAULTS = { cpus: 1, memoryMiB: 512, diskMiB: 1024 } as const;
@@ -39,6 +43,8 @@ export const machineSpecSchema = z.object({
   /** Machines that were made before there were watches are told of, and no more. */
   watch: watchModeSchema.default('report'),
   encryption: encryptionSchema.default('guest'),
+  /** Imported disks that are its alone, in the order in which its guest finds them. */
+  disks: z.array(diskIdSchema).max(DISKS_PER_MACHINE).optional(),
 });
 export type MachineSpec = z.infer<typeof machineSpecSchema>;
 
@@ -111,6 +117,8 @@ export const createMachineSchema = z.object({
   /** What follows where something runs that is not of its image; else as its image has it. */
   watch: watchModeSchema.optional(),
   encryption: encryptionSchema.optional(),
+  /** Names of imported disks that it shall have. */
+  attach: z.array(z.string().max(128)).max(DISKS_PER_MACHINE).optional(),
   /** Start it once it is made. */
   start: z.boolean().optional(),
 });
@@ -121,7 +129,7 @@ export type ProcessName = z.infer<typeof processNameSchema>;
 
 export const operationSchema = z.object({
   id: operationIdSchema,
-  kind: z.enum(['machine.create', 'machine.start', 'machine.stop', 'machine.remove', 'image.build']),
+  kind: z.enum(['machine.create', 'machine.start', 'machine.stop', 'machine.remove', 'image.build', 'disk.import']),
   machine: machineIdSchema.optional(),
   state: z.enum(['running', 'done', 'failed']),
   /** What is being done now, for a person. */

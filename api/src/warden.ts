@@ -4,8 +4,16 @@
 // has been sent. No request carries a path, an argument or a command: the warden builds those itself from ids.
 import { z } from 'zod';
 import { BOOT_ID, IMAGE_NAME } from './ids.ts';
+import { diskKeyRequestSchema, diskSizeSchema, importBeginSchema } from './disks.ts';
 import { imagePartsSchema } from './watch.ts';
-import { findingSchema, MACHINE_LIMITS, machineIdSchema, protectionSchema } from './objects.ts';
+import {
+  DISKS_PER_MACHINE,
+  diskIdSchema,
+  findingSchema,
+  MACHINE_LIMITS,
+  machineIdSchema,
+  protectionSchema,
+} from './objects.ts';
 
 /** One request or response line. The largest honest one carries a host's logs, 1.5 MiB in base64; the others some KiB. */
 export const WARDEN_LINE_LIMIT_BYTES: number = 3 * 1024 * 1024;
@@ -18,8 +26,14 @@ export const vmSpecSchema = z.object({
   cpus: z.int().min(1).max(MACHINE_LIMITS.cpus.max),
   memoryMiB: z.int().min(MACHINE_LIMITS.memoryMiB.min).max(MACHINE_LIMITS.memoryMiB.max),
   diskMiB: z.int().min(MACHINE_LIMITS.diskMiB.min).max(MACHINE_LIMITS.diskMiB.max),
+  /** Imported disks, in the order in which the guest finds them. */
+  disks: z.array(diskIdSchema).max(DISKS_PER_MACHINE).optional(),
 });
 export type VmSpec = z.infer<typeof vmSpecSchema>;
+
+/** A disk's key as the broker sealed it for the request with this public key. */
+const sealedKeySchema = z.object({ publicKey: z.base64().max(64), sealed: z.base64().max(512) });
+export type SealedKey = z.infer<typeof sealedKeySchema>;
 
 /** TPM2_MakeCredential's answer: the largest is for an RSA EK. */
 const credentialSchema = z.object({ idObject: z.base64().max(512), encryptedSecret: z.base64().max(1024) });
@@ -61,7 +75,27 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     machine: machineIdSchema,
     boot: z.string().regex(BOOT_ID),
     brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
+    /** For each disk of the machine's specification. */
+    diskKeys: z
+      .array(sealedKeySchema.extend({ disk: diskIdSchema }))
+      .max(DISKS_PER_MACHINE)
+      .optional(),
   }),
+  /** What the broker wants to see before it releases a disk's key to this host; its answer opens here, once, and soon. */
+  z.object({
+    op: z.literal('ask-disk-key'),
+    disk: diskIdSchema,
+    use: z.enum(['import', 'start']),
+    machine: machineIdSchema.optional(),
+    boot: z.string().regex(BOOT_ID).optional(),
+  }),
+  /**
+   * Turns this connection into the way by which a disk's contents come (disk-stream.ts); answers lines of
+   * `importMessageSchema`. Makes the disk where there is none; one that was broken off goes on.
+   */
+  z.object({ op: z.literal('import-disk'), disk: diskIdSchema, sizeBytes: diskSizeSchema, key: sealedKeySchema }),
+  /** Removes a disk that no machine has. Idempotent. */
+  z.object({ op: z.literal('remove-disk'), disk: diskIdSchema }),
   /** Asks the guest to power down, then ends VMM and TPM; all that was made at start is removed. */
   z.object({ op: z.literal('stop-machine'), machine: machineIdSchema, graceMs: z.int().min(0).max(120_000) }),
   /** Removes everything of a stopped machine. Idempotent. */
@@ -159,6 +193,9 @@ export const wardenResponseSchemas = {
   'create-machine': z.object({ ekCertificate: z.base64(), vtpmCa: z.array(z.base64()) }),
   /** `reference`: SignedReference of lib/evidence for exactly this boot set, as JSON. */
   'start-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
+  'ask-disk-key': z.object({ request: diskKeyRequestSchema }),
+  'import-disk': importBeginSchema,
+  'remove-disk': z.object({}),
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),
   'pause-machine': z.object({}),

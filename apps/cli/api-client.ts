@@ -1,6 +1,7 @@
 // The API of ringwalld as typed calls. The types hold every method and path to the contract in @ringwall/api, which
 // itself stays out of the bundle: its schemas would cost more to load than a command takes.
 import type { HTTP_ROUTES, HttpRouteName, Operation } from '@ringwall/api';
+import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
 import { RingwallError, type ErrorCode } from '@ringwall/api/errors';
 import type { Socket } from 'node:net';
 import { HttpExchange, requestText } from './http.ts';
@@ -31,6 +32,10 @@ export const ROUTES = {
   diffReference: { method: 'post', path: '/v1/references/diff' },
   tryReference: { method: 'post', path: '/v1/references/try' },
   acceptReference: { method: 'post', path: '/v1/references/accept' },
+  listDisks: { method: 'get', path: '/v1/disks' },
+  importDisk: { method: 'post', path: '/v1/disks' },
+  diskContents: { method: 'get', path: '/v1/disks/{disk}/contents' },
+  removeDisk: { method: 'delete', path: '/v1/disks/{disk}' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
   operationEvents: { method: 'get', path: '/v1/operations/{operation}/events' },
 } as const satisfies { [Name in HttpRouteName]?: Pick<Routes[Name], 'method' | 'path'> };
@@ -55,6 +60,14 @@ const EVENT_LIMIT_CHARACTERS = 256 * 1024;
 /** As BUILD_HEADER of the contract. */
 const BUILD_HEADER = 'ringwall-build';
 const CONSOLE_PROTOCOL = 'ringwall-console';
+/** An encrypted disk is made with all its room before its contents are taken. */
+const IMPORT_BEGIN_TIMEOUT_MS = 300_000;
+
+/** A raw connection, and the bytes that came with the answer. */
+export interface Upgraded {
+  readonly socket: Socket;
+  readonly head: Uint8Array;
+}
 
 export class ApiClient {
   readonly socketPath: string;
@@ -95,13 +108,23 @@ export class ApiClient {
     for await (const data of readEvents(exchange.body())) yield parseJson(data);
   }
 
-  /** The serial console as a raw connection, and the bytes that came with the answer. */
-  async openConsole(machine: string): Promise<{ readonly socket: Socket; readonly head: Uint8Array }> {
+  /** The serial console. */
+  openConsole(machine: string): Promise<Upgraded> {
+    return this.#upgrade(fillPath(ROUTES.machineConsole.path, { machine }), CONSOLE_PROTOCOL);
+  }
+
+  /** The way by which the contents of a disk go to the service (api/src/disk-stream.ts). */
+  openImport(disk: string): Promise<Upgraded> {
+    return this.#upgrade(fillPath(ROUTES.diskContents.path, { disk }), IMPORT_PROTOCOL, IMPORT_BEGIN_TIMEOUT_MS);
+  }
+
+  async #upgrade(path: string, protocol: string, timeoutMs?: number): Promise<Upgraded> {
     const exchange = await HttpExchange.open({
       socketPath: this.socketPath,
       method: 'GET',
-      path: fillPath(ROUTES.machineConsole.path, { machine }),
-      headers: { connection: 'Upgrade', upgrade: CONSOLE_PROTOCOL },
+      path,
+      headers: { connection: 'Upgrade', upgrade: protocol },
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
     if (exchange.status === 101) return exchange.takeConnection();
     using refused = exchange;

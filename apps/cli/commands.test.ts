@@ -16,6 +16,7 @@ describe('the table of commands', () => {
           'completion',
           'console',
           'disk',
+          'disks',
           'doctor',
           'down',
           'drill',

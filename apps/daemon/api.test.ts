@@ -18,6 +18,7 @@ import {
   operationSchema,
 } from '@ringwall/api';
 import { World } from '@ringwall/control/machines/testing';
+import { Disks } from '@ringwall/control/disks';
 import { References } from '@ringwall/control/machines';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -43,19 +44,22 @@ afterEach(async () => {
 });
 
 function listen(): Promise<ApiServer> {
-  const { machines, host, store, worker } = world;
+  const { machines, host, store, worker, warden, broker } = world;
   const note = (line: string): void => void world.notes.push(line);
+  const { operations } = worker;
+  const disks = new Disks({ store, warden, broker, operations, note });
   const app = makeApi({
     machines,
-    references: new References({ broker: world.broker, warden: world.warden, machines, store }),
-    operations: worker.operations,
+    disks,
+    references: new References({ broker, warden, machines, store }),
+    operations,
     host,
     store,
     version: '1.2.3',
     build: BUILD,
     note,
   });
-  return listenOn(join(folder, 'api.sock'), app, machines, note);
+  return listenOn(join(folder, 'api.sock'), app, { machines, disks, note });
 }
 
 interface Answer {

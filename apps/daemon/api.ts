@@ -9,6 +9,8 @@ import {
   OPENAPI_PATH,
   RingwallError,
 } from '@ringwall/api';
+import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
+import type { Disks } from '@ringwall/control/disks';
 import type { HostReports, Machines, Operations, References } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
@@ -18,6 +20,7 @@ import { readInput, type RouteInput } from './input.ts';
 
 export interface ApiParts {
   readonly machines: Machines;
+  readonly disks: Disks;
   readonly references: References;
   readonly operations: Operations;
   readonly host: HostReports;
@@ -59,7 +62,7 @@ type Handlers = {
 
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
-function handlersOf({ machines, references, operations, host, store, version }: ApiParts): Handlers {
+function handlersOf({ machines, disks, references, operations, host, store, version }: ApiParts): Handlers {
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -96,6 +99,17 @@ function handlersOf({ machines, references, operations, host, store, version }: 
     diffReference: async ({ body }) => answerJson(200, await references.diff(body.subject)),
     tryReference: async ({ body }) => answerJson(200, await references.try(body.subject)),
     acceptReference: async ({ body }) => answerJson(200, await references.accept(body.subject)),
+    listDisks: async () => answerJson(200, { disks: await disks.list() }),
+    importDisk: async ({ body }) => answerJson(202, await disks.import(body)),
+    removeDisk: async ({ params }) => {
+      await disks.remove(params.disk);
+      return answerJson(200, {});
+    },
+    diskContents: () => {
+      throw new RingwallError('bad-request', 'the contents of a disk are a stream', {
+        hint: `ask with the headers Connection: Upgrade and Upgrade: ${IMPORT_PROTOCOL}`,
+      });
+    },
     machineConsole: () => {
       throw new RingwallError('bad-request', 'the console is a stream', {
         hint: 'ask with the headers Connection: Upgrade and Upgrade: ringwall-console',

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
+import { Disks } from '@ringwall/control/disks';
 import { connectBroker, connectWarden, HostReports, Machines, References, Worker } from '@ringwall/control/machines';
 import { Store } from '@ringwall/control/store';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
@@ -52,8 +53,10 @@ async function main(): Promise<void> {
     const { version } = manifest;
     const build = await readBuildOf(process.pid);
     const references = new References({ broker, warden, machines, store });
-    const app = makeApi({ machines, references, operations: worker.operations, host, store, version, build, note });
-    await using server = await listenOn(join(run, 'api.sock'), app, machines, note);
+    const { operations } = worker;
+    const disks = new Disks({ store, warden, broker, operations, note });
+    const app = makeApi({ machines, disks, references, operations, host, store, version, build, note });
+    await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, note });
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);
     await ended;

@@ -1,13 +1,16 @@
 // The API's HTTP server on its Unix socket: bounded in connections, sizes and time, and closed without leaving anything.
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { rm } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { RingwallError } from '@ringwall/api';
+import type { Disks } from '@ringwall/control/disks';
 import type { Machines } from '@ringwall/control/machines';
 import type { Hono } from 'hono';
 import type { Note } from './answers.ts';
 import { upgradeToConsole } from './console-upgrade.ts';
+import { diskOfImport, upgradeToImport } from './import-upgrade.ts';
 
 /** Consoles, event streams and requests together; more is a client that leaks. */
 const CONNECTIONS = 256;
@@ -27,7 +30,14 @@ export interface ApiServer extends AsyncDisposable {
   readonly path: string;
 }
 
-export async function listenOn(path: string, app: Hono, machines: Machines, note: Note): Promise<ApiServer> {
+/** What connections are upgraded to, and where defects are told. */
+export interface Upgrades {
+  readonly machines: Machines;
+  readonly disks: Disks;
+  readonly note: Note;
+}
+
+export async function listenOn(path: string, app: Hono, { machines, disks, note }: Upgrades): Promise<ApiServer> {
   await removeStaleSocket(path);
   const server = createServer(
     {
@@ -43,8 +53,13 @@ export async function listenOn(path: string, app: Hono, machines: Machines, note
   server.on('upgrade', (request, socket, head) => {
     streams.add(socket);
     socket.once('close', () => streams.delete(socket));
-    upgradeToConsole(request, socket, head, machines, note).catch((error: unknown) => note(String(error)));
+    upgrade(request, socket, head).catch((error: unknown) => note(String(error)));
   });
+  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    const disk = diskOfImport(request);
+    if (disk === undefined) await upgradeToConsole(request, socket, head, machines, note);
+    else await upgradeToImport(request, socket, head, disk, { disks, note });
+  };
   await listen(server, path);
   return {
     path,

@@ -22,6 +22,12 @@ export const VMM_COMPONENTS: readonly Component[] = [
   ...TPM_COMPONENTS,
 ];
 
+export const DISK_COMPONENTS: readonly Component[] = [
+  { path: '/usr/bin/qemu-img', package: 'qemu-utils' },
+  { path: '/usr/bin/qemu-nbd', package: 'qemu-utils' },
+  { path: '/usr/bin/bwrap', package: 'bubblewrap' },
+];
+
 /** Throws `host-lacks`, naming every package that is missing. */
 export async function requireComponents(components: readonly Component[]): Promise<void> {
   const missing: Component[] = [];

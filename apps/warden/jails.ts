@@ -1,7 +1,7 @@
 // Joins the warden to host/jail: which jails are this instance's, by the host-wide register of leased uids.
 import { createHash } from 'node:crypto';
 import { join, sep } from 'node:path';
-import { imageDir, type JailPart, type Layout, type MachineLayout } from '@ringwall/control/warden';
+import { diskLayout, imageDir, type JailPart, type Layout, type MachineLayout } from '@ringwall/control/warden';
 import { endLease, readProtections, type Lease, type UidLeases } from '@ringwall/host/jail';
 
 /** Names a machine's control groups and leases: two instances on one host may have a machine of the same id. */
@@ -26,7 +26,11 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
       ...(await readProtections({
         part: 'vmm',
         process: vmm,
-        files: [machine.disk, join(imageDir(layout, spec.image), 'system.img')],
+        files: [
+          machine.disk,
+          join(imageDir(layout, spec.image), 'system.img'),
+          ...(spec.disks ?? []).map((id) => diskLayout(layout, id).file),
+        ],
         ownDirs: [machine.vmmDir],
         memoryMiB: spec.memoryMiB,
       })),

@@ -4,7 +4,12 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { RingwallError } from '@ringwall/api';
-import { WARDEN_LINE_LIMIT_BYTES, wardenRequestSchema, wardenResponseSchemas } from '@ringwall/api/warden';
+import {
+  WARDEN_LINE_LIMIT_BYTES,
+  type WardenRequest,
+  wardenRequestSchema,
+  wardenResponseSchemas,
+} from '@ringwall/api/warden';
 import { serveLines } from '@ringwall/control/rpc';
 import { layoutOf, RequestLog, Warden, type Layout } from '@ringwall/control/warden';
 import { findGroup } from './accounts.ts';
@@ -52,7 +57,7 @@ async function main(argv: readonly string[]): Promise<void> {
     },
     handle: async (request, call) => {
       const began = performance.now();
-      const subject = 'machine' in request ? request.machine : 'image' in request ? request.image : undefined;
+      const subject = subjectOf(request);
       try {
         const warden = await opening.promise;
         const result = await warden.handle(request, call);
@@ -91,6 +96,13 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   opening.resolve(warden);
   log.note(`serves ${layout.socket} as process ${process.pid}`);
+}
+
+/** What the request is about, for the log. */
+function subjectOf(request: WardenRequest): string | undefined {
+  if ('machine' in request && request.machine !== undefined) return request.machine;
+  if ('disk' in request) return request.disk;
+  return 'image' in request ? request.image : undefined;
 }
 
 function readOptions(argv: readonly string[]): Options {

@@ -4,6 +4,7 @@ import { isThere } from '@ringwall/control/files';
 import { openRootKey, openSigningKey } from '@ringwall/control/keys';
 import { type Layout, type WardenParts } from '@ringwall/control/warden';
 import { UidLeases } from '@ringwall/host/jail';
+import { makeDiskPart } from './disks.ts';
 import { makeHostPart } from './host.ts';
 import { makeHostTpmPart } from './host-tpm.ts';
 import { makeImagePart } from './images.ts';
@@ -17,6 +18,8 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
   const leases = new UidLeases();
   // A probe guest of a warden that was killed.
   await endLeasesBelow(leases, layout.probe);
+  // Disks that a killed warden was writing: what was flushed stays.
+  await endLeasesBelow(leases, layout.runDisks);
   const context: TpmContext = {
     layout,
     hostKey,
@@ -33,5 +36,6 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     vmm: makeVmmPart(context),
     hostTpm: makeHostTpmPart(layout, referenceKey),
     images: makeImagePart(layout, referenceKey),
+    disks: makeDiskPart(layout, leases, referenceKey),
   };
 }

@@ -19,7 +19,7 @@ const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 
 export function makeVmmPart(context: TpmContext): VmmPart {
   return {
-    start: async ({ machine, spec, accelerator, commandLine, imageDir }) => {
+    start: async ({ machine, spec, accelerator, commandLine, imageDir, disks }) => {
       await requireComponents(VMM_COMPONENTS);
       const tpm = await startMachineTpm(context, machine);
       const vmm = await startVmm({
@@ -34,6 +34,7 @@ export function makeVmmPart(context: TpmContext): VmmPart {
         commandLine,
         systemImage: join(imageDir, 'system.img'),
         dataDisk: machine.disk,
+        encrypted: disks.map(({ disk, key }) => ({ serial: disk.id.slice(4), path: disk.file, key: key.expose() })),
         tpmChannel: tpm.channel,
         runDir: machine.vmmDir,
         leases: context.leases,

@@ -13,6 +13,7 @@ const TEXTS = 16;
 export interface AuditEntry {
   /** E.g. 'open-session', 'release', 'refuse'. */
   readonly what: string;
+  readonly disk?: string;
   readonly machine?: string;
   readonly boot?: string;
   /** 'ok' or a code. */

@@ -37,6 +37,7 @@ import { References } from './references.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { storedReference } from './stored-texts.ts';
 import { WatchBook } from './watch-book.ts';
+import { releaseDiskKey, type VmmKeys } from './vmm-keys.ts';
 import { HostBook } from './host-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
 
@@ -53,6 +54,7 @@ export class Broker implements Disposable {
   readonly #store: BrokerStore;
   readonly #references: References;
   readonly #keys: DiskKeys;
+  readonly #vmmKeys: VmmKeys;
   readonly #signer: SigningKey;
   readonly #audit: AuditLog;
   readonly #now: () => Date;
@@ -80,6 +82,8 @@ export class Broker implements Disposable {
       monotonicMs: this.#monotonicMs,
       freshness: () => this.#freshness(),
     });
+    const { store, root } = parts;
+    this.#vmmKeys = { store, root, watches: this.#watches, now: this.#now };
     this.#hosts = new HostBook({
       store: parts.store.hosts,
       audit: parts.audit,
@@ -94,7 +98,7 @@ export class Broker implements Disposable {
     // The store first: its lock keeps a second broker from making a second root key.
     const store = BrokerStore.open(join(directory, 'broker.db'));
     try {
-      const isEmpty = store.countMachines() === 0;
+      const isEmpty = store.countMachines() === 0 && store.vmmKeys.count() === 0;
       const root = await openRootKey(join(directory, 'root.key'), () => isEmpty);
       const signer = await openSigningKey(join(directory, 'signing.key'), root, { id: 'broker', mayCreate: isEmpty });
       const audit = new AuditLog(join(directory, 'audit.log'));
@@ -184,6 +188,11 @@ export class Broker implements Disposable {
         return this.#hosts.judge(request);
       case 'rotate-key':
         return { version: this.#keys.rotate(this.#machine(request.machine)) };
+      case 'release-disk-key':
+        return releaseDiskKey(this.#vmmKeys, request.request);
+      case 'forget-disk':
+        this.#store.vmmKeys.remove(request.disk);
+        return {};
       case 'forget-machine':
       default:
         return this.#forget(request.machine);
@@ -354,8 +363,13 @@ function unknownBoot(id: MachineId, boot: BootId): RingwallError {
   });
 }
 
-function idsOf(request: BrokerRequest): { machine?: string; boot?: string } {
+function idsOf(request: BrokerRequest): { disk?: string; machine?: string; boot?: string } {
+  if (request.op === 'release-disk-key') {
+    const { disk, machine, boot } = request.request;
+    return { disk, ...(machine === undefined ? {} : { machine }), ...(boot === undefined ? {} : { boot }) };
+  }
   return {
+    ...('disk' in request ? { disk: request.disk } : {}),
     ...('machine' in request ? { machine: request.machine } : {}),
     ...('boot' in request ? { boot: request.boot } : {}),
   };

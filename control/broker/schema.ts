@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { RingwallError } from '@ringwall/api';
 import { HOST_TABLE } from './host-store.ts';
 import { KEY_TABLES } from './key-store.ts';
+import { VMM_KEY_TABLE } from './vmm-key-store.ts';
 import { WATCH_LOG_TABLES, WATCH_NOTED_COLUMN, WATCH_TABLES } from './watch-store.ts';
 
 /** Each entry brings the store from its index to the next version (PRAGMA user_version). None is ever edited. */
@@ -69,6 +70,7 @@ const MIGRATIONS: readonly string[] = [
   WATCH_LOG_TABLES,
   WATCH_NOTED_COLUMN,
   KEY_TABLES,
+  VMM_KEY_TABLE,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

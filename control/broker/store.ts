@@ -11,6 +11,7 @@ import { EvidenceHistory } from './history.ts';
 import { HostStore } from './host-store.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { KeyStore } from './key-store.ts';
+import { VmmKeyStore } from './vmm-key-store.ts';
 import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
 import { migrate } from './schema.ts';
 import { asTpmStart, type TpmStart } from './tpm-start.ts';
@@ -94,6 +95,7 @@ export class BrokerStore implements Disposable {
   readonly hosts: HostStore;
   readonly history: EvidenceHistory;
   readonly keys: KeyStore;
+  readonly vmmKeys: VmmKeyStore;
   readonly #db: DatabaseSync;
 
   private constructor(db: DatabaseSync, path: string) {
@@ -102,6 +104,7 @@ export class BrokerStore implements Disposable {
     this.references = new ReferenceStore(db, (change) => this.#transact(change));
     this.hosts = new HostStore(db);
     this.history = new EvidenceHistory(db);
+    this.vmmKeys = new VmmKeyStore(db);
     this.keys = new KeyStore(db, path, (change) => this.#transact(change));
   }
 

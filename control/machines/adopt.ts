@@ -33,7 +33,10 @@ export async function adoptMachines(
   const unfinished = Map.groupBy(await store.listRunningOperations(), ({ operation }) => operation.machine);
   const machines = await store.listMachines();
 
-  for (const { operation, request } of unfinished.get(undefined) ?? []) await resumeBuild(worker, operation, request);
+  for (const { operation, request } of unfinished.get(undefined) ?? []) {
+    if (operation.kind === 'disk.import') await failImport(worker, operation);
+    else await resumeBuild(worker, operation, request);
+  }
   unfinished.delete(undefined);
   for (const machine of machines) {
     closing.throwIfAborted();
@@ -136,6 +139,15 @@ async function failOvertaken(worker: Worker, operation: Operation): Promise<void
     .fail(new RingwallError('conflict', 'cancelled: ringwalld was restarted, and something else was asked for since'));
 }
 
+/** The contents came on a connection to the last life of the daemon. */
+async function failImport(worker: Worker, operation: Operation): Promise<void> {
+  await worker.operations.take(operation).fail(
+    new RingwallError('conflict', 'the import was broken off: ringwalld was restarted', {
+      hint: 'the same command goes on where it was',
+    }),
+  );
+}
+
 /** Its machine is gone: it was removed, or could not be made. */
 async function endOrphan(worker: Worker, operation: Operation): Promise<void> {
   const handle = worker.operations.take(operation);
@@ -154,7 +166,7 @@ async function tellUnknown(worker: Worker, existing: readonly MachineId[], known
 }
 
 function parseRequest(kind: Operation['kind'], request: unknown): WorkRequest | undefined {
-  if (kind === 'image.build') return undefined;
+  if (kind === 'image.build' || kind === 'disk.import') return undefined;
   if (kind === 'machine.create') return { kind, start: fieldOf(request, 'start') === true };
   if (kind !== 'machine.stop') return { kind };
   const graceMs = fieldOf(request, 'graceMs');

@@ -5,6 +5,7 @@ import { type Machine, type MachineId, type MachineStatus, newBootId, RingwallEr
 import type { RunningMachine } from '@ringwall/api/warden';
 import type { WatchMode } from '@ringwall/api/watch';
 import { watchAttestation } from './attest.ts';
+import { fetchDiskKeys } from './disk-keys.ts';
 import { EMULATED_LABEL } from './not-protected.ts';
 import { orderWatch } from './order-watch.ts';
 import { QUIET } from './quarantine.ts';
@@ -37,9 +38,9 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
   }));
 
   work.progress.step('starting the TPM and the virtual machine');
-  const { running, reference } = await patiently(work, () =>
+  const { running, reference } = await patiently(work, async () =>
     work.warden.call(
-      { op: 'start-machine', machine: id, boot, brokerKey: key },
+      { op: 'start-machine', machine: id, boot, brokerKey: key, ...(await fetchDiskKeys(work, machine, boot)) },
       { timeoutMs: CALL_TIMEOUT_MS['start-machine'], signal: work.signal },
     ),
   );

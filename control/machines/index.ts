@@ -2,7 +2,9 @@
 export { type BrokerClient, connectBroker, connectWarden, type WardenClient } from './clients.ts';
 export { HostReports, type HostReportsParts } from './host-reports.ts';
 export { Machines, type Precondition } from './machines.ts';
+export { checkMachineName } from './names.ts';
 export { type Operations } from './operations.ts';
 export { References } from './references.ts';
 export { type Timing, TIMING } from './timing.ts';
+export { asRingwallError } from './work.ts';
 export { Worker, type WorkerOptions } from './worker.ts';

@@ -138,10 +138,14 @@ async function makeMachine(work: Work, machine: Machine): Promise<void> {
   const { images } = await patiently(work, () => work.warden.call({ op: 'list-images' }, { signal: work.signal }));
   if (images.find((image) => image.name === spec.image)?.built !== true) await buildImage(work, spec.image, false);
   work.progress.step('making its disk and its TPM');
-  const { image, cpus, memoryMiB, diskMiB } = spec;
+  const { image, cpus, memoryMiB, diskMiB, disks } = spec;
   const identity = await patiently(work, () =>
     work.warden.call(
-      { op: 'create-machine', machine: id, spec: { image, cpus, memoryMiB, diskMiB } },
+      {
+        op: 'create-machine',
+        machine: id,
+        spec: { image, cpus, memoryMiB, diskMiB, ...(disks === undefined ? {} : { disks }) },
+      },
       { timeoutMs: CALL_TIMEOUT_MS['create-machine'], signal: work.signal },
     ),
   );

@@ -12,6 +12,7 @@ import {
   type Operation,
   RingwallError,
 } from '@ringwall/api';
+import type { Disk } from '@ringwall/api/disks';
 import { adoptMachines } from './adopt.ts';
 import { WARDEN_HINT } from './clients.ts';
 import type { HostReports } from './host-reports.ts';
@@ -20,7 +21,7 @@ import { rotateKey } from './keys.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
 import { STANDS_STILL } from './observer.ts';
-import { checkImage, planMachine } from './plan.ts';
+import { checkImage, planMachine, type PlannedDisk } from './plan.ts';
 import { QUIET, readmitMachine, refuseQuarantined } from './quarantine.ts';
 import type { WorkRequest } from './worker.ts';
 import { type Worker } from './worker.ts';
@@ -198,13 +199,19 @@ export class Machines {
 
   async #insert(request: CreateMachine): Promise<{ machine: Machine; operation: Operation }> {
     const { store, warden, operations } = this.#worker;
-    const [{ images }, capacity, machines] = await Promise.all([
+    const [{ images }, capacity, machines, stored] = await Promise.all([
       this.listImages(),
       warden.call({ op: 'host-capacity' }, this.#soon),
       store.listMachines(),
+      store.disks.list(),
     ]);
     const takenNames = new Set(machines.map((machine) => machine.name));
-    const { name, spec } = planMachine(request, { images, capacity, takenNames });
+    const { name, spec } = planMachine(request, {
+      images,
+      capacity,
+      takenNames,
+      disks: withMachines(stored, machines),
+    });
     const machine: Machine = {
       id: newMachineId(),
       tenant: TENANT,
@@ -296,6 +303,13 @@ export class Machines {
         : `the warden has not answered for ${String(Math.round(unseenMs / 1000))} s: nobody can say how it is`;
     return { ...machine, status: { ...machine.status, trust: 'unknown', reasons: [reason] } };
   }
+}
+
+function withMachines(disks: readonly Disk[], machines: readonly Machine[]): PlannedDisk[] {
+  return disks.map((disk) => ({
+    ...disk,
+    machine: machines.find(({ spec }) => spec.disks?.includes(disk.id) === true)?.name,
+  }));
 }
 
 const RUNNING_PHASES: ReadonlySet<Machine['status']['phase']> = new Set([

@@ -9,6 +9,11 @@ const FACTS: PlanFacts = {
   ],
   capacity: { cpus: 4, memoryMiB: 2048, diskMiB: 10_000 },
   takenNames: new Set(['web']),
+  disks: [
+    { id: `dsk_${'a'.repeat(20)}`, name: 'cloud', status: { phase: 'ready' } },
+    { id: `dsk_${'b'.repeat(20)}`, name: 'half', status: { phase: 'incomplete' } },
+    { id: `dsk_${'c'.repeat(20)}`, name: 'taken', status: { phase: 'ready' }, machine: 'web' },
+  ],
 };
 
 function refusal(request: CreateMachine): { code: string; message: string; hint: string | undefined } {
@@ -21,6 +26,14 @@ function refusal(request: CreateMachine): { code: string; message: string; hint:
 }
 
 describe('planMachine()', () => {
+  test('attaches disks that were imported whole and are nobody’s, each once', () => {
+    expect(planMachine({ image: 'hello', attach: ['cloud'] }, FACTS).spec.disks).toEqual([`dsk_${'a'.repeat(20)}`]);
+    expect(refusal({ image: 'hello', attach: ['none'] }).code).toBe('not-found');
+    expect(refusal({ image: 'hello', attach: ['half'] }).message).toContain('incomplete');
+    expect(refusal({ image: 'hello', attach: ['taken'] }).message).toContain('the machine web has');
+    expect(refusal({ image: 'hello', attach: ['cloud', `dsk_${'a'.repeat(20)}`] }).code).toBe('spec-invalid');
+  });
+
   test('fills in what was not asked for', () => {
     expect(planMachine({ image: 'hello' }, FACTS)).toEqual({
       name: 'hello',

@@ -7,7 +7,9 @@ import {
   MACHINE_LIMITS,
   type MachineSpec,
   RingwallError,
+  type DiskId,
 } from '@ringwall/api';
+import type { Disk } from '@ringwall/api/disks';
 import type { WardenResponse } from '@ringwall/api/warden';
 import type { WatchMode } from '@ringwall/api/watch';
 import { checkMachineName, freeName } from './names.ts';
@@ -19,6 +21,12 @@ export interface PlanFacts {
   readonly images: readonly Pick<Image, 'name' | 'built'>[];
   readonly capacity: WardenResponse<'host-capacity'>;
   readonly takenNames: ReadonlySet<string>;
+  /** Imported disks, each with the machine that has it. */
+  readonly disks: readonly PlannedDisk[];
+}
+
+export interface PlannedDisk extends Pick<Disk, 'id' | 'name' | 'status'> {
+  readonly machine?: string | undefined;
 }
 
 export interface MachinePlan {
@@ -43,7 +51,35 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
   for (const dimension of DIMENSIONS) checkSize(dimension, sizes[dimension.key], facts.capacity[dimension.key]);
   const watch = request.watch ?? WATCH_OF_IMAGE.get(request.image) ?? 'report';
   const encryption = request.encryption ?? 'guest';
-  return { name, spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch, encryption } };
+  const disks = (request.attach ?? []).map((disk) => findDisk(disk, facts.disks));
+  if (new Set(disks).size !== disks.length) {
+    throw new RingwallError('spec-invalid', 'a disk is attached twice', { hint: 'name each disk once by --attach' });
+  }
+  const attached = disks.length === 0 ? {} : { disks };
+  return {
+    name,
+    spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch, encryption, ...attached },
+  };
+}
+
+function findDisk(name: string, disks: PlanFacts['disks']): DiskId {
+  const disk = disks.find((each) => each.name === name || each.id === name);
+  if (disk === undefined) {
+    throw new RingwallError('not-found', `there is no disk ${JSON.stringify(name.slice(0, 64))}`, {
+      hint: 'see which there are: ringwall disks',
+    });
+  }
+  if (disk.status.phase !== 'ready') {
+    throw new RingwallError('conflict', `the disk ${disk.name} is ${disk.status.phase}`, {
+      hint: 'only a disk that was imported whole can be attached: ringwall disk import goes on',
+    });
+  }
+  if (disk.machine !== undefined) {
+    throw new RingwallError('conflict', `the machine ${disk.machine} has the disk ${disk.name}`, {
+      hint: 'a disk has one machine: import the image once more under another name',
+    });
+  }
+  return disk.id;
 }
 
 export function checkImage(image: string, images: PlanFacts['images']): void {

@@ -9,10 +9,22 @@ export interface Tables {
   boots: BootTable;
   boot_times: BootTimeTable;
   facts: FactTable;
+  disks: DiskTable;
 }
 
 /** `spec` and `status` are JSON of the schemas of @ringwall/api. */
 interface MachineTable {
+  id: string;
+  tenant: string;
+  name: string;
+  version: number;
+  created_at: string;
+  spec: string;
+  status: string;
+}
+
+/** `spec` and `status` are JSON of the schemas of @ringwall/api/disks. */
+interface DiskTable {
   id: string;
   tenant: string;
   name: string;
@@ -131,6 +143,21 @@ const MIGRATIONS: Record<string, Migration> = {
         .createTable('facts')
         .addColumn('name', 'text', (column) => column.primaryKey())
         .addColumn('value', 'text', (column) => column.notNull())
+        .execute();
+    },
+  },
+  '0002-disks': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('disks')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('tenant', 'text', (column) => column.notNull())
+        .addColumn('name', 'text', (column) => column.notNull())
+        .addColumn('version', 'integer', (column) => column.notNull())
+        .addColumn('created_at', 'text', (column) => column.notNull())
+        .addColumn('spec', 'text', (column) => column.notNull())
+        .addColumn('status', 'text', (column) => column.notNull())
+        .addUniqueConstraint('disks_tenant_name', ['tenant', 'name'])
         .execute();
     },
   },

@@ -16,6 +16,7 @@ import {
 } from '@ringwall/api';
 import { Kysely, type Selectable, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { DiskStore } from './disks.ts';
 import { Reserve } from './reserve.ts';
 import { migrations, type Tables } from './schema.ts';
 import { isUniqueViolation, openSqliteDialect } from './sqlite.ts';
@@ -43,15 +44,22 @@ export interface BootRecord {
 }
 
 /** Work that takes room: refused on a full disk, so that what makes room can still be written. */
-const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set(['machine.create', 'machine.start', 'image.build']);
+const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set([
+  'machine.create',
+  'machine.start',
+  'image.build',
+  'disk.import',
+]);
 
 export class Store {
+  readonly disks: DiskStore;
   readonly #db: Kysely<Tables>;
   readonly #reserve: Reserve;
   readonly #watchers: Set<(event: Event) => void> = new Set();
 
   private constructor(db: Kysely<Tables>, reserve: Reserve) {
     this.#db = db;
+    this.disks = new DiskStore(db, (event, change) => this.#transact(event, change));
     this.#reserve = reserve;
   }
 

@@ -1,15 +1,16 @@
 // Starts and stops a machine. Every function here runs inside the machine's queue.
-import { RingwallError, type MachineId } from '@ringwall/api';
-import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
+import { RingwallError, type DiskId, type MachineId } from '@ringwall/api';
+import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { referenceJson } from '@ringwall/evidence';
 import { isErrno, isThere, makeDirectory } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
 import { explainFull } from './full.ts';
 import { messageOf } from './request-log.ts';
+import { requireImportedDisk } from './disks.ts';
 import { notBuilt } from './images.ts';
 import { imageDir, machineLayout, type MachineLayout } from './layout.ts';
-import type { ProgressListener } from './parts.ts';
+import type { BootOrder, ProgressListener } from './parts.ts';
 import { isRunningBoot, readBoot, readSpec, writeBoot, type BootRecord, type RunningBoot } from './records.ts';
 import { healthOf, MEMORY_RESERVE_MIB, toRunning } from './running.ts';
 
@@ -20,6 +21,7 @@ export interface StartOrder {
   readonly machine: MachineId;
   readonly boot: string;
   readonly brokerKey: string;
+  readonly diskKeys?: readonly (SealedKey & { readonly disk: DiskId })[] | undefined;
 }
 
 export async function startMachine(
@@ -35,6 +37,8 @@ export async function startMachine(
   await endBoot(context, machine); // what a crash or a death left of an earlier boot
   await requireDisk(machine);
   await checkMemory(context, spec);
+  using opened = new DisposableStack();
+  const disks = await openDisks(context, spec, order, opened);
   const dir = imageDir(context.layout, spec.image);
   // The expected values come from what was recorded when the image was put in place, and the files go to the VMM as they
   // are on the disk, deliberately unchecked: what was tampered with since is measured by the firmware, differs from the
@@ -53,7 +57,7 @@ export async function startMachine(
 
   progress({ step: 'starting the TPM and the VMM in their jails' });
   try {
-    const running = await bringUp(context, machine, { order, spec, accelerator, commandLine, dir, reference });
+    const running = await bringUp(context, machine, { order, spec, accelerator, commandLine, dir, reference, disks });
     return { running: toRunning(running, 'running'), reference };
   } catch (error) {
     const explained = await explainFull(context, error);
@@ -113,6 +117,7 @@ interface BringUp {
   readonly commandLine: string;
   readonly dir: string;
   readonly reference: unknown;
+  readonly disks: BootOrder['disks'];
 }
 
 /** boot.json is written before anything that it names exists, and again once it runs. */
@@ -136,6 +141,7 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     accelerator: plan.accelerator,
     commandLine: plan.commandLine,
     imageDir: plan.dir,
+    disks: plan.disks,
   });
   const running: RunningBoot = {
     ...starting,
@@ -173,6 +179,24 @@ async function checkMemory(context: WardenContext, spec: VmSpec): Promise<void> 
     `the machine wants ${spec.memoryMiB} MiB of memory, ${Math.max(0, availableMiB - MEMORY_RESERVE_MIB)} MiB are free`,
     { hint: 'stop other machines, or make this one smaller' },
   );
+}
+
+/** Each imported disk with the key that the broker released for this very boot. The keys go with `opened`. */
+async function openDisks(
+  context: WardenContext,
+  spec: VmSpec,
+  order: StartOrder,
+  opened: DisposableStack,
+): Promise<BootOrder['disks']> {
+  const disks: BootOrder['disks'][number][] = [];
+  for (const id of spec.disks ?? []) {
+    const disk = await requireImportedDisk(context, id);
+    const sealed = order.diskKeys?.find((each) => each.disk === id);
+    if (sealed === undefined) throw new RingwallError('bad-request', `no key of ${id} came with the start`);
+    const use = { disk: id, use: 'start', machine: order.machine, boot: order.boot } as const;
+    disks.push({ disk, key: opened.use(context.diskKeys.open(sealed, use)) });
+  }
+  return disks;
 }
 
 async function requireDisk(machine: MachineLayout): Promise<void> {

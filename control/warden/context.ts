@@ -1,4 +1,5 @@
 // What every operation of the warden has in its hands.
+import type { DiskKeyAsks } from './disk-key-asks.ts';
 import type { StreamHolders } from './vmm-socket.ts';
 import type { Layout } from './layout.ts';
 import type { WardenParts } from './parts.ts';
@@ -10,5 +11,6 @@ export interface WardenContext {
   readonly holders: StreamHolders;
   /** Machines whose VMM or TPM died by itself, kept until they have been reported once. */
   readonly obituaries: Map<string, RunningMachine>;
+  readonly diskKeys: DiskKeyAsks;
   readonly note: (text: string) => void;
 }

@@ -2,6 +2,9 @@
 import type { WardenContext } from './context.ts';
 import { fullOr, hostFull } from '../files/index.ts';
 
+/** Left free on the file system of the disks, so that records and logs can still be written when disks fill up. */
+export const DISK_RESERVE_MIB: number = 256;
+
 export async function explainFull(context: WardenContext, error: unknown): Promise<unknown> {
   const explained = fullOr(error);
   if (explained !== error) return explained;

@@ -1,15 +1,25 @@
 // The public names of @ringwall/control/warden: the decisions of the one process that is root.
 export { predictBootOf, readRuntimeFiles, recordImage, settleImage, type ExpectedImage } from './expected-image.ts';
-export { expectedDir, imageDir, layoutOf, machineLayout, type Layout, type MachineLayout } from './layout.ts';
+export {
+  diskLayout,
+  expectedDir,
+  imageDir,
+  layoutOf,
+  machineLayout,
+  type DiskLayout,
+  type Layout,
+  type MachineLayout,
+} from './layout.ts';
 export { type JailedProcess, type RunningBoot } from './records.ts';
 export { RequestLog, type RequestLine } from './request-log.ts';
 export { SWEEP_INTERVAL_MS, Warden, type WardenCall, type WardenOptions } from './warden.ts';
-export { openVmmSocket } from './vmm-socket.ts';
+export { connectToVmm, openVmmSocket } from './vmm-socket.ts';
 export type {
   Accelerator,
   BootOrder,
   BootToPredict,
   BuiltImage,
+  DiskPart,
   HostPart,
   HostTpmPart,
   ImagePart,

@@ -1,7 +1,8 @@
 // Where everything of one Ringwall instance lies. Paths are made here and nowhere else, from two directories that root
 // chose and ids that match their patterns: nothing that came over a socket can become a path.
 import { join } from 'node:path';
-import { IMAGE_NAME, MACHINE_ID, RingwallError, type MachineId } from '@ringwall/api';
+import { DISK_ID, IMAGE_NAME, MACHINE_ID, RingwallError, type DiskId, type MachineId } from '@ringwall/api';
+import { LUKS_FILE } from '@ringwall/host/disk';
 
 export interface Layout {
   readonly state: string;
@@ -22,6 +23,10 @@ export interface Layout {
   readonly records: string;
   readonly machines: string;
   readonly runMachines: string;
+  /** Imported disks: what is recorded of them, their files, and the jails in which they are written. */
+  readonly diskRecords: string;
+  readonly disks: string;
+  readonly runDisks: string;
   /** run/warden/: root:ringwall 0750, so that only ringwalld gets as far as the socket. */
   readonly socketDir: string;
   readonly socket: string;
@@ -54,6 +59,19 @@ export interface MachineLayout {
   readonly consoleLog: string;
 }
 
+/** Of one imported disk. */
+export interface DiskLayout {
+  readonly id: DiskId;
+  readonly record: string;
+  readonly spec: string;
+  /** SHA-256 of each chunk that lies on the disk for good, one after the other. */
+  readonly digests: string;
+  /** Of the file alone: it belongs to the jail that writes it. */
+  readonly data: string;
+  readonly file: string;
+  readonly runDir: string;
+}
+
 export function layoutOf(state: string, run: string): Layout {
   const warden = join(state, 'warden');
   const socketDir = join(run, 'warden');
@@ -71,6 +89,9 @@ export function layoutOf(state: string, run: string): Layout {
     records: join(warden, 'machines'),
     machines: join(state, 'machines'),
     runMachines: join(run, 'machines'),
+    diskRecords: join(warden, 'disks'),
+    disks: join(state, 'disks'),
+    runDisks: join(run, 'disks'),
     socketDir,
     socket: join(socketDir, 'warden.sock'),
     private: join(run, 'private'),
@@ -106,6 +127,21 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
   };
 }
 
+export function diskLayout(layout: Layout, id: string): DiskLayout {
+  if (!isDiskId(id)) throw new RingwallError('bad-request', 'not a disk id');
+  const record = join(layout.diskRecords, id);
+  const data = join(layout.disks, id);
+  return {
+    id,
+    record,
+    spec: join(record, 'spec.json'),
+    digests: join(record, 'digests'),
+    data,
+    file: join(data, LUKS_FILE),
+    runDir: join(layout.runDisks, id),
+  };
+}
+
 export function imageDir(layout: Layout, name: string): string {
   if (!IMAGE_NAME.test(name)) throw new RingwallError('bad-request', 'not an image name');
   return join(layout.images, name);
@@ -119,4 +155,8 @@ export function expectedDir(layout: Layout, name: string): string {
 
 export function isMachineId(name: string): name is MachineId {
   return MACHINE_ID.test(name);
+}
+
+export function isDiskId(name: string): name is DiskId {
+  return DISK_ID.test(name);
 }

@@ -6,17 +6,15 @@ import { RingwallError, type MachineId } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { isThere, makeDirectory, namesIn, readFileBounded, syncDirectory, writeFileAtomic } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
+import { requireImportedDisk } from './disks.ts';
 import { endBoot } from './end-boot.ts';
-import { explainFull } from './full.ts';
+import { DISK_RESERVE_MIB, explainFull } from './full.ts';
 import { requireKnownImage } from './images.ts';
 import { machineLayout, type MachineLayout } from './layout.ts';
 import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
 import { readSpec, writeBoot, writeSpec } from './records.ts';
 
 const MIB = 1024 * 1024;
-
-/** Left free on the file system of the disks, so that records and logs can still be written when disks fill up. */
-export const DISK_RESERVE_MIB: number = 256;
 
 /** An EK certificate must fit its NV index of the TPM, 1,024 bytes; the file has no reason to be larger. */
 const CERTIFICATE_LIMIT_BYTES = 4096;
@@ -38,6 +36,7 @@ export async function createMachine(
   await refuseLostRecord(machine);
   requireKnownImage(context, spec.image);
   await checkHost(context, spec);
+  for (const disk of spec.disks ?? []) await requireImportedDisk(context, disk);
   await discard(context, machine);
   try {
     await build(context, machine, spec);
@@ -177,7 +176,8 @@ const creatingMark = (machine: MachineLayout): string => join(machine.record, 'c
 const removingMark = (machine: MachineLayout): string => join(machine.record, 'removing');
 
 function sameSpec(a: VmSpec, b: VmSpec): boolean {
-  return a.image === b.image && a.cpus === b.cpus && a.memoryMiB === b.memoryMiB && a.diskMiB === b.diskMiB;
+  const same = a.image === b.image && a.cpus === b.cpus && a.memoryMiB === b.memoryMiB && a.diskMiB === b.diskMiB;
+  return same && (a.disks ?? []).join() === (b.disks ?? []).join();
 }
 
 function base64(bytes: Uint8Array): string {

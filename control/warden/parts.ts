@@ -4,9 +4,10 @@ import type { Finding, Protection } from '@ringwall/api';
 import type { VmSpec } from '@ringwall/api/warden';
 import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
-import type { ImageParts, ReferenceContent, SignedReference } from '@ringwall/evidence';
+import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
-import type { MachineLayout } from './layout.ts';
+import type { Secret } from '../keys/index.ts';
+import type { DiskLayout, MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
 
 export interface WardenParts {
@@ -16,6 +17,7 @@ export interface WardenParts {
   readonly vmm: VmmPart;
   readonly images: ImagePart;
   readonly hostTpm: HostTpmPart;
+  readonly disks: DiskPart;
 }
 
 export type Accelerator = 'kvm' | 'tcg';
@@ -71,12 +73,41 @@ export interface HostTpmPart {
 
 export type HostTpmQuestion = Parameters<typeof answerAsHost>[1];
 
+/** Disks that the VMM encrypts: made, written and read back. */
+export interface DiskPart {
+  /** The key by which this host stands for what its images measure, and asks for keys of disks. */
+  signer(): Promise<Signer>;
+  /** Makes the file with all its room. Throws host-full. */
+  create(disk: DiskLayout, sizeBytes: number, key: Secret): Promise<void>;
+  /** For one who writes, in a jail of its own. */
+  open(disk: DiskLayout, sizeBytes: number, key: Secret): Promise<DiskWriter>;
+  /** The offset of the first chunk that is not as its digest says; undefined where all are. */
+  readBack(disk: DiskLayout, order: ReadBackOrder): Promise<number | undefined>;
+}
+
+export interface DiskWriter extends AsyncDisposable {
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  writeZeros(offset: number, length: number): Promise<void>;
+  flush(): Promise<void>;
+}
+
+export interface ReadBackOrder {
+  readonly key: Secret;
+  readonly sizeBytes: number;
+  readonly chunkBytes: number;
+  readonly digests: Uint8Array;
+  readonly onRead: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
 export interface BootOrder {
   readonly machine: MachineLayout;
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
   readonly commandLine: string;
   readonly imageDir: string;
+  /** Further disks, each with its key for this start. */
+  readonly disks: readonly { readonly disk: DiskLayout; readonly key: Secret }[];
 }
 
 export interface VmmPart {

@@ -85,7 +85,8 @@ export function isRunningBoot(record: BootRecord): record is RunningBoot {
   );
 }
 
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+/** A record of the warden, checked. */
+export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const bytes = await readFileBounded(path, RECORD_LIMIT_BYTES);
   if (bytes === undefined) return undefined;
   let value: unknown;

@@ -4,6 +4,8 @@ import { RingwallError, type MachineId } from '@ringwall/api';
 import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { buildReference } from './build-reference.ts';
+import { DiskKeyAsks } from './disk-key-asks.ts';
+import { DiskWork, importDisk, removeDisk, sweepDisks } from './disks.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
@@ -40,11 +42,17 @@ export class Warden {
     (id) => new RingwallError('conflict', `too many requests wait for ${id}`, { hint: 'wait for those to end' }),
   );
   readonly #builds: ImageBuilds;
+  readonly #disks = new DiskWork();
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | undefined;
 
   private constructor(options: WardenOptions) {
-    this.#context = { ...options, holders: new StreamHolders(), obituaries: new Map<string, RunningMachine>() };
+    this.#context = {
+      ...options,
+      holders: new StreamHolders(),
+      obituaries: new Map<string, RunningMachine>(),
+      diskKeys: new DiskKeyAsks(),
+    };
     this.#builds = new ImageBuilds(this.#context);
   }
 
@@ -54,6 +62,7 @@ export class Warden {
     const warden = new Warden(options);
     // A damaged image is no reason to leave machines alone.
     await sweepImages(warden.#context).catch((error: unknown) => options.note(`images: ${messageOf(error)}`));
+    await sweepDisks(warden.#context);
     await warden.sweep(true);
     warden.#timer = setInterval(() => void warden.sweep(false), SWEEP_INTERVAL_MS);
     return warden;
@@ -76,6 +85,7 @@ export class Warden {
     clearInterval(this.#timer);
     await this.#sweeping;
     await this.#queues.idle();
+    await this.#disks.idle();
   }
 
   async handle(request: WardenRequest, call: WardenCall): Promise<WardenResponse<WardenOp>> {
@@ -101,6 +111,14 @@ export class Warden {
         return await this.#inTurn(request.machine, () => createMachine(context, request.machine, request.spec));
       case 'start-machine':
         return await this.#inTurn(request.machine, () => startMachine(context, request, call.progress));
+      case 'ask-disk-key': {
+        const { op: _, ...wanted } = request;
+        return { request: await context.diskKeys.ask(await context.parts.disks.signer(), wanted) };
+      }
+      case 'import-disk':
+        return await importDisk(context, this.#disks, request, call);
+      case 'remove-disk':
+        return await removeDisk(context, this.#disks, request.disk);
       case 'stop-machine':
         return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
       case 'remove-machine':
@@ -147,6 +165,9 @@ async function makeDirectories(layout: Layout): Promise<void> {
     [layout.machines, 0o711],
     [layout.runMachines, 0o711],
     [layout.private, 0o700],
+    [layout.diskRecords, 0o700],
+    [layout.disks, 0o711],
+    [layout.runDisks, 0o711],
     [layout.probe, 0o711],
   ] as const) {
     await makeDirectory(dir, mode);

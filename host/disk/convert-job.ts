@@ -1,5 +1,6 @@
 // What a conversion and its worker threads say to each other.
 import type { ImageFormat } from '@ringwall/disk';
+import type { FailedWith } from './failed-with.ts';
 
 export interface ConvertInputs {
   /** The image, by a descriptor that the conversion holds open: a path could lead elsewhere by now. */
@@ -18,15 +19,6 @@ export interface ConvertJob extends ConvertInputs {
 export type ConvertMessage =
   | { readonly kind: 'written'; readonly bytes: number }
   | { readonly kind: 'failed'; readonly error: FailedWith };
-
-/** An error across threads, which keep no classes. */
-export interface FailedWith {
-  readonly name: string;
-  readonly message: string;
-  readonly code: string | undefined;
-  readonly field: string | undefined;
-  readonly offset: number | undefined;
-}
 
 /** What a thread takes at once: enough that taking costs nothing, little enough that all end together. */
 export const CHUNK_BYTES: number = 8 * 2 ** 20;

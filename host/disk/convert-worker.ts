@@ -1,8 +1,8 @@
 // One thread of a conversion: opens the image for itself and writes the chunks that it takes, until none is left.
 import { parentPort, workerData } from 'node:worker_threads';
-import { ParseError } from '@ringwall/bytes';
-import { DiskError, readInto } from '@ringwall/disk';
-import { CHUNK_BYTES, type ConvertJob, type ConvertMessage, type FailedWith } from './convert-job.ts';
+import { readInto } from '@ringwall/disk';
+import { CHUNK_BYTES, type ConvertJob, type ConvertMessage } from './convert-job.ts';
+import { failedWith } from './failed-with.ts';
 import { openInputs } from './open-inputs.ts';
 import { writeSparse } from './sparse-writer.ts';
 
@@ -53,19 +53,4 @@ function skipTo(counter: Int32Array, offset: number): void {
     const current = Atomics.load(counter, 0);
     if (current >= chunk || Atomics.compareExchange(counter, 0, current, chunk) === current) return;
   }
-}
-
-function failedWith(error: unknown): FailedWith {
-  if (error instanceof ParseError) {
-    const { name, message, code, field, offset } = error;
-    return { name, message, code, field, offset };
-  }
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return {
-    name,
-    message,
-    code: error instanceof DiskError ? error.code : undefined,
-    field: undefined,
-    offset: undefined,
-  };
 }

@@ -3,9 +3,9 @@
 import { closeSync, constants, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { PARSE_ERROR_CODES, ParseError } from '@ringwall/bytes';
-import { DISK_ERROR_CODES, DiskError, type ImageFormat } from '@ringwall/disk';
-import { type ConvertInputs, type ConvertJob, type ConvertMessage, type FailedWith } from './convert-job.ts';
+import type { ImageFormat } from '@ringwall/disk';
+import type { ConvertInputs, ConvertJob, ConvertMessage } from './convert-job.ts';
+import { errorOf } from './failed-with.ts';
 import { openInputs } from './open-inputs.ts';
 
 /** Above this, threads wait for the disk or for memory. */
@@ -107,13 +107,4 @@ async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes
   } finally {
     signal.removeEventListener('abort', terminate);
   }
-}
-
-function errorOf({ name, message, code, field, offset }: FailedWith): Error {
-  const parseCode = PARSE_ERROR_CODES.find((known) => known === code);
-  if (name === 'ParseError' && parseCode !== undefined && field !== undefined && offset !== undefined) {
-    return new ParseError(parseCode, field, offset, message.slice(field.length + 1));
-  }
-  const diskCode = DISK_ERROR_CODES.find((known) => known === code);
-  return name === 'DiskError' && diskCode !== undefined ? new DiskError(diskCode, message) : new Error(message);
 }

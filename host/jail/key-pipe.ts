@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { chown, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RingwallError } from '@ringwall/api';
+import { RingwallError, type ErrorCode } from '@ringwall/api';
 import { isAlive, run, runChecked } from '../exec/index.ts';
 import { endedAtStart, type StartedJail } from './start.ts';
 
@@ -24,7 +24,7 @@ export async function makeKeyPipe(runDir: string, name: string, uid: number): Pr
 export async function feedKeyPipe(
   purpose: string,
   jail: StartedJail,
-  { name, key }: { readonly name: string; readonly key: Uint8Array },
+  { name, key, failure }: { readonly name: string; readonly key: Uint8Array; readonly failure: ErrorCode },
 ): Promise<void> {
   const path = join(jail.runDir, name);
   const deadline = performance.now() + READ_TIMEOUT_MS;
@@ -38,7 +38,7 @@ export async function feedKeyPipe(
       return;
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENXIO')) throw error;
-      if (!isAlive(jail.process)) throw await endedAtStart('vmm-failed', purpose, jail);
+      if (!isAlive(jail.process)) throw await endedAtStart(failure, purpose, jail);
       if (performance.now() > deadline) {
         throw new RingwallError('timeout', `${purpose} did not ask for its key within ${READ_TIMEOUT_MS / 1000} s`);
       }

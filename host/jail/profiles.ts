@@ -1,5 +1,5 @@
-// What a jailed process may ask of the kernel: one list for the VMM and one for the TPM, found by tracing real boots
-// (strace -f of QEMU with file, socket and thread work, KVM and TCG; of swtpm from its manufacture to its end).
+// What a jailed process may ask of the kernel: one list for the VMM, the TPM, and the tools that write disks, found by tracing
+// real boots (strace -f of QEMU with file, socket and thread work, KVM and TCG; of swtpm from its manufacture to its end).
 //
 // Three answers. What no honest VMM or TPM ever asks, and an escaped one would ask first, kills the process. A call whose
 // arguments decide is tested. Everything else that is not on the list fails with ENOSYS, as on a kernel that lacks it,
@@ -8,7 +8,7 @@ import { compileBpf, encodeBpf, type BpfInstruction, type SyscallRule } from './
 import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
 
 /** `vmm-tcg` may make memory that is writable and executable at once, since TCG writes machine code; the others not. */
-export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm';
+export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool';
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [

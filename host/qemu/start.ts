@@ -148,7 +148,7 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
     try {
       // In the order of the command line, which is the order in which QEMU reads them.
       for (const [index, { key }] of encrypted.entries()) {
-        await feedKeyPipe(purpose, jail, { name: basename(keyPathOf(index)), key });
+        await feedKeyPipe(purpose, jail, { name: basename(keyPathOf(index)), key, failure: 'vmm-failed' });
       }
       await waitUntilReady(purpose, jail);
       return jail;

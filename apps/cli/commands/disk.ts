@@ -1,5 +1,5 @@
-// `ringwall disk`: looks into disk images of any kind without mounting them. It needs no service, no right but to read the
-// file, and no help of the kernel: hostile bytes meet our own parsers only.
+// `ringwall disk`: looks into disk images of any kind without mounting them, with no service, no right but to read the file,
+// and no help of the kernel: hostile bytes meet our own parsers only. `import` and `rm` make and remove disks of this host.
 import { readFileSync, statSync } from 'node:fs';
 import { RingwallError } from '@ringwall/api/errors';
 import { openPath, type LuksKey } from '@ringwall/disk';
@@ -8,6 +8,7 @@ import { shownName } from '../disk/file-names.ts';
 import {
   chooseFileSystem,
   openTarget,
+  openTargetImage,
   readingFrom,
   type OpenTarget,
   type OpenTargetOptions,
@@ -21,9 +22,18 @@ const MAX_KEY_FILE_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
 /** Each loads what it alone needs: a file is printed without the rules of exposure. */
-type Action = (invocation: Invocation, target: OpenTarget) => Promise<void>;
+type Look = (invocation: Invocation, target: OpenTarget) => Promise<void>;
+type Action = (invocation: Invocation, path: string) => void | Promise<void>;
 
-const ACTIONS: Readonly<Record<string, Action>> = { inspect, ls: list, cat, extract, diff };
+const ACTIONS: Readonly<Record<string, Action>> = {
+  inspect: looking(inspect),
+  ls: looking(list),
+  cat: looking(cat),
+  extract: looking(extract),
+  diff: looking(diff),
+  import: importImage,
+  rm: removeDisks,
+};
 
 export async function run(invocation: Invocation): Promise<void> {
   const [name = '', path] = invocation.arguments;
@@ -32,10 +42,37 @@ export async function run(invocation: Invocation): Promise<void> {
     throw usage(`disk has no ${JSON.stringify(name)}`, `it has ${Object.keys(ACTIONS).join(', ')}`);
   }
   if (path === undefined) {
-    throw usage(`disk ${name} needs an image`, `as in: ${invocation.self} disk ${name} stolen.vmdk`);
+    throw name === 'rm'
+      ? usage('disk rm needs the name of a disk', `see them all: ${invocation.self} disks`)
+      : usage(`disk ${name} needs an image`, `as in: ${invocation.self} disk ${name} stolen.vmdk`);
   }
-  using target = openTarget(path, optionsOf(invocation));
-  await action(invocation, target);
+  await action(invocation, path);
+}
+
+/** What only looks opens the disk with all that is in it, and closes it. */
+function looking(look: Look): Action {
+  return async (invocation, path) => {
+    using target = openTarget(path, optionsOf(invocation));
+    await look(invocation, target);
+  };
+}
+
+async function importImage(invocation: Invocation, path: string): Promise<void> {
+  const { flags, values } = invocation;
+  const { importDisk } = await import('./disk-import.ts');
+  const how = { member: values.get('disk'), judgedFor: 'import', alongside: flags.has('alongside') } as const;
+  using image = openTargetImage(path, how);
+  await importDisk(invocation, image);
+}
+
+async function removeDisks(invocation: Invocation): Promise<void> {
+  const { out, json } = invocation;
+  const [, ...names] = invocation.arguments;
+  for (const name of names) {
+    await invocation.withApi((api) => api.call('removeDisk', { params: { disk: name } }));
+    if (!json) out.line(`${name} is removed: its key is destroyed, no copy of it can be read again.`);
+  }
+  if (json) printJson(invocation, { removed: names });
 }
 
 async function inspect(invocation: Invocation, target: OpenTarget): Promise<void> {

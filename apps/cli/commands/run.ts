@@ -41,14 +41,14 @@ export async function run(invocation: Invocation): Promise<number> {
   return refused ? exitCodeOf(new RingwallError('attestation-refused', '')) : 0;
 }
 
-function wantedMachine({ values, arguments: words }: Invocation): Record<string, string | number> {
+function wantedMachine({ values, arguments: words }: Invocation): Record<string, string | number | string[]> {
   const [word] = words;
   const option = values.get('image');
   if (word !== undefined && option !== undefined && word !== option) {
     throw new RingwallError('bad-request', `two images are named: ${word} and --image ${option}`, { hint: 'name one' });
   }
   const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
-  const [watch, encryption] = ['watch', 'encryption'].map((key) => values.get(key));
+  const [watch, encryption, attach] = ['watch', 'encryption', 'attach'].map((key) => values.get(key));
   return {
     image: word ?? option ?? DEFAULT_IMAGE,
     ...(name === undefined ? {} : { name }),
@@ -59,6 +59,7 @@ function wantedMachine({ values, arguments: words }: Invocation): Record<string,
     ...(encryption === undefined
       ? {}
       : { encryption: parseWord(encryption, ENCRYPTIONS, '--encryption', 'way to encrypt a disk') }),
+    ...(attach === undefined ? {} : { attach: attach.split(',') }),
   };
 }
 

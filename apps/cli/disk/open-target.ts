@@ -19,6 +19,7 @@ import {
   type ExternalReference,
   type FileNode,
   type FileSystem,
+  type ImportRefusal,
   type LuksHeader,
   type LuksKey,
   type RecognisedFormat,
@@ -28,54 +29,80 @@ import { FileSource, nodeCodecs } from '@ringwall/disk/node';
 import { formatBytes } from '../quantities.ts';
 import { shownName } from './file-names.ts';
 
-export interface OpenTarget extends Disposable {
+export interface OpenedImage extends Disposable {
   readonly path: string;
   /** Of the file itself, before anything is unpacked. */
   readonly fileBytes: number;
   readonly image: DiskImage;
-  readonly disk: Disk;
   /** Names of the files beside it that it needed. */
   readonly alongside: readonly string[];
+}
+
+export interface OpenTarget extends OpenedImage {
+  readonly disk: Disk;
+}
+
+export interface OpenImageOptions {
+  /** Which disk of an archive, from 1 on. */
+  readonly member: string | undefined;
+  /** For whom: who only looks may see a disk of no bytes, or one that needs a key. */
+  readonly judgedFor: 'looking' | 'import';
+  /** Whether files beside the image that it names are read along. */
+  readonly alongside: boolean;
 }
 
 export interface OpenTargetOptions {
   /** Tried on whatever is encrypted. */
   readonly keys: readonly LuksKey[];
-  /** Which disk of an archive, from 1 on. */
   readonly member: string | undefined;
 }
 
 /** Throws `RingwallError`: `not-found`, `image-failed` for what is no image, or asks for more than itself. */
 export function openTarget(path: string, { keys, member }: OpenTargetOptions): OpenTarget {
+  const opened = openTargetImage(path, { member, judgedFor: 'looking', alongside: true });
+  try {
+    return { ...opened, disk: openDisk(opened.image, { codecs: nodeCodecs, keys }) };
+  } catch (error) {
+    opened[Symbol.dispose]();
+    throw explained(error, path);
+  }
+}
+
+/** The image alone, whatever its disk holds. The import gate comes before anything else looks at it. */
+export function openTargetImage(path: string, { member, judgedFor, alongside }: OpenImageOptions): OpenedImage {
   const open: FileSource[] = [];
   const close = (): void => open.splice(0).forEach((source) => source[Symbol.dispose]());
   try {
     const file = openFile(path, open);
-    const alongside: string[] = [];
+    const needed: string[] = [];
+    const mayRead = (name: string): boolean => alongside && isPlainFile(name, join(dirname(path), name));
     const resolve = (reference: ExternalReference): ByteSource | undefined => {
-      const beside = join(dirname(path), reference.name);
-      if (!isPlainFile(reference.name, beside)) return undefined;
-      alongside.push(reference.name);
-      return openFile(beside, open);
+      if (!mayRead(reference.name)) return undefined;
+      needed.push(reference.name);
+      return openFile(join(dirname(path), reference.name), open);
     };
     const packed = memberOf(file, member, path);
     const header = parseImageHeader(packed);
-    const given = new Set(
-      header.references.map(({ name }) => name).filter((name) => isPlainFile(name, join(dirname(path), name))),
-    );
-    const [refusal] = judgeImport(header, { maxDiskBytes: MAX_IMPORTED_DISK_BYTES, given, hasKey: true });
-    if (refusal !== undefined && refusal.code !== 'no-disk') {
+    const given = new Set(header.references.map(({ name }) => name).filter(mayRead));
+    const hasKey = judgedFor === 'looking';
+    const [refusal] = judgeImport(header, { maxDiskBytes: MAX_IMPORTED_DISK_BYTES, given, hasKey });
+    if (refusal !== undefined && (judgedFor === 'import' || refusal.code !== 'no-disk')) {
       throw new RingwallError('image-failed', `${path}: ${refusal.field} is “${shownName(refusal.value)}”`, {
-        hint: refusal.reason,
+        hint: hintOf(refusal, alongside),
       });
     }
     const image = openImage(packed, { codecs: nodeCodecs, resolve });
-    const disk = openDisk(image, { codecs: nodeCodecs, keys });
-    return { path, fileBytes: file.size, image, disk, alongside, [Symbol.dispose]: close };
+    return { path, fileBytes: file.size, image, alongside: needed, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw explained(error, path);
   }
+}
+
+function hintOf({ code, reason }: ImportRefusal, alongside: boolean): string {
+  return code === 'other-file' && !alongside
+    ? `${reason}: with --alongside, what lies beside the image is read`
+    : reason;
 }
 
 /** The file system that `--volume` names; else the only one, or the only one that a system lies in. */

@@ -5,20 +5,24 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
   {
     name: 'disk',
     group: 'Disks',
-    summary: 'look into a disk image: what would a thief have? Nothing is mounted',
+    summary: 'look into a disk image: what would a thief have? import: make it an encrypted disk',
     description:
       'Reads images, partitions and file systems with parsers of its own, so that no kernel and no other program meets ' +
       'hostile bytes; needs no right but to read the file. Files that an image names are read only where they lie beside it ' +
-      'under a plain name. No report holds a part of a secret.',
+      'under a plain name. No report holds a part of a secret. `import` makes an encrypted disk of this host from an image: ' +
+      'what the image asks for beyond its own bytes is refused, and the disk is read back and compared. Where it was broken ' +
+      'off, the same command goes on. `rm` destroys the key of such a disk, then removes it.',
     forms: [
       'disk inspect IMAGE',
       'disk ls IMAGE [PATH]',
       'disk cat IMAGE PATH',
       'disk extract IMAGE [PATH] -o DIRECTORY',
       'disk diff IMAGE IMAGE [PATH]',
+      'disk import IMAGE [--name NAME]',
+      'disk rm NAME...',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['inspect', 'ls', 'cat', 'extract', 'diff'] },
+      { name: 'ACTION', complete: ['inspect', 'ls', 'cat', 'extract', 'diff', 'import', 'rm'] },
       { name: 'IMAGE', optional: true, complete: 'file' },
       { name: 'PATH', optional: true, many: true, complete: 'file' },
     ],
@@ -28,6 +32,13 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { name: 'key-file', value: 'FILE', complete: 'file', summary: 'holds a passphrase of LUKS, to look inside, too' },
       { name: 'all', short: 'a', summary: 'of inspect: every find, and the references of its rule' },
       { name: 'output', short: 'o', value: 'DIRECTORY', complete: 'file', summary: 'of extract: a new directory' },
+      {
+        name: 'name',
+        value: 'NAME',
+        complete: 'none',
+        summary: 'of import: what the disk is called; else after its file',
+      },
+      { name: 'alongside', summary: 'of import: also read the files beside the image that it names' },
     ],
     examples: [
       { line: 'disk inspect stolen.qcow2', says: 'keys, passwords, tokens, histories, databases, and a score' },
@@ -35,9 +46,22 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { line: 'disk cat stolen.qcow2 /etc/hostname', says: 'one file' },
       { line: 'disk extract stolen.qcow2 /var/log -o log', says: 'links that lead out, and devices, are left out' },
       { line: 'disk diff before.qcow2 after.qcow2 /etc', says: 'what changed, file by file' },
+      {
+        line: 'disk import cloud.qcow2 --name web',
+        says: 'any format becomes an encrypted disk, read back and compared',
+      },
+      { line: 'disk rm web', says: 'its key is destroyed: no copy of it can be read again' },
     ],
-    exits: ['notFound', 'hostLacks'],
+    exits: ['notFound', 'hostLacks', 'unavailable', 'conflict'],
     load: () => import('../commands/disk.ts'),
+  },
+  {
+    name: 'disks',
+    group: 'Disks',
+    summary: 'list the disks that were imported',
+    examples: [{ line: 'disks', says: 'their sizes, what they were made from, and which machine has them' }],
+    exits: ['hostLacks', 'unavailable'],
+    load: () => import('../commands/disks.ts'),
   },
   {
     name: 'image',

@@ -17,6 +17,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       { name: 'cpus', value: 'N', complete: 'none', summary: 'virtual processors' },
       { name: 'memory', value: 'SIZE', complete: 'none', summary: 'memory, as in 512M or 2G' },
       { name: 'disk', value: 'SIZE', complete: 'none', summary: 'encrypted disk, as in 256M or 20G' },
+      { name: 'attach', value: 'NAME', complete: 'none', summary: 'imported disks, as in web or web,data; see disks' },
       {
         name: 'encryption',
         value: 'KIND',

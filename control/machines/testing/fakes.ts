@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
 import { type MachineId, type ReferenceSubject, RingwallError } from '@ringwall/api';
+import type { DiskKeyRequest } from '@ringwall/api/disks';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import type { StrayFile, WatchReport } from '@ringwall/api/watch';
 import type { RunningMachine, WardenRequest, WardenResponse } from '@ringwall/api/warden';
@@ -45,8 +46,12 @@ const HELLO_MS = 25;
 
 const AWAY_HINT = 'start it';
 
+const KEY = `${'A'.repeat(43)}=`;
+const SIGNATURE = `${'A'.repeat(86)}==`;
+
 export class FakeWarden implements WardenClient {
   readonly machines: Map<MachineId, { running: RunningMachine | undefined }> = new Map();
+  readonly disks: Set<string> = new Set();
   readonly requests: WardenRequest[] = [];
   /** Requests are refused as by a socket that nobody listens on. */
   away = false;
@@ -74,7 +79,8 @@ export class FakeWarden implements WardenClient {
 
   readonly openStream: WardenClient['openStream'] = async (request) => {
     await this.#receive(request);
-    if (!('machine' in request) || this.machines.get(request.machine)?.running === undefined) {
+    if (request.op !== 'open-console' && request.op !== 'open-attest-port') throw new Error('not a stream');
+    if (this.machines.get(request.machine)?.running === undefined) {
       throw new RingwallError('conflict', 'the machine does not run');
     }
     const [ours, theirs] = duplexPair();
@@ -161,6 +167,11 @@ export class FakeWarden implements WardenClient {
         return { ekCertificate: 'AAAA', vtpmCa: ['AAAA'] };
       case 'start-machine':
         return this.#start(request);
+      case 'ask-disk-key':
+        return { request: askedFor(request) };
+      case 'remove-disk':
+        this.disks.delete(request.disk);
+        return {};
       case 'stop-machine':
         this.#require(request.machine).running = undefined;
         return { graceful: request.graceMs > 0 };
@@ -189,6 +200,7 @@ export class FakeWarden implements WardenClient {
         return { text: Buffer.from(this.console).toString('base64') };
       case 'open-console':
       case 'open-attest-port':
+      case 'import-disk':
         return {};
     }
     throw new Error('no such op');
@@ -252,6 +264,8 @@ export class FakeBroker implements BrokerClient {
   outcome: VerdictState = 'unlocked';
   reasons: string[] = ['PCR 4, event 17 (kernel): expected aa, measured bb'];
   sessions: Duplex[] = [];
+  /** Requests for keys of disks that were answered. */
+  readonly released: DiskKeyRequest[] = [];
   /** How each watched boot stands. */
   readonly watches: Map<string, WatchReport> = new Map();
   strays: StrayFile[] = [];
@@ -332,6 +346,11 @@ export class FakeBroker implements BrokerClient {
           ...{ state: 'awaited', reasons: [], entries: 0, strays: 0, provenAgoMs: 0 },
         });
         return { wantsFiles: !this.files.has(request.image.files) };
+      case 'release-disk-key':
+        this.released.push(request.request);
+        return { sealed: 'AAAA' };
+      case 'forget-disk':
+        return {};
       case 'add-image-files': {
         const before = request.offset === 0 ? '' : (this.files.get(request.sha256) ?? '');
         this.files.set(request.sha256, before + Buffer.from(request.part, 'base64').toString());
@@ -380,4 +399,8 @@ export class FakeBroker implements BrokerClient {
 
 function subjectOf(subject: ReferenceSubject): string {
   return 'image' in subject ? subject.image : 'a file';
+}
+
+function askedFor({ disk, use, machine, boot }: Extract<WardenRequest, { op: 'ask-disk-key' }>): DiskKeyRequest {
+  return { disk, use, machine, boot, publicKey: KEY, host: SIGNATURE, signature: SIGNATURE };
 }

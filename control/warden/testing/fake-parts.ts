@@ -7,6 +7,7 @@ import { RingwallError } from '@ringwall/api';
 import type { HostIdentity } from '@ringwall/host/attest';
 import type { HostTpmPart, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
+import { FakeDisks } from './fake-disks.ts';
 import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../broker/testing/reference.ts';
 
 /** What a warden that is killed throws from inside an effect: nothing of it may be caught on the way out. */
@@ -47,6 +48,7 @@ export class FakeHost {
         readonly eventLog?: Uint8Array;
       }
     | undefined;
+  readonly disks: FakeDisks = new FakeDisks();
   vmmState: 'running' | 'paused' | undefined = 'running';
   /** How a VMM that is dead ended. */
   guestPoweredOff = false;
@@ -160,6 +162,7 @@ export class FakeHost {
           this.kill(boot.vmm.pid);
         },
       },
+      disks: this.disks,
       hostTpm: {
         identity: async () => this.hostTpm?.identity,
         answer: async (question) => {

@@ -1,0 +1,47 @@
+// Keys of disks that the VMM encrypts, as the broker keeps them: wrapped, each with the host that may have it.
+import type { DatabaseSync } from 'node:sqlite';
+import type { DiskId } from '@ringwall/api';
+import { blob } from './rows.ts';
+
+/** A migration of the store. */
+export const VMM_KEY_TABLE = `CREATE TABLE vmm_key (
+     disk TEXT PRIMARY KEY,
+     host BLOB NOT NULL,
+     wrapped_key BLOB NOT NULL,
+     made_at TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;`;
+
+export interface KeptKey {
+  /** P-256, X and Y: of the host that the disk was made on. */
+  readonly host: Uint8Array;
+  readonly wrapped: Uint8Array;
+}
+
+export class VmmKeyStore {
+  readonly #db: DatabaseSync;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  count(): number {
+    return Number(this.#db.prepare('SELECT count(*) AS n FROM vmm_key').get()?.['n'] ?? 0);
+  }
+
+  find(disk: DiskId): KeptKey | undefined {
+    const row = this.#db.prepare('SELECT host, wrapped_key FROM vmm_key WHERE disk = ?').get(disk);
+    return row === undefined ? undefined : { host: blob(row, 'host'), wrapped: blob(row, 'wrapped_key') };
+  }
+
+  add(disk: DiskId, { host, wrapped }: KeptKey, at: Date): void {
+    this.#db
+      .prepare('INSERT INTO vmm_key (disk, host, wrapped_key, made_at) VALUES (?, ?, ?, ?)')
+      .run(disk, host, wrapped, at.toISOString());
+  }
+
+  /** The key is gone from the file and from the write-ahead log once this returns. */
+  remove(disk: DiskId): void {
+    this.#db.prepare('DELETE FROM vmm_key WHERE disk = ?').run(disk);
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  }
+}

@@ -1,0 +1,65 @@
+// Keys of disks that the VMM encrypts: made here, kept wrapped, and released to the one host that the disk was made on, for a
+// start of a machine. No evidence of a guest stands before such a key, since any operating system can be on such a disk:
+// what is checked is who asks (the host's own key, for good), for which machine, and that it is not in quarantine.
+import { RingwallError, type DiskId } from '@ringwall/api';
+import type { DiskKeyRequest } from '@ringwall/api/disks';
+import { equalBytes } from '@ringwall/bytes';
+import { isSignedByItsHost, sealKey, Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
+import type { BrokerStore } from './store.ts';
+import type { WatchBook } from './watch-book.ts';
+
+/** The passphrase is what QEMU wants: text. Its 32 bytes are random, so that guessing is as hopeless as against a raw key. */
+const KEY_BYTES = 32;
+const KEY_VERSION = 1;
+
+/** What they are released by. */
+export interface VmmKeys {
+  readonly store: BrokerStore;
+  readonly watches: Pick<WatchBook, 'withholds'>;
+  readonly root: Secret;
+  readonly now: () => Date;
+}
+
+export async function releaseDiskKey(keys: VmmKeys, request: DiskKeyRequest): Promise<{ sealed: string }> {
+  const { store, root } = keys;
+  if (!(await isSignedByItsHost(request))) {
+    throw new RingwallError('unauthorized', 'the request for a disk’s key is not signed by the host that it names');
+  }
+  if (request.use === 'start') requireTrusted(keys, request);
+  const host = Buffer.from(request.host, 'base64');
+  const kept = store.vmmKeys.find(request.disk);
+  if (kept === undefined && request.use === 'start') {
+    throw new RingwallError('not-found', `the broker has no key of ${request.disk}`, {
+      hint: 'it was destroyed, or is with another broker: nothing else opens this disk',
+    });
+  }
+  if (kept !== undefined && !equalBytes(kept.host, host)) {
+    throw new RingwallError('unauthorized', `${request.disk} is bound to another host for good`, {
+      hint: 'import its image on this host',
+    });
+  }
+  using key =
+    kept === undefined ? makeKey(keys, request.disk, host) : unwrapKey(root, identityOf(request.disk), kept.wrapped);
+  return { sealed: Buffer.from(sealKey(key, request)).toString('base64') };
+}
+
+function requireTrusted({ store, watches }: VmmKeys, { machine: id, boot }: DiskKeyRequest): void {
+  if (id === undefined || boot === undefined) {
+    throw new RingwallError('bad-request', 'a disk’s key is released for one boot of one machine');
+  }
+  const machine = store.readMachine(id);
+  if (machine === undefined) throw new RingwallError('not-found', `the broker knows no machine ${id}`);
+  const withheld = watches.withholds(machine);
+  if (withheld !== undefined) throw new RingwallError('conflict', `no disk is opened for it: ${withheld}`);
+}
+
+function makeKey({ store, root, now }: VmmKeys, disk: DiskId, host: Uint8Array): Secret {
+  using random = Secret.random(KEY_BYTES);
+  const key = Secret.take(Buffer.from(Buffer.from(random.expose()).toString('hex'), 'latin1'));
+  store.vmmKeys.add(disk, { host, wrapped: wrapKey(root, identityOf(disk), key) }, now());
+  return key;
+}
+
+function identityOf(disk: DiskId): KeyIdentity {
+  return { kind: 'vmm-disk-key', id: disk, version: KEY_VERSION };
+}

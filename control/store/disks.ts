@@ -1,0 +1,87 @@
+// Imported disks as the daemon remembers them. A disk is changed by compare-and-set of its version.
+import { RingwallError } from '@ringwall/api';
+import { type Disk, diskSchema } from '@ringwall/api/disks';
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Tables } from './schema.ts';
+import { isUniqueViolation } from './sqlite.ts';
+import type { NewEvent } from './store.ts';
+
+/** Runs a change as one transaction, together with its entry in the audit trail. */
+type Transact = <T>(event: NewEvent | undefined, change: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>;
+
+export class DiskStore {
+  readonly #db: Kysely<Tables>;
+  readonly #transact: Transact;
+
+  constructor(db: Kysely<Tables>, transact: Transact) {
+    this.#db = db;
+    this.#transact = transact;
+  }
+
+  async list(): Promise<Disk[]> {
+    const rows = await this.#db.selectFrom('disks').selectAll().orderBy('name').execute();
+    return rows.map(parseDisk);
+  }
+
+  async find(idOrName: string): Promise<Disk | undefined> {
+    const column = idOrName.startsWith('dsk_') ? 'id' : 'name';
+    const row = await this.#db.selectFrom('disks').selectAll().where(column, '=', idOrName).executeTakeFirst();
+    return row === undefined ? undefined : parseDisk(row);
+  }
+
+  async insert(disk: Disk, event: NewEvent): Promise<void> {
+    const { id, tenant, name, version, createdAt, spec, status } = disk;
+    const values = { id, tenant, name, version, created_at: createdAt };
+    try {
+      await this.#transact(event, (trx) =>
+        trx
+          .insertInto('disks')
+          .values({ ...values, spec: JSON.stringify(spec), status: JSON.stringify(status) })
+          .execute(),
+      );
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new RingwallError('name-taken', `there is a disk named ${name} already`, {
+        hint: 'choose another name, or remove that disk first: ringwall disk rm NAME',
+        cause: error,
+      });
+    }
+  }
+
+  /** Writes the change if the disk still has this version, and answers the disk with its new one. */
+  async update(disk: Disk, change: Partial<Pick<Disk, 'spec' | 'status'>>, event?: NewEvent): Promise<Disk> {
+    const row = await this.#transact(event, (trx) =>
+      trx
+        .updateTable('disks')
+        .set({
+          version: disk.version + 1,
+          ...(change.spec === undefined ? {} : { spec: JSON.stringify(change.spec) }),
+          ...(change.status === undefined ? {} : { status: JSON.stringify(change.status) }),
+        })
+        .where('id', '=', disk.id)
+        .where('version', '=', disk.version)
+        .returningAll()
+        .executeTakeFirst(),
+    );
+    if (row !== undefined) return parseDisk(row);
+    throw new RingwallError('conflict', `the disk is no longer at version ${String(disk.version)}`, {
+      hint: 'look at it again, and repeat the request if it is still wanted',
+    });
+  }
+
+  async delete(disk: Disk, event: NewEvent): Promise<void> {
+    await this.#transact(event, (trx) => trx.deleteFrom('disks').where('id', '=', disk.id).execute());
+  }
+}
+
+function parseDisk(row: Selectable<Tables['disks']>): Disk {
+  return diskSchema.parse({
+    id: row.id,
+    tenant: row.tenant,
+    name: row.name,
+    version: row.version,
+    createdAt: row.created_at,
+    spec: JSON.parse(row.spec) as unknown,
+    status: JSON.parse(row.status) as unknown,
+  });
+}
