@@ -1,8 +1,9 @@
 // Hosts as the broker keeps them: what somebody has accepted that each is, and how far its TPM's counters have come. Their
 // evidence itself lives as long as this process; what a machine was judged with lies in its proof.
 import type { DatabaseSync } from 'node:sqlite';
-import { decodeHostReference, encodeHostReference, type HostClock, type HostReference } from '@ringwall/evidence';
+import { encodeHostReference, type HostClock, type HostReference } from '@ringwall/evidence';
 import { asObject, damaged, textOf } from './rows.ts';
+import { storedHostReference } from './stored-texts.ts';
 
 /** A migration of the store. */
 export const HOST_TABLE = `CREATE TABLE host (
@@ -21,7 +22,7 @@ export class HostStore {
 
   reference(host: string): HostReference | undefined {
     const row = this.#db.prepare('SELECT reference FROM host WHERE id = ?').get(host);
-    return row === undefined ? undefined : decodeHostReference(textOf(row, 'reference'));
+    return row === undefined ? undefined : storedHostReference(textOf(row, 'reference'));
   }
 
   /** The counters of the TPM stay only where the key is the same: another TPM counts from its own beginning. */

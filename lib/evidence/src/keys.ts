@@ -51,10 +51,10 @@ const MAX_KNOWN_AKS = 16_384;
 const KNOWN_AKS = new KnownBytes<KeyClaim>(MAX_KNOWN_AKS);
 
 /** ak-form. A claim all the same: that this TPM has the key is for others to show. */
-export async function readAk(bytes: Uint8Array): Promise<KeyClaim | string> {
+export async function readAk(bytes: Uint8Array, what: string = 'attestation key'): Promise<KeyClaim | string> {
   const known = KNOWN_AKS.get(bytes);
   if (known !== undefined) return known;
-  const ak = await readKey(bytes, 'attestation key', TPM_ALG.ECDSA);
+  const ak = await readKey(bytes, what, TPM_ALG.ECDSA);
   if (typeof ak !== 'string') KNOWN_AKS.set(bytes, ak);
   return ak;
 }

@@ -1,6 +1,6 @@
 // A host's boot log: replayed, and each event beside what the host's reference holds. Unlike a machine's, it is of a
 // firmware that nobody computed beforehand: notes that extend nothing are let through, and rules may excuse the rest.
-import { toHex } from '@ringwall/bytes';
+import { KnownBytes, toHex } from '@ringwall/bytes';
 import {
   checkBootSequence,
   EV_NO_ACTION,
@@ -14,6 +14,7 @@ import {
 import { listPcrs } from '../attestations.ts';
 import { fails, holds, type Answer } from '../checks.ts';
 import { judgeEvents } from '../event-judgement.ts';
+import { readLog } from '../event-log.ts';
 import { MAX_EXPECTED_EVENTS, type ExpectedEvent } from '../reference.ts';
 import { EvidenceError } from '../errors.ts';
 import { excuseOf, failsUnless } from '../hardware/policy-parts.ts';
@@ -58,8 +59,28 @@ export async function checkHostOrder(log: EventLog, policy: HostPolicy): Promise
   }
 }
 
-/** The PCRs that the log leads to, or a sentence. */
-export async function replayHostLog(log: EventLog): Promise<ReadonlyMap<number, Uint8Array> | string> {
+export interface HostLog {
+  readonly log: EventLog;
+  /** The PCRs that it leads to, or a sentence. */
+  readonly pcrs: ReadonlyMap<number, Uint8Array> | string;
+}
+
+/** A host starts many machines in one boot. Some 100 KiB each, and as many hosts as may start machines at one time. */
+const MAX_KNOWN_LOGS = 64;
+const KNOWN = new KnownBytes<HostLog>(MAX_KNOWN_LOGS);
+
+/** A sentence where the log cannot be read. `hint` tells hosts apart whose logs end alike: the attestation key. */
+export async function readHostLog(bytes: Uint8Array, hint: Uint8Array): Promise<HostLog | string> {
+  const known = KNOWN.get(bytes, hint);
+  if (known !== undefined) return known;
+  const log = readLog(bytes);
+  if (typeof log === 'string') return log;
+  const read = { log, pcrs: await replayHostLog(log) };
+  KNOWN.set(bytes, read, hint);
+  return read;
+}
+
+async function replayHostLog(log: EventLog): Promise<ReadonlyMap<number, Uint8Array> | string> {
   try {
     return await replayEventLog(log, 'sha256');
   } catch (error) {

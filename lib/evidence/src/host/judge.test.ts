@@ -329,6 +329,28 @@ describe('judgeHost()', () => {
     });
   });
 
+  describe('what was read before', () => {
+    test('is no reason to believe other logs of the same host', async () => {
+      const evidence = await scene.evidence();
+      expect(failedHostChecks(await scene.judge({}, { evidence }))).toEqual([]);
+      const flipped = (bytes: Uint8Array, at: number): Uint8Array => bytes.with(at, (bytes[at] ?? 0) ^ 1);
+      // A byte of a digest near its middle: beginning and end stay what they were.
+      const eventLog = flipped(evidence.eventLog, evidence.eventLog.indexOf(0x80, 2000) + 40);
+      expect(failedHostChecks(await scene.judge({}, { evidence: { ...evidence, eventLog } }))).not.toEqual([]);
+      const imaLog = flipped(evidence.imaLog, 100);
+      expect(failedHostChecks(await scene.judge({}, { evidence: { ...evidence, imaLog } }))).toContain('host-ima-form');
+      expect(failedHostChecks(await scene.judge({}, { evidence }))).toEqual([]);
+    });
+
+    test('is none to believe reference values that somebody altered since', async () => {
+      const { reference } = scene;
+      expect(() => Object.assign(reference, { host: 'hst_x' })).toThrow(TypeError);
+      const altered = { ...reference, by: 'somebody else' };
+      expect(await failed({}, { reference: altered })).toEqual(['host-reference-signature']);
+      expect(await failed({})).toEqual([]);
+    });
+  });
+
   describe('bad input', () => {
     test('parts that are missing, empty, too large or of another kind are named', async () => {
       const whole = await scene.evidence();

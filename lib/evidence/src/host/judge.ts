@@ -2,14 +2,13 @@
 // CA that certified the machine's TPM; and did the host boot and run what its reference says? It reads as the list of
 // checks (checks.ts). docs/protocols/host-evidence.md says why each is there.
 import { equalBytes, toHex } from '@ringwall/bytes';
-import { parseAttest, TPM_ALG, type TPMS_CLOCK_INFO } from '@ringwall/tpm';
+import { parseAttest, type TPMS_CLOCK_INFO } from '@ringwall/tpm';
 import { checkQuotedPcrs, checkSignature, readQuote, type Quote } from '../attestations.ts';
 import { NONCE_BYTES } from '../challenge.ts';
 import { fails, holds, type Answer } from '../checks.ts';
-import { readLog } from '../event-log.ts';
 import { HardwareFindings, type HardwareVerdict } from '../hardware/findings.ts';
 import { HOST, vtpmCaQualifyingData } from '../hardware/report-data.ts';
-import { checkAkAttributes, checkSigner, readKey, short, type KeyClaim } from '../keys.ts';
+import { checkAkAttributes, checkSigner, readAk, short, type KeyClaim } from '../keys.ts';
 import { CLOCK_SKEW_SECONDS } from '../policy.ts';
 import type { Activation } from '../proof.ts';
 import { checkReferenceTime } from '../signed-reference.ts';
@@ -22,7 +21,7 @@ import {
   checkHostEvents,
   checkHostOrder,
   judgeHostEvents,
-  replayHostLog,
+  readHostLog,
 } from './boot-log.ts';
 import { HOST_CHECK_TITLES, type HostCheckId } from './checks.ts';
 import { checkHostEkChain, checkHostEkUsage, readHostEk } from './ek.ts';
@@ -32,8 +31,7 @@ import { ekRootsOf, IMA_PCR, parseHostPolicy, type HostPolicy } from './policy.t
 import {
   checkHostReferenceAuthority,
   checkHostReferenceSignature,
-  hostReferenceJson,
-  parseHostReference,
+  parsedHostReference,
   type HostReference,
 } from './reference.ts';
 
@@ -165,10 +163,7 @@ async function judgeReference(
 ): Promise<HostReference | undefined> {
   const { policy, question } = given;
   const what = 'the host’s reference values';
-  const reference = findings.tryRead('host-reference', what, () =>
-    // A copy that went through the parser: a caller in JavaScript can hand in anything.
-    parseHostReference(hostReferenceJson(given.reference)),
-  );
+  const reference = findings.tryRead('host-reference', what, () => parsedHostReference(given.reference));
   if (reference === undefined) return undefined;
   if (question !== undefined) {
     const same = reference.host === question.host;
@@ -201,7 +196,7 @@ async function judgeAk(
   evidence: HostEvidence,
   reference: HostReference | undefined,
 ): Promise<KeyClaim | undefined> {
-  const ak = await readKey(evidence.akPublic, 'host’s attestation key', TPM_ALG.ECDSA);
+  const ak = await readAk(evidence.akPublic, 'host’s attestation key');
   if (typeof ak === 'string') {
     findings.record('host-ak-form', fails(ak));
     return undefined;
@@ -326,19 +321,19 @@ async function judgeMeasured(
 ): Promise<Pick<HostVerdict, 'events' | 'ran'>> {
   const { evidence, policy, reference, quote } = given;
   const nothing = { events: [], ran: undefined };
-  const log = readLog(evidence.eventLog);
-  if (typeof log === 'string') {
-    findings.record('host-log-form', fails(log));
+  const read = await readHostLog(evidence.eventLog, evidence.akPublic);
+  if (typeof read === 'string') {
+    findings.record('host-log-form', fails(read));
     return nothing;
   }
+  const { log, pcrs } = read;
   findings.record('host-log-form', holds(`${log.events.length} events`));
-  const list = readHostList(evidence.imaLog);
+  const list = readHostList(evidence.imaLog, evidence.akPublic);
   findings.record('host-ima-form', list.form);
   findings.record('host-ima-template', list.template);
   if (policy === undefined || reference === undefined) return nothing;
   findings.record('host-log-banks', checkHostBanks(log, policy));
   findings.record('host-log-covered', checkHostCovered(log, policy));
-  const pcrs = await replayHostLog(log);
   if (typeof pcrs === 'string') {
     findings.record('host-log-replay', fails(pcrs));
     return nothing;

@@ -4,7 +4,7 @@
 import { toHex, unshared } from '@ringwall/bytes';
 import type { JsonValue } from '../canonical-json.ts';
 import { fails, holds, type Answer } from '../checks.ts';
-import { ClosedObject } from '../json.ts';
+import { ClosedObject, deepFreeze } from '../json.ts';
 import { decodeJsonFile, encodeJsonFile } from '../json-file.ts';
 import { short } from '../keys.ts';
 import {
@@ -105,7 +105,17 @@ export function parseHostReference(value: unknown): HostReference {
   const lifeMs = reference.notAfter.getTime() - reference.notBefore.getTime();
   if (lifeMs <= 0) refuseReference('host reference.notAfter is not after notBefore');
   if (lifeMs > MAX_LIFE_MS) refuseReference('host reference.notAfter is more than two years after notBefore');
+  PARSED.add(deepFreeze(reference));
   return reference;
+}
+
+/** References that came out of the parser, frozen: they need not be read again, and their signature not be checked again. */
+const PARSED = new WeakSet<HostReference>();
+const CHECKED = new WeakMap<HostReference, Answer>();
+
+/** The same where it came out of the parser, else a copy that does: a caller in JavaScript can hand in anything. */
+export function parsedHostReference(given: HostReference): HostReference {
+  return PARSED.has(given) ? given : parseHostReference(hostReferenceJson(given));
 }
 
 /** A reference from a file's text. Throws EvidenceError. */
@@ -144,6 +154,15 @@ export async function checkHostReference(reference: HostReference, now: Date): P
 
 /** host-reference-signature: whose key it is, is another question. */
 export async function checkHostReferenceSignature(reference: HostReference): Promise<Answer> {
+  if (!PARSED.has(reference)) return checkSignature(reference);
+  const known = CHECKED.get(reference);
+  if (known !== undefined) return known;
+  const answer = await checkSignature(reference);
+  CHECKED.set(reference, answer);
+  return answer;
+}
+
+async function checkSignature(reference: HostReference): Promise<Answer> {
   if ((await hostReferenceId(reference)) !== reference.id) {
     return fails('the id of the host’s reference values is not that of their content');
   }
