@@ -54,9 +54,9 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'apps/cli',
-    mayImport: [...LIBS, 'api', 'drills', 'host/images', 'host/registry'],
+    mayImport: [...LIBS, 'api', 'drills', 'host/advisories', 'host/images', 'host/registry'],
     node: 'all',
-    why: 'a client of the API; images it reads itself, where no service runs',
+    why: 'a client of the API; images and advisories it reads itself, where no service runs',
   },
   {
     folder: 'apps/console',

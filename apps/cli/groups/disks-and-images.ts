@@ -144,4 +144,47 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     exits: ['notFound', 'refused'],
     load: () => import('../commands/image.ts'),
   },
+  {
+    name: 'advisories',
+    group: 'Containers',
+    summary: 'what is known of vulnerabilities: bring it here, ship it to machines without a network',
+    description:
+      'One file holds what images are judged by. `update` reads feeds as their publishers dump them: OSV (zip, folder or ' +
+      'lines), the Debian security tracker, Alpine’s and Wolfi’s secdb, CISA’s KEV, EPSS. `export` signs it, whole or what ' +
+      'changed since a number; `import` takes only what the key that you name has signed. Nothing is fetched that was not named.',
+    forms: [
+      'advisories [info]',
+      'advisories update FILE|FOLDER|URL...',
+      'advisories export -o FILE --key KEY',
+      'advisories import FILE --key KEY',
+    ],
+    arguments: [
+      { name: 'ACTION', optional: true, complete: ['info', 'update', 'export', 'import'] },
+      { name: 'FILE', optional: true, many: true, complete: 'file' },
+    ],
+    options: [
+      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'of export: where to' },
+      {
+        name: 'key',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'Ed25519 in PEM: yours to export, that of whom you trust to import',
+      },
+      { name: 'since', value: 'N', complete: 'none', summary: 'of export: only what changed after this number' },
+      { name: 'shrink', summary: 'of update: also where most of a feed is gone' },
+      { name: 'advisories', value: 'FILE', complete: 'file', summary: 'the file; else the one of this host' },
+    ],
+    examples: [
+      {
+        line: 'advisories update debian.json osv-npm.zip known_exploited_vulnerabilities.json',
+        says: 'in files that you have',
+      },
+      { line: 'advisories', says: 'which feeds there are, how old, and for what' },
+      { line: 'advisories export -o all.rwa --key our.key', says: 'for machines without a network' },
+      { line: 'advisories export -o new.rwa --key our.key --since 7', says: 'a delta, for those that have number 7' },
+      { line: 'advisories import all.rwa --key our.pub', says: 'refused where the signature is of anybody else' },
+    ],
+    exits: ['notFound', 'refused', 'conflict'],
+    load: () => import('../commands/advisories.ts'),
+  },
 ];

@@ -110,3 +110,31 @@ export { parseIgnoreList, type IgnoreEntry } from './reports/ignore-list.ts';
 export { renderJunit } from './reports/junit.ts';
 export { renderSarif } from './reports/sarif.ts';
 export { compileReport, fails, type ReportedFinding, type ScanReport } from './reports/scan-report.ts';
+export {
+  ADVISORY_STATUSES,
+  type Advisory,
+  type AdvisoryStatus,
+  type AffectedPackage,
+  type VersionRange,
+} from './advisories/advisory.ts';
+export type { AdvisorySource, PackageAdvisory } from './advisories/advisory-source.ts';
+export { isCovered } from './advisories/feeds/alpine.ts';
+export { FEED_KINDS, type FeedKind, type ParsedFeed } from './advisories/feeds/feed.ts';
+export { parseFeed, type FeedDocument, type ParsedDocuments } from './advisories/feeds/parse-feed.ts';
+export type { Priority } from './advisories/feeds/priorities.ts';
+export { judgeVulnerabilities, vulnerabilityRule } from './advisories/judge-vulnerabilities.ts';
+export { DEFLATED, readZip, STORED, type ZipEntry } from './archives/zip.ts';
+export type { JsonRecord } from './json-value.ts';
+export {
+  installedPackages,
+  type ImagePackages,
+  type InstalledPackage,
+  type UnreadDatabase,
+} from './packages/installed-packages.ts';
+export type { Distribution } from './packages/os-release.ts';
+export type { PackageFact, PackageType } from './packages/package-fact.ts';
+export { renderCycloneDx } from './sbom/cyclonedx.ts';
+export { parseSbom } from './sbom/parse-sbom.ts';
+export type { ParsedSbom } from './sbom/read-sbom.ts';
+export type { SbomSubject } from './sbom/sbom.ts';
+export { renderSpdx } from './sbom/spdx.ts';

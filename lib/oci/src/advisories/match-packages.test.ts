@@ -121,9 +121,7 @@ describe('matchPackages()', () => {
     expect(half.matches).toHaveLength(1);
     const whole = matchPackages(image(ALPINE, found), source([SECDB], [{ ...SECDB, reponame: 'community' }]));
     expect(whole.unjudged).toEqual([]);
-    expect(whole.matches).toMatchObject([
-      { vulnerability: 'CVE-2024-0727', fixed: '3.1.4-r6' },
-    ]);
+    expect(whole.matches).toMatchObject([{ vulnerability: 'CVE-2024-0727', fixed: '3.1.4-r6' }]);
     const newer = matchPackages(image({ ...ALPINE, version: '3.20.0' }, found), source([SECDB]));
     expect(newer).toMatchObject({ matches: [], unjudged: [{ ecosystem: 'Alpine:v3.20', why: 'no feed' }] });
   });

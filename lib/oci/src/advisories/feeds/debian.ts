@@ -31,9 +31,9 @@ export function parseDebianTracker(document: JsonRecord): ParsedFeed {
     for (const [id, raw] of Object.entries(recordOf(cves) ?? {})) {
       // Also `TEMP-0000000-ABCDEF`, for what has no number yet.
       const entry = recordOf(raw);
-      const releases = recordOf(entry?.['releases']);
-      if (entry === undefined || releases === undefined)
-        throw malformedFeed('debian', `${source} ${id} names no releases`);
+      if (entry === undefined) throw malformedFeed('debian', `${source} ${id} is no entry`);
+      // Where no release is named, the tracker writes an empty list.
+      const releases = recordOf(entry['releases']) ?? {};
       const advisory = byCve.get(id) ?? { summary: textAt(entry, 'description'), urgency: '', affected: [] };
       byCve.set(id, advisory);
       if (byCve.size > MAX_ADVISORIES_OF_A_FEED)
