@@ -21,6 +21,7 @@ describe('the table of commands', () => {
           'down',
           'drill',
           'help',
+          'advisories',
           'image',
           'images',
           'install',

@@ -11,6 +11,7 @@ const ACTIONS: Readonly<Record<string, { readonly run: Action; readonly example:
   judge: { run: judge, example: 'docker.io/library/nginx' },
   scan: { run: scan, example: 'debian.tar' },
   pull: { run: pull, example: 'debian:12 -o debian' },
+  sbom: { run: sbom, example: 'debian.tar' },
 };
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -41,4 +42,9 @@ async function scan(invocation: Invocation, subject: string): Promise<number> {
 async function pull(invocation: Invocation, name: string): Promise<number> {
   const { pullImage } = await import('../image/pull.ts');
   return await pullImage(invocation, name);
+}
+
+async function sbom(invocation: Invocation, subject: string): Promise<number> {
+  const { printSbom } = await import('../image/print-sbom.ts');
+  return await printSbom(invocation, subject);
 }

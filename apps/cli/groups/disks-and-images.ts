@@ -72,15 +72,17 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'claims to be official. `scan` looks into an image and unpacks it nowhere: an OCI layout, what docker save, podman ' +
       'save or skopeo wrote, the root folder of a system; and judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark ' +
       'and our own. What is known of a layer is kept by its digest, so that a base is read once. `pull` writes an image as an OCI ' +
-      'layout; its name is judged first, and where that looks like a trap nobody is asked for it. Exit code 4: refused.',
+      'layout; its name is judged first, and where that looks like a trap nobody is asked for it. `sbom` writes what is ' +
+      'installed; known vulnerabilities are told by what `advisories` brought to this host. Exit code 4: refused.',
     forms: [
       'image judge NAME',
       'image scan DOCKERFILE',
-      'image scan ARCHIVE|LAYOUT|FOLDER|NAME',
+      'image scan ARCHIVE|LAYOUT|FOLDER|NAME|SBOM',
+      'image sbom ARCHIVE|LAYOUT|FOLDER|NAME',
       'image pull NAME -o DIRECTORY',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['judge', 'scan', 'pull'] },
+      { name: 'ACTION', complete: ['judge', 'scan', 'sbom', 'pull'] },
       { name: 'SUBJECT', optional: true, complete: 'file' },
     ],
     options: [
@@ -93,14 +95,20 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       {
         name: 'format',
         value: 'FORMAT',
-        complete: ['text', 'json', 'sarif', 'html', 'junit'],
-        summary: 'of the report about an image',
+        complete: ['text', 'json', 'sarif', 'html', 'junit', 'cyclonedx', 'spdx'],
+        summary: 'of the report; of sbom cyclonedx, else spdx',
       },
       {
         name: 'ignore',
         value: 'FILE',
         complete: 'file',
         summary: 'findings that somebody answers for, each with a reason and a last day',
+      },
+      {
+        name: 'advisories',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'what packages are judged by; else what `advisories` brought to this host',
       },
       { name: 'all', short: 'a', summary: 'show every finding' },
       { name: 'image', value: 'NAME', complete: 'none', summary: 'which one, where an archive holds several' },
@@ -115,7 +123,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         short: 'o',
         value: 'DIRECTORY',
         complete: 'file',
-        summary: 'of pull: where the layout is written',
+        summary: 'of pull: where the layout is written; of sbom: a file in place of the terminal',
       },
       {
         name: 'confirm',
@@ -140,6 +148,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { line: 'image scan app.tar', says: 'what is in it, in which layer, and who wrote that' },
       { line: 'image pull debian:12 -o debian', says: 'an OCI layout, each digest checked' },
       { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
+      { line: 'image sbom app.tar --format spdx -o app.spdx.json', says: 'what is installed, for other tools' },
     ],
     exits: ['notFound', 'refused'],
     load: () => import('../commands/image.ts'),

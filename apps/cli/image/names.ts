@@ -23,10 +23,10 @@ export function readText(file: string): string {
   return new TextDecoder().decode(readBytes(file));
 }
 
-export function readBytes(file: string): Uint8Array {
+export function readBytes(file: string, maxBytes: number = MAX_FILE_BYTES): Uint8Array {
   try {
     if (!statSync(file).isFile()) throw usage(`${file} is no file`, 'name a file');
-    if (statSync(file).size > MAX_FILE_BYTES) throw new RingwallError('too-large', `${file} has more than 4 MiB`);
+    if (statSync(file).size > maxBytes) throw new RingwallError('too-large', `${file} has more than ${maxBytes} bytes`);
     return readFileSync(file);
   } catch (cause) {
     if (cause instanceof RingwallError) throw cause;

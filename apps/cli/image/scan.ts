@@ -14,15 +14,21 @@ import {
   inspectImage,
   INSPECTORS,
   judgeImage,
+  judgeVulnerabilities,
+  MAX_SBOM_BYTES,
   parseIgnoreList,
+  parseSbom,
   renderHtml,
   renderJunit,
   renderSarif,
   reportStyle,
+  sortFindings,
+  vulnerabilityRule,
   type FindingSeverity,
   canonicalReference,
   type InspectedImage,
   type LayerContents,
+  type ParsedSbom,
   type Reference,
   type ScanReport,
 } from '@ringwall/oci';
@@ -30,6 +36,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { readBuild } from '../installation.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { judging } from './judging.ts';
+import { withAdvisories } from './advisories.ts';
 import { compileNames, readBytes, reading, usage } from './names.ts';
 import { platformOf } from './platform.ts';
 import { admitName, asking, openRemote } from './remote.ts';
@@ -59,16 +66,20 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
   const format = formatOf(invocation);
   const ignoreFile = invocation.values.get('ignore');
   const ignore = ignoreFile === undefined ? [] : reading(ignoreFile, () => parseIgnoreList(readBytes(ignoreFile)));
-  const reference = kind === 'name' ? admitName(invocation, subject) : undefined;
-  if (kind === 'name' && reference === undefined) return EXIT_CODES.refused.code;
-  const scanned = await judging(subject, () => inspectSubject(invocation, subject, kind, reference));
+  const bill = kind === 'sbom' ? reading(subject, () => parseSbom(readBytes(subject, MAX_SBOM_BYTES))) : undefined;
+  const scanned = bill === undefined ? await openScanned(invocation, subject) : scannedBill(bill);
+  if (scanned === undefined) return EXIT_CODES.refused.code;
   const { image, digest, annotations, notes } = scanned;
   const ancestry = findAncestors({ ...image, annotations }, []);
   const report = compileReport({
     subject,
     digest,
     image,
-    findings: judgeImage(image, IMAGE_RULES),
+    findings: withAdvisories(invocation, (source) =>
+      bill === undefined
+        ? judgeImage(image, [...IMAGE_RULES, vulnerabilityRule(source)])
+        : sortFindings(judgeVulnerabilities(bill.packages, source)),
+    ),
     ancestry,
     known: [],
     ignore,
@@ -78,6 +89,14 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
   const failed = failOn !== NEVER && fails(report, failOn);
   show(invocation, report, format, failOn, failed);
   return failed ? EXIT_CODES.refused.code : EXIT_CODES.ok.code;
+}
+
+/** Undefined where its name was refused, which has been said then. */
+export async function openScanned(invocation: Invocation, subject: string): Promise<Scanned | undefined> {
+  const kind = kindOf(subject);
+  const reference = kind === 'name' ? admitName(invocation, subject) : undefined;
+  if (kind === 'name' && reference === undefined) return undefined;
+  return await judging(subject, () => inspectSubject(invocation, subject, kind, reference));
 }
 
 async function inspectSubject(
@@ -130,6 +149,16 @@ async function inspectRoot(path: string): Promise<Scanned> {
       'a folder shows no file capabilities and no other extended attributes',
       ...(unread.length === 0 ? [] : [`${String(unread.length)} files could not be read: ${named.join(', ')}`]),
     ],
+  };
+}
+
+/** Only packages, without files: what else is wrong with the image, its bill does not say. */
+function scannedBill({ format, name }: ParsedSbom): Scanned {
+  return {
+    image: bareImage({ entries: [], facts: [] }),
+    digest: '',
+    annotations: {},
+    notes: [`a bill of materials (${format}${name === '' ? '' : `, of ${name}`}): only its packages are judged`],
   };
 }
 

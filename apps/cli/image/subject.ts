@@ -3,7 +3,7 @@ import { closeSync, existsSync, lstatSync, openSync, readSync, statSync } from '
 import { join } from 'node:path';
 import { usage } from './names.ts';
 
-export type SubjectKind = 'image' | 'root' | 'disk' | 'dockerfile' | 'name';
+export type SubjectKind = 'image' | 'root' | 'disk' | 'dockerfile' | 'sbom' | 'name';
 
 /** Where no Dockerfile has a zero, and every disk and archive has. */
 const HEAD_BYTES = 4096;
@@ -20,7 +20,9 @@ export function kindOf(subject: string): SubjectKind {
   const head = headOf(subject);
   if (head.subarray(TAR_MAGIC.offset, TAR_MAGIC.offset + TAR_MAGIC.text.length).toString() === TAR_MAGIC.text)
     return 'image';
-  return head.includes(0) ? 'disk' : 'dockerfile';
+  if (head.includes(0)) return 'disk';
+  // No Dockerfile begins with a brace; bills of materials are JSON.
+  return /^(?:\uFEFF)?\s*\{/.test(head.toString()) ? 'sbom' : 'dockerfile';
 }
 
 function kindOfFolder(folder: string): SubjectKind {

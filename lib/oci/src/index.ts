@@ -68,7 +68,7 @@ export type {
 } from './inspection/inspected-image.ts';
 export type { Fact, FactFinisher, FactValue, Inspector } from './inspection/inspector.ts';
 export { IMAGE_RULES, INSPECTORS } from './inspection/catalogue.ts';
-export { inspectImage, judgeImage } from './inspection/inspect-image.ts';
+export { inspectImage, judgeImage, sortFindings } from './inspection/inspect-image.ts';
 export {
   openEntryInspection,
   openLayerInspection,
@@ -117,7 +117,7 @@ export {
   type AffectedPackage,
   type VersionRange,
 } from './advisories/advisory.ts';
-export type { AdvisorySource, PackageAdvisory } from './advisories/advisory-source.ts';
+export { sourceOfFeeds, type AdvisorySource, type PackageAdvisory } from './advisories/advisory-source.ts';
 export { isCovered } from './advisories/feeds/alpine.ts';
 export { FEED_KINDS, type FeedKind, type ParsedFeed } from './advisories/feeds/feed.ts';
 export { parseFeed, type FeedDocument, type ParsedDocuments } from './advisories/feeds/parse-feed.ts';
@@ -135,6 +135,6 @@ export type { Distribution } from './packages/os-release.ts';
 export type { PackageFact, PackageType } from './packages/package-fact.ts';
 export { renderCycloneDx } from './sbom/cyclonedx.ts';
 export { parseSbom } from './sbom/parse-sbom.ts';
-export type { ParsedSbom } from './sbom/read-sbom.ts';
+export { MAX_SBOM_BYTES, type ParsedSbom } from './sbom/read-sbom.ts';
 export type { SbomSubject } from './sbom/sbom.ts';
 export { renderSpdx } from './sbom/spdx.ts';

@@ -28,7 +28,11 @@ export function inspectImage(
 
 /** The worst first; within a severity as the rules told them. */
 export function judgeImage(image: InspectedImage, rules: readonly ImageRule[]): readonly Finding[] {
-  const findings = rules.flatMap((rule) => rule(image));
+  return sortFindings(rules.flatMap((rule) => rule(image)));
+}
+
+/** The worst first; else as they come. */
+export function sortFindings(findings: readonly Finding[]): readonly Finding[] {
   return findings.toSorted(
     (one, other) => FINDING_SEVERITIES.indexOf(one.severity) - FINDING_SEVERITIES.indexOf(other.severity),
   );

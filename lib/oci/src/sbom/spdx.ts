@@ -77,7 +77,7 @@ function packageOf(subject: SbomSubject, { found, purl }: SbomComponent, id: str
     ...(said || licence === '' ? {} : { licenseComments: licence }),
     sourceInfo: [`built from ${found.source} ${found.sourceVersion}`, `found in ${found.path}`]
       .concat(found.ownedBy === '' ? [] : [`part of ${found.ownedBy}`])
-      .concat(layer === undefined ? [] : [`layer ${layer}`])
+      .concat(layer === undefined || layer === '' ? [] : [`layer ${layer}`])
       .join('; '),
     externalRefs: [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: purl }],
   };

@@ -1,0 +1,29 @@
+// `ringwall image sbom`: what is installed in an image, as a bill of materials that other tools read.
+import { installedPackages, renderCycloneDx, renderSpdx } from '@ringwall/oci';
+import { EXIT_CODES } from '../exit-codes.ts';
+import type { Invocation } from '../invocation.ts';
+import { plainText } from '../terminal.ts';
+import { writeWhole } from '../write-whole.ts';
+import { usage } from './names.ts';
+import { openScanned } from './scan.ts';
+
+const RENDERERS = { cyclonedx: renderCycloneDx, spdx: renderSpdx } as const;
+
+export async function printSbom(invocation: Invocation, subject: string): Promise<number> {
+  const { values, out, err } = invocation;
+  const wanted = values.get('format') ?? 'cyclonedx';
+  const render = wanted === 'spdx' || wanted === 'cyclonedx' ? RENDERERS[wanted] : undefined;
+  if (render === undefined)
+    throw usage(`--format ${JSON.stringify(wanted)}`, `of sbom one of ${Object.keys(RENDERERS).join(', ')}`);
+  const scanned = await openScanned(invocation, subject);
+  if (scanned === undefined) return EXIT_CODES.refused.code;
+  const { image, digest } = scanned;
+  const packages = installedPackages(image);
+  const layers = image.layers.map((layer) => layer.digest);
+  const text = render({ name: subject, digest, created: image.config.created, layers }, packages);
+  const output = values.get('output');
+  if (output === undefined) out.write(text);
+  else writeWhole(output, text, invocation.environment);
+  for (const { why } of packages.unread) err.line(`${err.bang} not whole: ${plainText(why)}`);
+  return packages.unread.length === 0 ? EXIT_CODES.ok.code : EXIT_CODES.failed.code;
+}
