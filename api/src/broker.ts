@@ -137,7 +137,9 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('release-disk-key'), request: diskKeyRequestSchema }),
   /** Destroys the key of a disk. Idempotent. */
   z.object({ op: z.literal('forget-disk'), disk: diskIdSchema }),
-  /** Destroys the machine's key. Idempotent. */
+  /** The signed record of what `forget-machine` has destroyed, by the machine's id or the name that it had. */
+  z.object({ op: z.literal('read-erasure'), subject: z.string().max(128) }),
+  /** Destroys the machine's keys. Idempotent. */
   z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
 ]);
 export type BrokerRequest = z.infer<typeof brokerRequestSchema>;
@@ -191,6 +193,7 @@ export const brokerResponseSchemas = {
       .optional(),
   }),
   'judge-host': z.object({ outcome: z.enum(['accepted', 'refused']), reasons: z.array(z.string()) }),
+  'read-erasure': z.object({ erasure: z.unknown() }),
   /** `version`: of the key that comes. */
   'rotate-key': z.object({ version: z.int() }),
   'release-disk-key': z.object({ sealed: z.base64() }),

@@ -283,6 +283,15 @@ export const HTTP_ROUTES = {
     response: keyRotationSchema,
     errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable'],
   },
+  readErasure: {
+    method: 'get',
+    path: '/v1/erasures/{machine}',
+    summary: 'The signed record of the destruction of a removed machine’s keys, by its id or the name that it had',
+    params: machineParams,
+    status: 200,
+    response: proofSchema,
+    errors: ['name-invalid', 'not-found', 'broker-unavailable'],
+  },
   machineLogs: {
     method: 'get',
     path: '/v1/machines/{machine}/logs',

@@ -22,6 +22,7 @@ export const ROUTES = {
   removeMachine: { method: 'delete', path: '/v1/machines/{machine}' },
   readmitMachine: { method: 'post', path: '/v1/machines/{machine}/readmit' },
   rotateMachineKey: { method: 'post', path: '/v1/machines/{machine}/rotate-key' },
+  readErasure: { method: 'get', path: '/v1/erasures/{machine}' },
   machineLogs: { method: 'get', path: '/v1/machines/{machine}/logs' },
   machineProof: { method: 'get', path: '/v1/machines/{machine}/proof' },
   machineEar: { method: 'get', path: '/v1/machines/{machine}/ear' },

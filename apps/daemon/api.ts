@@ -86,6 +86,7 @@ function handlersOf({ machines, disks, references, operations, host, store, vers
       answerJson(202, {
         operation: await machines.remove(params.machine, { ...versionOf(headers), force: query.force === 'true' }),
       }),
+    readErasure: async ({ params }) => answerJson(200, await machines.erasure(params.machine)),
     rotateMachineKey: async ({ params }) => answerJson(200, await machines.rotateKey(params.machine)),
     readmitMachine: async ({ params }) => answerJson(200, await machines.readmit(params.machine)),
     machineLogs: async ({ params, query }) =>

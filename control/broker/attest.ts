@@ -299,7 +299,7 @@ class Attestation {
       proof,
       unlockedAt: tpmStart,
       akName: await nameOf(proofSent.evidence.akPublic),
-      ...(machine === undefined ? {} : { endedKey: this.#use.keys.idOfCurrent(machine) }),
+      ...(machine === undefined ? {} : { endedKey: await this.#use.keys.idOfCurrent(machine) }),
     });
     if (machine !== undefined) this.#use.store.keys.scrubLog();
   }

@@ -2,8 +2,8 @@
 // stream to an attestation, and says what came of it. It never hands a key to ringwalld: keys go to TPMs only.
 import { join } from 'node:path';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
-import { MACHINE_NAME, RingwallError, type BootId, type MachineId } from '@ringwall/api';
-import { equalBytes, toHex } from '@ringwall/bytes';
+import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
+import { toHex } from '@ringwall/bytes';
 import {
   earOfProof,
   encodeProof,
@@ -22,9 +22,10 @@ import { openRootKey, openSigningKey, type Secret, type SigningKey } from '../ke
 import type { CallContext } from '../rpc/index.ts';
 import { runAttestation } from './attest.ts';
 import { AuditLog } from './audit-log.ts';
-import { DiskKeys, diskKindOf } from './disk-keys.ts';
-import { checkRegistration } from './ek-certificate.ts';
+import { DiskKeys } from './disk-keys.ts';
+import { Erasures } from './erasures.ts';
 import { explainMachine } from './explain.ts';
+import { registerMachine } from './register.ts';
 import {
   acceptReference,
   diffReference,
@@ -55,6 +56,7 @@ export class Broker implements Disposable {
   readonly #references: References;
   readonly #keys: DiskKeys;
   readonly #vmmKeys: VmmKeys;
+  readonly #erasures: Erasures;
   readonly #signer: SigningKey;
   readonly #audit: AuditLog;
   readonly #now: () => Date;
@@ -75,6 +77,7 @@ export class Broker implements Disposable {
     this.#now = options.now ?? ((): Date => new Date());
     this.#monotonicMs = options.monotonicMs ?? ((): number => performance.now());
     this.#references = new References(parts.store.references, this.#now);
+    this.#erasures = new Erasures({ store: this.#store, keys: this.#keys, signer: this.#signer, now: this.#now });
     this.#watches = new WatchBook({
       store: parts.store.watches,
       audit: parts.audit,
@@ -145,7 +148,7 @@ export class Broker implements Disposable {
       case 'status':
         return this.#status();
       case 'register-machine':
-        return this.#register(request);
+        return registerMachine({ store: this.#store, keys: this.#keys, now: this.#now }, request);
       case 'expect-boot':
         return this.#expectBoot(request.machine, request.boot, request.reference);
       case 'open-session':
@@ -186,6 +189,8 @@ export class Broker implements Disposable {
         return this.#hosts.ask(this.#machine(request.machine), request.identity);
       case 'judge-host':
         return this.#hosts.judge(request);
+      case 'read-erasure':
+        return { erasure: await this.#erasures.read(request.subject) };
       case 'rotate-key':
         return { version: this.#keys.rotate(this.#machine(request.machine)) };
       case 'release-disk-key':
@@ -201,28 +206,6 @@ export class Broker implements Disposable {
 
   #status(): BrokerResponse<'status'> {
     return { pid: process.pid, key: this.publicKey, machines: this.#store.countMachines() };
-  }
-
-  #register(request: BrokerRequest & { readonly op: 'register-machine' }): BrokerResponse<'register-machine'> {
-    const { machine: id, name } = request;
-    if (!MACHINE_NAME.test(name)) throw new RingwallError('name-invalid', 'a machine name that is no DNS label');
-    const ekCertificate = fromBase64(request.ekCertificate);
-    const vtpmCa = request.vtpmCa.map((certificate) => fromBase64(certificate));
-    const now = this.#now();
-    const known = this.#store.readMachine(id);
-    if (known !== undefined) {
-      if (!equalBytes(known.ekCertificate, ekCertificate) || !sameList(known.vtpmCa, vtpmCa)) {
-        throw new RingwallError('conflict', `${id} is bound to another TPM for good`, {
-          hint: 'a machine whose TPM was lost cannot have its key again: remove it and make it anew',
-        });
-      }
-      if (known.name !== name) this.#store.renameMachine(id, name);
-      return {};
-    }
-    checkRegistration({ machine: id, ekCertificate, vtpmCa, now });
-    const diskKind = diskKindOf(request.encryption ?? 'guest');
-    this.#store.addMachine({ id, name, ekCertificate, vtpmCa, ...this.#keys.make(id), disk: 'format', diskKind }, now);
-    return {};
   }
 
   async #expectBoot(id: MachineId, boot: BootId, value: unknown): Promise<BrokerResponse<'expect-boot'>> {
@@ -343,10 +326,11 @@ export class Broker implements Disposable {
     return { store: this.#store, references: this.#references, hosts: this.#hosts, now: this.#now };
   }
 
-  #forget(id: MachineId): BrokerResponse<'forget-machine'> {
+  async #forget(id: MachineId): Promise<BrokerResponse<'forget-machine'>> {
     this.#sessions.get(id)?.abort();
     this.#watches.forget(id);
-    this.#store.keys.removeMachine(id);
+    const machine = this.#store.readMachine(id);
+    if (machine !== undefined) await this.#erasures.erase(machine);
     return {};
   }
 
@@ -387,14 +371,4 @@ const QUIET_OPS: ReadonlySet<BrokerRequest['op']> = new Set([
 
 function isWorthAnEntry(op: BrokerRequest['op']): boolean {
   return !QUIET_OPS.has(op);
-}
-
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.from(text, 'base64'));
-}
-
-function sameList(left: readonly Uint8Array[], right: readonly Uint8Array[]): boolean {
-  return (
-    left.length === right.length && left.every((bytes, index) => equalBytes(bytes, right[index] ?? new Uint8Array()))
-  );
 }

@@ -1,10 +1,8 @@
 // The disk keys of machines: made, wrapped under the root key, opened for one release, and replaced. A key that is to take the
 // place of another exists beside it until the guest has said that the old one opens the disk no more; whatever breaks off, one
 // of the two that the broker has does.
-import { createHmac } from 'node:crypto';
 import { RingwallError, type MachineId } from '@ringwall/api';
-import { toHex } from '@ringwall/bytes';
-import type { ReleaseMode } from '@ringwall/evidence';
+import { diskKeyId, type ReleaseMode } from '@ringwall/evidence';
 import { Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
 import type { BrokerStore, DiskKind, MachineRecord } from './store.ts';
 
@@ -68,21 +66,16 @@ export class DiskKeys implements Disposable {
     return version;
   }
 
-  /** Names a key for good without saying anything of it: whoever finds a key somewhere can tell whose it was. */
-  idOfCurrent(machine: MachineRecord): string {
-    using key = unwrapKey(this.#root, identity(machine.id, machine.keyVersion), machine.wrappedKey);
-    return keyId(key);
+  /** What a key is named by once it is gone. */
+  async idOfCurrent(machine: MachineRecord): Promise<string> {
+    using keys = this.open(machine);
+    return diskKeyId(keys.current.expose());
   }
 
   #fresh(machine: MachineId, version: number): Uint8Array {
     using key = Secret.random(DISK_KEY_BYTES);
     return wrapKey(this.#root, identity(machine, version), key);
   }
-}
-
-/** A disk key has 256 random bits: nobody finds it by its id. */
-export function keyId(key: Secret): string {
-  return toHex(createHmac('sha256', key.expose()).update('ringwall disk key id 1').digest());
 }
 
 export function diskKindOf(encryption: 'guest' | 'authenticated'): DiskKind {

@@ -1,8 +1,9 @@
 // The wrapped keys of machines in the broker's store, those that are to take their place, and what is kept of those that are
 // gone. A key that is gone is gone from the file: SQLite overwrites what it deletes (PRAGMA secure_delete), and the pages of
 // before that lie in its write-ahead log are overwritten here (https://www.sqlite.org/fileformat2.html, section 4).
-import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, read, writeSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import type { MachineId } from '@ringwall/api';
 import { isErrno } from '../files/index.ts';
 import { textOf } from './rows.ts';
@@ -19,6 +20,22 @@ export const KEY_TABLES = `
     PRIMARY KEY (machine, version)
   ) STRICT, WITHOUT ROWID;`;
 
+export const ERASURE_TABLE = `
+  CREATE TABLE erasure (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    machine TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    content TEXT NOT NULL,
+    record TEXT
+  ) STRICT;`;
+
+/** Records of machines that are gone, the newest: some 1.5 KiB each. */
+const ERASURES_KEPT = 100_000;
+
+/** Read at once while keys are looked for; between two pieces others have their turn. */
+const PIECE_BYTES = 1024 * 1024;
+const readPiece = promisify(read);
+
 const ZEROS = new Uint8Array(64 * 1024);
 
 /** A key that was rotated away. */
@@ -29,14 +46,26 @@ export interface EndedKey {
   readonly at: string;
 }
 
-export class KeyStore {
+/** Of a machine that is gone. */
+export interface KeptErasure {
+  readonly machine: string;
+  /** JSON of what was erased, written in the same commit as the erasure. */
+  readonly content: string;
+  /** The signed record; absent until the broker came to it. */
+  readonly record: string | undefined;
+}
+
+export class KeyStore implements Disposable {
   readonly #db: DatabaseSync;
   readonly #path: string;
+  /** To look for bytes. To close it while the store is open would give up SQLite's locks (POSIX, fcntl). */
+  readonly #fd: number;
   readonly #transact: <T>(change: () => T) => T;
 
   constructor(db: DatabaseSync, path: string, transact: <T>(change: () => T) => T) {
     this.#db = db;
     this.#path = path;
+    this.#fd = openSync(path, 'r');
     this.#transact = transact;
   }
 
@@ -64,11 +93,57 @@ export class KeyStore {
     return rows.map((row) => ({ version: Number(row['version']), id: textOf(row, 'key_id'), at: textOf(row, 'at') }));
   }
 
-  /** True where there was one. Its key is gone from the file and from the write-ahead log once this returns. */
-  removeMachine(id: MachineId): boolean {
-    const { changes } = this.#db.prepare('DELETE FROM machine WHERE id = ?').run(id);
+  /** Its keys are gone from the file and from the write-ahead log once this returns, and what is told of them is there. */
+  removeMachine(id: MachineId, name: string, content: string): void {
+    this.#transact(() => {
+      this.#db.prepare('DELETE FROM machine WHERE id = ?').run(id);
+      this.#db
+        .prepare('INSERT OR REPLACE INTO erasure (machine, name, content) VALUES (?, ?, ?)')
+        .run(id, name, content);
+      this.#db.prepare('DELETE FROM erasure WHERE seq <= (SELECT max(seq) FROM erasure) - ?').run(ERASURES_KEPT);
+    });
     this.scrubLog();
-    return Number(changes) > 0;
+  }
+
+  /** By id, or the last of this name. */
+  findErasure(subject: string): KeptErasure | undefined {
+    const row = this.#db
+      .prepare('SELECT * FROM erasure WHERE machine = ?1 OR name = ?1 ORDER BY seq DESC LIMIT 1')
+      .get(subject);
+    if (row === undefined) return undefined;
+    const record = row['record'];
+    return {
+      machine: textOf(row, 'machine'),
+      content: textOf(row, 'content'),
+      record: typeof record === 'string' ? record : undefined,
+    };
+  }
+
+  writeErasure(machine: string, record: string): void {
+    this.#db.prepare('UPDATE erasure SET record = ? WHERE machine = ?').run(record, machine);
+  }
+
+  /** How often any of them occurs in the file of the store; the log is empty after scrubLog. */
+  async search(needles: readonly Uint8Array[]): Promise<{ readonly bytes: number; readonly copies: number }> {
+    const overlap = Math.max(...needles.map((needle) => needle.length)) - 1;
+    const buffer = Buffer.alloc(overlap + PIECE_BYTES);
+    const { size } = fstatSync(this.#fd);
+    let copies = 0;
+    for (let at = 0; at < size; at += PIECE_BYTES) {
+      // What begins in the last bytes of this piece ends in the next.
+      const { bytesRead } = await readPiece(this.#fd, buffer, 0, buffer.length, at);
+      const piece = buffer.subarray(0, bytesRead);
+      for (const needle of needles) {
+        const found = piece.indexOf(needle);
+        if (found >= 0 && found < PIECE_BYTES) copies += 1;
+      }
+    }
+    return { bytes: size, copies };
+  }
+
+  /** After the store was closed. */
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
   }
 
   /**

@@ -19,9 +19,11 @@ export interface KeptKey {
 
 export class VmmKeyStore {
   readonly #db: DatabaseSync;
+  readonly #scrubLog: () => void;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, scrubLog: () => void) {
     this.#db = db;
+    this.#scrubLog = scrubLog;
   }
 
   count(): number {
@@ -42,6 +44,6 @@ export class VmmKeyStore {
   /** The key is gone from the file and from the write-ahead log once this returns. */
   remove(disk: DiskId): void {
     this.#db.prepare('DELETE FROM vmm_key WHERE disk = ?').run(disk);
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    this.#scrubLog();
   }
 }

@@ -1,5 +1,5 @@
 // The keys of machines' disks, as the API asks for them: the broker has them, the audit trail says what was asked.
-import type { KeyRotation, Machine } from '@ringwall/api';
+import { RingwallError, type KeyRotation, type Machine } from '@ringwall/api';
 import type { WorkParts } from './work.ts';
 
 export async function rotateKey(
@@ -14,4 +14,16 @@ export async function rotateKey(
     message: `the next start of ${name} gives its disk key ${String(version)}`,
   });
   return { machine, version };
+}
+
+/** The broker's signed record of the keys that it has destroyed with a machine. */
+export async function readErasure(
+  { broker }: Pick<WorkParts, 'broker'>,
+  subject: string,
+): Promise<Record<string, unknown>> {
+  const { erasure } = await broker.call({ op: 'read-erasure', subject });
+  if (typeof erasure !== 'object' || erasure === null || Array.isArray(erasure)) {
+    throw new RingwallError('internal', 'the broker answered with something that is no record of an erasure');
+  }
+  return { ...erasure };
 }

@@ -1,29 +1,66 @@
-// `ringwall key`: the keys of disks: another one for a machine, at its next start.
+// `ringwall key`: the keys of disks: another one for a machine, at its next start; and the record of those that are gone.
+import { resolve } from 'node:path';
+import type { KeyRotation } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
 import { printJson, type Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
+import { writeWhole } from '../write-whole.ts';
 
 export async function run(invocation: Invocation): Promise<void> {
   const [action, ...names] = invocation.arguments;
-  if (action !== 'rotate') {
-    throw new RingwallError('bad-request', `key has no ${JSON.stringify(action ?? '')}`, { hint: 'it has rotate' });
+  const { self } = invocation;
+  if (action !== 'rotate' && action !== 'erasure') {
+    throw new RingwallError('bad-request', `key has no ${JSON.stringify(action ?? '')}`, {
+      hint: 'it has rotate and erasure',
+    });
   }
+  const [name] = names;
+  if (name === undefined) {
+    throw new RingwallError('bad-request', `key ${action} needs a machine`, {
+      hint: `as in: ${self} key ${action} hello`,
+    });
+  }
+  if (action === 'rotate') return rotate(invocation, names);
+  if (names.length > 1) {
+    throw new RingwallError('bad-request', 'key erasure takes one machine', {
+      hint: 'each record is a file of its own',
+    });
+  }
+  return writeErasure(invocation, name);
+}
+
+async function rotate(invocation: Invocation, names: readonly string[]): Promise<void> {
   const { out, self, json } = invocation;
-  if (names.length === 0) {
-    throw new RingwallError('bad-request', 'key rotate needs a machine', { hint: `as in: ${self} key rotate hello` });
-  }
   await invocation.needServices();
-  const rotations = [];
+  const rotations: KeyRotation[] = [];
   for (const machine of new Set(names)) {
     const rotation = await invocation.withApi((api) => api.call('rotateMachineKey', { params: { machine } }));
     rotations.push(rotation);
     if (json) continue;
     const name = plainText(rotation.machine.name);
+    const stop = rotation.machine.status.phase === 'stopped' ? '' : `${self} stop ${name} && `;
     out.line(
       `The disk of ${name} gets key ${String(rotation.version)} at its next start, in the place of the one it has.`,
     );
-    const stop = rotation.machine.status.phase === 'stopped' ? '' : `${self} stop ${name} && `;
     out.line(`Start it anew: ${stop}${self} start ${name}`);
   }
   if (json) printJson(invocation, { rotations });
+}
+
+async function writeErasure(invocation: Invocation, machine: string): Promise<void> {
+  const { out, self, values, json } = invocation;
+  const erasure = await invocation.withApi((api) => api.call('readErasure', { params: { machine } }));
+  const text = `${JSON.stringify(erasure, undefined, 2)}\n`;
+  const output = values.get('output') ?? `${machine}.erasure.json`;
+  if (output === '-') {
+    out.write(text);
+    return;
+  }
+  writeWhole(resolve(output), text, invocation.environment);
+  if (json) {
+    printJson(invocation, { machine, file: resolve(output) });
+    return;
+  }
+  out.line(`The record of the erasure of ${machine} is in ${output}.`);
+  out.line(`Check it: ${self} verify ${output}`);
 }

@@ -12,6 +12,8 @@ export interface EachOptions {
   readonly request: (api: ApiClient, machine: string) => Promise<{ readonly operation: Operation }>;
   /** As in `hello is stopped.` */
   readonly done: string;
+  /** What can be done next, where it is done. */
+  readonly next?: (machine: string) => string;
   readonly farewell: (machine: string) => string;
   /** More about the failure of an operation. */
   readonly explain?: (machine: string, error: unknown) => Promise<unknown>;
@@ -38,7 +40,9 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
         throw (await options.explain?.(name, error)) ?? error;
       });
       outcomes.push({ name, ok: true });
-      if (!json) out.line(`${name} ${options.done}`);
+      if (json) continue;
+      out.line(`${name} ${options.done}`);
+      if (options.next !== undefined) out.line(options.next(name));
     } catch (error) {
       if (!(error instanceof RingwallError)) throw error;
       progress.fail();

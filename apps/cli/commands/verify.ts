@@ -7,11 +7,13 @@ import {
   chainOf,
   decodeHostReference,
   decodeReference,
+  ERASURE_FORMAT,
   EvidenceError,
   explainProof,
   MAX_HOST_REFERENCE_BYTES,
   MAX_PROOF_BYTES,
   MAX_REFERENCE_BYTES,
+  parseErasure,
   parseProof,
   parseReference,
   verifyProof,
@@ -32,6 +34,9 @@ import { writeWhole } from '../write-whole.ts';
 /** A CA certificate is below 4 KiB; a file may hold a few. */
 const CERTIFICATES_LIMIT_BYTES = 64 * 1024;
 
+/** The format is the first that a record says, in whatever white space. */
+const FORMAT_WITHIN_BYTES = 256;
+
 const EXIT_OF_OUTCOME: Readonly<Record<ProofReport['outcome'], ExitName>> = {
   proven: 'ok',
   unanchored: 'unanchored',
@@ -42,7 +47,9 @@ const EXIT_OF_OUTCOME: Readonly<Record<ProofReport['outcome'], ExitName>> = {
 export async function run(invocation: Invocation): Promise<number> {
   const { values, out, json, now } = invocation;
   const file = argumentOf(invocation, 0);
-  const proof = readProof(file);
+  const bytes = readBounded(file, MAX_PROOF_BYTES);
+  if (isErasure(bytes)) return verifyRecord(invocation, file, bytes);
+  const proof = readProof(file, bytes);
   const anchor = brokerAnchor(invocation, Buffer.from(proof.broker.publicKey).toString('hex'));
   const ca = values.get('ca');
   const host = values.get('host');
@@ -72,6 +79,22 @@ export async function run(invocation: Invocation): Promise<number> {
     }
   }
   return EXIT_CODES[EXIT_OF_OUTCOME[report.outcome]].code;
+}
+
+/** By what it calls itself: whether it is one is for its parser to say. */
+function isErasure(bytes: Buffer): boolean {
+  return bytes.subarray(0, FORMAT_WITHIN_BYTES).includes(ERASURE_FORMAT);
+}
+
+async function verifyRecord(invocation: Invocation, file: string, bytes: Uint8Array): Promise<number> {
+  const erasure = asRead(`${file} is no record of an erasure`, '`ringwall key erasure` writes it', () =>
+    parseErasure(bytes),
+  );
+  const anchor = brokerAnchor(invocation, Buffer.from(erasure.broker.publicKey).toString('hex'));
+  const { verifyErasureRecord } = await import('./verify-erasure.ts');
+  const key = anchor === undefined ? undefined : Buffer.from(anchor.key, 'hex');
+  const outcome = await verifyErasureRecord(invocation, erasure, key);
+  return EXIT_CODES[EXIT_OF_OUTCOME[outcome]].code;
 }
 
 interface Anchor {
@@ -119,16 +142,16 @@ function readReference(file: string): ReferenceValues | SignedReference {
   }
 }
 
-function readProof(file: string): ReturnType<typeof parseProof> {
-  const bytes = readBounded(file, MAX_PROOF_BYTES);
+function readProof(file: string, bytes: Uint8Array): ReturnType<typeof parseProof> {
+  return asRead(`${file} is no proof`, 'a proof is what `ringwall prove` writes, unchanged', () => parseProof(bytes));
+}
+
+function asRead<T>(what: string, hint: string, read: () => T): T {
   try {
-    return parseProof(bytes);
+    return read();
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
-    throw new RingwallError('proof-invalid', `${file} is no proof: ${error.message}`, {
-      hint: 'a proof is what `ringwall prove` writes, unchanged',
-      cause: error,
-    });
+    throw new RingwallError('proof-invalid', `${what}: ${error.message}`, { hint, cause: error });
   }
 }
 

@@ -30,7 +30,7 @@ export const EVIDENCE_COMMANDS: readonly Command[] = [
   {
     name: 'verify',
     group: 'Evidence',
-    summary: 'check a proof offline, and explain it',
+    summary: 'check a proof offline, and explain it; or the record of an erasure',
     description:
       'Needs no services, no network and no root. A proof counts only by the key of a broker that you trust: that of ' +
       'this host, where `prove` was run on it, or the one that you name. Without, it can only be said to agree with itself.',

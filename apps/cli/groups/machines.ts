@@ -138,17 +138,31 @@ export const MACHINE_COMMANDS: readonly Command[] = [
   {
     name: 'key',
     group: 'Machines',
-    summary: 'give a machine’s disk another key, without writing the disk anew',
+    summary: 'give a machine’s disk another key without writing it anew; prove that a removed one’s is gone',
     description:
       'At its next start a machine that has proven itself is given the key it has and another, adds a keyslot with the new one ' +
       'and destroys the old one. The broker keeps both until the guest has said that this is done; wherever it breaks off, the ' +
-      'disk opens, and the next start ends it. The old key then opens nothing but a copy of the header that was made before.',
-    forms: ['key rotate NAME...'],
+      'disk opens, and the next start ends it. The old key then opens nothing but a copy of the header that was made before. ' +
+      'With a machine that is removed all its keys are destroyed, and the broker signs a record of it (erasure), which anyone ' +
+      'can check with `verify`, offline.',
+    forms: ['key rotate NAME...', 'key erasure NAME'],
     arguments: [
-      { name: 'ACTION', complete: ['rotate'] },
+      { name: 'ACTION', complete: ['rotate', 'erasure'] },
       { name: 'NAME', complete: 'machine', many: true },
     ],
-    examples: [{ line: 'key rotate hello', says: 'in force with its next start' }],
+    options: [
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'of erasure: where to; else NAME.erasure.json, and - is standard output',
+      },
+    ],
+    examples: [
+      { line: 'key rotate hello', says: 'in force with its next start' },
+      { line: 'key erasure hello -o gone.json', says: 'after rm: for an auditor' },
+    ],
     exits: ['notFound', 'unavailable', 'conflict'],
     load: () => import('../commands/key.ts'),
   },

@@ -52,6 +52,8 @@ export class FakeApi implements AsyncDisposable {
   proof: unknown = {};
   /** The next long work ends with this instead. */
   nextFailure: RingwallError | undefined;
+  /** What the broker has signed of a machine that is gone. */
+  erasure: unknown;
   /** Every request is answered with this. */
   refuseAll: RingwallError | undefined;
   /** The build that every answer names. */
@@ -135,6 +137,11 @@ export class FakeApi implements AsyncDisposable {
     const aboutReferences = this.references.answer(route, body, [...this.machines.values()]);
     if (aboutReferences !== undefined) return answer(aboutReferences);
     switch (route) {
+      case 'GET erasures/*':
+        if (this.erasure === undefined) throw new RingwallError('not-found', `no key of ${name} was destroyed`);
+        return answer(this.erasure);
+      case 'POST machines/*/rotate-key':
+        return answer({ machine: this.#find(name), version: 2 });
       case 'GET machines':
         return answer(machineListSchema.parse({ machines: [...this.machines.values()], notices: this.notices }));
       case 'POST machines':

@@ -367,6 +367,8 @@ export class FakeBroker implements BrokerClient {
         return { files: this.strays };
       case 'readmit-machine':
         return { lifted: this.quarantined.delete(request.machine) };
+      case 'read-erasure':
+        throw new RingwallError('not-found', 'no such erasure');
       case 'rotate-key':
         return { version: 2 };
       case 'forget-machine':

@@ -9,6 +9,7 @@ export type EvidenceErrorCode =
   | 'collateral-invalid' // not a collateral bundle of a format known here
   | 'token-invalid' // not an attestation result that counts: its form, its signature, its time
   | 'proof-invalid' // not a proof bundle of a format known here
+  | 'erasure-invalid' // not the record of an erasure of a format known here
   | 'answer-invalid' // an answer of a running machine that is not in the form of the protocol
   | 'record-invalid' // the record of a boot that is watched cannot be read
   | 'files-invalid' // the list of what may run in an image is not what its schema says

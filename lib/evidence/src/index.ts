@@ -37,6 +37,19 @@ export {
   type TrustVector,
 } from './ear.ts';
 export { earOfProof } from './ear-of-proof.ts';
+export {
+  diskKeyId,
+  encodeErasure,
+  ERASURE_FORMAT,
+  MAX_ERASURE_BYTES,
+  parseErasure,
+  signErasure,
+  verifyErasure,
+  type ErasedKey,
+  type Erasure,
+  type ErasureReport,
+  type SignedErasure,
+} from './erasure.ts';
 export { EvidenceError, type EvidenceErrorCode } from './errors.ts';
 export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
 export { comparePolicies } from './policy-difference.ts';
