@@ -3,6 +3,7 @@
 // their digests are kept, so that an import that was broken off goes on from there.
 import { hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { inspect } from 'node:util';
 import { RingwallError, type ErrorBody } from '@ringwall/api';
 import { fullOr } from '../files/index.ts';
 import type { Secret } from '../keys/index.ts';
@@ -52,7 +53,7 @@ export async function fillDisk(context: WardenContext, filling: Filling, stream:
       explained instanceof RingwallError
         ? explained.toBody()
         : { code: 'internal', message: 'the import failed by a defect of ringwall', hint: 'see the log of the warden' };
-    context.note(`${filling.disk.id}: ${explained instanceof Error ? explained.message : String(explained)}`);
+    context.note(`${filling.disk.id}: ${explained instanceof RingwallError ? explained.message : inspect(explained)}`);
     say({ error: body, destroyed: explained instanceof DiskDiffers });
   }
   stream.end();

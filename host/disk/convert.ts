@@ -2,21 +2,16 @@
 // and takes the next chunk when it is done with one, so that compressed images use all cores.
 import { closeSync, constants, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import type { ImageFormat } from '@ringwall/disk';
 import type { ConvertInputs, ConvertJob, ConvertMessage } from './convert-job.ts';
 import { errorOf } from './failed-with.ts';
+import { startWorker } from './start-worker.ts';
 import { openInputs } from './open-inputs.ts';
 
 /** Above this, threads wait for the disk or for memory. */
 const MAX_THREADS = 8;
 /** A thread takes some 50 ms to start; it reads so much in that time. */
 const MIN_BYTES_PER_THREAD = 64 * 2 ** 20;
-/** Beside this module, as source and in a bundle. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? './convert-worker.ts' : './convert-worker.mjs',
-  import.meta.url,
-);
 
 export interface ConvertOptions {
   /** What the image is, where the caller knows; otherwise its content decides. */
@@ -91,7 +86,7 @@ async function runThreads(job: ConvertJob, count: number, { onWritten, signal }:
 }
 
 async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
-  const worker = new Worker(WORKER, { workerData: job, execArgv: process.execArgv });
+  const worker = startWorker('convert-worker', job);
   const terminate = (): void => void worker.terminate();
   signal.addEventListener('abort', terminate);
   try {

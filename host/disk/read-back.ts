@@ -1,19 +1,14 @@
 // Reads an encrypted disk again, through the LUKS reader of lib/disk and not through the QEMU that wrote it, and compares
 // every chunk with the SHA-256 that its sender computed from the source: two programs that share no line must agree.
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { errorOf } from './failed-with.ts';
+import { startWorker } from './start-worker.ts';
 import type { ReadBackJob, ReadBackMessage } from './read-back-job.ts';
 
 /** Decrypting and hashing take the processor as a whole; the host has other work. */
 const MAX_THREADS = 4;
 /** A thread takes some 50 ms to start; it reads so much in that time. */
 const MIN_BYTES_PER_THREAD = 64 * 2 ** 20;
-/** Beside this module, as source and in a bundle. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? './read-back-worker.ts' : './read-back-worker.mjs',
-  import.meta.url,
-);
 
 export interface ReadBackOptions {
   /** Of the LUKS file. */
@@ -55,7 +50,7 @@ async function runThread(
   signal: AbortSignal,
   onRead: ((bytes: number) => void) | undefined,
 ): Promise<number[]> {
-  const worker = new Worker(WORKER, { workerData: job, execArgv: process.execArgv });
+  const worker = startWorker('read-back-worker', job);
   const terminate = (): void => void worker.terminate();
   signal.addEventListener('abort', terminate);
   const differing: number[] = [];

@@ -1,0 +1,155 @@
+// An image becomes an encrypted disk of a machine, from the command line to the guest: whatever is killed in between, and
+// whatever the image asks for beyond its own bytes.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { diskListSchema, type ShownDisk } from '@ringwall/api/disks';
+import { healthSchema, type ProcessName } from '@ringwall/api';
+import { run, runChecked } from '@ringwall/host/exec';
+import { UidLeases } from '@ringwall/host/jail';
+import { BUNDLED_COMMAND, Instance } from '@ringwall/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { trouble, troubleOf } from './trouble.ts';
+
+const MIB = 2 ** 20;
+const SIZE = 160 * MIB;
+const CANARY = `canary-${randomBytes(16).toString('hex')}`;
+const QEMU_IMG = '/usr/bin/qemu-img';
+const needed = [QEMU_IMG, '/usr/bin/qemu-nbd', '/usr/bin/bwrap'].filter((path) => !existsSync(path));
+const lacks = needed.length === 0 ? '' : ` (skipped: needs ${needed.join(' and ')})`;
+
+describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
+  let ringwall: Instance;
+  let image: string;
+  let digest: string;
+  const at = (name: string): string => join(ringwall.directory, name);
+
+  beforeAll(async () => {
+    ringwall = await Instance.start();
+    image = at('cloud.qcow2');
+    // Random, so that it takes its time; the canary begins a sector where a guest can find it.
+    const contents = randomBytes(64 * MIB);
+    contents.write(CANARY, 0);
+    writeFileSync(at('cloud.raw'), contents);
+    truncateSync(at('cloud.raw'), SIZE);
+    await runChecked(run, [QEMU_IMG, 'convert', '-q', '-f', 'raw', '-O', 'qcow2', at('cloud.raw'), image]);
+    digest = digestOf(image);
+  });
+  afterAll(async () => {
+    await ringwall[Symbol.asyncDispose]();
+  });
+
+  const disks = async (): Promise<ShownDisk[]> =>
+    diskListSchema.parse(JSON.parse(await ringwall.ok('disks', '--json'))).disks;
+
+  const luksFiles = (): string[] =>
+    readdirSync(join(ringwall.stateDir, 'disks')).map((id) => join(ringwall.stateDir, 'disks', id, 'disk.luks'));
+
+  function begin(name: string): ChildProcess {
+    const [file = '', ...rest] = BUNDLED_COMMAND;
+    const args = [...rest, 'disk', 'import', image, '--name', name];
+    return spawn(file, args, { env: ringwall.environment, stdio: 'ignore' });
+  }
+
+  /** Once the disk is being written. */
+  async function writing(): Promise<number> {
+    const jails = new UidLeases();
+    for (let tries = 0; tries < 2000; tries += 1) {
+      const lease = jails
+        .list()
+        .find(({ runDir, purpose }) => runDir?.startsWith(ringwall.runDir) === true && purpose.endsWith('qemu-nbd'));
+      if (lease?.process !== undefined) return lease.process.pid;
+      await sleep(5);
+    }
+    throw new Error('nothing writes a disk');
+  }
+
+  async function pidOf(name: ProcessName): Promise<number> {
+    const { processes } = healthSchema.parse(await ringwall.api('GET', '/v1/health'));
+    return processes.find((each) => each.name === name)?.pid ?? 0;
+  }
+
+  test('goes on, or begins anew, after kill -9 of what writes, the warden, the daemon or the command', async () => {
+    const victims: (() => Promise<number> | number)[] = [
+      () => writing(),
+      () => pidOf('ringwall-warden'),
+      () => pidOf('ringwalld'),
+      () => command.pid ?? 0,
+    ];
+    let command: ChildProcess = begin('web');
+    for (const [index, victim] of victims.entries()) {
+      if (index > 0) command = begin('web');
+      await writing();
+      await sleep(Math.random() * 150);
+      const ended = once(command, 'exit');
+      process.kill(await victim(), 'SIGKILL');
+      await ended;
+      // Services that were killed are started by the next command that needs them.
+      await expect
+        .poll(async () => (await disks().catch(() => [])).map(({ status }) => status.phase), { timeout: 30_000 })
+        .toEqual([expect.stringMatching(/incomplete|ready/)]);
+      if ((await disks())[0]?.status.phase === 'ready') await ringwall.ok('disk', 'rm', 'web');
+    }
+    if ((await disks()).length === 0) await ringwall.ok('disk', 'import', image, '--name', 'web');
+    else await ringwall.ok('disk', 'import', image, '--name', 'web', '--json');
+    expect(await disks()).toMatchObject([{ name: 'web', status: { phase: 'ready' }, spec: { sizeBytes: SIZE } }]);
+    expect(digestOf(image)).toBe(digest);
+    expect(new UidLeases().list().filter(({ runDir }) => runDir?.startsWith(join(ringwall.runDir, 'disks')))).toEqual(
+      [],
+    );
+    const [file = ''] = luksFiles();
+    expect(readFileSync(image).includes(CANARY)).toBe(true);
+    expect(readFileSync(file).includes(CANARY)).toBe(false);
+  });
+
+  test('refuses a taken name, what is no image, and another image where one was begun', async () => {
+    expect(troubleOf(await ringwall.cli('disk', 'import', image, '--name', 'web'))).toEqual(
+      trouble(7, /there is a disk named web already/, /ringwall.* disk rm web/),
+    );
+    expect(troubleOf(await ringwall.cli('disk', 'import', at('none')))).toEqual(trouble(3, /there is no file/, /./));
+    copyFileSync(image, at('trap.qcow2'));
+    await runChecked(run, [
+      QEMU_IMG,
+      'rebase',
+      '-u',
+      '-f',
+      'qcow2',
+      '-F',
+      'raw',
+      '-b',
+      '/etc/shadow',
+      at('trap.qcow2'),
+    ]);
+    const { code, stderr } = await ringwall.cli('disk', 'import', at('trap.qcow2'), '--name', 'trap');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('“/etc/shadow”')]);
+    expect((await disks()).map(({ name }) => name)).toEqual(['web']);
+  });
+
+  test('gives the machine that it is attached to its contents, and nobody else', async () => {
+    await ringwall.ok('run', 'hello', '--name', 'with-disk', '--attach', 'web');
+    const { machine, protections } = await ringwall.show('with-disk');
+    expect(machine.status.trust).toBe('attested');
+    expect(protections.filter(({ state }) => state !== 'holds')).toEqual([]);
+    {
+      using console = await ringwall.openConsole('with-disk');
+      expect(await console.run(`head -c ${CANARY.length} /dev/vdc; echo`)).toContain(CANARY);
+      await console.run(`printf new-${CANARY} | dd of=/dev/vdc bs=512 seek=8 conv=notrunc && sync`);
+    }
+    expect(await disks()).toMatchObject([{ name: 'web', machine: 'with-disk' }]);
+    const other = await ringwall.cli('run', 'hello', '--name', 'other', '--attach', 'web');
+    expect([other.code, other.stderr]).toEqual([7, expect.stringContaining('the machine with-disk has the disk web')]);
+    expect(troubleOf(await ringwall.cli('disk', 'rm', 'web')).what).toContain('the machine with-disk has web');
+    await ringwall.ok('rm', '--force', 'with-disk');
+    const [file = ''] = luksFiles();
+    expect(readFileSync(file).includes(CANARY)).toBe(false);
+    await ringwall.ok('disk', 'rm', 'web');
+    expect([luksFiles(), await disks()]).toEqual([[], []]);
+  });
+});
+
+function digestOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
