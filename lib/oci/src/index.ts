@@ -138,3 +138,8 @@ export { parseSbom } from './sbom/parse-sbom.ts';
 export { MAX_SBOM_BYTES, type ParsedSbom } from './sbom/read-sbom.ts';
 export type { SbomSubject } from './sbom/sbom.ts';
 export { renderSpdx } from './sbom/spdx.ts';
+  effectiveSettings,
+  parseServerConfiguration,
+  type ServerDirective,
+  type ServerSettings,
+} from './findings/ssh/server-configuration.ts';

@@ -53,6 +53,8 @@ export const secretInspector: Inspector = {
       if (sighting !== undefined)
         facts.push({ what: 'exposed', kind: rule.id, detail: sighting.detail, worth: sighting.worth ?? rule.worth });
     }
+    // Host keys are told as what they are, with what else is of SSH.
+    if (HOST_KEY.test(entry.path)) return facts;
     if (bytes.subarray(0, BINARY_PROBE_BYTES).includes(0) || SHIPPED.test(entry.path)) return facts;
     const text = latin1.decode(bytes);
     for (const { kind, name, line, count } of findSecrets(text, { assignments: assignmentsIn(entry.path) })) {
@@ -62,6 +64,7 @@ export const secretInspector: Inspector = {
   },
 };
 
+const HOST_KEY = /^etc\/(?:ssh|dropbear)\/(?:ssh|dropbear)_[\w-]{1,60}_key$/;
 const BINARY_PROBE_BYTES = 8192;
 const latin1: TextDecoder = new TextDecoder('latin1');
 
