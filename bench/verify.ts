@@ -21,6 +21,11 @@ const CASES = [
     signatures: 2,
   },
   { key: 'fresh', name: 'the same with a log that no boot before had', signatures: 2 },
+  {
+    key: 'host',
+    name: 'verdicts on a host (1 signature, 100 events and what ran as before, policy, signed reference)',
+    signatures: 1,
+  },
   { key: 'watch', name: 'verdicts on a running machine that has run nothing new (1 signature, policy)', signatures: 1 },
 ] as const;
 

@@ -8,14 +8,21 @@ import { parseAttest, parsePublic, parseSignature, publicKeyOf } from '@ringwall
 import {
   askWatch,
   defaultPolicy,
+  expectedOfLog,
+  judgeHost,
   judgeVtpm,
   judgeWatch,
+  keyOfCa,
   parsePolicy,
   signReference,
+  vtpmCaQualifyingData,
+  type HostJudgement,
   type VtpmEvidence,
   type VtpmJudgement,
 } from '../src/index.ts';
-import { event, realEvents, type TestEvent } from './event-log.ts';
+import { imaNg } from '../../tpm/testing/ima-list.ts';
+import { encodeLog, event, realEvents, type TestEvent } from './event-log.ts';
+import { aggregateOf, makeHostScene } from './host-scene.ts';
 import { makeSigner } from './proofs.ts';
 import { makeScene, newChallenge } from './scene.ts';
 import { attest } from './software-tpm.ts';
@@ -30,6 +37,7 @@ const WARM_ROUNDS = 6;
 const EV_EVENT_TAG = 6;
 /** Of boot options: what differs from log to log, and what the policy allows to. */
 const VARIED_PCR = 5;
+const NONCE_BYTES = 32;
 const DAY_MS = 24 * 3600 * 1000;
 
 type Once = () => Promise<void>;
@@ -51,6 +59,12 @@ const fresh = await Promise.all(
   ),
 );
 const freshJudged = await judgementOf([...realEvents, ...more.slice(1)]);
+const host = await makeHostScene();
+/** A host's firmware ends its log itself: with the two actions of ExitBootServices. */
+const hostEvents = [...realEvents.slice(0, -2), ...more, ...realEvents.slice(-2)];
+const hostRan = [imaNg('boot_aggregate', aggregateOf(hostEvents)), ...host.booted.slice(1)];
+const hostReference = await host.sign({ events: expectedOfLog(encodeLog(hostEvents)) });
+const hosts = await Promise.all(Array.from({ length: ANSWERS }, () => hostAnswer()));
 const watched = await makeWatched();
 const { record } = await watched.judge(watched.booted);
 
@@ -63,6 +77,7 @@ const bare = known.map(({ evidence }) => verifyBare(evidence));
 const cases: Readonly<Record<string, () => Promise<readonly Once[]> | readonly Once[]>> = {
   known: () => known.map((given) => () => accept({ ...judged, ...given })),
   fresh: () => fresh.map((given) => () => accept({ ...freshJudged, ...given })),
+  host: () => hosts.map((given) => () => acceptHost(given)),
   watch: () => Promise.all(Array.from({ length: ANSWERS }, () => watchOnce())),
 };
 // One case after the other, each in turn with the bare signature: what one leaves to be collected is not the next one's.
@@ -108,6 +123,25 @@ async function watchOnce(): Promise<Once> {
     const { verdict } = await judgeWatch({ record, question, answer: given, files: watched.files, waitedMs: 1 });
     if (verdict.outcome !== 'expected') throw new Error(verdict.reasons.join('; '));
   };
+}
+
+/** The host of the scene, asked anew. */
+async function hostAnswer(): Promise<Pick<HostJudgement, 'evidence' | 'question'>> {
+  const question = { ...host.question, nonce: crypto.getRandomValues(new Uint8Array(NONCE_BYTES)) };
+  const extraData = await vtpmCaQualifyingData({ ...question, spki: keyOfCa(question.vtpmCa) });
+  return { question, evidence: await host.evidence({ events: hostEvents, ran: hostRan, extraData }) };
+}
+
+async function acceptHost(given: Pick<HostJudgement, 'evidence' | 'question'>): Promise<void> {
+  const { policy } = host;
+  const { verdict } = await judgeHost({
+    ...given,
+    policy,
+    reference: hostReference,
+    activation: 'unconfirmed',
+    now: NOW,
+  });
+  if (verdict.outcome !== 'accepted') throw new Error(verdict.reasons.join('; '));
 }
 
 /** Another boot of the scene's machine, with a boot key and a nonce of its own. */

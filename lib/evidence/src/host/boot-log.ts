@@ -7,6 +7,7 @@ import {
   parseEventData,
   parseEventLog,
   replayEventLog,
+  type BootSequence,
   type EventData,
   type EventLog,
   type LogEvent,
@@ -46,23 +47,22 @@ export function checkHostCovered(log: EventLog, policy: HostPolicy): Answer {
 }
 
 /** host-log-order */
-export async function checkHostOrder(log: EventLog, policy: HostPolicy): Promise<Answer> {
-  try {
-    const { faults, exited } = await checkBootSequence(log, 'sha256');
-    const [first] = faults;
-    if (first === undefined && exited) return holds('one separator a PCR, then the operating system');
-    const wrong = first?.message ?? 'the log does not say that the firmware handed over to an operating system';
-    const more = faults.length > 1 ? `; and ${faults.length - 1} more` : '';
-    return failsUnless(excuseOf(policy.exceptions, 'boot-order'), `${wrong}${more}`);
-  } catch (error) {
-    return fails(`the boot log cannot be followed: ${messageOf(error)}`);
-  }
+export function checkHostOrder({ sequence }: HostLog, policy: HostPolicy): Answer {
+  if (typeof sequence === 'string') return fails(sequence);
+  const { faults, exited } = sequence;
+  const [first] = faults;
+  if (first === undefined && exited) return holds('one separator a PCR, then the operating system');
+  const wrong = first?.message ?? 'the log does not say that the firmware handed over to an operating system';
+  const more = faults.length > 1 ? `; and ${faults.length - 1} more` : '';
+  return failsUnless(excuseOf(policy.exceptions, 'boot-order'), `${wrong}${more}`);
 }
 
 export interface HostLog {
   readonly log: EventLog;
   /** The PCRs that it leads to, or a sentence. */
   readonly pcrs: ReadonlyMap<number, Uint8Array> | string;
+  /** Its events by the firmware's order, or a sentence. */
+  readonly sequence: BootSequence | string;
 }
 
 /** A host starts many machines in one boot. Some 100 KiB each, and as many hosts as may start machines at one time. */
@@ -75,9 +75,17 @@ export async function readHostLog(bytes: Uint8Array, hint: Uint8Array): Promise<
   if (known !== undefined) return known;
   const log = readLog(bytes);
   if (typeof log === 'string') return log;
-  const read = { log, pcrs: await replayHostLog(log) };
+  const read = { log, pcrs: await replayHostLog(log), sequence: await followHostLog(log) };
   KNOWN.set(bytes, read, hint);
   return read;
+}
+
+async function followHostLog(log: EventLog): Promise<BootSequence | string> {
+  try {
+    return await checkBootSequence(log, 'sha256');
+  } catch (error) {
+    return `the boot log cannot be followed: ${messageOf(error)}`;
+  }
 }
 
 async function replayHostLog(log: EventLog): Promise<ReadonlyMap<number, Uint8Array> | string> {

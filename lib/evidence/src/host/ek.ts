@@ -1,7 +1,7 @@
 // The EK certificate of a host's TPM, as its maker issued it: TCG EK Credential Profile 2.5 section 3. Makers of hardware
 // do many things that our own vTPM CA does not: RSA keys, empty subjects, CAs of their own below their roots. Whoever
 // writes the policy names the CA that issued it; no other certificate of the sender's counts. Revocation is not looked at.
-import { equalBytes } from '@ringwall/bytes';
+import { equalBytes, KnownBytes } from '@ringwall/bytes';
 import { parsePublic, publicKeyOf } from '@ringwall/tpm';
 import { fails, holds, type Answer } from '../checks.ts';
 import { messageOf } from '../keys.ts';
@@ -22,12 +22,20 @@ export interface HostEk {
   readonly key: string;
 }
 
+/** A host shows the same certificate each time. Some 8 KiB each, read. */
+const MAX_READ = 1024;
+const READ = new KnownBytes<HostEk>(MAX_READ);
+
 /** host-ek-form. A sentence where it cannot be read. */
 export async function readHostEk(der: Uint8Array): Promise<HostEk | string> {
   if (der.length === 0) return 'the host’s TPM has no EK certificate';
+  const known = READ.get(der);
+  if (known !== undefined) return known;
   try {
     const x509 = certificateIn(der);
-    return { x509, key: await keyFingerprint(x509.spki) };
+    const ek = { x509, key: await keyFingerprint(x509.spki) };
+    READ.set(der, ek);
+    return ek;
   } catch (error) {
     return `the EK certificate of the host cannot be read: ${messageOf(error)}`;
   }

@@ -14,7 +14,6 @@ import type { Activation } from '../proof.ts';
 import { checkReferenceTime } from '../signed-reference.ts';
 import type { JudgedEvent } from '../verdict.ts';
 import { markVerified, type Verified } from '../verified.ts';
-import { parseCertificate } from '../x509.ts';
 import {
   checkHostBanks,
   checkHostCovered,
@@ -25,9 +24,10 @@ import {
 } from './boot-log.ts';
 import { HOST_CHECK_TITLES, type HostCheckId } from './checks.ts';
 import { checkHostEkChain, checkHostEkUsage, readHostEk } from './ek.ts';
+import { keyOfCa } from './host-id.ts';
 import { HOST_EVIDENCE_FIELDS, HOST_EVIDENCE_LIMITS_BYTES, MAY_BE_EMPTY, type HostEvidence } from './evidence.ts';
 import { checkHostStart, findQuotedState, judgeFiles, readHostList, type HostRan } from './measured-files.ts';
-import { ekRootsOf, IMA_PCR, parseHostPolicy, type HostPolicy } from './policy.ts';
+import { ekRootsOf, IMA_PCR, parsedHostPolicy, type HostPolicy } from './policy.ts';
 import {
   checkHostReferenceAuthority,
   checkHostReferenceSignature,
@@ -80,7 +80,7 @@ type Findings = HardwareFindings<HostCheckId>;
 export async function judgeHost(input: HostJudgement): Promise<HostResult> {
   const findings: Findings = new HardwareFindings('host-tpm', HOST_CHECK_TITLES);
   const evidence = takeEvidence(findings, input.evidence);
-  const policy = findings.read('host-policy', 'what a host must show', () => parseHostPolicy(input.policy));
+  const policy = findings.read('host-policy', 'what a host must show', () => parsedHostPolicy(input.policy));
   const question = findings.tryRead('host-question', 'the question', () => takeQuestion(input.question));
   if (question !== undefined) findings.record('host-question', holds(`for ${question.host}`));
   const reference = await judgeReference(findings, { ...input, policy, question });
@@ -146,7 +146,7 @@ function takeQuestion({ nonce, host, vtpmCa, askedAt }: HostQuestion): HostQuest
   if (!(nonce instanceof Uint8Array) || nonce.length !== NONCE_BYTES) throw new Error('its nonce is not 32 bytes');
   if (!HOST.test(host)) throw new Error('its host is not an id');
   if (Number.isNaN(askedAt.getTime())) throw new Error('its time is not known');
-  const { spki } = parseCertificate(vtpmCa);
+  const spki = keyOfCa(vtpmCa);
   return { nonce: new Uint8Array(nonce), host, vtpmCa: new Uint8Array(vtpmCa), askedAt, spki };
 }
 
@@ -347,7 +347,7 @@ async function judgeMeasured(
     if (state === undefined) findings.claimsBecause('the host’s logs do not lead to its quote');
     else count = state.entries;
   }
-  findings.record('host-log-order', await checkHostOrder(log, policy));
+  findings.record('host-log-order', await checkHostOrder(read, policy));
   const events = judgeHostEvents(log, reference.events, policy);
   findings.record('host-events', checkHostEvents(events));
   const { violations, ran, unaltered, others, summary } = judgeFiles(list, count, { files: reference.files, policy });

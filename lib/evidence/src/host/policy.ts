@@ -3,7 +3,7 @@
 // reference holds, and rules say what is allowed to differ.
 import { fromBase64, toBase64 } from '../base64.ts';
 import { readExceptions, readReason, refusePolicy, type PolicyException } from '../hardware/policy-parts.ts';
-import { ClosedObject, checkInteger } from '../json.ts';
+import { ClosedObject, deepFreeze, checkInteger } from '../json.ts';
 import { parseRules, type EventRule } from '../rules.ts';
 import { MAX_CERTIFICATE_BYTES } from '../x509.ts';
 
@@ -76,7 +76,16 @@ export function parseHostPolicy(value: unknown): HostPolicy {
   };
   object.end();
   if (policy.signers.length === 0) refusePolicy('policy.hostTpm.signers lets nobody say what a host is');
+  PARSED.add(deepFreeze(policy));
   return policy;
+}
+
+/** Policies that came out of the parser, frozen: they need not be read again. */
+const PARSED = new WeakSet<HostPolicy>();
+
+/** The same where it came out of the parser, else a copy that does: a caller in JavaScript can hand in anything. */
+export function parsedHostPolicy(given: HostPolicy): HostPolicy {
+  return PARSED.has(given) ? given : parseHostPolicy(given);
 }
 
 /** DER of the CAs that may certify endorsement keys. */
