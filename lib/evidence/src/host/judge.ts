@@ -347,7 +347,7 @@ async function judgeMeasured(
     if (state === undefined) findings.claimsBecause('the host’s logs do not lead to its quote');
     else count = state.entries;
   }
-  findings.record('host-log-order', await checkHostOrder(read, policy));
+  findings.record('host-log-order', checkHostOrder(read, policy));
   const events = judgeHostEvents(log, reference.events, policy);
   findings.record('host-events', checkHostEvents(events));
   const { violations, ran, unaltered, others, summary } = judgeFiles(list, count, { files: reference.files, policy });
