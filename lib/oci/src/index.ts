@@ -138,6 +138,7 @@ export { parseSbom } from './sbom/parse-sbom.ts';
 export { MAX_SBOM_BYTES, type ParsedSbom } from './sbom/read-sbom.ts';
 export type { SbomSubject } from './sbom/sbom.ts';
 export { renderSpdx } from './sbom/spdx.ts';
+export {
   effectiveSettings,
   parseServerConfiguration,
   type ServerDirective,
