@@ -6,3 +6,5 @@ export { openStoredImage, type StoredImage, type StoreOptions } from './image-in
 export { openImage, type OpenedImage, type OpenImageOptions } from './open-image.ts';
 export { hostFinishers } from './finishers.ts';
 export { writeLayout, type WriteOptions } from './write-layout.ts';
+export { addToCatalogue, readCatalogue } from './catalogue.ts';
+export { inspectFileSystem } from './inspect-file-system.ts';

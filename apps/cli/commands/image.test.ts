@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -57,7 +57,25 @@ describe('ringwall image', () => {
     });
   });
 
+  it('scan looks into a folder, fails on what it finds, and obeys an ignore list until its last day', async () => {
+    const root = join(dir, 'root');
+    mkdirSync(join(root, 'etc'), { recursive: true });
+    writeFileSync(join(root, 'etc/shadow'), 'root::19000:0:99999:7:::\n', { mode: 0o644 });
+    const { code, stdout } = await image('scan', root, '--json');
+    expect(code).toBe(4);
+    const { findings }: { findings: { rule: string; path: string }[] } = JSON.parse(stdout);
+    expect(findings.map(({ path }) => path)).toContain('etc/shadow');
+    const entries = findings.map(({ rule }) => ({ rule, reason: 'a test', until: '9999-12-31' }));
+    const ignore = file('ignore.json', JSON.stringify({ ignore: entries }));
+    expect((await image('scan', root, '--ignore', ignore, '--fail-on', 'info')).code).toBe(0);
+    expect((await image('scan', root, '--fail-on', 'never')).code).toBe(0);
+    expect((await image('scan', root, '--format', 'sarif')).stdout).toContain('"version": "2.1.0"');
+  });
+
   it.each([
+    [['remember', '/'], 2, 'remembered by a name'],
+    [['scan', '/', '--format', 'pdf'], 2, '--format "pdf"'],
+    [['scan', '/', '--ignore', '/etc/hostname'], 2, 'is no JSON'],
     [['judge', 'a b'], 2, 'a b'],
     [['judge'], 2, 'needs something to judge'],
     [['push', 'x'], 2, 'image has no "push"'],

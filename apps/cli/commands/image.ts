@@ -10,6 +10,7 @@ type Action = (invocation: Invocation, subject: string) => number | Promise<numb
 const ACTIONS: Readonly<Record<string, { readonly run: Action; readonly example: string }>> = {
   judge: { run: judge, example: 'docker.io/library/nginx' },
   scan: { run: scan, example: 'debian.tar' },
+  remember: { run: remember, example: 'debian.tar --name debian:12.8' },
   pull: { run: pull, example: 'debian:12 -o debian' },
   sbom: { run: sbom, example: 'debian.tar' },
 };
@@ -47,4 +48,9 @@ async function pull(invocation: Invocation, name: string): Promise<number> {
 async function sbom(invocation: Invocation, subject: string): Promise<number> {
   const { printSbom } = await import('../image/print-sbom.ts');
   return await printSbom(invocation, subject);
+}
+
+async function remember(invocation: Invocation, subject: string): Promise<number> {
+  const { rememberImage } = await import('../image/catalogue.ts');
+  return await rememberImage(invocation, subject);
 }

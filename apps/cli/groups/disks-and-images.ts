@@ -71,7 +71,8 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'Without a service, and offline but for `pull` and for `scan` of a name. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
       'claims to be official. `scan` looks into an image and unpacks it nowhere: an OCI layout, what docker save, podman ' +
       'save or skopeo wrote, the root folder of a system; and judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark ' +
-      'and our own. What is known of a layer is kept by its digest, so that a base is read once. `pull` writes an image as an OCI ' +
+      'and our own. What is known of a layer is kept by its digest, so that a base is read once. `remember` puts an ' +
+      'image into the catalogue by which ancestors of others are told. `pull` writes an image as an OCI ' +
       'layout; its name is judged first, and where that looks like a trap nobody is asked for it. `sbom` writes what is ' +
       'installed; known vulnerabilities are told by what `advisories` brought to this host. Exit code 4: refused.',
     forms: [
@@ -79,10 +80,11 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'image scan DOCKERFILE',
       'image scan ARCHIVE|LAYOUT|FOLDER|NAME|SBOM',
       'image sbom ARCHIVE|LAYOUT|FOLDER|NAME',
+      'image remember ARCHIVE|LAYOUT|NAME --name NAME',
       'image pull NAME -o DIRECTORY',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['judge', 'scan', 'sbom', 'pull'] },
+      { name: 'ACTION', complete: ['judge', 'scan', 'remember', 'sbom', 'pull'] },
       { name: 'SUBJECT', optional: true, complete: 'file' },
     ],
     options: [
@@ -131,6 +133,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         complete: 'none',
         summary: 'the whole name again, where one was asked about',
       },
+      { name: 'name', value: 'NAME', complete: 'none', summary: 'of remember: what it is called' },
       { name: 'mirror', value: 'HOST', complete: 'none', summary: 'asked before the registry; several by commas' },
       { name: 'plain-http', value: 'HOST', complete: 'none', summary: 'is asked without TLS, as this machine is' },
       { name: 'no-cache', summary: 'read all layers anew, and keep nothing of them' },
@@ -146,6 +149,10 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { line: 'image judge ngnix', says: 'block: two letters of nginx are swapped' },
       { line: 'image scan Dockerfile', says: 'what is wrong, in which line, and the smallest change' },
       { line: 'image scan app.tar', says: 'what is in it, in which layer, and who wrote that' },
+      {
+        line: 'image remember debian.tar --name debian:12.8',
+        says: 'its findings are then told from those of your own layers',
+      },
       { line: 'image pull debian:12 -o debian', says: 'an OCI layout, each digest checked' },
       { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
       { line: 'image sbom app.tar --format spdx -o app.spdx.json', says: 'what is installed, for other tools' },

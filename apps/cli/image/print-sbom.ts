@@ -5,7 +5,7 @@ import type { Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
 import { writeWhole } from '../write-whole.ts';
 import { usage } from './names.ts';
-import { openScanned } from './scan.ts';
+import { openScanned } from './inspect-subject.ts';
 
 const RENDERERS = { cyclonedx: renderCycloneDx, spdx: renderSpdx } as const;
 

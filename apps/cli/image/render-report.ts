@@ -18,7 +18,7 @@ const STYLES: Readonly<Record<FindingSeverity, Style>> = {
 
 export function renderReport(report: ScanReport, out: Terminal, all: boolean): string[] {
   const { subject, platform, findings, layers } = report;
-  const title = [plainText(subject), platform, `${String(layers.length)} ${layers.length === 1 ? 'layer' : 'layers'}`];
+  const title = [plainText(subject), platform, counted(layers.length, 'layer')];
   return [
     out.paint('bold', title.filter((part) => part !== '').join(' · ')),
     ...tree(report, out),
@@ -35,11 +35,11 @@ export function renderReport(report: ScanReport, out: Terminal, all: boolean): s
 function tree({ ancestry, subject, findings }: ScanReport, out: Terminal): string[] {
   if (ancestry.ancestors.length === 0) return [];
   const count = (name: string): string =>
-    `${String(findings.filter(({ inheritedFrom }) => inheritedFrom === name).length)} findings`;
+    counted(findings.filter(({ inheritedFrom }) => inheritedFrom === name).length, 'finding');
   const nodes = [
     ...ancestry.ancestors.map(({ name, basis, layers }) => ({
       label: `${plainText(name)}${basis === 'layers' ? '' : ' (a guess)'}`,
-      detail: `${String(layers)} layers, ${count(name)}`,
+      detail: `${counted(layers, 'layer')}, ${count(name)}`,
     })),
     { label: plainText(subject), detail: count('') },
   ];
@@ -119,4 +119,8 @@ function counts(findings: readonly ReportedFinding[], out: Terminal): string {
     const count = findings.filter((finding) => finding.severity === severity).length;
     return count === 0 ? [] : [out.paint(STYLES[severity], `${String(count)} ${severity}`)];
   }).join(', ');
+}
+
+function counted(count: number, what: string): string {
+  return `${String(count)} ${what}${count === 1 ? '' : 's'}`;
 }

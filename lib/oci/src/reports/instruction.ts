@@ -7,7 +7,8 @@ export function instructionOf(createdBy: string): string {
   if (nop !== undefined) return nop.trim();
   const isRun = /^RUN\s/.test(text);
   const run = text.replace(/^RUN\s+/, '');
-  const shell = /^(?:\|\d{1,3} [^]*?)?\/bin\/(?:ba|a|da)?sh -[a-z]{1,10} (?<rest>[^]*)$/.exec(run)?.groups?.['rest'];
+  const shell = /^(?:\|\d{1,3} [^]*?)?\/bin\/(?:ba|a|da)?sh -[a-z]{0,6}(?:c|o pipefail -c) (?<rest>[^]*)$/.exec(run)
+    ?.groups?.['rest'];
   if (shell !== undefined) return `RUN ${shell.trim()}`;
   return isRun ? `RUN ${run.trim()}` : text;
 }
