@@ -4,23 +4,26 @@ import type { ByteSource } from '../../../source/byte-source.ts';
 import { contentsOf } from '../contents.ts';
 import { readInode } from '../inode.ts';
 import { ExtVolume } from '../volume.ts';
-import type { JournalCopy } from './journal-log.ts';
 import { dataHolds, DESCRIPTOR_BLOCK, recordHeader, tagsOf } from './journal-records.ts';
 import { parseJournalSuperblock, type JournalGeometry } from './journal-superblock.ts';
-import { overlay } from './replay.ts';
+import { overlay, type JournalCopy } from './replay.ts';
 
-/** Copies that are remembered: of a journal of 4 GiB in blocks of 4 KiB. */
-const MAX_COPIES = 2 ** 20;
+/** Copies that are remembered, of a journal of 1 GiB in blocks of 4 KiB (the largest that mke2fs makes unasked): some 40 MB. */
+const MAX_COPIES = 2 ** 18;
 
 export interface PastCopy extends JournalCopy {
+  /** The block of the file system that it is a copy of. */
+  readonly block: number;
   readonly sequence: number;
+  /** Another copy of the same block. */
+  readonly other: PastCopy | undefined;
 }
 
 export class JournalHistory {
   readonly #volume: ExtVolume;
   readonly #journal: ByteSource;
   readonly #geometry: JournalGeometry;
-  readonly #copies = new Map<number, PastCopy[]>();
+  readonly #copies = new Map<number, PastCopy>();
 
   constructor(volume: ExtVolume) {
     this.#volume = volume;
@@ -31,7 +34,11 @@ export class JournalHistory {
 
   /** Every copy, the newest transactions first. */
   copies(): PastCopy[] {
-    return [...this.#copies.values()].flat().toSorted((left, right) => right.sequence - left.sequence);
+    const copies: PastCopy[] = [];
+    for (const first of this.#copies.values()) {
+      for (let copy: PastCopy | undefined = first; copy !== undefined; copy = copy.other) copies.push(copy);
+    }
+    return copies.toSorted((left, right) => right.sequence - left.sequence);
   }
 
   bytesOf(copy: PastCopy): Uint8Array {
@@ -42,7 +49,7 @@ export class JournalHistory {
   volumeAt(sequence: number): ExtVolume {
     const source = overlay(this.#volume.source, this.#journal, this.#geometry, (block) => {
       let newest: PastCopy | undefined;
-      for (const copy of this.#copies.get(block) ?? []) {
+      for (let copy = this.#copies.get(block); copy !== undefined; copy = copy.other) {
         if (copy.sequence <= sequence && copy.sequence > (newest?.sequence ?? -1)) newest = copy;
       }
       return newest;
@@ -69,9 +76,9 @@ export class JournalHistory {
         count += 1;
         if (count > MAX_COPIES)
           throw new DiskError('limit', `the journal has more than ${MAX_COPIES} copies of blocks`);
-        const copies = this.#copies.get(tag.block) ?? [];
-        copies.push({ tag, logBlock, sequence: header.sequence });
-        this.#copies.set(tag.block, copies);
+        const { block: of, escaped } = tag;
+        const other = this.#copies.get(of);
+        this.#copies.set(of, { block: of, logBlock, escaped, sequence: header.sequence, other });
       }
     }
   }

@@ -2,6 +2,7 @@
 // first block that does not continue it, and what was begun and not committed never happened.
 import { ParseError } from '@ringwall/bytes';
 import { CRC_START, crc32Forward } from '../../../checksum/crc.ts';
+import { DiskError } from '../../../disk-error.ts';
 import type { ByteSource } from '../../../source/byte-source.ts';
 import {
   COMMIT_BLOCK,
@@ -18,15 +19,21 @@ import {
 } from './journal-records.ts';
 import type { JournalGeometry } from './journal-superblock.ts';
 
-/** A block of the file system as the journal has it: block `logBlock` of the journal. */
-export interface JournalCopy {
+/**
+ * What one transaction may copy and revoke: a quarter of a log of 4 GiB, which is what jbd2 gives one, in blocks of 4 KiB. They
+ * take some 40 MB, and a small image can say them all with one block that a sparse journal has everywhere.
+ */
+const MAX_TRANSACTION_BLOCKS = 2 ** 18;
+
+/** A block of the file system as a transaction has it: block `logBlock` of the journal. */
+export interface LoggedBlock {
   readonly tag: JournalTag;
   readonly logBlock: number;
 }
 
 export interface JournalTransaction {
   readonly sequence: number;
-  readonly copies: readonly JournalCopy[];
+  readonly copies: readonly LoggedBlock[];
   readonly revoked: readonly number[];
 }
 
@@ -56,9 +63,11 @@ export function* committedTransactions(
         if (geometry.checksumVersion === 1) current.sum(geometry, read(at));
         current.copies.push({ tag, logBlock: at });
       }
+      current.refuseTooMany(sequence);
     } else if (header.type === REVOKE_BLOCK) {
       current.expect(tailHolds(geometry, block), `revocation block ${at}`);
       current.revoked.push(...revokedBlocks(geometry, block));
+      current.refuseTooMany(sequence);
     } else if (header.type === COMMIT_BLOCK) {
       const holds = commitHolds(geometry, block) && current.sumHolds(geometry, block);
       // Without an order between commit and data, a commit that does not hold is one that was not finished.
@@ -79,7 +88,7 @@ export function readCopy(
   journal: ByteSource,
   geometry: JournalGeometry,
   sequence: number,
-  { tag, logBlock }: JournalCopy,
+  { tag, logBlock }: LoggedBlock,
 ): Uint8Array {
   const block = journal.read(logBlock * geometry.blockBytes, geometry.blockBytes);
   if (!dataHolds(geometry, tag, sequence, block)) {
@@ -91,7 +100,7 @@ export function readCopy(
 
 /** What a log has said since its last commit. */
 class OpenTransaction {
-  readonly copies: JournalCopy[] = [];
+  readonly copies: LoggedBlock[] = [];
   readonly revoked: number[] = [];
   #broken: string | undefined;
   #sum = CRC_START;
@@ -99,6 +108,14 @@ class OpenTransaction {
   /** Counts only if the transaction is committed: before, a torn block is what a crash leaves. */
   expect(holds: boolean, structure: string): void {
     if (!holds) this.#broken ??= structure;
+  }
+
+  refuseTooMany(sequence: number): void {
+    if (this.copies.length + this.revoked.length <= MAX_TRANSACTION_BLOCKS) return;
+    throw new DiskError(
+      'limit',
+      `transaction ${sequence} of the journal has more than ${MAX_TRANSACTION_BLOCKS} blocks`,
+    );
   }
 
   sum(geometry: JournalGeometry, block: Uint8Array): void {

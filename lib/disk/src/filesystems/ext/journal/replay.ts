@@ -7,11 +7,11 @@ import { checkReadLength } from '../../run-source.ts';
 import { contentsOf } from '../contents.ts';
 import { readInode } from '../inode.ts';
 import type { ExtVolume } from '../volume.ts';
-import { committedTransactions, readCopy, type JournalCopy } from './journal-log.ts';
+import { committedTransactions, readCopy, type LoggedBlock } from './journal-log.ts';
 import { JOURNAL_MAGIC, parseJournalSuperblock, type JournalGeometry } from './journal-superblock.ts';
 
-/** Blocks that a log may put in place of others: the map of them takes some 60 MB, and the largest journal of mke2fs less. */
-const MAX_REPLAYED_BLOCKS = 2 ** 20;
+/** Blocks that a log may put in place of others, 2 GiB of the usual 4 KiB: the map of them takes some 35 MB. */
+const MAX_REPLAYED_BLOCKS = 2 ** 19;
 const FAST_COMMIT_HEAD = 9;
 
 export interface Replay {
@@ -33,13 +33,19 @@ export function replayJournal(volume: ExtVolume): Replay {
     notes.push('fast commits behind the last transaction were not replayed: the newest changes may be missing');
   }
   return {
-    source: blocks.size === 0 ? volume.source : overlay(volume.source, journal, geometry, (block) => blocks.get(block)),
+    source:
+      blocks.size === 0
+        ? volume.source
+        : overlay(volume.source, journal, geometry, (block) => unpacked(blocks.get(block))),
     notes,
   };
 }
 
-interface PlacedCopy extends JournalCopy {
-  readonly sequence: number;
+/** A copy in the journal of a block of the file system. */
+export interface JournalCopy {
+  readonly logBlock: number;
+  /** The journal's own magic number was taken out of its beginning. */
+  readonly escaped: boolean;
 }
 
 /** The newest copy of each block that no later transaction revoked, and the number that the next transaction would have. */
@@ -47,8 +53,9 @@ function newestCopies(
   volume: ExtVolume,
   journal: ByteSource,
   geometry: JournalGeometry,
-): { blocks: Map<number, PlacedCopy>; transactions: number; next: number } {
-  const blocks = new Map<number, PlacedCopy>();
+): { blocks: Map<number, number>; transactions: number; next: number } {
+  // One number each: half a million objects would take 100 MB.
+  const blocks = new Map<number, number>();
   let transactions = 0;
   const log = committedTransactions(journal, geometry);
   for (let step = log.next(); ; step = log.next()) {
@@ -59,7 +66,7 @@ function newestCopies(
       refuseBeyond(volume, copy, geometry);
       // Read once now, so that a wrong checksum is found when the file system is opened.
       readCopy(journal, geometry, sequence, copy);
-      blocks.set(copy.tag.block, { ...copy, sequence });
+      blocks.set(copy.tag.block, packed(copy));
     }
     // Revoked is what this transaction and those before it wrote, whatever the order of its records.
     for (const block of revoked) blocks.delete(block);
@@ -69,8 +76,16 @@ function newestCopies(
   }
 }
 
+function packed({ logBlock, tag }: LoggedBlock): number {
+  return logBlock * 2 + (tag.escaped ? 1 : 0);
+}
+
+function unpacked(copy: number | undefined): JournalCopy | undefined {
+  return copy === undefined ? undefined : { logBlock: Math.floor(copy / 2), escaped: copy % 2 === 1 };
+}
+
 /** Any block may be there, the superblock's, too. */
-function refuseBeyond(volume: ExtVolume, { tag, logBlock }: JournalCopy, { blockBytes }: JournalGeometry): void {
+function refuseBeyond(volume: ExtVolume, { tag, logBlock }: LoggedBlock, { blockBytes }: JournalGeometry): void {
   const { blocks } = volume.geometry;
   if (tag.block < blocks) return;
   throw new ParseError(
@@ -103,7 +118,7 @@ export function overlay(
           checkReadLength(length, 'file system');
           patched = new Uint8Array(source.read(offset, length));
         }
-        const bytes = unescaped(journal.read(copy.logBlock * blockBytes, blockBytes), copy.tag.escaped);
+        const bytes = unescaped(journal.read(copy.logBlock * blockBytes, blockBytes), copy.escaped);
         const start = Math.max(block * blockBytes, offset);
         const end = Math.min((block + 1) * blockBytes, offset + length);
         patched.set(bytes.subarray(start - block * blockBytes, end - block * blockBytes), start - offset);
