@@ -91,7 +91,7 @@ describe.skipIf(lacks !== undefined)(`an encrypted disk${lacks === undefined ? '
     const opened = serveLuksFile({ ...options, key: Buffer.from('0'.repeat(64)) })
       .then(({ socket }) => connected(socket))
       .then((socket) => NbdClient.open(socket));
-    await expect(opened).rejects.toThrow(/ENOENT|ECONNREFUSED|closed the connection/);
+    await expect(opened).rejects.toThrow(/ENOENT|ECONNREFUSED|does not answer/);
     for (const lease of options.leases.list()) await endJail(lease, options.leases);
   });
 

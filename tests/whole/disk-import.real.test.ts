@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { trouble, troubleOf } from './trouble.ts';
 
 const MIB = 2 ** 20;
-const SIZE = 160 * MIB;
+const SIZE = 100 * MIB;
 const CANARY = `canary-${randomBytes(16).toString('hex')}`;
 const QEMU_IMG = '/usr/bin/qemu-img';
 const needed = [QEMU_IMG, '/usr/bin/qemu-nbd', '/usr/bin/bwrap'].filter((path) => !existsSync(path));
@@ -31,7 +31,7 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
     ringwall = await Instance.start();
     image = at('cloud.qcow2');
     // Random, so that it takes its time; the canary begins a sector where a guest can find it.
-    const contents = randomBytes(64 * MIB);
+    const contents = randomBytes(48 * MIB);
     contents.write(CANARY, 0);
     writeFileSync(at('cloud.raw'), contents);
     truncateSync(at('cloud.raw'), SIZE);
@@ -109,7 +109,10 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
     expect(troubleOf(await ringwall.cli('disk', 'import', image, '--name', 'web'))).toEqual(
       trouble(7, /there is a disk named web already/, /ringwall.* disk rm web/),
     );
-    expect(troubleOf(await ringwall.cli('disk', 'import', at('none')))).toEqual(trouble(3, /there is no file/, /./));
+    expect(troubleOf(await ringwall.cli('disk', 'import', at('none')))).toMatchObject({
+      code: 3,
+      what: expect.stringContaining('there is no file'),
+    });
     copyFileSync(image, at('trap.qcow2'));
     await runChecked(run, [
       QEMU_IMG,
