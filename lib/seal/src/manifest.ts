@@ -1,0 +1,102 @@
+// What a sealed object says of itself in clear, and what everything in it is bound to: docs/sealed-format.md, "Manifest". Sizes,
+// times and names in it are for all to read; whoever seals decides what goes in.
+import { unshared, utf8 } from '@ringwall/bytes';
+import { SealError } from './seal-error.ts';
+
+export const FORMAT = 'ringwall-sealed/1';
+/** A list of disks and devices takes some kilobytes. */
+export const MAX_MANIFEST_BYTES: number = 1024 * 1024;
+/** Below, tags and records cost more than a per mille; above, a reader of one byte waits. */
+export const MIN_CHUNK_BYTES: number = 4096;
+export const MAX_CHUNK_BYTES: number = 16 * 1024 * 1024;
+export const DEFAULT_CHUNK_BYTES: number = 1024 * 1024;
+/** Chunk numbers are 32 bits in a record. */
+export const MAX_CHUNKS: number = 2 ** 32 - 1;
+
+/** AES where processors have it in hardware; ChaCha20 where they do not, and in engines that know it. */
+export const CIPHERS = ['aes-256-gcm', 'chacha20-poly1305'] as const;
+export type Cipher = (typeof CIPHERS)[number];
+export const COMPRESSIONS = ['none', 'zstd'] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+export interface Manifest {
+  /** 16 random bytes, in hexadecimal: no two objects have the same. */
+  readonly object: string;
+  /** Of objects that one data key seals; 0 where each has a key of its own, as everything here does. 32 bits. */
+  readonly counter: number;
+  readonly cipher: Cipher;
+  readonly chunkBytes: number;
+  readonly compression: Compression;
+  /** Of the contents; null where they come from a pipe. */
+  readonly bytes: number | null;
+  /** Of whoever seals: machine, sequence number, parent … */
+  readonly about: { readonly [key: string]: JsonValue };
+}
+
+export function renderManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
+  const { object, counter, cipher, chunkBytes, compression, bytes, about } = manifest;
+  const text = JSON.stringify({ format: FORMAT, object, counter, cipher, chunkBytes, compression, bytes, about });
+  const rendered = utf8(text);
+  if (rendered.length > MAX_MANIFEST_BYTES) {
+    throw new SealError(
+      'limit',
+      `a manifest of ${rendered.length} bytes, at most ${MAX_MANIFEST_BYTES}: say less in it`,
+    );
+  }
+  parseManifest(rendered);
+  return rendered;
+}
+
+/** Throws SealError: nobody has vouched for these bytes yet, so each field is looked at. */
+export function parseManifest(bytes: Uint8Array): Manifest {
+  const value = parseJson(bytes, 'manifest');
+  const { format, object, counter, cipher, chunkBytes, compression, bytes: size, about } = value;
+  if (format !== FORMAT) throw new SealError('not-sealed', `of format ${shown(format)}, expected ${FORMAT}`);
+  const isRight =
+    typeof object === 'string' &&
+    /^[0-9a-f]{32}$/.test(object) &&
+    isWhole(counter, 2 ** 32 - 1) &&
+    isWhole(chunkBytes, MAX_CHUNK_BYTES) &&
+    chunkBytes >= MIN_CHUNK_BYTES &&
+    (size === null || isWhole(size, Number.MAX_SAFE_INTEGER)) &&
+    isObject(about);
+  const knownCipher = CIPHERS.find((each) => each === cipher);
+  const knownCompression = COMPRESSIONS.find((each) => each === compression);
+  if (!isRight || knownCipher === undefined || knownCompression === undefined) {
+    throw new SealError('altered', `the manifest says what no manifest says: ${shown(value)}`);
+  }
+  if (size !== null && Math.ceil(size / chunkBytes) > MAX_CHUNKS) {
+    throw new SealError('limit', `${size} bytes in chunks of ${chunkBytes} are more than ${MAX_CHUNKS} chunks`);
+  }
+  return { object, counter, cipher: knownCipher, chunkBytes, compression: knownCompression, bytes: size, about };
+}
+
+/** What each key and each record is bound to. */
+export async function bindingOf(manifest: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', unshared(manifest)));
+}
+
+/** An object of JSON, or SealError. */
+export function parseJson(bytes: Uint8Array, what: string): Readonly<Record<string, JsonValue>> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (isObject(value)) return value;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError) && !(cause instanceof TypeError)) throw cause;
+  }
+  throw new SealError('altered', `the ${what} is no JSON object in UTF-8`);
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, JsonValue>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isWhole(value: unknown, max: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max;
+}
+
+function shown(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 200) ?? 'nothing';
+}
