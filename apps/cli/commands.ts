@@ -5,11 +5,13 @@ import { EVIDENCE_COMMANDS } from './groups/evidence.ts';
 import { HOST_COMMANDS } from './groups/host.ts';
 import { MACHINE_COMMANDS } from './groups/machines.ts';
 import { MORE_COMMANDS } from './groups/more.ts';
+import { SEALED_COMMANDS } from './groups/sealed-files.ts';
 
 export const COMMANDS: readonly Command[] = [
   ...MACHINE_COMMANDS,
   ...EVIDENCE_COMMANDS,
   ...DISK_AND_IMAGE_COMMANDS,
+  ...SEALED_COMMANDS,
   ...HOST_COMMANDS,
   ...MORE_COMMANDS,
 ];

@@ -10,7 +10,7 @@ export interface Layer {
   readonly why: string;
 }
 
-const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence', 'lib/disk', 'lib/oci'] as const;
+const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence', 'lib/disk', 'lib/oci', 'lib/seal'] as const;
 
 export const LAYERS: readonly Layer[] = [
   { folder: 'lib/bytes', mayImport: [], node: [], why: 'runs in a browser, depends on nothing' },
@@ -43,6 +43,12 @@ export const LAYERS: readonly Layer[] = [
     mayImport: ['lib/bytes', 'lib/disk/exposure'],
     node: [],
     why: 'runs in a browser: whoever was refused can repeat the judgement; what a thief finds in a disk, one finds in a layer',
+  },
+  {
+    folder: 'lib/seal',
+    mayImport: ['lib/bytes'],
+    node: [],
+    why: 'runs in a browser: a tenant opens what was sealed for them',
   },
   { folder: 'api', mayImport: [], node: [], why: 'schemas and codes that both ends share; no logic, no effects' },
   { folder: 'host', mayImport: [...LIBS, 'api'], node: 'all', why: 'effects; decides nothing about machines' },

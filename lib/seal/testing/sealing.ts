@@ -58,3 +58,7 @@ export function partsOf(sealed: Uint8Array): { readonly head: Uint8Array; readon
   }
   return { head: sealed.subarray(0, headBytes), records };
 }
+
+/** Of the vectors: contents, and the private half of the key that opens the first of them besides `KEY`. */
+export const VECTOR_PLAN = 'dzzdt';
+export const VECTOR_IDENTITY: Uint8Array = new Uint8Array(32).fill(9);

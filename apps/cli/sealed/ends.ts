@@ -1,0 +1,118 @@
+// The two ends of sealing and opening: a file or a pipe to read from, and one to write to. A file comes into being whole, under its
+// name only at the end; a hole in the contents is a hole in it.
+import { createReadStream, type ReadStream } from 'node:fs';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { once } from 'node:events';
+import { RingwallError } from '@ringwall/api/errors';
+
+/** `-` in place of a file. */
+export const PIPE = '-';
+const READ_BYTES: number = 1024 * 1024;
+/** What a pipe is given at a time where zeros are not left out. */
+const ZEROS: Uint8Array = new Uint8Array(64 * 1024);
+
+export interface Input {
+  readonly stream: ReadStream | NodeJS.ReadStream;
+  /** Of a file. */
+  readonly bytes: number | undefined;
+}
+
+/** Throws RingwallError. */
+export async function openInput(file: string): Promise<Input> {
+  if (file === PIPE) return { stream: process.stdin, bytes: undefined };
+  try {
+    const found = await stat(file);
+    if (found.isDirectory())
+      throw new RingwallError('bad-request', `${file} is a directory`, { hint: 'pack it first: tar c' });
+    const handle = await open(file);
+    const bytes = found.isFile() ? found.size : undefined;
+    return { stream: createReadStream('', { fd: handle, highWaterMark: READ_BYTES }), bytes };
+  } catch (cause) {
+    if (cause instanceof RingwallError) throw cause;
+    throw new RingwallError('not-found', `${file} cannot be read`, { cause });
+  }
+}
+
+export interface Output {
+  readonly write: (bytes: Uint8Array) => Promise<void>;
+  readonly skip: (zeros: number) => Promise<void>;
+  /** Now it is whole. */
+  readonly keep: () => Promise<void>;
+  /** Takes back what can be taken back: what a pipe was given is gone. */
+  readonly drop: () => Promise<void>;
+}
+
+/** Throws RingwallError where the file is there already. */
+export async function openOutput(file: string): Promise<Output> {
+  if (file === PIPE) return pipeOutput();
+  if (await isThere(file)) {
+    throw new RingwallError('conflict', `${file} is there already`, {
+      hint: 'choose another name, or remove it first',
+    });
+  }
+  const beside = `${file}.unfinished-${String(process.pid)}`;
+  try {
+    return new FileOutput(await open(beside, 'wx', 0o600), beside, file);
+  } catch (cause) {
+    throw new RingwallError('not-found', `${file} cannot be written`, { cause });
+  }
+}
+
+class FileOutput implements Output {
+  readonly #handle: FileHandle;
+  readonly #beside: string;
+  readonly #file: string;
+  #at = 0;
+
+  constructor(handle: FileHandle, beside: string, file: string) {
+    this.#handle = handle;
+    this.#beside = beside;
+    this.#file = file;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let written = 0; written < bytes.length;) {
+      const { bytesWritten } = await this.#handle.write(bytes, written, bytes.length - written, this.#at);
+      written += bytesWritten;
+      this.#at += bytesWritten;
+    }
+  }
+
+  async skip(zeros: number): Promise<void> {
+    this.#at += zeros;
+  }
+
+  async keep(): Promise<void> {
+    await this.#handle.truncate(this.#at);
+    await this.#handle.sync();
+    await this.#handle.close();
+    await rename(this.#beside, this.#file);
+  }
+
+  async drop(): Promise<void> {
+    await this.#handle.close();
+    await rm(this.#beside, { force: true });
+  }
+}
+
+function pipeOutput(): Output {
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+  };
+  return {
+    write,
+    skip: async (zeros) => {
+      for (let left = zeros; left > 0; left -= ZEROS.length)
+        await write(ZEROS.subarray(0, Math.min(left, ZEROS.length)));
+    },
+    keep: async () => {},
+    drop: async () => {},
+  };
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
