@@ -37,7 +37,8 @@ export interface Matches {
   readonly ownedByDistribution: number;
 }
 
-export function matchPackages({ packages, distribution }: ImagePackages, source: AdvisorySource): Matches {
+export function matchPackages({ packages, distribution }: ImagePackages, advisories: AdvisorySource): Matches {
+  const source = remembering(advisories);
   const matches: VulnerabilityMatch[] = [];
   const kernels: InstalledPackage[] = [];
   const unjudged = new Map<string, { why: UnjudgedPackages['why']; packages: InstalledPackage[] }>();
@@ -77,6 +78,18 @@ export function matchPackages({ packages, distribution }: ImagePackages, source:
     kernels,
     ownedByDistribution,
   };
+}
+
+/** Binary packages of one source ask the same. */
+function remembering(source: AdvisorySource): AdvisorySource {
+  const known = new Map<string, readonly PackageAdvisory[]>();
+  const lookup: AdvisorySource['lookup'] = (ecosystem, name) => {
+    const key = `${ecosystem}\0${name}`;
+    const found = known.get(key) ?? source.lookup(ecosystem, name);
+    known.set(key, found);
+    return found;
+  };
+  return { ...source, lookup };
 }
 
 const OF_DISTRIBUTIONS: ReadonlySet<string> = new Set(['apk', 'deb', 'rpm']);
