@@ -19,9 +19,9 @@ export async function run(invocation: Invocation): Promise<void> {
   if (keyFile === undefined) throw new RingwallError('bad-request', 'open needs a key', { hint: '--key-file FILE' });
   const openers = [await readOpener(keyFile)];
   const root = rootOf(values.get('root'));
-  const { stream } = await openInput(file);
   const output = await openOutput(target);
   try {
+    const { stream } = await openInput(file);
     const manifest = await aboutSealed(file, async () => {
       const opened = await openSealed(stream, {
         openers,

@@ -18,10 +18,10 @@ export async function run(invocation: Invocation): Promise<void> {
       hint: `--to RECIPIENT or --key-file FILE; a key is made by: ${self} keygen -o FILE`,
     });
   }
-  const input = await openInput(file);
-  const output = await openOutput(target);
   const compress = promisify(zstdCompress);
+  const output = await openOutput(target);
   try {
+    const input = await openInput(file);
     const sealing = sealStream(input.stream, {
       recipients,
       ...(input.bytes === undefined ? {} : { bytes: input.bytes }),
