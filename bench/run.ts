@@ -7,6 +7,7 @@ import { benchIdle } from './idle.ts';
 import { benchIma } from './ima.ts';
 import { benchLookalikes } from './lookalikes.ts';
 import { describeMachine, type Figure } from './measure.ts';
+import { benchScan } from './scan.ts';
 import { benchVerify } from './verify.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   idle: benchIdle,
   ima: benchIma,
   lookalikes: benchLookalikes,
+  scan: benchScan,
   verify: benchVerify,
   broker: benchBroker,
 };

@@ -7,8 +7,15 @@ import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
 
 /** Each may hold a package database of `MAX_INSPECTED_BYTES`; all of them must do with 512 MB. */
 const MAX_THREADS = 4;
-/** Beside this module, as source and in a bundle. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './layer-worker.ts' : './layer-worker.mjs', import.meta.url);
+/** As source beside this module; as a bundle beside the program, whose parts have a folder of their own (tools/build.ts). */
+const WORKER = new URL(
+  import.meta.url.endsWith('.ts')
+    ? './layer-worker.ts'
+    : /\.parts\/[^/]*$/.test(import.meta.url)
+      ? '../layer-worker.mjs'
+      : './layer-worker.mjs',
+  import.meta.url,
+);
 
 export interface LayerToRead {
   readonly blob: Blob;
