@@ -5,12 +5,15 @@ import { diskTheft } from './disk-theft/index.ts';
 import type { Drill } from './drill.ts';
 import { evidenceRelay } from './evidence-relay/index.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
+import { hiddenSecret } from './hidden-secret/index.ts';
 import { logForgery } from './log-forgery/index.ts';
+import { malwareLayer } from './malware-layer/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { runtimeTamper } from './runtime-tamper/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
 import { vtpmRollback } from './vtpm-rollback/index.ts';
+import { weakLogin } from './weak-login/index.ts';
 
 export {
   ADVERSARIES,
@@ -35,4 +38,7 @@ export const drills: readonly Drill[] = [
   neighbourFiles,
   deadVerifier,
   runtimeTamper,
+  weakLogin,
+  hiddenSecret,
+  malwareLayer,
 ];
