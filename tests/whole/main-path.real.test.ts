@@ -219,6 +219,11 @@ describe('ringwall run hello', () => {
     expect(code).toBe(0);
     expect(stdout.toString()).toMatch(/Version:\s+2/);
     expect(stdout.toString()).toMatch(/cipher: aes-xts-plain64/);
+    // And in our own, by the machine's name.
+    const own = await ringwall.cli('disk', 'inspect', `machine:${NAME}`);
+    expect(own.stdout).toContain(disk);
+    expect(own.stdout).toContain('encrypted with LUKS2, aes-xts-plain64');
+    expect(own.stderr).toContain('its guest writes while this is read');
   });
 
   test('no file of the host holds the disk key in clear: the store has it wrapped', async () => {

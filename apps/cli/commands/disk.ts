@@ -5,14 +5,8 @@ import { RingwallError } from '@ringwall/api/errors';
 import { openPath, type LuksKey } from '@ringwall/disk';
 import type { Difference } from '../disk/difference.ts';
 import { shownName } from '../disk/file-names.ts';
-import {
-  chooseFileSystem,
-  openTarget,
-  openTargetImage,
-  readingFrom,
-  type OpenTarget,
-  type OpenTargetOptions,
-} from '../disk/open-target.ts';
+import { findNamedDisk } from '../disk/machine-disk.ts';
+import { chooseFileSystem, openTarget, openTargetImage, readingFrom, type OpenTarget } from '../disk/open-target.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 
@@ -52,9 +46,17 @@ export async function run(invocation: Invocation): Promise<void> {
 /** What only looks opens the disk with all that is in it, and closes it. */
 function looking(look: Look): Action {
   return async (invocation, path) => {
-    using target = openTarget(path, optionsOf(invocation));
+    using target = await openNamed(invocation, path);
     await look(invocation, target);
   };
+}
+
+/** An image by its path, or the disk of a machine by its name. */
+async function openNamed(invocation: Invocation, word: string): Promise<OpenTarget> {
+  const { err, values } = invocation;
+  const { path, format, notes } = await findNamedDisk(invocation, word);
+  for (const note of notes) err.line(`${err.bang} ${note}`);
+  return openTarget(path, { keys: keysOf(invocation), member: values.get('disk'), format });
 }
 
 async function importImage(invocation: Invocation, path: string): Promise<void> {
@@ -135,7 +137,7 @@ async function diff(invocation: Invocation, before: OpenTarget): Promise<void> {
   const [, , other, path = '/'] = invocation.arguments;
   if (other === undefined)
     throw usage('diff needs two images', `as in: ${invocation.self} disk diff before.qcow2 after.qcow2 /etc`);
-  using after = openTarget(other, optionsOf(invocation));
+  using after = await openNamed(invocation, other);
   const wanted = invocation.values.get('volume');
   const differences: Difference[] = readingFrom(`${before.path} and ${after.path}`, () => [
     ...compareTrees(openPath(chooseFileSystem(before, wanted), path), openPath(chooseFileSystem(after, wanted), path)),
@@ -157,10 +159,6 @@ const SIGNS: Readonly<Record<Difference['change'], string>> = {
   changed: '~',
   unreadable: '!',
 };
-
-function optionsOf(invocation: Invocation): OpenTargetOptions {
-  return { keys: keysOf(invocation), member: invocation.values.get('disk') };
-}
 
 /** As cryptsetup reads it: every byte of the file is a part of the key. */
 function keysOf({ values }: Invocation): LuksKey[] {

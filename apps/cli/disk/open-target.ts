@@ -49,17 +49,20 @@ export interface OpenImageOptions {
   readonly judgedFor: 'looking' | 'import';
   /** Whether files beside the image that it names are read along. */
   readonly alongside: boolean;
+  /** What it is, where that is known: whatever header a guest puts on a disk of its own stays data. */
+  readonly format?: 'raw' | undefined;
 }
 
 export interface OpenTargetOptions {
   /** Tried on whatever is encrypted. */
   readonly keys: readonly LuksKey[];
   readonly member: string | undefined;
+  readonly format?: 'raw' | undefined;
 }
 
 /** Throws `RingwallError`: `not-found`, `image-failed` for what is no image, or asks for more than itself. */
-export function openTarget(path: string, { keys, member }: OpenTargetOptions): OpenTarget {
-  const opened = openTargetImage(path, { member, judgedFor: 'looking', alongside: true });
+export function openTarget(path: string, { keys, member, format }: OpenTargetOptions): OpenTarget {
+  const opened = openTargetImage(path, { member, judgedFor: 'looking', alongside: true, format });
   try {
     return { ...opened, disk: openDisk(opened.image, { codecs: nodeCodecs, keys }) };
   } catch (error) {
@@ -69,7 +72,7 @@ export function openTarget(path: string, { keys, member }: OpenTargetOptions): O
 }
 
 /** The image alone, whatever its disk holds. The import gate comes before anything else looks at it. */
-export function openTargetImage(path: string, { member, judgedFor, alongside }: OpenImageOptions): OpenedImage {
+export function openTargetImage(path: string, { member, judgedFor, alongside, format }: OpenImageOptions): OpenedImage {
   const open: FileSource[] = [];
   const close = (): void => open.splice(0).forEach((source) => source[Symbol.dispose]());
   try {
@@ -81,8 +84,8 @@ export function openTargetImage(path: string, { member, judgedFor, alongside }: 
       needed.push(reference.name);
       return openFile(join(dirname(path), reference.name), open);
     };
-    const packed = memberOf(file, member, path);
-    const header = parseImageHeader(packed);
+    const packed = format === undefined ? memberOf(file, member, path) : file;
+    const header = parseImageHeader(packed, format);
     const given = new Set(header.references.map(({ name }) => name).filter(mayRead));
     const hasKey = judgedFor === 'looking';
     const [refusal] = judgeImport(header, { maxDiskBytes: MAX_IMPORTED_DISK_BYTES, given, hasKey });
@@ -91,7 +94,7 @@ export function openTargetImage(path: string, { member, judgedFor, alongside }: 
         hint: hintOf(refusal, alongside),
       });
     }
-    const image = openImage(packed, { codecs: nodeCodecs, resolve });
+    const image = openImage(packed, { codecs: nodeCodecs, resolve, ...(format === undefined ? {} : { format }) });
     return { path, fileBytes: file.size, image, alongside: needed, [Symbol.dispose]: close };
   } catch (error) {
     close();

@@ -9,7 +9,8 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     description:
       'Reads images, partitions and file systems with parsers of its own, so that no kernel and no other program meets ' +
       'hostile bytes; needs no right but to read the file. Files that an image names are read only where they lie beside it ' +
-      'under a plain name. No report holds a part of a secret. `import` makes an encrypted disk of this host from an image: ' +
+      'under a plain name. No report holds a part of a secret. `machine:NAME` in the place of an image is the disk of a machine ' +
+      'of this host, as it lies there: encrypted. `import` makes an encrypted disk of this host from an image: ' +
       'what the image asks for beyond its own bytes is refused, and the disk is read back and compared. Where it was broken ' +
       'off, the same command goes on. `rm` destroys the key of such a disk, then removes it.',
     forms: [
@@ -46,6 +47,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { line: 'disk cat stolen.qcow2 /etc/hostname', says: 'one file' },
       { line: 'disk extract stolen.qcow2 /var/log -o log', says: 'links that lead out, and devices, are left out' },
       { line: 'disk diff before.qcow2 after.qcow2 /etc', says: 'what changed, file by file' },
+      { line: 'disk inspect machine:web', says: 'what whoever takes the disk of this machine has of it' },
       {
         line: 'disk import cloud.qcow2 --name web',
         says: 'any format becomes an encrypted disk, read back and compared',
