@@ -6,6 +6,8 @@ import type { Drill } from './drill.ts';
 import { evidenceRelay } from './evidence-relay/index.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
 import { hiddenSecret } from './hidden-secret/index.ts';
+import { imageTheft } from './image-theft/index.ts';
+import { importTraps } from './import-traps/index.ts';
 import { logForgery } from './log-forgery/index.ts';
 import { malwareLayer } from './malware-layer/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
@@ -28,6 +30,8 @@ export { runDrills, type RunDrillsOptions } from './runner.ts';
 
 export const drills: readonly Drill[] = [
   diskTheft,
+  imageTheft,
+  importTraps,
   bootTamper,
   replayedEvidence,
   foreignTpm,

@@ -1,12 +1,13 @@
 // Drill: somebody carries the disk away. A canary that the guest wrote is looked for in the stolen file.
-import { closeSync, openSync, readSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Attempt, Drill } from '../drill.ts';
+import type { Drill } from '../drill.ts';
 import { bootPlainVm } from '../plain/vm.ts';
+import { searchFile } from '../search-file.ts';
 import { diskOf, kernelOf, newCanary } from '../victim.ts';
 
 const DISK_BYTES = 64 * 1024 * 1024;
-const READ_BYTES = 4 * 1024 * 1024;
+const SEARCH = 'search the stolen image for the canary';
 
 export const diskTheft: Drill = {
   name: 'disk-theft',
@@ -30,7 +31,7 @@ export const diskTheft: Drill = {
       script: `mke2fs -q /dev/nvme0n1 && mount -t ext4 /dev/nvme0n1 /mnt && echo ${canary} > /mnt/canary && umount /mnt && echo written`,
     });
     if (!printed.includes('written')) throw new Error(`the plain VM did not write its canary:\n${printed.slice(-500)}`);
-    return [searchDisk(disk, canary)];
+    return [searchFile(disk, canary, SEARCH)];
   },
 
   async with({ ringwall, victim, step }) {
@@ -39,26 +40,8 @@ export const diskTheft: Drill = {
     using console = await ringwall.openConsole(victim);
     await console.run(`echo ${canary} > /data/canary && sync && cat /data/canary`);
     const disk = await diskOf(ringwall, victim);
-    const found = searchDisk(disk, canary);
+    const found = searchFile(disk, canary, SEARCH);
     await console.run('rm /data/canary && sync');
     return [found];
   },
 };
-
-/** Reads the whole file as a thief would, with an overlap so that a canary on a boundary is seen. */
-function searchDisk(disk: string, canary: string): Attempt {
-  const what = 'search the stolen image for the canary';
-  const file = openSync(disk, 'r');
-  try {
-    const size = statSync(disk).size;
-    const buffer = Buffer.alloc(READ_BYTES + canary.length);
-    for (let at = 0; at < size; at += READ_BYTES) {
-      const length = readSync(file, buffer, 0, buffer.length, at);
-      const index = buffer.subarray(0, length).indexOf(canary);
-      if (index >= 0) return { what, succeeded: true, seen: `the canary, at byte ${at + index}` };
-    }
-    return { what, succeeded: false, seen: `no canary in ${size} bytes` };
-  } finally {
-    closeSync(file);
-  }
-}
