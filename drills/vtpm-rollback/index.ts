@@ -28,7 +28,7 @@ export const vtpmRollback: Drill = {
     'Somebody copies the file in which a vTPM keeps its state, and puts it back later: keys that were revoked are there again, counters of wrong PINs begin anew. Or the copy is started beside the original.',
   mustBeTrue: 'The attacker reads and writes the machine’s files on the host, and can start the machine.',
   stoppedBy:
-    'The broker keeps the TPM’s counters of starts, which no snapshot of the machine puts back; a TPM that falls behind them is quarantined until a person readmits it. Each TPM’s state is encrypted for one machine.',
+    'The broker keeps the TPM’s counters of starts, and the clock that a watched machine has its TPM write down each minute; no snapshot of the machine puts them back, and a TPM that falls behind them is quarantined until a person readmits it. Each TPM’s state is encrypted for one machine.',
 
   async without({ directory, step }) {
     step('a plain swtpm has a secret revoked, and its state is put back');
