@@ -8,6 +8,7 @@ import { benchIma } from './ima.ts';
 import { benchLookalikes } from './lookalikes.ts';
 import { describeMachine, type Figure } from './measure.ts';
 import { benchScan } from './scan.ts';
+import { benchSeal } from './seal.ts';
 import { benchVerify } from './verify.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   ima: benchIma,
   lookalikes: benchLookalikes,
   scan: benchScan,
+  seal: benchSeal,
   verify: benchVerify,
   broker: benchBroker,
 };

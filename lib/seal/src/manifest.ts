@@ -16,6 +16,9 @@ export const MAX_CHUNKS: number = 2 ** 32 - 1;
 /** AES where processors have it in hardware; ChaCha20 where they do not, and in engines that know it. */
 export const CIPHERS = ['aes-256-gcm', 'chacha20-poly1305'] as const;
 export type Cipher = (typeof CIPHERS)[number];
+/** Of the tree. A faster one would be a second name here. */
+export const DIGESTS = ['sha-256'] as const;
+export type Digest = (typeof DIGESTS)[number];
 export const COMPRESSIONS = ['none', 'zstd'] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
@@ -27,6 +30,7 @@ export interface Manifest {
   /** Of objects that one data key seals; 0 where each has a key of its own, as everything here does. 32 bits. */
   readonly counter: number;
   readonly cipher: Cipher;
+  readonly digest: Digest;
   readonly chunkBytes: number;
   readonly compression: Compression;
   /** Of the contents; null where they come from a pipe. */
@@ -36,8 +40,9 @@ export interface Manifest {
 }
 
 export function renderManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  const { object, counter, cipher, chunkBytes, compression, bytes, about } = manifest;
-  const text = JSON.stringify({ format: FORMAT, object, counter, cipher, chunkBytes, compression, bytes, about });
+  const { object, counter, cipher, digest, chunkBytes, compression, bytes, about } = manifest;
+  const fields = { object, counter, cipher, digest, chunkBytes, compression, bytes, about };
+  const text = JSON.stringify({ format: FORMAT, ...fields });
   const rendered = utf8(text);
   if (rendered.length > MAX_MANIFEST_BYTES) {
     throw new SealError(
@@ -52,7 +57,7 @@ export function renderManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
 /** Throws SealError: nobody has vouched for these bytes yet, so each field is looked at. */
 export function parseManifest(bytes: Uint8Array): Manifest {
   const value = parseJson(bytes, 'manifest');
-  const { format, object, counter, cipher, chunkBytes, compression, bytes: size, about } = value;
+  const { format, object, counter, cipher, digest, chunkBytes, compression, bytes: size, about } = value;
   if (format !== FORMAT) throw new SealError('not-sealed', `of format ${shown(format)}, expected ${FORMAT}`);
   const isRight =
     typeof object === 'string' &&
@@ -63,14 +68,16 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     (size === null || isWhole(size, Number.MAX_SAFE_INTEGER)) &&
     isObject(about);
   const knownCipher = CIPHERS.find((each) => each === cipher);
+  const knownDigest = DIGESTS.find((each) => each === digest);
   const knownCompression = COMPRESSIONS.find((each) => each === compression);
-  if (!isRight || knownCipher === undefined || knownCompression === undefined) {
+  if (!isRight || knownCipher === undefined || knownDigest === undefined || knownCompression === undefined) {
     throw new SealError('altered', `the manifest says what no manifest says: ${shown(value)}`);
   }
   if (size !== null && Math.ceil(size / chunkBytes) > MAX_CHUNKS) {
     throw new SealError('limit', `${size} bytes in chunks of ${chunkBytes} are more than ${MAX_CHUNKS} chunks`);
   }
-  return { object, counter, cipher: knownCipher, chunkBytes, compression: knownCompression, bytes: size, about };
+  const known = { cipher: knownCipher, digest: knownDigest, compression: knownCompression };
+  return { object, counter, ...known, chunkBytes, bytes: size, about };
 }
 
 /** What each key and each record is bound to. */

@@ -47,7 +47,7 @@ export async function* sealStream(
   const { recipients, bytes = null, about = {}, cipher = 'aes-256-gcm', compress } = options;
   const object = toHex(crypto.getRandomValues(new Uint8Array(OBJECT_ID_BYTES)));
   const manifest: Manifest = {
-    ...{ object, counter: 0, cipher, chunkBytes: options.chunkBytes ?? DEFAULT_CHUNK_BYTES },
+    ...{ object, counter: 0, cipher, digest: 'sha-256', chunkBytes: options.chunkBytes ?? DEFAULT_CHUNK_BYTES },
     ...{ compression: compress === undefined ? 'none' : 'zstd', bytes, about },
   };
   const rendered = renderManifest(manifest);

@@ -1,0 +1,113 @@
+// Sealing 1 GiB (half zeros, a quarter random, a quarter text) against age, in one run: to a file, both from the same file, on two
+// processors; and with Zstandard against `zstd | age`. And what of it is WebCrypto's own speed.
+import { randomFillSync } from 'node:crypto';
+import { existsSync, mkdtempSync, openSync, closeSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '@ringwall/host/exec';
+import { makeKeyPair } from '@ringwall/seal';
+import { BUNDLED_COMMAND } from '@ringwall/testkit';
+import { toHex } from '@ringwall/bytes';
+import { pairs, timeProcess, type Figure } from './measure.ts';
+
+const AGE = '/usr/bin/age';
+const MIB: number = 1024 * 1024;
+const SIZE_MIB = 1024;
+const RUNS = 5;
+const CORES = ['/usr/bin/taskset', '-c', '0,1'];
+const GOALS = { rate: 2.5, zstdRate: 1.5, zstdBytes: 1.05, bare: 0.8 };
+const BARE_MS = 1000;
+
+export async function benchSeal(): Promise<Figure[]> {
+  if (!existsSync(AGE)) throw new Error('bench seal needs age: apt-get install age');
+  // In memory: a disk would be what is measured.
+  const dir = mkdtempSync('/dev/shm/ringwall-bench-seal-');
+  try {
+    const source = join(dir, 'source');
+    makeSource(source);
+    const [ours, theirs] = [join(dir, 'ours'), join(dir, 'theirs')];
+    const { publicKey } = await makeKeyPair();
+    const recipient = `ringwall-recipient:${toHex(publicKey)}`;
+    await run(['/usr/bin/age-keygen', '-o', join(dir, 'age.key')]);
+    const keygen = await run(['/usr/bin/age-keygen', '-y', join(dir, 'age.key')]);
+    const ageRecipient = keygen.stdout.toString().trim();
+    const time = (target: string, argv: readonly string[]): number => {
+      rmSync(target, { force: true });
+      return timeProcess([...CORES, ...argv], { PATH: '/usr/bin:/bin' });
+    };
+    const seal = (...more: string[]): number =>
+      time(ours, [...BUNDLED_COMMAND, 'seal', source, '-o', ours, '--to', recipient, ...more]);
+    const plain = await pairs(
+      RUNS,
+      () => seal(),
+      () => time(theirs, [AGE, '-r', ageRecipient, '-o', theirs, source]),
+    );
+    const rate = 1 / plain.ratio;
+    const packed = await pairs(
+      RUNS,
+      () => seal('--compress'),
+      () =>
+        time(theirs, ['/bin/sh', '-c', `zstd -q -c "$1" | age -r "$2" -o "$3"`, 'sh', source, ageRecipient, theirs]),
+    );
+    const zstdRate = 1 / packed.ratio;
+    const bytes = statSync(ours).size / statSync(theirs).size;
+    const share = SIZE_MIB / 2 / (plain.a / 1000) / (await bareRate());
+    return [
+      {
+        name: 'sealing 1 GiB (half zeros, a quarter random, a quarter text) against age, on 2 cores',
+        value: `${perSecond(plain.a)} against ${perSecond(plain.b)}: ratio ${rate.toFixed(2)}`,
+        goal: { text: `at least ${String(GOALS.rate)}`, met: rate >= GOALS.rate },
+      },
+      {
+        name: 'the same, compressed, against zstd | age',
+        value: `${perSecond(packed.a)} against ${perSecond(packed.b)}: ratio ${zstdRate.toFixed(2)}, bytes ${bytes.toFixed(2)}`,
+        goal: {
+          text: `at least ${String(GOALS.zstdRate)}, bytes at most ${String(GOALS.zstdBytes)}`,
+          met: zstdRate >= GOALS.zstdRate && bytes <= GOALS.zstdBytes,
+        },
+      },
+      {
+        name: 'what is not zero in it, against AES-256-GCM of WebCrypto alone on as many threads',
+        value: `ratio ${share.toFixed(2)}`,
+        goal: { text: `at least ${String(GOALS.bare)}`, met: share >= GOALS.bare },
+      },
+    ];
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** In pieces of 1 MiB that alternate, as memory and disks do. */
+function makeSource(file: string): void {
+  const random = Buffer.alloc(MIB);
+  const text = Buffer.alloc(MIB, 'The quick brown fox jumps over the lazy dog, and so it did in line 000000.\n');
+  const fd = openSync(file, 'wx');
+  for (let index = 0; index < SIZE_MIB; index += 1) {
+    if (index % 4 === 1) writeSync(fd, randomFillSync(random), 0, MIB, index * MIB);
+    if (index % 4 === 3) {
+      text.write(String(index).padStart(6, '0'), 67);
+      writeSync(fd, text, 0, MIB, index * MIB);
+    }
+  }
+  closeSync(fd);
+}
+
+/** MiB of AES-256-GCM a second, in chunks of 1 MiB, two at a time. */
+async function bareRate(): Promise<number> {
+  const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt']);
+  const chunk = new Uint8Array(MIB);
+  const startedAt = performance.now();
+  let done = 0;
+  const lane = async (): Promise<void> => {
+    const iv = crypto.getRandomValues(new Uint8Array(12));
+    while (performance.now() - startedAt < BARE_MS) {
+      await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, chunk);
+      done += 1;
+    }
+  };
+  await Promise.all([lane(), lane()]);
+  return done / ((performance.now() - startedAt) / 1000);
+}
+
+function perSecond(milliseconds: number): string {
+  return `${(SIZE_MIB / (milliseconds / 1000)).toFixed(0)} MiB/s`;
+}
