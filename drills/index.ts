@@ -14,6 +14,8 @@ import { neighbourFiles } from './neighbour-files/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { runtimeTamper } from './runtime-tamper/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
+import { tarEscape } from './tar-escape/index.ts';
+import { typosquatPull } from './typosquat-pull/index.ts';
 import { vtpmRollback } from './vtpm-rollback/index.ts';
 import { weakLogin } from './weak-login/index.ts';
 
@@ -45,4 +47,6 @@ export const drills: readonly Drill[] = [
   weakLogin,
   hiddenSecret,
   malwareLayer,
+  typosquatPull,
+  tarEscape,
 ];
