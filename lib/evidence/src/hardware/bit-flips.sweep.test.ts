@@ -1,10 +1,14 @@
 // Every byte of what real processors signed, one bit flipped: where vectors.sweep.test.ts takes samples.
+import { ParseError } from '@ringwall/bytes';
 import { describe, expect, it } from 'vitest';
 import { hasVectors, realSnp, realTdx } from '../../testing/real-hardware.ts';
 import { failedChecks } from '../../testing/snp-scene.ts';
 import { judgeSnp } from '../snp/judge.ts';
+import { AMD_ROOTS } from '../snp/roots.ts';
 import { judgeTdx } from '../tdx/judge.ts';
 import { splitTdxQuote } from '../tdx/quote.ts';
+import { checkChain } from '../x509-chain.ts';
+import { parseCertificate } from '../x509.ts';
 
 describe.skipIf(!hasVectors)('one flipped bit in any byte', () => {
   it('of an AMD report is refused', async () => {
@@ -16,15 +20,16 @@ describe.skipIf(!hasVectors)('one flipped bit in any byte', () => {
     expect(passed).toEqual([]);
   });
 
-  it('of AMD certificates is refused', async () => {
-    const real = realSnp();
-    const { certificates } = real.collateral;
+  // By the part of the judge that has to see it: with the report and the policy it took more than twice as long.
+  it('of AMD certificates leads to no trusted root', async () => {
+    const { collateral, now } = realSnp();
+    const { certificates } = collateral;
+    expect(await leadToAmd(certificates, now)).toBe(true);
     const passed: string[] = [];
     for (const [index, certificate] of certificates.entries()) {
       for (let at = 0; at < certificate.length; at += 1) {
         const changed = certificates.map((der, position) => (position === index ? flipped(der, at) : der));
-        const result = await judgeSnp({ ...real, collateral: { ...real.collateral, certificates: changed } });
-        if (result.verified !== undefined) passed.push(`certificate ${index}, byte ${at}`);
+        if (await leadToAmd(changed, now)) passed.push(`certificate ${index}, byte ${at}`);
       }
     }
     expect(passed).toEqual([]);
@@ -42,6 +47,17 @@ describe.skipIf(!hasVectors)('one flipped bit in any byte', () => {
     expect(unseen).toEqual([]);
   });
 });
+
+async function leadToAmd(certificates: readonly Uint8Array[], now: Date): Promise<boolean> {
+  const pins = AMD_ROOTS.map(({ keyFingerprint }) => keyFingerprint);
+  try {
+    const chain = certificates.map((der) => parseCertificate(der));
+    return (await checkChain(chain, pins, now)).signatures.ok;
+  } catch (error) {
+    if (error instanceof ParseError) return false;
+    throw error;
+  }
+}
 
 function flipped(bytes: Uint8Array, at: number): Uint8Array {
   const changed = new Uint8Array(bytes);
