@@ -45,6 +45,17 @@ describe('ringwall advisories', () => {
     const scan = await ringwall('image', 'scan', join(dir, 'root'));
     expect(scan.stdout).toContain('CVE-2024-0001 in openssl 3.0.11-1~deb12u2');
     expect(scan.code).toBe(4);
+    const vex = join(dir, 'vex.json');
+    const statement = {
+      vulnerability: { name: 'CVE-2024-0001' },
+      status: 'not_affected',
+      justification: 'component_not_present',
+    };
+    const statements = [{ ...statement, products: [{ '@id': 'pkg:deb/debian/openssl' }] }];
+    writeFileSync(vex, JSON.stringify({ '@context': 'https://openvex.dev/ns', author: 'us', statements }));
+    const heeded = await ringwall('image', 'scan', join(dir, 'root'), '--vex', vex, '--all');
+    expect(heeded.stdout).toMatch(/by\s+the\s+word\s+of\s+us:\s+component_not_present/);
+    expect(heeded.code).toBe(0);
     const bill = join(dir, 'bill.json');
     for (const format of ['cyclonedx', 'spdx']) {
       expect((await ringwall('image', 'sbom', join(dir, 'root'), '--format', format, '-o', bill)).code).toBe(0);

@@ -114,6 +114,12 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         complete: 'file',
         summary: 'what packages are judged by; else what `advisories` brought to this host',
       },
+      {
+        name: 'vex',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'what does not matter in it, by whom you believe: OpenVEX, CSAF, CycloneDX',
+      },
       { name: 'all', short: 'a', summary: 'show every finding' },
       { name: 'image', value: 'NAME', complete: 'none', summary: 'which one, where an archive holds several' },
       {
@@ -168,7 +174,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     summary: 'what is known of vulnerabilities: bring it here, ship it to machines without a network',
     description:
       'One file holds what images are judged by. `update` reads feeds as their publishers dump them: OSV (zip, folder or ' +
-      'lines), the Debian security tracker, Alpine’s and Wolfi’s secdb, CISA’s KEV, EPSS. `export` signs it, whole or what ' +
+      'lines), the Debian security tracker, Alpine’s and Wolfi’s secdb, Red Hat’s CSAF, CISA’s KEV, EPSS. `export` signs it, whole or what ' +
       'changed since a number; `import` takes only what the key that you name has signed. Nothing is fetched that was not named.',
     forms: [
       'advisories [info]',

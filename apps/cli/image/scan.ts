@@ -10,8 +10,10 @@ import {
   judgeImage,
   judgeVulnerabilities,
   MAX_SBOM_BYTES,
+  MAX_VEX_BYTES,
   parseIgnoreList,
   parseSbom,
+  parseVex,
   renderHtml,
   renderJunit,
   renderSarif,
@@ -46,10 +48,13 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
   const ignoreFile = invocation.values.get('ignore');
   const ignore = ignoreFile === undefined ? [] : reading(ignoreFile, () => parseIgnoreList(readBytes(ignoreFile)));
   const known = reading('the catalogue', () => readCatalogue(catalogueFile(invocation)));
+  const vexFile = invocation.values.get('vex');
+  const vex = vexFile === undefined ? [] : reading(vexFile, () => parseVex(readBytes(vexFile, MAX_VEX_BYTES)));
   const bill = kind === 'sbom' ? reading(subject, () => parseSbom(readBytes(subject, MAX_SBOM_BYTES))) : undefined;
   const scanned = bill === undefined ? await openScanned(invocation, subject) : scannedBill(bill);
   if (scanned === undefined) return EXIT_CODES.refused.code;
   const { image, digest, annotations, notes } = scanned;
+  const heed = { vex, imageDigest: digest };
   const ancestry = findAncestors({ ...image, annotations }, known);
   const report = compileReport({
     subject,
@@ -57,8 +62,8 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
     image,
     findings: withAdvisories(invocation, (source) =>
       bill === undefined
-        ? judgeImage(image, [...IMAGE_RULES, vulnerabilityRule(source)])
-        : sortFindings(judgeVulnerabilities(bill.packages, source)),
+        ? judgeImage(image, [...IMAGE_RULES, vulnerabilityRule(source, heed)])
+        : sortFindings(judgeVulnerabilities(bill.packages, source, heed)),
     ),
     ancestry,
     known,

@@ -8,6 +8,7 @@ import type { AdvisorySource } from './advisory-source.ts';
 import type { Priority } from './feeds/priorities.ts';
 import { matchPackages, type Matches, type VulnerabilityMatch } from './match-packages.ts';
 import { smallestChange } from './smallest-change.ts';
+import { findStatement, type VexStatement } from './vex/statement.ts';
 
 /** One in ten is exploited within 30 days: EPSS puts about 2 % of all CVEs above it. */
 const LIKELY_EPSS = 0.1;
@@ -16,16 +17,29 @@ const SEVERITY_WHERE_UNSAID: FindingSeverity = 'medium';
 /** Of the names in one message. */
 const MAX_NAMES = 5;
 
+/** Whose word is taken for what does not matter. */
+export interface Heeded {
+  readonly vex: readonly VexStatement[];
+  /** Of the manifest, for statements about one image; '' where there is none. */
+  readonly imageDigest: string;
+}
+
+const NOTHING_HEEDED: Heeded = { vex: [], imageDigest: '' };
+
 /** For `judgeImage`. */
-export function vulnerabilityRule(source: AdvisorySource): ImageRule {
-  return (image) => judgeVulnerabilities(installedPackages(image), source);
+export function vulnerabilityRule(source: AdvisorySource, heed: Heeded = NOTHING_HEEDED): ImageRule {
+  return (image) => judgeVulnerabilities(installedPackages(image), source, heed);
 }
 
 /** Also for a bill of materials, where no image is at hand. */
-export function judgeVulnerabilities(packages: ImagePackages, source: AdvisorySource): readonly Finding[] {
+export function judgeVulnerabilities(
+  packages: ImagePackages,
+  source: AdvisorySource,
+  heed: Heeded = NOTHING_HEEDED,
+): readonly Finding[] {
   const matched = matchPackages(packages, source);
   return [
-    ...groupsOf(matched.matches).map((group) => findingOf(group, source)),
+    ...groupsOf(matched.matches).map((group) => findingOf(group, source, heed)),
     ...unjudgedFindings(packages, matched),
     ...kernelFindings(matched.kernels),
   ];
@@ -70,10 +84,25 @@ const WORDS: Readonly<Record<VulnerabilityMatch['status'], string>> = {
   undetermined: 'whether it is affected is not known yet',
 };
 
-function findingOf(group: Group, source: AdvisorySource): Finding {
+function findingOf(group: Group, source: AdvisorySource, heed: Heeded): Finding {
   const [{ vulnerability, advisory, found, status, fixed }] = group;
   const priority = source.priority(vulnerability);
   const { name, version } = nameOfGroup(found);
+  const excluded = excludedBy(group, heed);
+  if (excluded !== undefined) {
+    const { status: said, reason, author } = excluded;
+    return {
+      rule: 'vulnerability-excluded',
+      severity: 'info',
+      message: `${vulnerability} in ${name} ${version}${partsOf(group, name)} is ${said.replace('_', ' ')} by the word of ${author || 'somebody without a name'}: ${reason}`,
+      fix: '',
+      path: found.path,
+      layer: found.layer,
+      hiddenBy: undefined,
+      references: [vulnerability],
+      subject: `${name} ${vulnerability}`,
+    };
+  }
   const about = advisory.summary();
   const words = [fixed === '' ? WORDS[status] : `fixed in ${fixed}`, ...wordsOf(priority)];
   if (fixed !== '' && status !== 'affected') words.unshift(WORDS[status]);
@@ -94,6 +123,15 @@ function findingOf(group: Group, source: AdvisorySource): Finding {
     references: [...new Set([vulnerability, advisory.id])],
     subject: `${name} ${vulnerability}`,
   };
+}
+
+/** Only where each package of the group is meant. */
+function excludedBy(group: Group, { vex, imageDigest }: Heeded): VexStatement | undefined {
+  if (vex.length === 0) return undefined;
+  const statements = group.map(({ vulnerability, advisory, found }) =>
+    findStatement(vex, found, [vulnerability, advisory.id], imageDigest),
+  );
+  return statements.includes(undefined) ? undefined : statements[0];
 }
 
 function nameOfGroup({ type, name, version, source, sourceVersion }: InstalledPackage): {
