@@ -49,6 +49,8 @@ const TARGETS: Readonly<Record<string, Target>> = {
   'read-back-worker': { entry: 'host/disk/read-back-worker.ts' },
   // And of those that read the layers of images (host/images/layer-threads.ts).
   'layer-worker': { entry: 'host/images/layer-worker.ts' },
+  // The process between a VMM and its TPM (host/witness/start.ts).
+  witness: { entry: 'host/witness/main.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },
   drills: { entry: 'drills/index.ts' },
   'ringwall-proof': {

@@ -157,6 +157,8 @@ export const brokerResponseSchemas = {
     reasons: z.array(z.string()),
     proven: z.array(z.string()),
     at: z.iso.datetime().optional(),
+    /** With `refused`: there was nothing to judge it by, and what it measured (`proven`) waits for a person. */
+    learned: z.literal(true).optional(),
   }),
   'read-proof': z.object({ proof: z.unknown() }),
   /** `wantsFiles`: the list is not here yet; send it by `add-image-files`. */

@@ -15,6 +15,15 @@ export const BOOT_ID: RegExp = /^[0-9a-f]{32}$/;
 export const MACHINE_NAME: RegExp = /^[a-z][a-z0-9-]{0,61}[a-z0-9]$|^[a-z]$/;
 export const IMAGE_NAME: RegExp = /^[a-z][a-z0-9-]{0,30}$/;
 
+/** The image of a machine that boots a system of its own, from its own disk. No image can be built of this name. */
+export const FOREIGN_IMAGE = 'foreign';
+
+/** What was learned at a boot of such a machine goes by this and the machine's name. */
+const LEARNED_NAME = /^learned:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** What reference values are for: an image, or a machine whose boot was learned. */
+export const REFERENCE_NAME: RegExp = new RegExp(`${IMAGE_NAME.source}|${LEARNED_NAME.source}`);
+
 export function newMachineId(): MachineId {
   return `mch_${randomBase32(20)}`;
 }

@@ -72,7 +72,8 @@ export const MACHINE_PHASES = [
 
 export const machineStatusSchema = z.object({
   phase: z.enum(MACHINE_PHASES),
-  trust: z.enum(['unknown', 'attested', 'refused', 'quarantined']),
+  /** `learning`: it boots a system of its own, and nobody has accepted yet what it measured. */
+  trust: z.enum(['unknown', 'learning', 'attested', 'refused', 'quarantined']),
   /** Sentences that say why the trust or the phase is what it is. */
   reasons: z.array(z.string()),
   accelerator: z.enum(['kvm', 'tcg']).optional(),

@@ -1,6 +1,6 @@
 // Reference values in the API: what is accepted, what an update would change, and why a machine differs.
 import { z } from 'zod';
-import { BOOT_ID, IMAGE_NAME } from './ids.ts';
+import { BOOT_ID, REFERENCE_NAME } from './ids.ts';
 import { machineIdSchema } from './objects.ts';
 
 /**
@@ -8,7 +8,7 @@ import { machineIdSchema } from './objects.ts';
  * @ringwall/evidence), or a policy. Exactly one of them.
  */
 export const referenceSubjectSchema = z.union([
-  z.strictObject({ image: z.string().regex(IMAGE_NAME) }),
+  z.strictObject({ image: z.string().regex(REFERENCE_NAME) }),
   z.strictObject({ reference: z.record(z.string(), z.unknown()) }),
   z.strictObject({ policy: z.record(z.string(), z.unknown()) }),
 ]);

@@ -1,5 +1,6 @@
 // What people read about a machine: the report at the end of `run`, and the whole of `show`. Pure: detail in, lines out.
 import type { Encryption, Machine, MachineDetail, MachineList, Protection } from '@ringwall/api';
+import { FOREIGN_IMAGE } from '@ringwall/api/ids';
 import { bullet } from './bullet.ts';
 import { formatAge, formatMiB, formatTime } from './quantities.ts';
 import { renderTable, type Cell } from './table.ts';
@@ -107,12 +108,14 @@ export function renderMachine(detail: MachineDetail, context: ReportContext): st
   ];
 }
 
-export function renderProven({ proven }: MachineDetail, { terminal }: ReportContext): string[] {
+export function renderProven({ machine, proven }: MachineDetail, { terminal }: ReportContext): string[] {
   if (proven.length === 0) return [];
+  const learning = machine.status.trust === 'learning';
+  const sign = learning ? terminal.sign('·', '-') : terminal.tick;
   return [
     '',
-    terminal.paint('bold', 'Proven'),
-    ...proven.flatMap((sentence) => bullet(terminal, terminal.tick, sentence)),
+    terminal.paint('bold', learning ? 'Measured, and not accepted yet' : 'Proven'),
+    ...proven.flatMap((sentence) => bullet(terminal, sign, sentence)),
   ];
 }
 
@@ -143,6 +146,7 @@ const PHASE_STYLES: Readonly<Partial<Record<Machine['status']['phase'], Style>>>
 
 const TRUST_STYLES: Readonly<Record<Machine['status']['trust'], Style>> = {
   attested: 'green',
+  learning: 'yellow',
   refused: 'red',
   quarantined: 'red',
   unknown: 'yellow',
@@ -150,6 +154,7 @@ const TRUST_STYLES: Readonly<Record<Machine['status']['trust'], Style>> = {
 
 const TRUST_WORDS: Readonly<Record<Machine['status']['trust'], string>> = {
   attested: 'attested',
+  learning: 'learning: not attested',
   refused: 'refused',
   quarantined: 'quarantined',
   unknown: 'trust unknown',
@@ -183,7 +188,7 @@ function renderFacts({ id, spec, status, createdAt }: Machine, { terminal, nowMs
   const facts: [string, string][] = [
     ['image', plainText(spec.image)],
     ['size', `${plural(spec.cpus, 'cpu')}, ${formatMiB(spec.memoryMiB)} memory, ${formatMiB(spec.diskMiB)} disk`],
-    ['disk', `${DISKS[spec.encryption]}, ${status.diskUnlocked ? 'unlocked with the released key' : 'locked'}`],
+    ['disk', diskWords(spec, status.diskUnlocked)],
     ...(accelerator === undefined
       ? []
       : [['runs on', label === undefined ? accelerator : `${accelerator} (${plainText(label)})`] as [string, string]]),
@@ -195,6 +200,11 @@ function renderFacts({ id, spec, status, createdAt }: Machine, { terminal, nowMs
     ['id', id],
   ];
   return facts.map(([name, value]) => `  ${terminal.paint('dim', name.padEnd(8))}  ${value}`);
+}
+
+function diskWords({ image, encryption }: Machine['spec'], unlocked: boolean): string {
+  if (image === FOREIGN_IMAGE) return 'imported; the VMM encrypts it';
+  return `${DISKS[encryption]}, ${unlocked ? 'unlocked with the released key' : 'locked'}`;
 }
 
 function renderProtections(protections: readonly Protection[], { terminal }: ReportContext): string[] {

@@ -14,7 +14,7 @@ import {
   type ImagePart,
   type Layout,
 } from '@ringwall/control/warden';
-import { signReference, type Signer } from '@ringwall/evidence';
+import { learnedImage, predictFirmware, signReference, type Signer } from '@ringwall/evidence';
 import { run } from '@ringwall/host/exec';
 import {
   guestDirectory,
@@ -23,6 +23,7 @@ import {
   KNOWN_IMAGES,
   MANIFEST_FILE,
   parseManifest,
+  readFirmware,
   type ImageManifest,
 } from '@ringwall/host/guestimage';
 import { findUser } from './accounts.ts';
@@ -63,6 +64,13 @@ export function makeImagePart(layout: Layout, referenceKey: Signer): ImagePart {
     build: async (name, outDir, progress) => {
       const user = await findUser(BUILDER_USER);
       await runImageBuilder(run, { name, outDir, homeDir: layout.builder, user, progress });
+    },
+    firmware: async (machine, size) => {
+      const image = await learnedImage({ id: machine, name: machine });
+      const { firmware, events } = await predictFirmware({ firmware: await readFirmware(size), image });
+      // Nobody knows what it will boot: the broker learns that.
+      const kernel = { name: 'not known', digest: '00'.repeat(32) };
+      return { for: { firmware, kernel, image }, events, packages: [] };
     },
     predict: (name, boot) => predictBootOf(expected(name), boot),
     sign: (reference) => signReference({ ...reference, ...ownWord() }, referenceKey),

@@ -1,6 +1,7 @@
 // Joins the warden to host/jail: which jails are this instance's, by the host-wide register of leased uids.
 import { createHash } from 'node:crypto';
 import { join, sep } from 'node:path';
+import { FOREIGN_IMAGE } from '@ringwall/api';
 import { diskLayout, imageDir, type JailPart, type Layout, type MachineLayout } from '@ringwall/control/warden';
 import { endLease, readProtections, type Lease, type UidLeases } from '@ringwall/host/jail';
 
@@ -22,13 +23,13 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
       });
     },
     endJails: async (machine) => await endLeasesBelow(leases, machine.runDir),
-    readProtections: async (machine, spec, { vmm, tpm }) => [
+    readProtections: async (machine, spec, { vmm, tpm, witness }) => [
       ...(await readProtections({
         part: 'vmm',
         process: vmm,
         files: [
           machine.disk,
-          join(imageDir(layout, spec.image), 'system.img'),
+          ...(spec.image === FOREIGN_IMAGE ? [] : [join(imageDir(layout, spec.image), 'system.img')]),
           ...(spec.disks ?? []).map((id) => diskLayout(layout, id).file),
         ],
         ownDirs: [machine.vmmDir],
@@ -40,6 +41,9 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
         files: [],
         ownDirs: [machine.tpmDir, machine.tpmState],
       })),
+      ...(witness === undefined
+        ? []
+        : await readProtections({ part: 'witness', process: witness, files: [], ownDirs: [machine.witnessDir] })),
     ],
   };
 }

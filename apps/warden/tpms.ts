@@ -1,5 +1,6 @@
 // Joins the warden to host/swtpm: each TPM's state is encrypted under a key of its own, which lies wrapped by the host key
 // beside the machine's record, so that a stolen state directory without the host key holds no TPM (A4).
+import type { Socket } from 'node:net';
 import { RingwallError } from '@ringwall/api';
 import type { VtpmCa } from '@ringwall/control/ca';
 import { readFileBounded, writeFileAtomic } from '@ringwall/control/files';
@@ -7,6 +8,7 @@ import { Secret, unwrapKey, WRAPPED_LIMIT_BYTES, wrapKey, type KeyIdentity } fro
 import type { Layout, MachineLayout, TpmPart } from '@ringwall/control/warden';
 import type { UidLeases } from '@ringwall/host/jail';
 import { manufactureTpm, startTpm, TPM_STATE_KEY_BYTES, type StartedTpm } from '@ringwall/host/swtpm';
+import { startWitness, type StartedWitness } from '@ringwall/host/witness';
 import { requireComponents, TPM_COMPONENTS } from './components.ts';
 import type { MachineLabel } from './jails.ts';
 
@@ -39,8 +41,12 @@ export function makeTpmPart(context: TpmContext): TpmPart {
   };
 }
 
-/** The TPM of a boot. `channel` of the result is QEMU's line to it. */
-export async function startMachineTpm(context: TpmContext, machine: MachineLayout): Promise<StartedTpm> {
+/** The TPM of a boot. `channel` of the result is the line to it: QEMU's own, or the witness's. */
+export async function startMachineTpm(
+  context: TpmContext,
+  machine: MachineLayout,
+  kind: 'control' | 'commands',
+): Promise<StartedTpm> {
   const wrapped = await readFileBounded(machine.tpmKey, WRAPPED_LIMIT_BYTES);
   if (wrapped === undefined) {
     throw new RingwallError('tpm-failed', `${machine.tpmKey} is gone: nothing else opens this machine's TPM`, {
@@ -48,7 +54,17 @@ export async function startMachineTpm(context: TpmContext, machine: MachineLayou
     });
   }
   using stateKey = unwrapKey(context.hostKey, keyIdentity(machine), wrapped);
-  return await startTpm(tpmOptions(context, machine, stateKey));
+  return await startTpm(tpmOptions(context, machine, stateKey), kind);
+}
+
+/** Of a machine that cannot speak for itself. `channel` of the result is QEMU's line. */
+export async function startMachineWitness(
+  { layout, leases, label }: TpmContext,
+  machine: MachineLayout,
+  tpm: Socket,
+): Promise<StartedWitness> {
+  const { witnessDir: runDir } = machine;
+  return await startWitness({ machine: label(machine), tpm, runDir, privateDir: layout.private, leases });
 }
 
 function tpmOptions({ layout, leases, label }: TpmContext, machine: MachineLayout, stateKey: Secret) {

@@ -7,7 +7,7 @@ import { QmpClient, startVmm } from '@ringwall/host/qemu';
 import { readExitCode, type StartedJail } from '@ringwall/host/jail';
 import { z } from 'zod';
 import { requireComponents, VMM_COMPONENTS } from './components.ts';
-import { startMachineTpm, type TpmContext } from './tpms.ts';
+import { startMachineTpm, startMachineWitness, type TpmContext } from './tpms.ts';
 
 /** An honest monitor answers within milliseconds, also on a loaded host. */
 const QMP_TIMEOUT_MS = 2_000;
@@ -19,9 +19,10 @@ const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 
 export function makeVmmPart(context: TpmContext): VmmPart {
   return {
-    start: async ({ machine, spec, accelerator, commandLine, imageDir, disks }) => {
+    start: async ({ machine, spec, accelerator, direct, disks }) => {
       await requireComponents(VMM_COMPONENTS);
-      const tpm = await startMachineTpm(context, machine);
+      const tpm = await startMachineTpm(context, machine, direct === undefined ? 'commands' : 'control');
+      const witness = direct === undefined ? await startMachineWitness(context, machine, tpm.channel) : undefined;
       const vmm = await startVmm({
         machine: context.label(machine),
         accelerator,
@@ -29,17 +30,26 @@ export function makeVmmPart(context: TpmContext): VmmPart {
         memoryMiB: spec.memoryMiB,
         firmwareCode: FIRMWARE_CODE,
         firmwareVariables: FIRMWARE_VARS,
-        kernel: join(imageDir, 'kernel'),
-        initrd: join(imageDir, 'initrd'),
-        commandLine,
-        systemImage: join(imageDir, 'system.img'),
-        dataDisk: machine.disk,
+        ...(direct === undefined
+          ? {}
+          : {
+              direct: {
+                kernel: join(direct.imageDir, 'kernel'),
+                initrd: join(direct.imageDir, 'initrd'),
+                commandLine: direct.commandLine,
+                systemImage: join(direct.imageDir, 'system.img'),
+                dataDisk: machine.disk,
+              },
+            }),
         encrypted: disks.map(({ disk, key }) => ({ serial: disk.id.slice(4), path: disk.file, key: key.expose() })),
-        tpmChannel: tpm.channel,
+        tpm:
+          witness === undefined
+            ? { channel: 'control', socket: tpm.channel }
+            : { channel: 'commands', socket: witness.channel },
         runDir: machine.vmmDir,
         leases: context.leases,
       });
-      return { tpm: jailed(tpm), vmm: jailed(vmm) };
+      return { tpm: jailed(tpm), vmm: jailed(vmm), ...(witness === undefined ? {} : { witness: jailed(witness) }) };
     },
     // QEMU ends with 0 when its guest powers down, by our order or not; killed or crashed it ends otherwise.
     poweredOff: async (machine, { vmm }) => (await readExitCode({ uid: vmm.uid, runDir: machine.vmmDir })) === 0,

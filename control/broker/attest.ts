@@ -7,6 +7,7 @@ import { concatBytes, utf8 } from '@ringwall/bytes';
 import {
   judgeVtpm,
   parseProof,
+  policyFor,
   referenceValues,
   type Challenge,
   type ProofVerdict,
@@ -21,11 +22,11 @@ import type { AuditLog } from './audit-log.ts';
 import type { DiskKeys } from './disk-keys.ts';
 import { GuestSession, refusalText, sentenceLines, SessionError, type SessionStep } from './guest-session.ts';
 import type { HostBook } from './host-book.ts';
+import { basisOf, learnedOutcome, onlyLacks } from './learned.ts';
 import type { References } from './references.ts';
 import { releaseKey, unlockedLie, type UnlockedHow } from './release.ts';
 import { sealProof, trySealProof } from './seal-proof.ts';
 import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
-import { storedReference } from './stored-texts.ts';
 import { refuseAgain, refuseRollback, signedStart, type TpmStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
 import { runWatch } from './watch.ts';
@@ -160,9 +161,9 @@ class Attestation {
     }
     const at = this.#use.now();
     const { references } = this.#use;
-    const { policy } = references;
+    const { reference, refusal, learned } = await basisOf({ machine, record, evidence }, this.#use);
+    const policy = policyFor(reference, references.policy);
     const host = await this.#use.hosts.of(machine, policy);
-    const { reference, refusal } = references.judgedBy(storedReference(record.reference));
     const { verdict, verified } = await judgeVtpm({
       evidence,
       challenge,
@@ -206,7 +207,15 @@ class Attestation {
       vtpmCa: machine.vtpmCa,
       at,
     };
+    if (learned?.isFirst === true && decided.outcome === 'accepted') {
+      this.#record(record, await learnedOutcome(learned, unsigned, this.#use));
+      this.#audit('learn', 'ok');
+      this.#session.end();
+      await this.#send('done\n');
+      return;
+    }
     const text = await trySealProof(unsigned, this.#use.signer);
+    if (learned !== undefined && onlyLacks(verdict, 'events')) references.keepLearned(learned.reference);
     if (
       decided.outcome === 'accepted' &&
       verified !== undefined &&
@@ -336,13 +345,14 @@ class Attestation {
     outcome: {
       state: 'refused' | 'failed';
       reasons: readonly string[];
+      proven?: readonly string[];
       at: Date;
       proof?: { readonly kind: ProofKind; readonly text: string };
     },
   ): void {
     const stays = record.state === 'unlocked' || (record.state === 'refused' && outcome.state === 'failed');
     if (!stays) {
-      this.#use.store.recordOutcome(this.#machine, this.#boot, { ...outcome, proven: [] });
+      this.#use.store.recordOutcome(this.#machine, this.#boot, { proven: [], ...outcome });
       return;
     }
     const { proof } = outcome;

@@ -9,6 +9,7 @@ import {
   encodeProof,
   encodeReference,
   EvidenceError,
+  isLearned,
   parseProof,
   signEar,
   signProof,
@@ -34,6 +35,7 @@ import {
   tryReference,
   type ReferenceParts,
 } from './reference-requests.ts';
+import { wasLearned } from './learned.ts';
 import { References } from './references.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { storedReference } from './stored-texts.ts';
@@ -212,7 +214,7 @@ export class Broker implements Disposable {
     this.#machine(id);
     const proposed = readReference(value);
     const reference = encodeReference(proposed);
-    await this.#references.propose(proposed);
+    if (!isLearned(proposed.for.image)) await this.#references.propose(proposed);
     const known = this.#store.readBoot(id, boot);
     if (known === undefined) {
       this.#store.expectBoot(id, boot, reference);
@@ -263,7 +265,8 @@ export class Broker implements Disposable {
     const record = this.#store.readBoot(id, boot);
     if (record === undefined) throw unknownBoot(id, boot);
     const { state, reasons, proven, at } = record;
-    return { state, reasons: [...reasons], proven: [...proven], ...(at === undefined ? {} : { at }) };
+    const learned = wasLearned(record) ? ({ learned: true } as const) : {};
+    return { state, reasons: [...reasons], proven: [...proven], ...(at === undefined ? {} : { at }), ...learned };
   }
 
   async #readProof(id: MachineId): Promise<BrokerResponse<'read-proof'>> {

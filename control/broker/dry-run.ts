@@ -4,6 +4,7 @@ import type { MachineId } from '@ringwall/api';
 import {
   judgeHostOfProof,
   judgeVtpm,
+  policyFor,
   parseProof,
   type Policy,
   type Proof,
@@ -72,7 +73,7 @@ async function tryOne(
     const { verdict } = await judgeVtpm({
       evidence: proof.evidence,
       challenge: proof.challenge,
-      policy: trial.policy,
+      policy: policyFor(reference, trial.policy),
       reference,
       trustedRoots: machine.vtpmCa,
       expectedEkCertificate: machine.ekCertificate,

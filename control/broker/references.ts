@@ -8,6 +8,7 @@ import {
   checkReferenceTime,
   compareReferences,
   defaultPolicy,
+  isLearned,
   type Policy,
   type ReferenceContent,
   type SignedReference,
@@ -46,6 +47,9 @@ export class References {
     if (!time.ok) {
       throw new RingwallError('conflict', time.detail, { hint: 'have it signed again by whoever made it' });
     }
+    if (isLearned(reference.for.image)) {
+      throw new RingwallError('bad-request', 'what a machine has measured is learned by the broker, and not proposed');
+    }
     const known = this.#store.find(reference.id);
     if (known !== undefined) {
       this.#renew(known, reference);
@@ -62,6 +66,11 @@ export class References {
     if (mayBeTaken && isFirst) this.#keep(reference, 'accepted', 'first-use');
     else if (mayBeTaken && isSame) this.#keep(reference, 'accepted', 'same-artefacts');
     else this.#keep(reference, 'proposed', 'not-yet');
+  }
+
+  /** What a boot of a machine has measured waits for a person. */
+  keepLearned(reference: SignedReference): void {
+    if (this.#store.find(reference.id) === undefined) this.#keep(reference, 'proposed', 'not-yet');
   }
 
   /** The accepted reference for a boot that its host proposed this one for. */

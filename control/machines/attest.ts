@@ -1,7 +1,7 @@
 // Watches a guest prove itself: joins it to the broker, asks the broker how it judged, and knows how long to wait. A
 // guest that never speaks, a broker that is away and a VMM that dies each end it with their own words.
 import type { Duplex } from 'node:stream';
-import { type Machine, RingwallError } from '@ringwall/api';
+import { FOREIGN_IMAGE, type Machine, RingwallError } from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import type { RunningMachine } from '@ringwall/api/warden';
 import { STANDS_STILL, type LiveBoot } from './observer.ts';
@@ -29,7 +29,10 @@ export class AttestationRefused extends RingwallError {
 
   constructor(machine: Machine, reasons: readonly string[]) {
     super('attestation-refused', `the evidence of ${machine.name} was refused: ${reasons[0] ?? 'without a reason'}`, {
-      hint: `it stands in its initrd without a key: ringwall show ${machine.name}, ringwall logs ${machine.name}`,
+      hint:
+        machine.spec.image === FOREIGN_IMAGE
+          ? `its kernel is kept from running: ringwall why ${machine.name}; what it measured waits to be accepted, if you know why it changed: ringwall reference diff learned:${machine.name}`
+          : `it stands in its initrd without a key: ringwall show ${machine.name}, ringwall logs ${machine.name}`,
     });
     this.reasons = reasons;
   }
@@ -42,6 +45,8 @@ export interface Attested {
   readonly tookMs: number;
   /** False where the key was released, and nobody heard any more what the guest did with it. */
   readonly unlocked: boolean;
+  /** Why it is not attested, where there was nothing to judge it by. */
+  readonly learning: readonly string[] | undefined;
   /** Still joined: to be kept, or to be finished. */
   readonly relay: Relay;
 }
@@ -87,7 +92,11 @@ export async function watchAttestation(work: Work, attestation: Attestation): Pr
       // A guest that was given its key tells once that it has used it. Where that was lost with its session, as when one
       // of us was killed, it goes on all the same, and nobody will hear of it: it is not ended for that.
       if (unlocked || (verdict?.state === 'accepted' && broken)) {
-        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs(), unlocked, relay };
+        return { proven: verdict.proven.map(cleanSentence), tookMs: bootedMs(), unlocked, learning: undefined, relay };
+      }
+      if (verdict?.learned === true) {
+        const [proven, learning] = [verdict.proven, verdict.reasons].map((sentences) => sentences.map(cleanSentence));
+        return { proven: proven ?? [], tookMs: bootedMs(), unlocked: false, learning, relay };
       }
       if (verdict?.state === 'refused') {
         relay.finish();

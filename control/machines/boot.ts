@@ -1,7 +1,14 @@
 // One start of a machine: broker key, boot id, VMM, expected measurements. Whether the guest then gets its key is for
 // attest.ts to watch and for the broker to decide.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Machine, type MachineId, type MachineStatus, newBootId, RingwallError } from '@ringwall/api';
+import {
+  FOREIGN_IMAGE,
+  type Machine,
+  type MachineId,
+  type MachineStatus,
+  newBootId,
+  RingwallError,
+} from '@ringwall/api';
 import type { RunningMachine } from '@ringwall/api/warden';
 import type { WatchMode } from '@ringwall/api/watch';
 import { watchAttestation } from './attest.ts';
@@ -23,10 +30,10 @@ const LAST_WORDS_BYTES = 4096;
 const REFUSAL_ON_CONSOLE = 'ringwall: refused';
 
 /**
- * Starts the machine and answers once it is attested and unlocked. Throws AttestationRefused where the evidence was
+ * Starts the machine and answers, with what came of it, once it is attested and unlocked, or was learned. Throws AttestationRefused where the evidence was
  * judged and refused (the machine then stands in its initrd), and RingwallError for all else.
  */
-export async function bootMachine(work: Work, id: MachineId): Promise<void> {
+export async function bootMachine(work: Work, id: MachineId): Promise<string> {
   work.progress.step('asking the broker for its key');
   const { key } = await patiently(work, () => work.broker.call({ op: 'status' }, { signal: work.signal }));
   const resumed = await findOwnBoot(work, id);
@@ -59,7 +66,7 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
   };
   const watch = await patiently(work, expectBoot);
 
-  const { proven, tookMs, unlocked, relay } = await watchAttestation(work, {
+  const { proven, tookMs, unlocked, learning, relay } = await watchAttestation(work, {
     machine,
     live,
     running,
@@ -69,9 +76,18 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
   if (watch === undefined) relay.finish();
   else await work.watches.keep(id, boot, relay);
   await work.store.saveBoot(id, { boot, reference, proven });
-  const said = unlocked
-    ? 'was attested, and its disk unlocked'
-    : 'was attested and given its key; its word that the disk is unlocked was lost when ringwall was restarted';
+  if (resumed === undefined) await work.store.saveBootTime(machine.spec.image, running.accelerator, tookMs);
+  if (learning !== undefined) {
+    await changeMachine(
+      work.store,
+      id,
+      () => ({ status: { ...statusOf(running), phase: 'running', trust: 'learning', reasons: [...learning] } }),
+      { kind: 'machine.learned', machine: id, message: `what ${machine.name} measured waits to be accepted` },
+    );
+    return 'booted: what it measured waits to be accepted';
+  }
+  const isOurs = machine.spec.image !== FOREIGN_IMAGE;
+  const said = isOurs ? saidOf(unlocked) : 'was attested: it booted what was accepted';
   await changeMachine(
     work.store,
     id,
@@ -82,13 +98,19 @@ export async function bootMachine(work: Work, id: MachineId): Promise<void> {
         trust: 'attested',
         reasons: unlocked ? [] : [`${machine.name} ${said}`],
         attestedAt: new Date().toISOString(),
-        diskUnlocked: unlocked,
+        diskUnlocked: unlocked && isOurs,
         ...(watch === undefined ? {} : { watch: { mode: watch } }),
       },
     }),
     { kind: 'machine.attested', machine: id, message: `${machine.name} ${said}` },
   );
-  if (resumed === undefined) await work.store.saveBootTime(machine.spec.image, running.accelerator, tookMs);
+  return isOurs ? 'attested, and its disk unlocked' : 'attested';
+}
+
+function saidOf(unlocked: boolean): string {
+  return unlocked
+    ? 'was attested, and its disk unlocked'
+    : 'was attested and given its key; its word that the disk is unlocked was lost when ringwall was restarted';
 }
 
 /** Ends a boot that failed, and says what the guest said last; a warden that is away is told later. */

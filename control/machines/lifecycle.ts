@@ -1,6 +1,6 @@
 // The work behind create, start, stop and remove, each from its first step to the state that the machine is left in.
 // Every step may be repeated: after a crash the whole of it is gone through again.
-import { type Machine, type MachineId, RingwallError } from '@ringwall/api';
+import { FOREIGN_IMAGE, type Machine, type MachineId, RingwallError } from '@ringwall/api';
 import { AttestationRefused } from './attest.ts';
 import { bootMachine, endFailedBoot, waitForRefusalOnConsole } from './boot.ts';
 import { interruptionOf } from './interrupted.ts';
@@ -37,8 +37,7 @@ export async function createMachine(work: Work, id: MachineId, request: CreateRe
 
 export async function startMachine(work: Work, id: MachineId): Promise<Outcome> {
   try {
-    await bootMachine(work, id);
-    return { done: 'attested, and its disk unlocked' };
+    return { done: await bootMachine(work, id) };
   } catch (error) {
     return await endStart(work, id, error);
   }
@@ -133,10 +132,14 @@ async function requireMachine(work: Work, id: MachineId): Promise<Machine> {
   return machine;
 }
 
+async function needImage(work: Work, name: string): Promise<void> {
+  const { images } = await patiently(work, () => work.warden.call({ op: 'list-images' }, { signal: work.signal }));
+  if (images.find((image) => image.name === name)?.built !== true) await buildImage(work, name, false);
+}
+
 async function makeMachine(work: Work, machine: Machine): Promise<void> {
   const { id, name, spec } = machine;
-  const { images } = await patiently(work, () => work.warden.call({ op: 'list-images' }, { signal: work.signal }));
-  if (images.find((image) => image.name === spec.image)?.built !== true) await buildImage(work, spec.image, false);
+  if (spec.image !== FOREIGN_IMAGE) await needImage(work, spec.image);
   work.progress.step('making its disk and its TPM');
   const { image, cpus, memoryMiB, diskMiB, disks } = spec;
   const identity = await patiently(work, () =>
@@ -197,7 +200,8 @@ async function endStart(work: Work, id: MachineId, error: unknown): Promise<Outc
       ({ status }) => ({ status: { ...status, phase: 'refused', trust: 'refused', reasons: [...error.reasons] } }),
       { kind: 'machine.refused', machine: id, message: error.message },
     );
-    await waitForRefusalOnConsole(work, id);
+    if (machine.spec.image === FOREIGN_IMAGE) await standStill(work, machine);
+    else await waitForRefusalOnConsole(work, id);
     return { failed: error };
   }
   const failed = asRingwallError(error);
@@ -215,6 +219,12 @@ async function endStart(work: Work, id: MachineId, error: unknown): Promise<Outc
     message: failed.message,
   });
   return { failed, ...(ended ? {} : { untidy: true }) };
+}
+
+/** A system of ours stands in its initrd by itself. Another is about to start its kernel, and is kept from it. */
+async function standStill(work: Work, { id, status }: Machine): Promise<void> {
+  const { bootId: boot } = status;
+  if (boot !== undefined) await patiently(work, () => work.warden.call({ op: 'pause-machine', machine: id, boot }));
 }
 
 async function endMachine(work: Work, machine: Machine, graceMs: number): Promise<void> {

@@ -1,5 +1,5 @@
 // What is not protected on this host, as sentences: said of every machine, next to what was proven.
-import type { Finding, Machine, Protection } from '@ringwall/api';
+import { FOREIGN_IMAGE, type Finding, type Machine, type Protection } from '@ringwall/api';
 
 export const EMULATED_LABEL = 'emulated: no isolation boundary';
 
@@ -23,6 +23,9 @@ export function notProtected({ machine, findings, protections }: NotProtectedFac
   }
   if (machine.status.phase === 'running' && machine.status.watch === undefined) {
     sentences.push('what runs on it since its boot is not watched');
+  }
+  if (machine.spec.image === FOREIGN_IMAGE) {
+    sentences.push('its disk is opened before anything is proven: its key is given to the VMM at each start');
   }
   for (const { title, state, seen } of protections ?? []) {
     if (state === 'missing') sentences.push(`a wall of this machine does not hold: ${title} (${seen})`);

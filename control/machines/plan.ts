@@ -1,6 +1,7 @@
 // From what somebody asked for to the machine that will be made, or the reason why not: pure, before anything is touched.
 import {
   type CreateMachine,
+  FOREIGN_IMAGE,
   type Image,
   IMAGE_NAME,
   MACHINE_DEFAULTS,
@@ -35,7 +36,8 @@ export interface MachinePlan {
 }
 
 export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePlan {
-  checkImage(request.image, facts.images);
+  if (request.image === FOREIGN_IMAGE) checkForeign(request);
+  else checkImage(request.image, facts.images);
   const name = request.name ?? freeName(request.image, facts.takenNames);
   checkMachineName(name);
   if (facts.takenNames.has(name)) {
@@ -49,7 +51,8 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
     diskMiB: request.diskMiB ?? MACHINE_DEFAULTS.diskMiB,
   };
   for (const dimension of DIMENSIONS) checkSize(dimension, sizes[dimension.key], facts.capacity[dimension.key]);
-  const watch = request.watch ?? WATCH_OF_IMAGE.get(request.image) ?? 'report';
+  const ownWatch = request.image === FOREIGN_IMAGE ? 'off' : (WATCH_OF_IMAGE.get(request.image) ?? 'report');
+  const watch = request.watch ?? ownWatch;
   const encryption = request.encryption ?? 'guest';
   const disks = (request.attach ?? []).map((disk) => findDisk(disk, facts.disks));
   if (new Set(disks).size !== disks.length) {
@@ -80,6 +83,33 @@ function findDisk(name: string, disks: PlanFacts['disks']): DiskId {
     });
   }
   return disk.id;
+}
+
+/** Its system is its own: nothing in it would answer a watch, and it runs only once its disk is there. */
+function checkForeign(request: CreateMachine): void {
+  if (request.watch !== undefined && request.watch !== 'off') {
+    throw new RingwallError(
+      'spec-invalid',
+      `a system that is not Ringwall's cannot be watched (--watch ${request.watch})`,
+      {
+        hint: 'leave --watch out: what it boots is proven, what it runs later is not',
+      },
+    );
+  }
+  if (request.encryption !== undefined) {
+    throw new RingwallError(
+      'spec-invalid',
+      'the disk of a system that is not Ringwall’s is what that system makes of it',
+      {
+        hint: 'leave --encryption out',
+      },
+    );
+  }
+  if (request.attach === undefined || request.attach.length === 0) {
+    throw new RingwallError('bad-request', 'a system that is not Ringwall’s comes on a disk, and none is named', {
+      hint: 'bring one with --disk-image, or name one that was imported: --attach DISK',
+    });
+  }
 }
 
 export function checkImage(image: string, images: PlanFacts['images']): void {

@@ -1,7 +1,7 @@
 // Starts and stops a machine. Every function here runs inside the machine's queue.
-import { RingwallError, type DiskId, type MachineId } from '@ringwall/api';
+import { FOREIGN_IMAGE, RingwallError, type DiskId, type MachineId } from '@ringwall/api';
 import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
-import { referenceJson } from '@ringwall/evidence';
+import { referenceJson, type ReferenceContent } from '@ringwall/evidence';
 import { isErrno, isThere, makeDirectory } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
@@ -39,25 +39,18 @@ export async function startMachine(
   await checkMemory(context, spec);
   using opened = new DisposableStack();
   const disks = await openDisks(context, spec, order, opened);
-  const dir = imageDir(context.layout, spec.image);
   // The expected values come from what was recorded when the image was put in place, and the files go to the VMM as they
   // are on the disk, deliberately unchecked: what was tampered with since is measured by the firmware, differs from the
   // expectation, and is refused by the broker with the event's name. A check here would only move the judgement from the
   // verifier to the host that is not trusted with it.
-  const prediction = await context.parts.images.predict(spec.image, {
-    brokerKey: order.brokerKey,
-    memoryMiB: spec.memoryMiB,
-    cpus: spec.cpus,
-  });
-  if (prediction === undefined) throw notBuilt(spec.image);
-  const { commandLine } = prediction;
-  const reference = referenceJson(await context.parts.images.sign(prediction.reference));
+  const { content, direct } = await expectedOf(context, machine, spec, order.brokerKey);
+  const reference = referenceJson(await context.parts.images.sign(content));
   progress({ step: 'finding out whether this host can accelerate machines' });
   const accelerator = await context.parts.host.accelerator();
 
   progress({ step: 'starting the TPM and the VMM in their jails' });
   try {
-    const running = await bringUp(context, machine, { order, spec, accelerator, commandLine, dir, reference, disks });
+    const running = await bringUp(context, machine, { order, spec, accelerator, direct, reference, disks });
     return { running: toRunning(running, 'running'), reference };
   } catch (error) {
     const explained = await explainFull(context, error);
@@ -110,12 +103,27 @@ export async function requireSpec(machine: MachineLayout): Promise<VmSpec> {
   throw new RingwallError('not-found', `no machine ${machine.id} on this host`, { hint: 'list machines: ringwall ls' });
 }
 
+/** What the boot must measure: all of it by the image, or of a system of the machine's own what the firmware measures. */
+async function expectedOf(
+  { layout, parts }: WardenContext,
+  machine: MachineLayout,
+  { image, memoryMiB, cpus }: VmSpec,
+  brokerKey: string,
+): Promise<{ readonly content: ReferenceContent; readonly direct: BootOrder['direct'] }> {
+  if (image === FOREIGN_IMAGE) {
+    return { content: await parts.images.firmware(machine.id, { memoryMiB, cpus }), direct: undefined };
+  }
+  const prediction = await parts.images.predict(image, { brokerKey, memoryMiB, cpus });
+  if (prediction === undefined) throw notBuilt(image);
+  const { commandLine, reference } = prediction;
+  return { content: reference, direct: { commandLine, imageDir: imageDir(layout, image) } };
+}
+
 interface BringUp {
   readonly order: StartOrder;
   readonly spec: VmSpec;
   readonly accelerator: 'kvm' | 'tcg';
-  readonly commandLine: string;
-  readonly dir: string;
+  readonly direct: BootOrder['direct'];
   readonly reference: unknown;
   readonly disks: BootOrder['disks'];
 }
@@ -135,12 +143,12 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     reference: plan.reference,
   };
   await writeBoot(machine, starting);
-  const { tpm, vmm } = await parts.vmm.start({
+  const { direct } = plan;
+  const started = await parts.vmm.start({
     machine,
     spec: plan.spec,
     accelerator: plan.accelerator,
-    commandLine: plan.commandLine,
-    imageDir: plan.dir,
+    ...(direct === undefined ? {} : { direct }),
     disks: plan.disks,
   });
   const running: RunningBoot = {
@@ -148,8 +156,7 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     phase: 'running',
     boot: plan.order.boot,
     accelerator: plan.accelerator,
-    tpm,
-    vmm,
+    ...started,
   };
   await writeBoot(machine, running);
   return running;

@@ -15,7 +15,7 @@ export async function endBoot(context: WardenContext, machine: MachineLayout): P
   const { host, jail } = context.parts;
   const record = await readBootOrNothing(context, machine);
   // The VMM first: a guest must not see its TPM vanish while it still writes.
-  for (const process of [record?.vmm, record?.tpm]) {
+  for (const process of [record?.vmm, record?.witness, record?.tpm]) {
     if (process !== undefined && record?.hostBoot === host.bootId) await host.kill(process);
   }
   await keepConsole(machine, context.note);

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { DISK_ID, IMAGE_NAME, MACHINE_ID, RingwallError, type DiskId, type MachineId } from '@ringwall/api';
 import { LUKS_FILE } from '@ringwall/host/disk';
+import { WITNESS_PORT_NAME } from '@ringwall/host/witness';
 
 export interface Layout {
   readonly state: string;
@@ -53,6 +54,9 @@ export interface MachineLayout {
   readonly boot: string;
   readonly vmmDir: string;
   readonly tpmDir: string;
+  /** Of whoever speaks for a guest that cannot: its run directory, and where it is spoken to. */
+  readonly witnessDir: string;
+  readonly witnessSocket: string;
   readonly qmpSocket: string;
   readonly consoleSocket: string;
   readonly attestSocket: string;
@@ -106,6 +110,7 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
   const data = join(layout.machines, id);
   const runDir = join(layout.runMachines, id);
   const vmmDir = join(runDir, 'vmm');
+  const witnessDir = join(runDir, 'witness');
   return {
     id,
     record,
@@ -120,6 +125,8 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
     boot: join(runDir, 'boot.json'),
     vmmDir,
     tpmDir: join(runDir, 'tpm'),
+    witnessDir,
+    witnessSocket: join(witnessDir, WITNESS_PORT_NAME),
     qmpSocket: join(vmmDir, 'qmp.sock'),
     consoleSocket: join(vmmDir, 'console.sock'),
     attestSocket: join(vmmDir, 'attest.sock'),

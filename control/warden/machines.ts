@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RingwallError, type MachineId } from '@ringwall/api';
+import { FOREIGN_IMAGE, RingwallError, type MachineId } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { isThere, makeDirectory, namesIn, readFileBounded, syncDirectory, writeFileAtomic } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
@@ -38,7 +38,7 @@ export async function createMachine(
     return await answerCreated(context, machine);
   }
   await refuseLostRecord(machine);
-  requireKnownImage(context, spec.image);
+  if (spec.image !== FOREIGN_IMAGE) requireKnownImage(context, spec.image);
   await checkHost(context, spec);
   for (const disk of spec.disks ?? []) await requireImportedDisk(context, disk);
   await discard(context, machine);

@@ -104,15 +104,22 @@ export interface BootOrder {
   readonly machine: MachineLayout;
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
-  readonly commandLine: string;
-  readonly imageDir: string;
   /** Further disks, each with its key for this start. */
   readonly disks: readonly { readonly disk: DiskLayout; readonly key: Secret }[];
+  /** The image that is booted; absent where the first of `disks` is. */
+  readonly direct?: { readonly commandLine: string; readonly imageDir: string };
+}
+
+/** What a boot runs. `witness` is there where a system is booted that cannot speak for itself. */
+export interface StartedBoot {
+  readonly tpm: JailedProcess;
+  readonly witness?: JailedProcess;
+  readonly vmm: JailedProcess;
 }
 
 export interface VmmPart {
   /** Starts the machine's TPM, then its VMM. Resolves when the VMM answers on its monitor; by then it runs. */
-  start(order: BootOrder): Promise<{ readonly tpm: JailedProcess; readonly vmm: JailedProcess }>;
+  start(order: BootOrder): Promise<StartedBoot>;
   /** Of a VMM that has ended: whether its guest powered it down. */
   poweredOff(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** What the monitor says; undefined where it does not answer in time. */
@@ -161,6 +168,8 @@ export interface ImagePart {
   files(name: string): Promise<RecordedFiles | undefined>;
   /** Runs the builder, as its own user, into `dir`. Throws image-failed. */
   build(name: string, dir: string, progress: ProgressListener): Promise<void>;
+  /** What the firmware of this host measures of itself in a machine of this size, whatever it boots. */
+  firmware(machine: string, size: Omit<BootToPredict, 'brokerKey'>): Promise<ReferenceContent>;
   /** The exact command line of a boot and what it must measure; undefined where the image is not built. */
   predict(name: string, boot: BootToPredict): Promise<Prediction | undefined>;
   /** This host stands for what its images measure. */

@@ -38,6 +38,8 @@ const bootRecordSchema = z.strictObject({
     .optional(),
   vmm: jailedSchema.optional(),
   tpm: jailedSchema.optional(),
+  /** Stands between the two where the guest cannot speak for itself. */
+  witness: jailedSchema.optional(),
   /** JSON of a SignedReference of lib/evidence for exactly this boot set. */
   reference: z.unknown().optional(),
 });

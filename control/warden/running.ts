@@ -13,7 +13,8 @@ export type RunningState = RunningMachine['state'];
 export function deathOf(context: WardenContext, record: RunningBoot): 'vmm-dead' | 'tpm-dead' | undefined {
   const { host } = context.parts;
   if (record.hostBoot !== host.bootId || !host.isAlive(record.vmm)) return 'vmm-dead';
-  return host.isAlive(record.tpm) ? undefined : 'tpm-dead';
+  const tpm = [record.tpm, ...(record.witness === undefined ? [] : [record.witness])];
+  return tpm.every((process) => host.isAlive(process)) ? undefined : 'tpm-dead';
 }
 
 /** A VMM that lives and does not answer counts as running: it holds the machine's disk. */

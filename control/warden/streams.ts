@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream';
 import { RingwallError, type MachineId } from '@ringwall/api';
 import { readConsoleTail } from './console.ts';
 import type { WardenContext } from './context.ts';
-import { machineLayout } from './layout.ts';
-import { isRunningBoot, readBoot } from './records.ts';
+import { machineLayout, type MachineLayout } from './layout.ts';
+import { isRunningBoot, readBoot, type RunningBoot } from './records.ts';
 import { requireSpec } from './boots.ts';
 import { connectToVmm, joinStreams } from './vmm-socket.ts';
 
@@ -28,8 +28,7 @@ export async function openStream(
   }
   const claim = context.holders.claim(id, stream);
   try {
-    const path = stream === 'console' ? machine.consoleSocket : machine.attestSocket;
-    const vmm = await connectToVmm(path, record.vmm.uid);
+    const vmm = await connectToVmm(...placeOf(stream, machine, record));
     vmm.once('close', () => claim[Symbol.dispose]());
     // The asker may be gone before it takes its stream, and then nothing else would let go of this one.
     vmm.on('error', () => vmm.destroy());
@@ -41,6 +40,16 @@ export async function openStream(
     throw error;
   }
   return {};
+}
+
+/** The socket, and the user who must have made it. */
+function placeOf(
+  stream: 'console' | 'attest',
+  machine: MachineLayout,
+  { vmm, witness }: RunningBoot,
+): [path: string, uid: number] {
+  if (stream === 'console') return [machine.consoleSocket, vmm.uid];
+  return witness === undefined ? [machine.attestSocket, vmm.uid] : [machine.witnessSocket, witness.uid];
 }
 
 export async function readConsole(context: WardenContext, id: MachineId, bytes: number): Promise<{ text: string }> {

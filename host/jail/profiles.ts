@@ -7,8 +7,13 @@
 import { compileBpf, encodeBpf, type BpfInstruction, type SyscallRule } from './bpf.ts';
 import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
 
-/** `vmm-tcg` may make memory that is writable and executable at once, since TCG writes machine code; the others not. */
-export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool';
+/**
+ * `vmm-tcg` and `witness` may make memory that is writable and executable at once, since TCG and V8 write machine code; the
+ * others not.
+ */
+export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness';
+
+const WRITES_CODE: ReadonlySet<SeccompProfile> = new Set(['vmm-tcg', 'witness']);
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [
@@ -311,7 +316,7 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
     // A filter more can only narrow this one; QEMU and swtpm bring their own.
     allow('seccomp'),
     ...(['mmap', 'mprotect'] as const).map((name): SyscallRule =>
-      profile === 'vmm-tcg'
+      WRITES_CODE.has(profile)
         ? allow(name)
         : {
             ...call(name),

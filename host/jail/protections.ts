@@ -19,7 +19,7 @@ import {
 } from './proc.ts';
 
 export interface ProtectedProcess {
-  readonly part: 'vmm' | 'tpm';
+  readonly part: 'vmm' | 'tpm' | 'witness';
   readonly process: ProcessRef;
   /** Files of the host that it may hold open beside what lies in its own directories: its disks. */
   readonly files: readonly string[];
@@ -28,6 +28,10 @@ export interface ProtectedProcess {
   /** The VMM's guest memory, to find it among its mappings. */
   readonly memoryMiB?: number;
 }
+
+/** QEMU and swtpm bring a filter; Node has none. */
+const FILTERS: Readonly<Record<ProtectedProcess['part'], number>> = { vmm: 2, tpm: 2, witness: 1 };
+const PART_TITLES: Readonly<Record<ProtectedProcess['part'], string>> = { vmm: 'VMM', tpm: 'TPM', witness: 'witness' };
 
 interface Seen {
   readonly holds: boolean;
@@ -69,7 +73,7 @@ const CHECKS: readonly Check[] = [
 ];
 
 /** The ids of all protections of a part, e.g. `vmm.seccomp`, in the order of `readProtections`. */
-export function protectionIds(part: 'vmm' | 'tpm'): string[] {
+export function protectionIds(part: ProtectedProcess['part']): string[] {
   return checksOf(part).map((check) => `${part}.${check.id}`);
 }
 
@@ -85,7 +89,7 @@ export async function readProtections(target: ProtectedProcess): Promise<Protect
     const state = 'unknown' in result ? 'unknown' : result.holds ? 'holds' : 'missing';
     protections.push({
       id: `${target.part}.${id}`,
-      title: `${target.part === 'vmm' ? 'VMM' : 'TPM'}: ${title}`,
+      title: `${PART_TITLES[target.part]}: ${title}`,
       state,
       seen: 'unknown' in result ? result.unknown : result.seen,
       stops,
@@ -95,7 +99,7 @@ export async function readProtections(target: ProtectedProcess): Promise<Protect
   return protections;
 }
 
-function checksOf(part: 'vmm' | 'tpm'): Check[] {
+function checksOf(part: ProtectedProcess['part']): Check[] {
   return CHECKS.filter((check) => check.only === undefined || check.only === part);
 }
 
@@ -130,8 +134,8 @@ async function readNoNewPrivs(target: ProtectedProcess): Promise<Seen> {
 async function readSeccomp(target: ProtectedProcess): Promise<Seen> {
   const threads = await readThreads(target);
   return {
-    // The jail's filter, and the program's own on top of it.
-    holds: threads.every((thread) => thread.seccomp === 2 && thread.seccompFilters >= 2),
+    // The jail's filter, and on top of it the program's own, where it brings one.
+    holds: threads.every((thread) => thread.seccomp === 2 && thread.seccompFilters >= FILTERS[target.part]),
     seen: `${perThread('Seccomp', threads, 'seccomp')}, ${perThread('filters', threads, 'seccompFilters')}`,
   };
 }

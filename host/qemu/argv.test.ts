@@ -8,11 +8,15 @@ const VM: VmmArguments = {
   accelerator: 'tcg',
   cpus: 2,
   memoryMiB: 512,
-  commandLine: 'console=ttyS0 quiet ringwall.image=hello,-serial ringwall.verity=00',
-  systemFd: 5,
-  dataFd: 6,
-  tpmFd: 7,
+  direct: {
+    commandLine: 'console=ttyS0 quiet ringwall.image=hello,-serial ringwall.verity=00',
+    systemFd: 5,
+    dataFd: 6,
+  },
+  tpm: { channel: 'control', fd: 7 },
 };
+/** One that boots what is on its disk. */
+const { direct: _, ...OWN_DISK } = VM;
 
 /** One option a line. */
 function lines(argv: readonly string[]): string {
@@ -32,12 +36,17 @@ describe('qemuArgv()', () => {
     expect(() => qemuArgv({ ...VM, encrypted: [{ serial, fd: 8 }] })).toThrow('serial number');
   });
 
+  test('builds a machine that boots an encrypted disk, before a witness', () => {
+    const disk = { serial: 'a2b3', fd: 8 };
+    const own = { ...OWN_DISK, encrypted: [disk, { ...disk, fd: 9 }], tpm: { channel: 'commands', fd: 7 } } as const;
+    expect(lines(qemuArgv(own))).toMatchSnapshot();
+  });
   test('builds a probe guest', () => expect(lines(probeArgv('kvm'))).toMatchSnapshot());
 
   test('hands the kernel command line over as one argument, whatever is in it', () => {
     fc.assert(
       fc.property(fc.string(), (commandLine) => {
-        const argv = qemuArgv({ ...VM, commandLine });
+        const argv = qemuArgv({ ...VM, direct: { commandLine, systemFd: 5, dataFd: 6 } });
         expect(argv[argv.indexOf('-append') + 1]).toBe(commandLine);
         expect(argv).toHaveLength(qemuArgv(VM).length);
       }),

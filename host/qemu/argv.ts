@@ -32,11 +32,10 @@ export interface VmmArguments {
   readonly accelerator: Accelerator;
   readonly cpus: number;
   readonly memoryMiB: number;
-  /** Handed to the kernel as it is. */
-  readonly commandLine: string;
-  readonly systemFd: number;
-  readonly dataFd: number;
-  readonly tpmFd: number;
+  /** What is booted instead of the boot loader on the first of `encrypted`; there is an attestation port then. */
+  readonly direct?: { readonly commandLine: string; readonly systemFd: number; readonly dataFd: number };
+  /** `control`: of swtpm's control channel. `commands`: raw TPM commands, to whoever stands before the TPM. */
+  readonly tpm: { readonly channel: 'control' | 'commands'; readonly fd: number };
   /** Disks that QEMU itself encrypts, in the order in which the guest finds them. */
   readonly encrypted?: readonly EncryptedDiskArguments[];
 }
@@ -59,13 +58,14 @@ export function qemuArgv(vm: VmmArguments): string[] {
     ['-smp', option('', { cpus: vm.cpus, sockets: 1, cores: vm.cpus, threads: 1, maxcpus: vm.cpus })],
     ['-m', `${vm.memoryMiB}M`],
     ...firmwareArguments(),
-    ['-kernel', VMM_PATHS.kernel, '-initrd', VMM_PATHS.initrd, '-append', vm.commandLine],
-    ...diskArguments({ name: 'system', fd: vm.systemFd, readOnly: true, slot: 2 }),
-    ...diskArguments({ name: 'data', fd: vm.dataFd, readOnly: false, slot: 3 }),
-    ...(vm.encrypted ?? []).flatMap(encryptedDiskArguments),
+    ...directArguments(vm.direct),
+    ...(vm.encrypted ?? []).flatMap((disk, index) =>
+      encryptedDiskArguments(disk, index, vm.direct === undefined && index === 0),
+    ),
     ...randomArguments(),
-    ...channelArguments(),
-    ...tpmArguments(vm.tpmFd),
+    ...consoleArguments(),
+    ...(vm.direct === undefined ? [] : portArguments()),
+    ...tpmArguments(vm.tpm),
     ...monitorArguments(),
     ...sandboxArguments(),
   ];
@@ -117,6 +117,16 @@ function firmwareArguments(): Row[] {
   ];
 }
 
+function directArguments(direct: VmmArguments['direct']): Row[] {
+  if (direct === undefined) return [];
+  return [
+    // The kernel gets its command line as it is.
+    ['-kernel', VMM_PATHS.kernel, '-initrd', VMM_PATHS.initrd, '-append', direct.commandLine],
+    ...diskArguments({ name: 'system', fd: direct.systemFd, readOnly: true, slot: 2 }),
+    ...diskArguments({ name: 'data', fd: direct.dataFd, readOnly: false, slot: 3 }),
+  ];
+}
+
 function diskArguments(disk: { name: string; fd: number; readOnly: boolean; slot: number }): Row[] {
   const set = disk.slot;
   const writable = disk.readOnly ? {} : { discard: 'unmap', 'detect-zeroes': 'unmap' };
@@ -160,8 +170,8 @@ export function keyPathOf(index: number): string {
   return `/run/disk-${String(index)}.key`;
 }
 
-/** Pure: one LUKS disk (docs/system/qemu-block-drivers, "LUKS encrypted disk images"). */
-function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: number): Row[] {
+/** Pure: one LUKS disk (docs/system/qemu-block-drivers, "LUKS encrypted disk images"). `boots`: the firmware looks there. */
+function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: number, boots: boolean): Row[] {
   if (!/^[a-z0-9]{1,20}$/.test(serial)) throw new RangeError('a serial number has up to 20 letters and digits');
   if (index >= MAX_ENCRYPTED_DISKS) throw new RangeError(`more than ${MAX_ENCRYPTED_DISKS} encrypted disks`);
   const slot = FIRST_ENCRYPTED_SLOT + index;
@@ -177,7 +187,8 @@ function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: n
     'cache.direct': false,
     'cache.no-flush': false,
   };
-  const device = { drive: name, serial, addr: `0x${slot.toString(16)}`, ...MODERN };
+  const place = { addr: `0x${slot.toString(16)}`, ...(boots ? { bootindex: 1 } : {}) };
+  const device = { drive: name, serial, ...place, ...MODERN };
   return [
     ['-object', option('secret', { id: `${name}-key`, file: keyPathOf(index) })],
     ['-add-fd', option('', { fd, set: slot })],
@@ -197,7 +208,7 @@ function randomArguments(): Row[] {
   ];
 }
 
-function channelArguments(): Row[] {
+function consoleArguments(): Row[] {
   const server = { server: 'on', wait: 'off' };
   const console_ = {
     id: 'console',
@@ -206,17 +217,34 @@ function channelArguments(): Row[] {
     logfile: VMM_PATHS.consoleLog,
     logappend: 'on',
   };
-  const attest = { id: 'attest', path: VMM_PATHS.attest, ...server };
   return [
     ['-chardev', option('socket', console_)],
     ['-serial', 'chardev:console'],
+  ];
+}
+
+function portArguments(): Row[] {
+  const attest = { id: 'attest', path: VMM_PATHS.attest, server: 'on', wait: 'off' };
+  return [
     ['-device', option('virtio-serial-pci', { id: 'ports', max_ports: 2, addr: '0x5', ...MODERN })],
     ['-chardev', option('socket', attest)],
     ['-device', option('virtserialport', { bus: 'ports.0', nr: 1, chardev: 'attest', name: ATTEST_PORT })],
   ];
 }
 
-function tpmArguments(fd: number): Row[] {
+const TPM_SET = 4;
+
+function tpmArguments({ channel, fd }: VmmArguments['tpm']): Row[] {
+  if (channel === 'commands') {
+    // What this backend writes and reads is one command and one response, on a device or on whatever else it was given.
+    // It would cancel a command through a file of the kernel's driver. Its buffers are as large as TIS's, not CRB's.
+    const backend = { id: 'tpm0', path: `/dev/fdset/${TPM_SET}`, 'cancel-path': '/dev/null' };
+    return [
+      ['-add-fd', option('', { fd, set: TPM_SET })],
+      ['-tpmdev', option('passthrough', backend)],
+      ['-device', option('tpm-tis', { tpmdev: 'tpm0' })],
+    ];
+  }
   return [
     ['-chardev', option('socket', { id: 'tpm', fd })],
     ['-tpmdev', option('emulator', { id: 'tpm0', chardev: 'tpm' })],

@@ -70,12 +70,8 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       memoryMiB: 256,
       firmwareCode: FIRMWARE.code,
       firmwareVariables: FIRMWARE.variables,
-      kernel: join(bench.dir, 'kernel'),
-      initrd: join(bench.dir, 'initrd'),
-      commandLine: 'console=ttyS0, quiet',
-      systemImage: join(bench.dir, 'system.img'),
-      dataDisk: join(bench.dir, 'data.img'),
-      tpmChannel: tpm.channel,
+      direct: directFiles(bench.dir),
+      tpm: { channel: 'control', socket: tpm.channel },
       runDir: join(bench.dir, 'vmm'),
       leases: bench.leases,
       ...changes,
@@ -140,18 +136,26 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   });
 
   test.each<[string, Partial<VmmOptions> | ((dir: string) => Partial<VmmOptions>), RegExp]>([
-    ['no kernel', (dir) => ({ kernel: join(dir, 'none') }), /^qemu-\d+ vmm did not start: .*none/],
+    [
+      'no kernel',
+      (dir) => ({ direct: { ...directFiles(dir), kernel: join(dir, 'none') } }),
+      /^qemu-\d+ vmm did not start: .*none/,
+    ],
     [
       'an initrd in place of a kernel',
-      (dir) => ({ kernel: join(dir, 'initrd') }),
+      (dir) => ({ direct: { ...directFiles(dir), kernel: join(dir, 'initrd') } }),
       /^qemu-\d+ vmm did not start: status 1: .*kernel/,
     ],
     [
       'a disk that is not there',
-      (dir) => ({ dataDisk: join(dir, 'none.img') }),
+      (dir) => ({ direct: { ...directFiles(dir), dataDisk: join(dir, 'none.img') } }),
       /the disk .*none\.img could not be opened/,
     ],
-    ['a disk that is a directory', (dir) => ({ dataDisk: dir }), /the disk .* could not be opened/],
+    [
+      'a disk that is a directory',
+      (dir) => ({ direct: { ...directFiles(dir), dataDisk: dir } }),
+      /the disk .* could not be opened/,
+    ],
     [
       'an encrypted disk and another key',
       (dir) => ({ encrypted: [{ serial: 'a2b3', path: join(dir, 'encrypted.img'), key: Buffer.from('another') }] }),
@@ -191,4 +195,14 @@ async function readUntil(path: string, pattern: RegExp, timeoutMs: number): Prom
   while (!pattern.test(text) && performance.now() < deadline) await sleep(50);
   socket.destroy();
   return text;
+}
+
+function directFiles(dir: string): NonNullable<VmmOptions['direct']> {
+  return {
+    kernel: join(dir, 'kernel'),
+    initrd: join(dir, 'initrd'),
+    commandLine: 'console=ttyS0, quiet',
+    systemImage: join(dir, 'system.img'),
+    dataDisk: join(dir, 'data.img'),
+  };
 }

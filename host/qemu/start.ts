@@ -48,15 +48,19 @@ export interface VmmOptions {
   readonly firmwareCode: string;
   /** The pristine variables, copied for this boot. */
   readonly firmwareVariables: string;
-  readonly kernel: string;
-  readonly initrd: string;
-  readonly commandLine: string;
-  /** The read-only system image, and the machine's own disk: opened here, so that no path of them is in the jail. */
-  readonly systemImage: string;
-  readonly dataDisk: string;
+  /** What is booted; absent where the boot loader on the first of `encrypted` is. */
+  readonly direct?: {
+    readonly kernel: string;
+    readonly initrd: string;
+    readonly commandLine: string;
+    /** Read-only. It and the machine's disks are opened here, so that no path of them is in the jail. */
+    readonly systemImage: string;
+    readonly dataDisk: string;
+  };
   /** Further disks, which QEMU encrypts with keys that it is given now. */
   readonly encrypted?: readonly EncryptedDisk[];
-  readonly tpmChannel: Socket;
+  /** As `VmmArguments.tpm`. */
+  readonly tpm: { readonly channel: 'control' | 'commands'; readonly socket: Socket };
   /** An empty or absent directory. */
   readonly runDir: string;
   readonly leases: UidLeases;
@@ -90,18 +94,19 @@ export const CONSOLE_LOG_NAME: string = basename(VMM_PATHS.consoleLog);
 
 export async function startVmm(options: VmmOptions): Promise<StartedJail> {
   const files: FileHandle[] = [];
+  const { direct, tpm } = options;
   try {
-    const system = await openDisk(options.systemImage, constants.O_RDONLY);
-    files.push(system);
-    const data = await openDisk(options.dataDisk, constants.O_RDWR);
-    files.push(data);
+    if (direct !== undefined) {
+      files.push(await openDisk(direct.systemImage, constants.O_RDONLY));
+      files.push(await openDisk(direct.dataDisk, constants.O_RDWR));
+    }
     const encrypted: (EncryptedDisk & { readonly handle: FileHandle })[] = [];
     for (const disk of options.encrypted ?? []) {
       const handle = await openDisk(disk.path, constants.O_RDWR);
       files.push(handle);
       encrypted.push({ ...disk, handle });
     }
-    const sizes = await Promise.all([data, ...encrypted.map(({ handle }) => handle)].map((file) => file.stat()));
+    const sizes = await Promise.all(files.map((file) => file.stat()));
     const purpose = `${options.machine} vmm`;
     const jail = await startJail({
       purpose,
@@ -120,8 +125,12 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       readOnly: [
         ...(await vmmProgramFiles(options.accelerator)),
         { source: options.firmwareCode, target: VMM_PATHS.firmwareCode },
-        { source: options.kernel, target: VMM_PATHS.kernel },
-        { source: options.initrd, target: VMM_PATHS.initrd },
+        ...(direct === undefined
+          ? []
+          : [
+              { source: direct.kernel, target: VMM_PATHS.kernel },
+              { source: direct.initrd, target: VMM_PATHS.initrd },
+            ]),
       ],
       prepare: async (uid, runDir) => {
         const copy = join(runDir, basename(VMM_PATHS.firmwareVariables));
@@ -129,20 +138,22 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
         await chown(copy, uid, uid);
         for (const index of encrypted.keys()) await makeKeyPipe(runDir, basename(keyPathOf(index)), uid);
       },
-      descriptors: [
-        { kind: 'file', fd: system.fd },
-        { kind: 'file', fd: data.fd },
-        { kind: 'socket', socket: options.tpmChannel },
-        ...encrypted.map(({ handle }) => ({ kind: 'file', fd: handle.fd }) as const),
-      ],
-      command: (fd) =>
-        qemuArgv({
-          ...options,
-          systemFd: fd(0),
-          dataFd: fd(1),
-          tpmFd: fd(2),
-          encrypted: encrypted.map(({ serial }, index) => ({ serial, fd: fd(3 + index) })),
-        }),
+      descriptors: [{ kind: 'socket', socket: tpm.socket }, ...files.map(({ fd }) => ({ kind: 'file', fd }) as const)],
+      command: (fd) => {
+        const { machine, accelerator, cpus, memoryMiB } = options;
+        const firstEncrypted = 1 + files.length - encrypted.length;
+        return qemuArgv({
+          machine,
+          accelerator,
+          cpus,
+          memoryMiB,
+          ...(direct === undefined
+            ? {}
+            : { direct: { commandLine: direct.commandLine, systemFd: fd(1), dataFd: fd(2) } }),
+          encrypted: encrypted.map(({ serial }, index) => ({ serial, fd: fd(firstEncrypted + index) })),
+          tpm: { channel: tpm.channel, fd: fd(0) },
+        });
+      },
       failure: 'vmm-failed',
     });
     try {
@@ -157,7 +168,7 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       throw error;
     }
   } finally {
-    options.tpmChannel.destroy();
+    tpm.socket.destroy();
     for (const file of files) await file.close();
   }
 }

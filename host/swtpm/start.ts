@@ -33,18 +33,19 @@ export interface TpmOptions {
 }
 
 export interface StartedTpm extends StartedJail {
-  /** QEMU's end of the control channel; `startVmm` takes it over. */
+  /** The other end: `startVmm` takes over that of a control channel, `startWitness` one for commands. */
   readonly channel: Socket;
 }
 
 /**
- * The TPM of a boot: QEMU initializes it, and from then on it ends with QEMU. Before, it waits for ever (swtpm 0.7.1
- * looks at its data channel alone, which QEMU opens): where QEMU does not start, the caller ends the TPM.
+ * The TPM of a boot. `control`: QEMU initializes it, and from then on it ends with QEMU; before, it waits for ever (swtpm
+ * 0.7.1 looks at its data channel alone, which QEMU opens): where QEMU does not start, the caller ends the TPM.
+ * `commands`: it is switched on, waits for its first command, and ends with whoever holds the other end.
  */
-export async function startTpm(options: TpmOptions): Promise<StartedTpm> {
+export async function startTpm(options: TpmOptions, kind: 'control' | 'commands' = 'control'): Promise<StartedTpm> {
   const [ours, theirs] = await socketPair(options.privateDir);
   try {
-    return { ...(await startSwtpm(options, 'control', theirs)), channel: ours };
+    return { ...(await startSwtpm(options, kind, theirs)), channel: ours };
   } catch (error) {
     ours.destroy();
     throw error;

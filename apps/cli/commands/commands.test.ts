@@ -48,6 +48,25 @@ describe('run', () => {
     ]);
   });
 
+  it('boots a disk that was imported, where it is told to learn', async () => {
+    await using api = await FakeApi.start();
+    await runCli(api, ['run', '--attach', 'cloud,data', '--name', 'web', '--learn']);
+    expect(api.bodies).toEqual([{ image: 'foreign', start: true, name: 'web', attach: ['cloud', 'data'] }]);
+  });
+
+  it.each([
+    ['run --disk-image cloud.qcow2', 'nobody knows yet what cloud.qcow2 measures'],
+    ['run hello --learn', 'there is nothing to learn'],
+    ['run --disk-image cloud.qcow2 --attach data --learn', '--disk-image and --attach are named'],
+    ['run hello --disk-image cloud.qcow2', 'nobody knows yet what cloud.qcow2 measures'],
+  ])('%s makes no sense', async (line, message) => {
+    await using api = await FakeApi.start();
+    const { code, stderr } = await runCli(api, line.split(' '));
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+    expect(api.bodies).toEqual([]);
+  });
+
   it('a refusal has its exit code, its reasons and a way on', async () => {
     await using api = await FakeApi.start();
     api.nextFailure = new RingwallError('attestation-refused', 'the evidence of hello was refused: kernel', {
@@ -96,7 +115,7 @@ describe('stop, start, rm', () => {
     await using api = await FakeApi.start();
     api.add('hello');
     const { code, stdout, stderr } = await runCli(api, ['stop', 'nosuch', 'hello', 'hello']);
-    expect(stdout).toBe('hello is stopped. Its disk stays, and is locked.\n');
+    expect(stdout).toBe('hello is stopped. Its disk stays.\n');
     expect(stderr).toContain('error: there is no machine nosuch\n');
     expect(code).toBe(3);
     expect(api.requests.filter((request) => request.endsWith('/stop'))).toHaveLength(2);

@@ -5,7 +5,7 @@ import { createHash, hash } from 'node:crypto';
 import { once } from 'node:events';
 import { basename } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { ImportBegin, ImportedDisk } from '@ringwall/api/disks';
+import type { Disk, ImportBegin, ImportedDisk } from '@ringwall/api/disks';
 import { FRAME, FRAME_HEADER_BYTES } from '@ringwall/api/disk-stream';
 import { RingwallError } from '@ringwall/api/errors';
 import type { ByteSource } from '@ringwall/disk';
@@ -22,6 +22,26 @@ const BEGIN_LIMIT_BYTES = 4096;
 
 export async function importDisk(invocation: Invocation, target: OpenedImage): Promise<void> {
   const { out, json, self } = invocation;
+  const { imported, wentOn } = await bringDisk(invocation, target);
+  if (json) {
+    printJson(invocation, imported);
+    return;
+  }
+  const { name, spec } = imported;
+  if (wentOn > 0) out.line(`It went on where it was broken off: ${formatBytes(wentOn)} were there.`);
+  for (const beside of target.alongside) out.line(`Read along with it: ${beside}`);
+  out.line(
+    `${name} is there: ${formatBytes(spec.sizeBytes)} of ${target.image.format}, encrypted, and read back the same.`,
+  );
+  out.line(`SHA-256 of its chunks: ${imported.status.digest ?? 'unknown'}`);
+  out.line(`Give it to a machine: ${self} run hello --attach ${name}`);
+}
+
+/** Without a word of it but its progress. `wentOn`: how many bytes were there already. */
+export async function bringDisk(
+  invocation: Invocation,
+  target: OpenedImage,
+): Promise<{ readonly imported: Disk; readonly wentOn: number }> {
   const name = invocation.values.get('name') ?? nameAfter(target.path);
   const { image } = target;
   const sizeBytes = Math.ceil(image.size / SECTOR_BYTES) * SECTOR_BYTES;
@@ -49,16 +69,7 @@ export async function importDisk(invocation: Invocation, target: OpenedImage): P
   }
   const { wentOn } = await sending;
   const { disks } = await invocation.withApi((api) => api.call('listDisks'));
-  const imported = disks.find(({ id }) => id === disk.id) ?? disk;
-  if (json) {
-    printJson(invocation, imported);
-    return;
-  }
-  if (wentOn > 0) out.line(`It went on where it was broken off: ${formatBytes(wentOn)} were there.`);
-  for (const beside of target.alongside) out.line(`Read along with it: ${beside}`);
-  out.line(`${name} is there: ${formatBytes(sizeBytes)} of ${image.format}, encrypted, and read back the same.`);
-  out.line(`SHA-256 of its chunks: ${imported.status.digest ?? 'unknown'}`);
-  out.line(`Give it to a machine: ${self} run hello --attach ${name}`);
+  return { imported: disks.find(({ id }) => id === disk.id) ?? disk, wentOn };
 }
 
 /** Sends what the service does not have yet; answers how many bytes were there already. */

@@ -10,8 +10,8 @@ import { printTrouble } from '../trouble.ts';
 
 export interface EachOptions {
   readonly request: (api: ApiClient, machine: string) => Promise<{ readonly operation: Operation }>;
-  /** As in `hello is stopped.` */
-  readonly done: string;
+  /** As in `hello is stopped.`, or `hello: it runs already.` */
+  readonly done: (operation: Operation) => string;
   /** What can be done next, where it is done. */
   readonly next?: (machine: string) => string;
   readonly farewell: (machine: string) => string;
@@ -34,14 +34,14 @@ export async function onEach(invocation: Invocation, options: EachOptions): Prom
     using progress = invocation.progress();
     try {
       const { operation } = await invocation.withApi((api) => options.request(api, name));
-      await whileWatching(invocation, options.farewell(name), () =>
+      const ended = await whileWatching(invocation, options.farewell(name), () =>
         followOperation(invocation, operation, progress),
       ).catch(async (error: unknown) => {
         throw (await options.explain?.(name, error)) ?? error;
       });
       outcomes.push({ name, ok: true });
       if (json) continue;
-      out.line(`${name} ${options.done}`);
+      out.line(`${name}${options.done(ended)}`);
       if (options.next !== undefined) out.line(options.next(name));
     } catch (error) {
       if (!(error instanceof RingwallError)) throw error;

@@ -7,7 +7,7 @@ export function run(invocation: Invocation): Promise<number> {
   const query: Record<string, string> = flags.has('force') ? { force: 'true' } : {};
   return onEach(invocation, {
     request: (api, machine) => api.call('removeMachine', { params: { machine }, query }),
-    done: 'is removed: its disk, its TPM and its key are gone.',
+    done: () => ' is removed: its disk, its TPM and its key are gone.',
     next: (machine) => `The signed record of that: ${self} key erasure ${machine}`,
     farewell: (machine) => `${machine} goes on being removed. See: ${self} ls`,
   });

@@ -1,5 +1,6 @@
 // `ringwall run`: the main job. Makes a machine, follows it until it is attested and unlocked, and reports.
 import { RingwallError } from '@ringwall/api/errors';
+import { FOREIGN_IMAGE } from '@ringwall/api/ids';
 import { exitCodeOf } from '../exit-codes.ts';
 import { explainMachine } from '../explain-machine.ts';
 import { printJson, type Invocation } from '../invocation.ts';
@@ -7,13 +8,14 @@ import { followOperation, whileWatching } from '../operations.ts';
 import { ENCRYPTIONS, WATCH_MODES } from '../command.ts';
 import { renderOutdated } from '../outdated-image.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
+import { openTargetImage } from '../disk/open-target.ts';
 import { renderRunReport } from '../report.ts';
 
 const DEFAULT_IMAGE = 'hello';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { out, self, now, json } = invocation;
-  const body = { ...wantedMachine(invocation), start: true };
+  const body = { ...wantedMachine(invocation), ...(await broughtDisk(invocation)), start: true };
   await invocation.needServices();
   using progress = invocation.progress();
   const { machine, operation } = await invocation.withApi((api) => {
@@ -37,20 +39,48 @@ export async function run(invocation: Invocation): Promise<number> {
     const report = renderRunReport(detail, { terminal: out, self, nowMs: now() });
     for (const line of [...report, ...renderOutdated(image, out, self)]) out.line(line);
   }
-  const refused = detail.machine.status.trust !== 'attested';
+  const refused = !GOOD.has(detail.machine.status.trust);
   return refused ? exitCodeOf(new RingwallError('attestation-refused', '')) : 0;
 }
 
-function wantedMachine({ values, arguments: words }: Invocation): Record<string, string | number | string[]> {
+/** A boot that was learned is what was asked for. */
+const GOOD: ReadonlySet<string> = new Set(['attested', 'learning']);
+
+/** The disk that `--disk-image` becomes, encrypted, for the machine to have. */
+async function broughtDisk(invocation: Invocation): Promise<{ attach?: string[] }> {
+  const { values, flags } = invocation;
+  const path = values.get('disk-image');
+  if (path === undefined) return {};
+  if (!flags.has('learn')) {
+    throw new RingwallError('bad-request', `nobody knows yet what ${path} measures when it boots`, {
+      hint: 'with --learn its first boot is written down, for you to look at and to accept',
+    });
+  }
+  if (values.has('attach')) {
+    throw new RingwallError('bad-request', '--disk-image and --attach are named', {
+      hint: 'import it first (disk import), then name all disks by --attach: the first is booted',
+    });
+  }
+  const { bringDisk } = await import('./disk-import.ts');
+  using target = openTargetImage(path, { member: undefined, judgedFor: 'import', alongside: false });
+  return { attach: [(await bringDisk(invocation, target)).imported.name] };
+}
+
+function wantedMachine({ values, flags, arguments: words }: Invocation): Record<string, string | number | string[]> {
   const [word] = words;
   const option = values.get('image');
+  if (flags.has('learn') && (word ?? option) !== undefined) {
+    throw new RingwallError('bad-request', 'what an image of Ringwall’s measures is known: there is nothing to learn', {
+      hint: 'name a disk image in place of the image: --disk-image FILE --learn',
+    });
+  }
   if (word !== undefined && option !== undefined && word !== option) {
     throw new RingwallError('bad-request', `two images are named: ${word} and --image ${option}`, { hint: 'name one' });
   }
   const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
   const [watch, encryption, attach] = ['watch', 'encryption', 'attach'].map((key) => values.get(key));
   return {
-    image: word ?? option ?? DEFAULT_IMAGE,
+    image: flags.has('learn') ? FOREIGN_IMAGE : (word ?? option ?? DEFAULT_IMAGE),
     ...(name === undefined ? {} : { name }),
     ...(cpus === undefined ? {} : { cpus: parseCount(cpus, '--cpus') }),
     ...(memory === undefined ? {} : { memoryMiB: parseMiB(memory, '--memory') }),

@@ -1,13 +1,14 @@
 // `ringwall start`: starts stopped machines; each proves itself again before its disk opens.
 import { explainMachine } from '../explain-machine.ts';
 import type { Invocation } from '../invocation.ts';
+import { plainText } from '../terminal.ts';
 import { onEach } from './on-each.ts';
 
 export function run(invocation: Invocation): Promise<number> {
   const { self } = invocation;
   return onEach(invocation, {
     request: (api, machine) => api.call('startMachine', { params: { machine } }),
-    done: 'runs: attested, and its disk is unlocked.',
+    done: ({ step }) => `: ${plainText(step)}.`,
     explain: (machine, error) =>
       explainMachine(
         invocation,

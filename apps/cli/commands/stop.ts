@@ -12,7 +12,7 @@ export function run(invocation: Invocation): Promise<number> {
   const body = grace === undefined ? {} : { graceMs: parseCount(grace, '--grace', GRACE_LIMIT_SECONDS) * 1000 };
   return onEach(invocation, {
     request: (api, machine) => api.call('stopMachine', { params: { machine }, body }),
-    done: 'is stopped. Its disk stays, and is locked.',
+    done: () => ' is stopped. Its disk stays.',
     farewell: (machine) => `${machine} goes on stopping. See it: ${self} show ${machine}`,
   });
 }

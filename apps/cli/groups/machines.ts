@@ -25,6 +25,14 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         summary: 'of its disk: guest, or authenticated (a tag for each sector: altered data is an error, not data)',
       },
       {
+        name: 'disk-image',
+        value: 'FILE',
+        complete: 'file',
+        summary:
+          'boot the system on this disk image (any format of `disk inspect`) in place of an IMAGE; needs --learn',
+      },
+      { name: 'learn', summary: 'with --disk-image: write down what its first boot measures, for you to accept' },
+      {
         name: 'watch',
         value: 'MODE',
         complete: WATCH_MODES,
@@ -33,6 +41,10 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     ],
     examples: [
       { line: 'run hello', says: 'the smallest machine there is' },
+      {
+        line: 'run --disk-image cloud.qcow2 --name web --learn',
+        says: 'a system of yours, with UEFI; later boots must match',
+      },
       { line: 'run debian --name web --cpus 2 --memory 2G --disk 20G', says: 'a whole Debian' },
       { line: 'run hello --encryption authenticated', says: 'one flipped bit of its disk is noticed' },
     ],

@@ -18,6 +18,7 @@ export interface BootEvent {
 const TYPES: Readonly<Record<string, number>> = {
   EV_NO_ACTION: 3,
   EV_SEPARATOR: 4,
+  EV_COMPACT_HASH: 0xc,
   EV_EFI_BOOT_SERVICES_APPLICATION: 0x8000_0003,
 };
 

@@ -263,6 +263,8 @@ export class FakeBroker implements BrokerClient {
   /** What comes of it when a guest speaks. */
   outcome: VerdictState = 'unlocked';
   reasons: string[] = ['PCR 4, event 17 (kernel): expected aa, measured bb'];
+  /** What is refused is learned: nothing was accepted for it. */
+  learns = false;
   sessions: Duplex[] = [];
   /** Requests for keys of disks that were answered. */
   readonly released: DiskKeyRequest[] = [];
@@ -329,11 +331,13 @@ export class FakeBroker implements BrokerClient {
       case 'read-verdict': {
         if (!this.expected.has(request.boot)) throw new RingwallError('not-found', 'no such boot is expected');
         const state = this.verdicts.get(request.boot) ?? 'pending';
+        const learned = this.learns && state === 'refused' ? ({ learned: true } as const) : {};
         const judged = state === 'refused' || state === 'failed';
         return {
           state,
           reasons: judged ? this.reasons : [],
           proven: state === 'unlocked' || state === 'accepted' ? ['its kernel is the one of hello'] : [],
+          ...learned,
         };
       }
       case 'read-proof':

@@ -131,12 +131,13 @@ export class FakeHost {
         },
       },
       vmm: {
-        start: async ({ machine }) => {
+        start: async ({ machine, direct }) => {
           const tpm = this.#spawn(machine, 'tpm');
           await this.#effect('tpm.start');
+          const witness = direct === undefined ? { witness: this.#spawn(machine, 'witness') } : {};
           const vmm = this.#spawn(machine, 'vmm');
           await this.#effect('vmm.start');
-          return { tpm, vmm };
+          return { tpm, ...witness, vmm };
         },
         poweredOff: async () => this.guestPoweredOff,
         status: async () => this.vmmState,
@@ -207,6 +208,7 @@ export class FakeHost {
           chmodSync(dir, 0o700);
           writeFileSync(join(dir, 'manifest.json'), 'a'.repeat(64));
         },
+        firmware: async () => EMPTY_CONTENT,
         predict: async (name, { brokerKey }) =>
           existsSync(join(imageDir(this.layout, name), 'manifest.json'))
             ? { commandLine: `ringwall.broker=${brokerKey}`, reference: EMPTY_CONTENT }

@@ -220,9 +220,12 @@ function describeRan({ outcome, files }: RanVerdict): string {
   return `all ${files.length} files that ran since are of the image`;
 }
 
-/** Whatever the firmware starts, it measures as an application. */
+/** Whatever the firmware starts, it measures as an application; where only digests are known, into PCR 4. */
 function isDirectBoot(events: readonly JudgedEvent[]): boolean {
-  return !events.some(({ pcr, type }) => pcr === 8 || type.startsWith('EV_EFI_BOOT_SERVICES_'));
+  return !events.some(
+    ({ pcr, type }) =>
+      pcr === 8 || type.startsWith('EV_EFI_BOOT_SERVICES_') || (pcr === 4 && type === 'EV_COMPACT_HASH'),
+  );
 }
 
 function counted(events: readonly JudgedEvent[]): string {

@@ -76,7 +76,14 @@ export {
   type PolicyV2,
 } from './policy.ts';
 export { applyRules, CODE_PCRS, type AllowRule, type DenyRule, type EventRule } from './rules.ts';
-export { commandLineEvent, predictBoot, predictFromDigests, type BootSet, type BootSetDigests } from './predict.ts';
+export {
+  commandLineEvent,
+  predictBoot,
+  predictFirmware,
+  predictFromDigests,
+  type BootSet,
+  type BootSetDigests,
+} from './predict.ts';
 export {
   authorityEvents,
   MAX_VARIABLE_BYTES,
@@ -127,6 +134,7 @@ export {
   type SignedReference,
   type UnsignedReference,
 } from './signed-reference.ts';
+export { isLearned, LEARNED_PREFIX, learnedContent, learnedImage, policyFor } from './learned.ts';
 export type { Signer } from './signer.ts';
 export {
   MAX_EXPECTED_EVENTS,

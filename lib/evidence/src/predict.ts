@@ -115,6 +115,14 @@ export async function predictFromDigests(boot: BootSetDigests): Promise<Referenc
   };
 }
 
+/** What the firmware measures of itself, whatever it boots: the same without kernel, initrd and command line. */
+export async function predictFirmware(boot: Pick<BootSet, 'firmware' | 'image'>): Promise<ReferenceValues> {
+  const nothing = new Uint8Array(32);
+  const whole = await predictFromDigests({ ...boot, commandLine: '-', kernelDigest: nothing, initrdDigest: nothing });
+  const given: readonly string[] = ['kernel', 'command line', 'initrd'];
+  return { ...whole, events: whole.events.filter(({ what }) => !given.includes(what)) };
+}
+
 /** The event by which the kernel's EFI stub measures its command line, for callers that predict only that. */
 export async function commandLineEvent(commandLine: string): Promise<ExpectedEvent> {
   return { pcr: 9, type: 'EV_EVENT_TAG', digest: await hashed(loadOptions(commandLine)), what: 'command line' };

@@ -2,6 +2,7 @@
 import type { Challenge } from './challenge.ts';
 import type { Findings } from './checks.ts';
 import { short } from './keys.ts';
+import { isLearned, LEARNED_PREFIX } from './learned.ts';
 import type { ReferenceValues } from './reference.ts';
 import { GOOD_STATUSES, type JudgedEvent, type Verdict } from './verdict.ts';
 
@@ -40,6 +41,15 @@ function provenSentences(
   const { firmware, image } = reference;
   const allowed = events.filter(({ status }) => status === 'allowed').map(({ sentence }) => sentence);
   const all = `all ${reference.events.length} measurements of the boot are expected ones`;
+  if (isLearned(image)) {
+    return [
+      `the firmware is ${firmware.name}, as in the manifest (sha256 ${short(firmware.digest)})`,
+      `boot loader, kernel and command line are those that were learned and accepted for ${image.name.slice(LEARNED_PREFIX.length)}; what the system does with them, and its disk, is no part of this`,
+      ...(allowed.length === 0 ? [`nothing else was measured: ${all}`] : allowed),
+      `the TPM that says so was made for ${challenge.machine}, certified by ${issuer}`,
+      'the evidence was made for this question: it answers the nonce of this boot and no other',
+    ].map((sentence) => cut(sentence));
+  }
   return [
     `the firmware is ${firmware.name}, as in the manifest (sha256 ${short(firmware.digest)})`,
     `the kernel, initrd and command line are those of image ${image.name} (sha256 ${short(image.digest)})`,

@@ -1,0 +1,94 @@
+// A system that is not Ringwall's, from its image to its proof: three boots of one machine. Nothing of Ringwall is in it.
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CLOUD_IMAGE_LACKS, Instance, makeCloudImage, type CloudImage } from '@ringwall/testkit';
+import { parseProof } from '@ringwall/evidence';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { leftovers } from './leftovers.ts';
+
+const LACKS = `${CLOUD_IMAGE_LACKS}${process.getuid?.() === 0 ? '' : ' (skipped: needs root)'}`;
+const COMMAND_LINE = 'console=ttyS0 panic=1';
+
+/** A report is broken into lines for a terminal. */
+const flat = (text: string): string => text.replaceAll(/\s+/g, ' ');
+
+describe.skipIf(LACKS !== '')(`a cloud image${LACKS}`, () => {
+  let instance: Instance;
+  let image: CloudImage;
+
+  beforeAll(async () => {
+    instance = await Instance.start();
+    const work = join(instance.directory, 'cloud');
+    mkdirSync(work);
+    image = makeCloudImage(work, COMMAND_LINE);
+  });
+  afterAll(() => instance[Symbol.asyncDispose]());
+
+  /** What lies on this host of its disk. */
+  const diskOf = async (): Promise<Buffer[]> => {
+    const { machine } = await instance.show('web');
+    return (machine.spec.disks ?? []).map((id) => {
+      const [folder] = readdirSync(join(instance.stateDir, 'disks')).filter((name) => name.includes(id.slice(4)));
+      const place = join(instance.stateDir, 'disks', folder ?? '');
+      const file = readdirSync(place).map((name) => readFileSync(join(place, name)));
+      return Buffer.concat(file.filter(({ length }) => length > 1024 * 1024));
+    });
+  };
+  test('needs a word that its first boot may be learned', async () => {
+    const { code, stderr } = await instance.cli('run', '--disk-image', image.path, '--name', 'web');
+    expect(code).toBe(2);
+    expect(stderr).toContain('--learn');
+  });
+
+  test('boots with its TPM, is not attested, and shows what it measured', async () => {
+    const report = flat(await instance.ok('run', '--disk-image', image.path, '--name', 'web', '--learn'));
+    expect(report).toMatch(/trust is learning.*ringwall reference accept learned:web/);
+    expect(report).toMatch(/PCR 0: firmware volume.*PCR 4: boot loader or kernel.*PCR 12: kernel command line/);
+    const { machine, protections } = await instance.show('web');
+    expect(machine.status.trust).toBe('learning');
+    const witness = protections.filter(({ id }) => id.startsWith('witness.'));
+    expect(witness.length).toBeGreaterThan(10);
+    // Control groups are the host's to have.
+    const walls = witness.filter(({ id }) => !id.endsWith('-limit'));
+    expect(walls.filter(({ state }) => state !== 'holds')).toEqual([]);
+    const [disk] = await diskOf();
+    // LUKS, version 1, as QEMU opens it.
+    expect(disk?.subarray(0, 6).toString('latin1')).toBe('LUKS\u00ba\u00be');
+    expect(disk?.includes(COMMAND_LINE)).toBe(false);
+  });
+
+  test('is attested at its next boot, once somebody has accepted it by name, with a proof that verifies offline', async () => {
+    expect(await instance.ok('reference', 'diff', 'learned:web')).toContain('nothing is accepted for learned:web yet');
+    await instance.ok('reference', 'accept', 'learned:web');
+    await instance.ok('stop', 'web', '--grace', '0');
+    expect(await instance.ok('start', 'web')).toContain('web: attested.');
+    const proof = join(instance.directory, 'web.proof.json');
+    await instance.ok('prove', 'web', '-o', proof);
+    const verified = flat(await instance.ok('verify', proof));
+    expect(verified).toContain('PROVEN: machine web');
+    expect(verified).toContain('no part of this');
+    expect(parseProof(readFileSync(proof, 'utf8'))).toMatchObject({ activation: 'confirmed' });
+  });
+
+  test('whose root has changed its command line is refused by PCR and both digests, before its kernel runs', async () => {
+    await expect.poll(() => instance.ok('logs', 'web'), { timeout: 60_000, interval: 500 }).toContain('cloud: up with');
+    using guest = await instance.openConsole('web');
+    guest.type('');
+    await guest.waitFor(/# /);
+    const offset = image.commandLineOffset + COMMAND_LINE.length - 1;
+    await guest.run(`printf 2 | dd of=/dev/vda bs=1 seek=${String(offset)} conv=notrunc,fsync 2>/dev/null`);
+    await instance.ok('stop', 'web', '--grace', '0');
+    const { code, stderr } = await instance.cli('start', 'web');
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/kernel command line.*PCR 12.*measured [0-9a-f]{12}…, expected [0-9a-f]{12}…/s);
+    const { machine } = await instance.show('web');
+    expect(machine.status).toMatchObject({ phase: 'refused', trust: 'refused' });
+    expect(await instance.ok('logs', 'web')).not.toContain('Linux version');
+    expect(await instance.ok('why', 'web')).toContain('have changed since the last good boot');
+  });
+
+  test('leaves nothing behind', async () => {
+    await instance.ok('rm', '--force', 'web');
+    expect(await leftovers(instance)).toEqual([]);
+  });
+});
