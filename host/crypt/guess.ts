@@ -3,7 +3,7 @@
 // Debian has. Hashes and guesses go by standard input, never by a command line, and the child has limits of its own: whoever
 // made the hash chose how much time and memory one guess costs.
 import { createHash } from 'node:crypto';
-import { RingwallError } from '@ringwall/api';
+import { RingwallError } from '@ringwall/api/errors';
 import type { Run } from '../exec/index.ts';
 
 const PERL = '/usr/bin/perl';

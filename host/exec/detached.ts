@@ -3,7 +3,7 @@
 import { spawn, type StdioOptions } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
-import { RingwallError } from '@ringwall/api';
+import { RingwallError } from '@ringwall/api/errors';
 import { readStat, type ProcessRef } from './process.ts';
 
 /**

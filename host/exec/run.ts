@@ -2,7 +2,7 @@
 // with bounded output. At the end of the time the program's whole process group is killed.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { RingwallError } from '@ringwall/api';
+import { RingwallError } from '@ringwall/api/errors';
 
 /** Enough for the longest honest answer of the tools that we run (ldd, dpkg-query, luksDump). */
 const DEFAULT_MAX_OUTPUT_BYTES: number = 4 * 1024 * 1024;

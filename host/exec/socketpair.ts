@@ -4,7 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, Socket } from 'node:net';
 import { join } from 'node:path';
-import { RingwallError } from '@ringwall/api';
+import { RingwallError } from '@ringwall/api/errors';
 
 /** sun_path of unix(7), less its NUL. */
 export const SOCKET_PATH_LIMIT_BYTES = 107;

@@ -18,12 +18,10 @@ import {
   type InspectedImage,
   type LayerContents,
 } from '@ringwall/oci';
-import { chooseFileSystem, openTarget, readingFrom } from '../disk/open-target.ts';
 import type { Invocation } from '../invocation.ts';
 import { judging } from './judging.ts';
 import { usage } from './names.ts';
 import { platformOf } from './platform.ts';
-import { admitName, asking, openRemote } from './remote.ts';
 import { kindOf } from './subject.ts';
 
 /** Of what could not be read, so many are named. */
@@ -69,6 +67,7 @@ export function bareImage(contents: LayerContents): InspectedImage {
 }
 
 async function inspectRemote(invocation: Invocation, name: string): Promise<Scanned | undefined> {
+  const { admitName, asking, openRemote } = await import('./remote.ts');
   const reference = admitName(invocation, name);
   if (reference === undefined) return undefined;
   const { signal } = new AbortController();
@@ -104,6 +103,8 @@ async function inspectRoot(_invocation: Invocation, path: string): Promise<Scann
 }
 
 async function inspectDisk({ values }: Invocation, path: string): Promise<Scanned> {
+  // Disks are not what most scans are of: their formats and file systems are loaded only here.
+  const { chooseFileSystem, openTarget, readingFrom } = await import('../disk/open-target.ts');
   using target = openTarget(path, { keys: [], member: undefined });
   const unread: string[] = [];
   const contents = readingFrom(path, () =>
