@@ -11,6 +11,7 @@ test('the public names of @ringwall/oci', () => {
     'DEFLATED',
     'DOCKERFILE_RULES',
     'FEED_KINDS',
+    'FINDING_JUDGES',
     'FINDING_RULES',
     'FINDING_SEVERITIES',
     'IMAGE_RULES',

@@ -85,7 +85,7 @@ export {
 } from './findings/logins/login-inspector.ts';
 export { guessesFor, type Guess } from './findings/logins/usual-passwords.ts';
 export type { FindingRule } from './findings/finding-rule.ts';
-export { FINDING_RULES } from './findings/finding-rules.ts';
+export { FINDING_JUDGES, FINDING_RULES } from './findings/finding-rules.ts';
 export { finishFacts, idsOf } from './inspection/finish-facts.ts';
 export { decodeLayer, encodeLayer, RECORD_FORMAT } from './inspection/layer-record.ts';
 export { indexTar, type IndexedFile, type TarIndex } from './layers/tar-index.ts';
