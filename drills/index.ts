@@ -1,4 +1,5 @@
 // The public names of the drills: every attack that anyone can run, in the order in which they are told.
+import { bitFlip } from './bit-flip/index.ts';
 import { bootTamper } from './boot-tamper/index.ts';
 import { deadVerifier } from './dead-verifier/index.ts';
 import { diskTheft } from './disk-theft/index.ts';
@@ -8,6 +9,7 @@ import { foreignTpm } from './foreign-tpm/index.ts';
 import { hiddenSecret } from './hidden-secret/index.ts';
 import { imageTheft } from './image-theft/index.ts';
 import { importTraps } from './import-traps/index.ts';
+import { keyAfterRm } from './key-after-rm/index.ts';
 import { logForgery } from './log-forgery/index.ts';
 import { malwareLayer } from './malware-layer/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
@@ -49,4 +51,6 @@ export const drills: readonly Drill[] = [
   malwareLayer,
   typosquatPull,
   tarEscape,
+  bitFlip,
+  keyAfterRm,
 ];

@@ -11,14 +11,14 @@ export interface RunDrillsOptions extends InstanceOptions {
   readonly onResult?: (result: DrillResult) => void;
 }
 
-/** Runs `drills` in order. Everything that was made is gone when this returns, also after an error. */
+/** Runs `drills` in order, but those that need no victim afterwards last. Everything that was made is gone when this returns, also after an error. */
 export async function runDrills(drills: readonly Drill[], options: RunDrillsOptions = {}): Promise<DrillResult[]> {
   options.onStep?.('setup', 'starting a Ringwall for the drills');
   await using ringwall = await Instance.start(options);
   options.onStep?.('setup', `booting the machine under attack, ${VICTIM}`);
-  await ringwall.ok('run', 'hello', '--name', VICTIM, '--json');
+  await ringwall.ok('run', 'hello', '--name', VICTIM, '--encryption', 'authenticated', '--json');
   const results: DrillResult[] = [];
-  for (const drill of drills) {
+  for (const drill of drills.toSorted((a, b) => Number(a.endsVictim ?? false) - Number(b.endsVictim ?? false))) {
     const directory = mkdtempSync(join(ringwall.directory, `${drill.name}-`));
     chmodSync(directory, 0o755);
     const step = (what: string): void => options.onStep?.(drill.name, what);

@@ -4,4 +4,5 @@ export * from './console.ts';
 export * from './host-tpm.ts';
 export * from './instance.ts';
 export * from './plain-tpm.ts';
+export * from './stolen-keys.ts';
 export * from './tpm-guest.ts';

@@ -17,7 +17,7 @@ import {
   type ProofReport,
 } from '@ringwall/evidence';
 import { commandLine, MANIFEST_FILE, parseManifest, readFirmware } from '@ringwall/host/guestimage';
-import { Instance } from '@ringwall/testkit';
+import { Instance, opensDisk, stolenDiskKeys } from '@ringwall/testkit';
 import {
   eventTypeName,
   EV_NO_ACTION,
@@ -41,7 +41,7 @@ describe('ringwall run hello', () => {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'ringwall-test-'));
     ringwall = await Instance.start();
-    printed = await ringwall.ok('run', 'hello', '--name', NAME);
+    printed = await ringwall.ok('run', 'hello', '--name', NAME, '--encryption', 'authenticated');
   });
 
   afterAll(async () => {
@@ -54,6 +54,11 @@ describe('ringwall run hello', () => {
     await ringwall.ok('prove', NAME, '-o', path);
     return { proof: parseProof(readFileSync(path)), path };
   };
+
+  const diskAndBroker = (id: string): [disk: string, broker: string] => [
+    join(ringwall.stateDir, 'machines', id, 'disk.img'),
+    join(ringwall.stateDir, 'broker'),
+  ];
 
   test('prints what was proven, what is not protected and why, and where the proof is', () => {
     expect(printed).toMatch(/proven/i);
@@ -212,7 +217,7 @@ describe('ringwall run hello', () => {
     for (const [pcr, value] of theirs) expect(toHex(ours.get(pcr) ?? new Uint8Array()), `PCR ${pcr}`).toBe(value);
   });
 
-  test('the disk is LUKS2 with aes-xts-plain64 in the eyes of cryptsetup', async () => {
+  test('the disk is LUKS2 with aes-xts-plain64 and HMAC-SHA-256 in the eyes of cryptsetup', async () => {
     const { machine } = await ringwall.show(NAME);
     const disk = join(ringwall.stateDir, 'machines', machine.id, 'disk.img');
     const { stdout, code } = await run(['/usr/sbin/cryptsetup', 'luksDump', disk]);
@@ -224,6 +229,7 @@ describe('ringwall run hello', () => {
     expect(own.stdout).toContain(disk);
     expect(own.stdout).toContain('encrypted with LUKS2, aes-xts-plain64');
     expect(own.stderr).toContain('its guest writes while this is read');
+    expect(stdout.toString()).toMatch(/integrity: hmac\(sha256\)/);
   });
 
   test('no file of the host holds the disk key in clear: the store has it wrapped', async () => {
@@ -239,8 +245,14 @@ describe('ringwall run hello', () => {
     expect(files).toEqual([]);
   });
 
-  test('the disk survives a restart, and the second boot proves itself anew', async () => {
+  test('the disk survives a restart with another key, and the second boot proves itself anew', async () => {
     const before = await ringwall.show(NAME);
+    const [disk, broker] = diskAndBroker(before.machine.id);
+    const keys = stolenDiskKeys(broker, before.machine.id);
+    const works = (key: Uint8Array): Promise<boolean> => opensDisk(disk, key);
+    expect(keys).toHaveLength(1);
+    expect(await Promise.all(keys.map(works))).toEqual([true]);
+    expect(await ringwall.ok('key', 'rotate', NAME)).toContain('gets key 2 at its next start');
     await ringwall.ok('stop', NAME);
     expect((await ringwall.show(NAME)).machine.status.phase).toBe('stopped');
     await ringwall.ok('start', NAME);
@@ -249,6 +261,12 @@ describe('ringwall run hello', () => {
     expect(after.machine.status.bootId).not.toBe(before.machine.status.bootId);
     using console = await ringwall.openConsole(NAME);
     expect(await console.run('cat /data/line')).toContain(LINE);
+    expect(await console.run('dmesg | grep -c "INTEGRITY AEAD ERROR"; true')).toMatch(/^0\s*$/);
+    // The old key opens nothing any more, and is nowhere; the new one is in its place.
+    expect(await Promise.all(keys.map(works))).toEqual([false]);
+    const next = stolenDiskKeys(broker, before.machine.id);
+    expect(await Promise.all(next.map(works))).toEqual([true]);
+    expect(next.map((key) => toHex(key))).not.toContain(toHex(keys[0] ?? new Uint8Array()));
   });
 
   test('after unlocking, PCR 15 is extended: the boot key cannot be used again', async () => {
@@ -259,5 +277,17 @@ describe('ringwall run hello', () => {
     const pcr15 = await console.run('cat /sys/class/tpm/tpm0/pcr-sha256/15');
     expect(pcr15.trim()).toMatch(/^[0-9A-F]{64}$/);
     expect(pcr15.trim()).not.toBe('0'.repeat(64));
+  });
+
+  test('once it is removed, its key is in no file of the broker, and a record says so', async () => {
+    const { machine } = await ringwall.show(NAME);
+    const [, broker] = diskAndBroker(machine.id);
+    await ringwall.ok('rm', '--force', NAME);
+    expect(stolenDiskKeys(broker, machine.id)).toEqual([]);
+    const record = join(directory, 'erasure.json');
+    await ringwall.ok('key', 'erasure', NAME, '-o', record);
+    const { publicKey } = parseProof(readFileSync(join(directory, 'proof.json'))).broker;
+    const said = await ringwall.ok('verify', record, '--broker-key', toHex(publicKey));
+    expect(said).toMatch(/PROVEN[\s\S]*key 1 was rotated[\s\S]*key 2 was erased/);
   });
 });
