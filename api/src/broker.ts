@@ -128,6 +128,8 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     imaLog: z.base64().max(HOST_LIMITS_CHARACTERS.imaLog),
     opened: z.base64().max(HOST_LIMITS_CHARACTERS.key).optional(),
   }),
+  /** All that the broker keeps wrapped is wrapped under another root key, and the old one is overwritten. */
+  z.object({ op: z.literal('rotate-root-key') }),
   /** The machine's next start brings its disk another key. Idempotent until then. */
   z.object({ op: z.literal('rotate-key'), machine: machineIdSchema }),
   /**
@@ -196,6 +198,7 @@ export const brokerResponseSchemas = {
   }),
   'judge-host': z.object({ outcome: z.enum(['accepted', 'refused']), reasons: z.array(z.string()) }),
   'read-erasure': z.object({ erasure: z.unknown() }),
+  'rotate-root-key': z.object({ keys: z.int() }),
   /** `version`: of the key that comes. */
   'rotate-key': z.object({ version: z.int() }),
   'release-disk-key': z.object({ sealed: z.base64() }),

@@ -94,6 +94,9 @@ export const machineListSchema = z.object({
 });
 export type MachineList = z.infer<typeof machineListSchema>;
 
+/** `keys`: how many were wrapped anew. */
+export const rootRotationSchema = z.object({ keys: z.int() });
+
 /** `version`: of the key that comes. */
 export const keyRotationSchema = z.object({ machine: machineSchema, version: z.int() });
 export type KeyRotation = z.infer<typeof keyRotationSchema>;
@@ -273,6 +276,14 @@ export const HTTP_ROUTES = {
     status: 200,
     response: machineSchema,
     errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable', 'warden-unavailable'],
+  },
+  rotateRootKey: {
+    method: 'post',
+    path: '/v1/broker/rotate-root-key',
+    summary: 'Another root key for the broker: all keys that it keeps are wrapped anew, and the old one is overwritten',
+    status: 200,
+    response: rootRotationSchema,
+    errors: ['broker-unavailable'],
   },
   rotateMachineKey: {
     method: 'post',

@@ -21,6 +21,7 @@ export const ROUTES = {
   stopMachine: { method: 'post', path: '/v1/machines/{machine}/stop' },
   removeMachine: { method: 'delete', path: '/v1/machines/{machine}' },
   readmitMachine: { method: 'post', path: '/v1/machines/{machine}/readmit' },
+  rotateRootKey: { method: 'post', path: '/v1/broker/rotate-root-key' },
   rotateMachineKey: { method: 'post', path: '/v1/machines/{machine}/rotate-key' },
   readErasure: { method: 'get', path: '/v1/erasures/{machine}' },
   machineLogs: { method: 'get', path: '/v1/machines/{machine}/logs' },

@@ -87,6 +87,7 @@ function handlersOf({ machines, disks, references, operations, host, store, vers
         operation: await machines.remove(params.machine, { ...versionOf(headers), force: query.force === 'true' }),
       }),
     readErasure: async ({ params }) => answerJson(200, await machines.erasure(params.machine)),
+    rotateRootKey: async () => answerJson(200, await machines.rotateRootKey()),
     rotateMachineKey: async ({ params }) => answerJson(200, await machines.rotateKey(params.machine)),
     readmitMachine: async ({ params }) => answerJson(200, await machines.readmit(params.machine)),
     machineLogs: async ({ params, query }) =>

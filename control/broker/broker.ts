@@ -37,6 +37,7 @@ import {
 } from './reference-requests.ts';
 import { wasLearned } from './learned.ts';
 import { References } from './references.ts';
+import { endRotation, ROOT_KEY_FILE, rotateRoot, SIGNING_KEY_FILE } from './root-rotation.ts';
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { storedReference } from './stored-texts.ts';
 import { WatchBook } from './watch-book.ts';
@@ -56,6 +57,8 @@ export interface BrokerOptions {
 export class Broker implements Disposable {
   readonly #store: BrokerStore;
   readonly #references: References;
+  readonly #directory: string;
+  readonly #root: Secret;
   readonly #keys: DiskKeys;
   readonly #vmmKeys: VmmKeys;
   readonly #erasures: Erasures;
@@ -69,10 +72,12 @@ export class Broker implements Disposable {
   readonly #sessions = new Map<MachineId, AbortController>();
 
   private constructor(
-    parts: { store: BrokerStore; root: Secret; signer: SigningKey; audit: AuditLog },
+    parts: { directory: string; store: BrokerStore; root: Secret; signer: SigningKey; audit: AuditLog },
     options: BrokerOptions,
   ) {
     this.#store = parts.store;
+    this.#directory = parts.directory;
+    this.#root = parts.root;
     this.#keys = new DiskKeys(parts.store, parts.root);
     this.#signer = parts.signer;
     this.#audit = parts.audit;
@@ -104,10 +109,14 @@ export class Broker implements Disposable {
     const store = BrokerStore.open(join(directory, 'broker.db'));
     try {
       const isEmpty = store.countMachines() === 0 && store.vmmKeys.count() === 0;
-      const root = await openRootKey(join(directory, 'root.key'), () => isEmpty);
-      const signer = await openSigningKey(join(directory, 'signing.key'), root, { id: 'broker', mayCreate: isEmpty });
+      await endRotation(directory, store);
+      const root = await openRootKey(join(directory, ROOT_KEY_FILE), () => isEmpty);
+      const signer = await openSigningKey(join(directory, SIGNING_KEY_FILE), root, {
+        id: 'broker',
+        mayCreate: isEmpty,
+      });
       const audit = new AuditLog(join(directory, 'audit.log'));
-      return new Broker({ store, root, signer, audit }, options);
+      return new Broker({ directory, store, root, signer, audit }, options);
     } catch (error) {
       store[Symbol.dispose]();
       throw error;
@@ -193,6 +202,8 @@ export class Broker implements Disposable {
         return this.#hosts.judge(request);
       case 'read-erasure':
         return { erasure: await this.#erasures.read(request.subject) };
+      case 'rotate-root-key':
+        return { keys: await rotateRoot(this.#directory, this.#store, this.#root) };
       case 'rotate-key':
         return { version: this.#keys.rotate(this.#machine(request.machine)) };
       case 'release-disk-key':

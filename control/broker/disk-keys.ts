@@ -37,12 +37,15 @@ export class DiskKeys implements Disposable {
     return { keyVersion: FIRST_KEY_VERSION, wrappedKey: this.#fresh(machine, FIRST_KEY_VERSION) };
   }
 
-  open(machine: MachineRecord): OpenedKeys {
-    const current = unwrapKey(this.#root, identity(machine.id, machine.keyVersion), machine.wrappedKey);
+  open({ id }: MachineRecord): OpenedKeys {
+    // As it is now: it may have been wrapped anew since the caller has looked.
+    const machine = this.#store.readMachine(id);
+    if (machine === undefined) throw new RingwallError('not-found', `the broker knows no machine ${id}`);
+    const current = unwrapKey(this.#root, diskKeyIdentity(machine.id, machine.keyVersion), machine.wrappedKey);
     const next =
       machine.nextKey === undefined
         ? undefined
-        : unwrapKey(this.#root, identity(machine.id, machine.keyVersion + 1), machine.nextKey);
+        : unwrapKey(this.#root, diskKeyIdentity(machine.id, machine.keyVersion + 1), machine.nextKey);
     return {
       mode: releaseMode(machine),
       current,
@@ -74,7 +77,7 @@ export class DiskKeys implements Disposable {
 
   #fresh(machine: MachineId, version: number): Uint8Array {
     using key = Secret.random(DISK_KEY_BYTES);
-    return wrapKey(this.#root, identity(machine, version), key);
+    return wrapKey(this.#root, diskKeyIdentity(machine, version), key);
   }
 }
 
@@ -87,6 +90,6 @@ function releaseMode({ disk, diskKind, nextKey }: MachineRecord): ReleaseMode {
   return diskKind === 'authenticated' ? `${mode}-authenticated` : mode;
 }
 
-function identity(machine: MachineId, version: number): KeyIdentity {
+export function diskKeyIdentity(machine: MachineId, version: number): KeyIdentity {
   return { kind: 'disk-key', id: machine, version };
 }

@@ -29,6 +29,9 @@ export const ERASURE_TABLE = `
     record TEXT
   ) STRICT;`;
 
+export const ROOT_KEY_TABLE =
+  'CREATE TABLE root_key (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL) STRICT';
+
 /** Records of machines that are gone, the newest: some 1.5 KiB each. */
 const ERASURES_KEPT = 100_000;
 

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { RingwallError } from '@ringwall/api';
 import { HOST_TABLE } from './host-store.ts';
-import { ERASURE_TABLE, KEY_TABLES } from './key-store.ts';
+import { ERASURE_TABLE, KEY_TABLES, ROOT_KEY_TABLE } from './key-store.ts';
 import { VMM_KEY_TABLE } from './vmm-key-store.ts';
 import { WATCH_LOG_TABLES, WATCH_NOTED_COLUMN, WATCH_TABLES } from './watch-store.ts';
 
@@ -72,6 +72,7 @@ const MIGRATIONS: readonly string[] = [
   KEY_TABLES,
   VMM_KEY_TABLE,
   ERASURE_TABLE,
+  ROOT_KEY_TABLE,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

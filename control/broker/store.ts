@@ -3,7 +3,7 @@
 // that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { MACHINE_ID, type BootId, type MachineId } from '@ringwall/api';
+import { MACHINE_ID, type BootId, type DiskId, type MachineId } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
 import type { ReleaseMode } from '@ringwall/evidence';
 import { WatchStore } from './watch-store.ts';
@@ -173,6 +173,34 @@ export class BrokerStore implements Disposable {
 
   renameMachine(id: MachineId, name: string): void {
     this.#db.prepare('UPDATE machine SET name = ? WHERE id = ?').run(name, id);
+  }
+
+  /** The root key that everything here is wrapped under, once it was another than the first. */
+  rootId(): string | undefined {
+    const row = this.#db.prepare('SELECT id FROM root_key').get();
+    return row === undefined ? undefined : textOf(row, 'id');
+  }
+
+  /** Every wrapped key as these make it, and the root key that it is wrapped under, in one commit. */
+  rewrapKeys(
+    rootId: string,
+    disk: (machine: MachineId, version: number, wrapped: Uint8Array) => Uint8Array,
+    vmm: (disk: DiskId, wrapped: Uint8Array) => Uint8Array,
+  ): number {
+    return this.#transact(() => {
+      const machines = this.listMachines();
+      for (const id of machines) {
+        const machine = this.readMachine(id);
+        if (machine === undefined) continue;
+        const { keyVersion, wrappedKey, nextKey } = machine;
+        const next = nextKey === undefined ? null : disk(id, keyVersion + 1, nextKey);
+        this.#db
+          .prepare('UPDATE machine SET wrapped_key = ?, next_key = ? WHERE id = ?')
+          .run(disk(id, keyVersion, wrappedKey), next, id);
+      }
+      this.#db.prepare('INSERT OR REPLACE INTO root_key (only, id) VALUES (1, ?)').run(rootId);
+      return machines.length + this.vmmKeys.rewrap(vmm);
+    });
   }
 
   readBoot(machine: MachineId, boot: BootId): BootRecord | undefined {

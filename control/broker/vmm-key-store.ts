@@ -1,6 +1,6 @@
 // Keys of disks that the VMM encrypts, as the broker keeps them: wrapped, each with the host that may have it.
 import type { DatabaseSync } from 'node:sqlite';
-import type { DiskId } from '@ringwall/api';
+import { diskIdSchema, type DiskId } from '@ringwall/api';
 import { blob } from './rows.ts';
 
 /** A migration of the store. */
@@ -39,6 +39,18 @@ export class VmmKeyStore {
     this.#db
       .prepare('INSERT INTO vmm_key (disk, host, wrapped_key, made_at) VALUES (?, ?, ?, ?)')
       .run(disk, host, wrapped, at.toISOString());
+  }
+
+  /** Each as `rewrap` makes it, within the transaction of the caller. Answers how many there are. */
+  rewrap(rewrap: (disk: DiskId, wrapped: Uint8Array) => Uint8Array): number {
+    const rows = this.#db.prepare('SELECT disk, wrapped_key FROM vmm_key').all();
+    for (const row of rows) {
+      const disk = diskIdSchema.parse(row['disk']);
+      this.#db
+        .prepare('UPDATE vmm_key SET wrapped_key = ? WHERE disk = ?')
+        .run(rewrap(disk, blob(row, 'wrapped_key')), disk);
+    }
+    return rows.length;
   }
 
   /** The key is gone from the file and from the write-ahead log once this returns. */

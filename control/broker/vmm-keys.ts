@@ -39,7 +39,9 @@ export async function releaseDiskKey(keys: VmmKeys, request: DiskKeyRequest): Pr
     });
   }
   using key =
-    kept === undefined ? makeKey(keys, request.disk, host) : unwrapKey(root, identityOf(request.disk), kept.wrapped);
+    kept === undefined
+      ? makeKey(keys, request.disk, host)
+      : unwrapKey(root, vmmKeyIdentity(request.disk), kept.wrapped);
   return { sealed: Buffer.from(sealKey(key, request)).toString('base64') };
 }
 
@@ -56,10 +58,10 @@ function requireTrusted({ store, watches }: VmmKeys, { machine: id, boot }: Disk
 function makeKey({ store, root, now }: VmmKeys, disk: DiskId, host: Uint8Array): Secret {
   using random = Secret.random(KEY_BYTES);
   const key = Secret.take(Buffer.from(Buffer.from(random.expose()).toString('hex'), 'latin1'));
-  store.vmmKeys.add(disk, { host, wrapped: wrapKey(root, identityOf(disk), key) }, now());
+  store.vmmKeys.add(disk, { host, wrapped: wrapKey(root, vmmKeyIdentity(disk), key) }, now());
   return key;
 }
 
-function identityOf(disk: DiskId): KeyIdentity {
+export function vmmKeyIdentity(disk: DiskId): KeyIdentity {
   return { kind: 'vmm-disk-key', id: disk, version: KEY_VERSION };
 }

@@ -2,5 +2,5 @@
 export { openRootKey } from './root-key.ts';
 export { diskKeyMessage, isSignedByItsHost, newRecipient, sealKey, type Recipient } from './sealed-key.ts';
 export { Secret } from './secret.ts';
-export { openSigningKey, type SigningKey } from './signing-key.ts';
+export { openSigningKey, rewrapSigningKey, type SigningKey } from './signing-key.ts';
 export { ROOT_KEY_BYTES, unwrapKey, wrapKey, WRAPPED_LIMIT_BYTES, type KeyIdentity } from './wrapped-key.ts';

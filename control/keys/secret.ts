@@ -40,6 +40,13 @@ export class Secret implements Disposable {
     return new Secret(left.map((byte, index) => byte ^ (right[index] ?? 0)));
   }
 
+  /** From here on whoever holds this secret holds a copy of `other`; what it was is overwritten. */
+  become(other: Secret): void {
+    const bytes = new Uint8Array(other.expose());
+    this.#bytes?.fill(0);
+    this.#bytes = bytes;
+  }
+
   [Symbol.dispose](): void {
     this.#bytes?.fill(0);
     this.#bytes = undefined;

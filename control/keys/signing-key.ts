@@ -37,6 +37,20 @@ export async function openSigningKey(
   return asSigningKey(secret);
 }
 
+/** The file of a key as it is under another root key. */
+export async function rewrapSigningKey(
+  path: string,
+  root: Secret,
+  fresh: Secret,
+  id: 'broker' | 'reference',
+): Promise<Uint8Array> {
+  const identity: KeyIdentity = { kind: 'signing-key', id, version: 1 };
+  const stored = await readFileBounded(path, FILE_LIMIT_BYTES);
+  if (stored === undefined) throw new RingwallError('conflict', `the signing key ${path} is missing`);
+  using key = unwrapKey(root, identity, stored);
+  return wrapKey(fresh, identity, key);
+}
+
 async function asSigningKey(pkcs8: Secret): Promise<SigningKey> {
   using secret = pkcs8;
   const extractable = await crypto.subtle.importKey('pkcs8', secret.expose(), ECDSA_P256, true, ['sign']);

@@ -16,6 +16,15 @@ export async function rotateKey(
   return { machine, version };
 }
 
+export async function rotateRootKey({ store, broker }: Pick<WorkParts, 'store' | 'broker'>): Promise<{ keys: number }> {
+  const { keys } = await broker.call({ op: 'rotate-root-key' });
+  await store.appendEvent({
+    kind: 'broker.root-key.rotated',
+    message: `the broker has another root key: ${String(keys)} keys were wrapped anew`,
+  });
+  return { keys };
+}
+
 /** The broker's signed record of the keys that it has destroyed with a machine. */
 export async function readErasure(
   { broker }: Pick<WorkParts, 'broker'>,

@@ -17,7 +17,7 @@ import { adoptMachines } from './adopt.ts';
 import { WARDEN_HINT } from './clients.ts';
 import type { HostReports } from './host-reports.ts';
 import type { JobKind } from './jobs.ts';
-import { readErasure, rotateKey } from './keys.ts';
+import { readErasure, rotateKey, rotateRootKey } from './keys.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
 import { STANDS_STILL } from './observer.ts';
@@ -150,6 +150,11 @@ export class Machines {
   /** Its next start gives its disk another key. */
   async rotateKey(idOrName: string): Promise<KeyRotation> {
     return rotateKey(this.#worker, await this.find(idOrName));
+  }
+
+  /** Of the broker: every key that it keeps is wrapped anew. */
+  rotateRootKey(): Promise<{ keys: number }> {
+    return rotateRootKey(this.#worker);
   }
 
   /** Of a machine that is gone. */

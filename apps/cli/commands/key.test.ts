@@ -45,6 +45,13 @@ describe('key', () => {
     expect(code).toBe(0);
   });
 
+  it('rotate --root is of the broker, and of no machine', async () => {
+    const { code, stdout } = await runCli(api, ['key', 'rotate', '--root']);
+    expect(stdout).toContain('another root key. Keys that were wrapped anew: 1.');
+    expect(code).toBe(0);
+    expect((await runCli(api, ['key', 'rotate', '--root', 'hello'])).code).toBe(2);
+  });
+
   it.each([['key'], ['key', 'destroy'], ['key', 'rotate'], ['key', 'erasure'], ['key', 'erasure', 'a', 'b']])(
     'is not understood as %s %s',
     async (...words) => {

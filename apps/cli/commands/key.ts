@@ -15,6 +15,7 @@ export async function run(invocation: Invocation): Promise<void> {
     });
   }
   const [name] = names;
+  if (action === 'rotate' && invocation.flags.has('root')) return rotateRoot(invocation, names);
   if (name === undefined) {
     throw new RingwallError('bad-request', `key ${action} needs a machine`, {
       hint: `as in: ${self} key ${action} hello`,
@@ -27,6 +28,16 @@ export async function run(invocation: Invocation): Promise<void> {
     });
   }
   return writeErasure(invocation, name);
+}
+
+async function rotateRoot(invocation: Invocation, names: readonly string[]): Promise<void> {
+  if (names.length > 0) {
+    throw new RingwallError('bad-request', 'the root key is the broker’s: no machine is named with --root');
+  }
+  await invocation.needServices();
+  const rotation = await invocation.withApi((api) => api.call('rotateRootKey'));
+  if (invocation.json) printJson(invocation, rotation);
+  else invocation.out.line(`The broker has another root key. Keys that were wrapped anew: ${String(rotation.keys)}.`);
 }
 
 async function rotate(invocation: Invocation, names: readonly string[]): Promise<void> {

@@ -157,12 +157,13 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       'disk opens, and the next start ends it. The old key then opens nothing but a copy of the header that was made before. ' +
       'With a machine that is removed all its keys are destroyed, and the broker signs a record of it (erasure), which anyone ' +
       'can check with `verify`, offline.',
-    forms: ['key rotate NAME...', 'key erasure NAME'],
+    forms: ['key rotate NAME...', 'key rotate --root', 'key erasure NAME'],
     arguments: [
       { name: 'ACTION', complete: ['rotate', 'erasure'] },
-      { name: 'NAME', complete: 'machine', many: true },
+      { name: 'NAME', optional: true, complete: 'machine', many: true },
     ],
     options: [
+      { name: 'root', summary: 'of rotate: the root key of the broker; all that it keeps is wrapped anew, at once' },
       {
         name: 'output',
         short: 'o',
@@ -173,6 +174,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     ],
     examples: [
       { line: 'key rotate hello', says: 'in force with its next start' },
+      { line: 'key rotate --root', says: 'old copies of the broker’s store open no more with the root key of today' },
       { line: 'key erasure hello -o gone.json', says: 'after rm: for an auditor' },
     ],
     exits: ['notFound', 'unavailable', 'conflict'],

@@ -140,6 +140,8 @@ export class FakeApi implements AsyncDisposable {
       case 'GET erasures/*':
         if (this.erasure === undefined) throw new RingwallError('not-found', `no key of ${name} was destroyed`);
         return answer(this.erasure);
+      case 'POST broker/*':
+        return answer({ keys: this.machines.size });
       case 'POST machines/*/rotate-key':
         return answer({ machine: this.#find(name), version: 2 });
       case 'GET machines':

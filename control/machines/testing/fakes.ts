@@ -373,6 +373,8 @@ export class FakeBroker implements BrokerClient {
         return { lifted: this.quarantined.delete(request.machine) };
       case 'read-erasure':
         throw new RingwallError('not-found', 'no such erasure');
+      case 'rotate-root-key':
+        return { keys: this.registered.size };
       case 'rotate-key':
         return { version: 2 };
       case 'forget-machine':
