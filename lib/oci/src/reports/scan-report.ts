@@ -3,6 +3,7 @@ import { newerOf, originOf, type Ancestry, type KnownImage, type NewerImage } fr
 import { FINDING_SEVERITIES, type Finding, type FindingSeverity } from '../inspection/finding.ts';
 import type { InspectedImage } from '../inspection/inspected-image.ts';
 import { applyIgnoreList, type IgnoredFinding, type IgnoreEntry } from './ignore-list.ts';
+import { hideSecrets } from '../findings/secrets/hide-secrets.ts';
 import { instructionOf } from './instruction.ts';
 
 export interface ReportedFinding extends Finding {
@@ -62,7 +63,7 @@ export function compileReport(inputs: ReportInputs): ScanReport {
   const { image, ancestry, ignore, now } = inputs;
   const layers = image.layers.map(({ digest, createdBy }, at) => ({
     digest,
-    instruction: instructionOf(createdBy),
+    instruction: hideSecrets(instructionOf(createdBy)),
     inheritedFrom: originOf(at, ancestry)?.name ?? '',
   }));
   const reported = inputs.findings.map((finding): ReportedFinding => {
