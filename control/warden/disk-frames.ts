@@ -1,9 +1,9 @@
 // Frames of a disk's contents as they come to the warden (api/disk-stream.ts): bytes of whoever imports, so that each number
 // is checked before anything is allocated or written for it.
-import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { RingwallError } from '@ringwall/api';
 import { CHUNK_DIGEST_BYTES, FRAME, FRAME_HEADER_BYTES } from '@ringwall/api/disk-stream';
+import { readExactly, StreamEndedError } from '@ringwall/host/disk';
 
 /** A sender that reads a slow disk, or skips what is there already, still says something within this. */
 const SILENCE_TIMEOUT_MS = 120_000;
@@ -50,8 +50,8 @@ export async function* readDiskFrames(stream: Readable, shape: DiskShape, start:
     } else if (kind === FRAME.data) {
       const length = chunkLength(shape, chunk);
       if (value !== length) throw malformed(`chunk ${chunk} has ${value} bytes, expected ${length}`);
-      const digest = await readExactly(stream, CHUNK_DIGEST_BYTES);
-      yield { kind: 'data', chunk, digest, bytes: await readExactly(stream, length) };
+      const digest = await read(stream, CHUNK_DIGEST_BYTES);
+      yield { kind: 'data', chunk, digest, bytes: await read(stream, length) };
       chunk += 1;
     } else {
       throw malformed(`a frame of kind ${kind}`);
@@ -60,35 +60,15 @@ export async function* readDiskFrames(stream: Readable, shape: DiskShape, start:
 }
 
 async function readHeader(stream: Readable): Promise<{ kind: number; value: number }> {
-  const header = await readExactly(stream, FRAME_HEADER_BYTES);
+  const header = await read(stream, FRAME_HEADER_BYTES);
   return { kind: header.readUInt8(0), value: header.readUInt32BE(1) };
 }
 
-async function readExactly(stream: Readable, length: number): Promise<Buffer> {
-  const silence = AbortSignal.timeout(SILENCE_TIMEOUT_MS);
-  const pieces: Buffer[] = [];
-  for (let missing = length; missing > 0;) {
-    const piece: unknown = stream.read(Math.min(missing, Math.max(stream.readableLength, 1)));
-    if (Buffer.isBuffer(piece)) {
-      pieces.push(piece);
-      missing -= piece.length;
-      continue;
-    }
-    if (stream.destroyed || stream.readableEnded) throw brokenOff();
-    await waitForMore(stream, silence);
-  }
-  return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
-}
-
-async function waitForMore(stream: Readable, signal: AbortSignal): Promise<void> {
-  const settled = new AbortController();
-  const options = { signal: AbortSignal.any([signal, settled.signal]) };
+async function read(stream: Readable, length: number): Promise<Buffer> {
   try {
-    await Promise.race(['readable', 'end', 'close'].map((event) => once(stream, event, options)));
-  } catch {
-    throw brokenOff();
-  } finally {
-    settled.abort();
+    return await readExactly(stream, length, SILENCE_TIMEOUT_MS);
+  } catch (error) {
+    throw error instanceof StreamEndedError ? brokenOff() : error;
   }
 }
 

@@ -11,3 +11,4 @@ export {
 } from './luks-file.ts';
 export { NbdClient } from './nbd-client.ts';
 export { readBack, type ReadBackOptions } from './read-back.ts';
+export { readExactly, StreamEndedError } from './read-exactly.ts';

@@ -3,7 +3,10 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { RingwallError } from '@ringwall/api';
+import { readExactly } from './read-exactly.ts';
 
+/** It opens the disk's header before it greets: some PBKDF2, on a loaded host. */
+const HANDSHAKE_TIMEOUT_MS = 20_000;
 const MAGIC = Buffer.from('NBDMAGICIHAVEOPT', 'latin1');
 const FLAG_FIXED_NEWSTYLE = 1;
 const FLAG_NO_ZEROES = 2;
@@ -39,7 +42,7 @@ export class NbdClient {
   /** Takes the connection over; the socket is destroyed where the server speaks another protocol. */
   static async open(socket: Socket): Promise<NbdClient> {
     try {
-      const greeting = await readExactly(socket, MAGIC.length + 2);
+      const greeting = await readExactly(socket, MAGIC.length + 2, HANDSHAKE_TIMEOUT_MS);
       if (!greeting.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('it speaks no NBD');
       const offered = greeting.readUInt16BE(MAGIC.length);
       if ((offered & FLAG_FIXED_NEWSTYLE) === 0) throw new Error('it knows only an older NBD');
@@ -50,7 +53,7 @@ export class NbdClient {
       option.writeUInt32BE(OPTION_EXPORT_NAME, 8);
       socket.write(Buffer.concat([flags, option]));
       const padding = (offered & FLAG_NO_ZEROES) === 0 ? 124 : 0;
-      const exported = await readExactly(socket, 10 + padding);
+      const exported = await readExactly(socket, 10 + padding, HANDSHAKE_TIMEOUT_MS);
       return new NbdClient(socket, Number(exported.readBigUInt64BE(0)), Buffer.alloc(0));
     } catch (error) {
       socket.destroy();
@@ -155,13 +158,4 @@ function asFailure(error: unknown): RingwallError {
   if (error instanceof RingwallError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new RingwallError('image-failed', `what writes the disk does not answer: ${message}`, { cause: error });
-}
-
-async function readExactly(socket: Socket, length: number): Promise<Buffer> {
-  for (;;) {
-    const bytes: unknown = socket.read(length);
-    if (Buffer.isBuffer(bytes) && bytes.length === length) return bytes;
-    if (socket.destroyed || socket.readableEnded) throw new Error('it closed the connection');
-    await Promise.race([once(socket, 'readable'), once(socket, 'close')]);
-  }
 }

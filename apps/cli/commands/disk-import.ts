@@ -11,7 +11,7 @@ import { RingwallError } from '@ringwall/api/errors';
 import type { ByteSource } from '@ringwall/disk';
 import { readingFrom, type OpenedImage } from '../disk/open-target.ts';
 import { printJson, type Invocation } from '../invocation.ts';
-import { followOperation } from '../operations.ts';
+import { followOperation, whileWatching } from '../operations.ts';
 import { formatBytes } from '../quantities.ts';
 
 /** Of LUKS1: a disk that ends within one has no last sector. */
@@ -54,10 +54,11 @@ export async function bringDisk(
   });
   const stop = new AbortController();
   const sending = sendContents(invocation, disk.id, target, sizeBytes, stop.signal);
+  const farewell = `The import was broken off. To go on: ${self} disk import ${target.path} --name ${name}`;
   // What went wrong on the way is told by the operation; where it is our own reading that failed, by that.
   sending.catch(() => {});
   try {
-    await followOperation(invocation, operation, progress);
+    await whileWatching(invocation, farewell, () => followOperation(invocation, operation, progress));
   } catch (error) {
     progress.fail();
     stop.abort();
