@@ -54,7 +54,7 @@ export async function bringDisk(
   });
   const stop = new AbortController();
   const sending = sendContents(invocation, disk.id, target, sizeBytes, stop.signal);
-  const farewell = `The import was broken off. To go on: ${self} disk import ${target.path} --name ${name}`;
+  const farewell = `The import was broken off. To go on: ${invocation.self} disk import ${target.path} --name ${name}`;
   // What went wrong on the way is told by the operation; where it is our own reading that failed, by that.
   sending.catch(() => {});
   try {
