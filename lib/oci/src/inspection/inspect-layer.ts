@@ -7,8 +7,8 @@ import type { Fact, Inspector } from './inspector.ts';
 
 /** What inspectors get of one file: package databases of a whole distribution have some 50 MiB. Four layers are read at once. */
 export const MAX_INSPECTED_BYTES: number = 64 * 1024 ** 2;
-/** Of the list of entries and of the facts, as text: layers of half a million files have some 60 MiB. */
-export const MAX_LAYER_CHARACTERS: number = 96 * 1024 ** 2;
+/** Of the list of entries and of the facts, as text: layers of 300,000 files have some 35 MiB. */
+export const MAX_LAYER_CHARACTERS: number = 48 * 1024 ** 2;
 /** Of an entry, beside its path, target and attributes. */
 const ENTRY_CHARACTERS = 60;
 

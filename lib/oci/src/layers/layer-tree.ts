@@ -7,8 +7,8 @@ const PREFIX = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Records of aufs itself (`.wh..wh.plnk`), which hide nothing. */
 const OF_AUFS = '.wh..wh.';
-/** Of all layers together; each is an object of some hundred bytes. */
-export const MAX_FILES_OF_AN_IMAGE = 2_000_000;
+/** Of all layers together: a judgement must do with 512 MB, and each takes about a kilobyte of it. Images of desktops have 300,000. */
+export const MAX_FILES_OF_AN_IMAGE = 400_000;
 
 export interface ImageFile {
   readonly entry: TarEntry;
@@ -29,13 +29,14 @@ export interface LayerTree {
 
 interface Node {
   file: ImageFile | undefined;
-  readonly children: Map<string, Node>;
+  /** undefined for what has none, which is nearly all: an empty map has some hundred bytes. */
+  children: Map<string, Node> | undefined;
   /** The layer whose turn it was when all below was hidden: what came before it is gone already. */
   clearedFor: number;
 }
 
 export function openLayerTree(): LayerTree {
-  const root: Node = { file: undefined, children: new Map(), clearedFor: 0 };
+  const root: Node = { file: undefined, children: undefined, clearedFor: 0 };
   const hidden: ImageFile[] = [];
   let files = 0;
 
@@ -50,7 +51,7 @@ export function openLayerTree(): LayerTree {
       }
       if (next.clearedFor >= layer) continue;
       next.clearedFor = layer;
-      for (const child of next.children.values()) open.push(child);
+      for (const child of next.children?.values() ?? []) open.push(child);
     }
   };
   const add = (layer: number, entry: TarEntry): void => {
@@ -62,7 +63,7 @@ export function openLayerTree(): LayerTree {
     if (name.startsWith(PREFIX)) {
       const folder = find(root, parts.slice(0, -1));
       const deleted =
-        name === OPAQUE || name.startsWith(OF_AUFS) ? undefined : folder?.children.get(name.slice(PREFIX.length));
+        name === OPAQUE || name.startsWith(OF_AUFS) ? undefined : folder?.children?.get(name.slice(PREFIX.length));
       if (folder !== undefined && name === OPAQUE) hide(folder, layer, false);
       if (deleted !== undefined) hide(deleted, layer, true);
       return;
@@ -83,14 +84,15 @@ export function openLayerTree(): LayerTree {
 
 function find(root: Node, parts: readonly string[]): Node | undefined {
   let node: Node | undefined = root;
-  for (const part of parts) node = node?.children.get(part);
+  for (const part of parts) node = node?.children?.get(part);
   return node;
 }
 
 function make(root: Node, parts: readonly string[]): Node {
   let node = root;
   for (const part of parts) {
-    const next: Node = node.children.get(part) ?? { file: undefined, children: new Map(), clearedFor: 0 };
+    node.children ??= new Map();
+    const next: Node = node.children.get(part) ?? { file: undefined, children: undefined, clearedFor: 0 };
     node.children.set(part, next);
     node = next;
   }
@@ -102,7 +104,7 @@ function filesBelow(root: Node): readonly ImageFile[] {
   const open: Node[] = [root];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (node.file !== undefined) files.push(node.file);
-    for (const child of [...node.children.values()].toReversed()) open.push(child);
+    for (const child of [...(node.children?.values() ?? [])].toReversed()) open.push(child);
   }
   return files;
 }

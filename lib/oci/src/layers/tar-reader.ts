@@ -260,11 +260,7 @@ class Reader {
     if (linkLeaves(type, path, target)) hazards.push('link-outside');
     if (type === 'character-device' || type === 'block-device') hazards.push('device');
     const isFolder = type === 'file' && name.endsWith('/');
-    const attributes: ReadonlyMap<string, string> = new Map(
-      [...records]
-        .filter(([key]) => key.startsWith(ATTRIBUTE))
-        .map(([key, value]) => [key.slice(ATTRIBUTE.length), value]),
-    );
+    const attributes = attributesOf(records);
     const attributeCharacters = [...attributes].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
     if (attributeCharacters > MAX_ATTRIBUTE_CHARACTERS)
       throw this.#error('limit', 'attributes', `have more than ${MAX_ATTRIBUTE_CHARACTERS} characters`);
@@ -298,6 +294,14 @@ class Reader {
   #error(code: 'limit' | 'invalid', field: string, detail: string): ParseError {
     return new ParseError(code, field, this.#offset, detail);
   }
+}
+
+/** Most entries have none, and share the one that is empty: of a million maps each would have some hundred bytes. */
+const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
+
+function attributesOf(records: PaxRecords): ReadonlyMap<string, string> {
+  const own = [...records].filter(([key]) => key.startsWith(ATTRIBUTE));
+  return own.length === 0 ? NO_ATTRIBUTES : new Map(own.map(([key, value]) => [key.slice(ATTRIBUTE.length), value]));
 }
 
 /** `./a//b/../c` → `a/c`; `..` at the root stays at the root, and is told. */
