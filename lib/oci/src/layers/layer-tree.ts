@@ -8,7 +8,7 @@ const OPAQUE = '.wh..wh..opq';
 /** Records of aufs itself (`.wh..wh.plnk`), which hide nothing. */
 const OF_AUFS = '.wh..wh.';
 /** Of all layers together: a judgement must do with 512 MB, and each takes about a kilobyte of it. Images of desktops have 300,000. */
-export const MAX_FILES_OF_AN_IMAGE = 400_000;
+export const MAX_FILES_OF_AN_IMAGE = 350_000;
 
 export interface ImageFile {
   readonly entry: TarEntry;
