@@ -10,11 +10,13 @@ const MINUTES: readonly string[] = [
   'tests/whole/bad-days.real.test.ts',
   'host/guestimage/guest.real.test.ts',
   'tests/whole/watch.real.test.ts',
+  'tests/whole/foreign.real.test.ts',
   'host/attest/guest-host.real.test.ts',
   'tests/whole/full-disk.real.test.ts',
   'tests/whole/killed.real.test.ts',
   'tests/whole/main-path.real.test.ts',
-  'tools/firmware-manifest.real.test.ts',
+  'tests/whole/host-proof.real.test.ts',
+  'tests/whole/disk-import.real.test.ts',
 ];
 
 export class LongestFirst extends BaseSequencer {

@@ -67,4 +67,4 @@ export const CALL_TIMEOUT_MS = {
 } as const;
 
 /** What a boot takes where nothing better is known: measured on one core that is busy with little else. */
-export const TYPICAL_BOOT_MS: { readonly kvm: number; readonly tcg: number } = { kvm: 3_000, tcg: 20_000 };
+export const TYPICAL_BOOT_MS: { readonly kvm: number; readonly tcg: number } = { kvm: 3_000, tcg: 12_000 };
