@@ -16,6 +16,8 @@ const config: ViteUserConfig = defineConfig({
           // Files share their worker's modules: loading them anew for each file took three times as long as the tests. So a
           // test leaves no state in a module behind.
           isolate: false,
+          // Many wait for something small: with more files at a time than cores, the cores do not.
+          maxWorkers: '150%',
           // A hang is found all the same; a busy machine is no failure.
           testTimeout: 30_000,
           include: ['{lib,host,control,api,apps,testkit,drills,tools}/**/*.test.ts', 'tests/house/**/*.test.ts'],
@@ -27,6 +29,8 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'sweep',
           isolate: false,
+          // What is of one group has one number: vitest refuses others.
+          maxWorkers: '150%',
           include: ['lib/**/*.sweep.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           testTimeout: 300_000,
