@@ -11,6 +11,7 @@ test('the public names of @ringwall/bytes', () => {
     'Writer',
     'concatBytes',
     'equalBytes',
+    'firstNonZero',
     'fromHex',
     'toHex',
     'unshared',

@@ -7,3 +7,4 @@ export { fromHex, toHex } from './hex.ts';
 export { KnownBytes } from './known-bytes.ts';
 export { PARSE_ERROR_CODES, ParseError, type ParseErrorCode } from './parse-error.ts';
 export { Writer } from './writer.ts';
+export { firstNonZero } from './zeros.ts';

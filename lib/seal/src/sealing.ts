@@ -1,5 +1,5 @@
 // Seals a stream as it comes: some chunks are encrypted while the next are read, and none is held longer than that.
-import { concatBytes, toHex, Writer } from '@ringwall/bytes';
+import { concatBytes, firstNonZero, toHex, Writer } from '@ringwall/bytes';
 import { ByteReader, type ByteStream } from './byte-reader.ts';
 import { derive, KEY_BYTES, renderEnvelope, type Recipient } from './envelope.ts';
 import { headLeafOf, renderHead } from './layout.ts';
@@ -70,7 +70,7 @@ export async function* sealStream(
   try {
     for (;;) {
       const chunk = await reader.upTo(manifest.chunkBytes);
-      const isZero = isAllZeros(chunk);
+      const isZero = firstNonZero(chunk) === undefined;
       if (zeros > 0 && (!isZero || chunk.length === 0)) {
         underWay.push(settled(sealer.zeros(total, zeros)));
         zeros = 0;
@@ -164,11 +164,4 @@ function headerOf(type: RecordType, chunks: number, plaintext: Uint8Array): Uint
 function settled<Value>(promise: Promise<Value>): Promise<Value> {
   promise.catch(() => undefined);
   return promise;
-}
-
-/** In words: bytes take four times as long. */
-function isAllZeros(chunk: Uint8Array<ArrayBuffer>): boolean {
-  const words = new Uint32Array(chunk.buffer, chunk.byteOffset, chunk.length >> 2);
-  for (let index = 0; index < words.length; index += 1) if (words[index] !== 0) return false;
-  return chunk.subarray(words.length * 4).every((byte) => byte === 0);
 }
