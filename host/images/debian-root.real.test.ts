@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  EMPTY_CONFIG,
   FINDING_JUDGES,
   inspectImage,
   INSPECTORS,
@@ -19,20 +20,11 @@ const MMDEBSTRAP = '/usr/bin/mmdebstrap';
 const PACKAGES =
   'passwd,login,perl-base,libpam-modules,apt,openssl,ca-certificates,cron,openssh-server,python3-minimal';
 const CONFIG: ImageConfig = {
+  ...EMPTY_CONFIG,
   architecture: 'amd64',
   os: 'linux',
-  created: '',
   user: '10001',
-  env: [],
-  entrypoint: [],
-  cmd: [],
-  workingDir: '',
-  exposedPorts: [],
-  volumes: [],
-  labels: {},
   hasHealthcheck: true,
-  onBuild: [],
-  history: [],
 };
 const CHUNK_BYTES = 256 * 1024;
 

@@ -12,6 +12,7 @@ import {
 } from '@ringwall/host/images';
 import {
   canonicalReference,
+  EMPTY_CONFIG,
   finishFacts,
   inspectImage,
   INSPECTORS,
@@ -47,23 +48,7 @@ export function openScanned(invocation: Invocation, subject: string): Promise<Sc
 
 /** Files without a configuration: what would run in them is not known. */
 export function bareImage(contents: LayerContents): InspectedImage {
-  const config = {
-    architecture: '',
-    os: '',
-    created: '',
-    user: '',
-    env: [],
-    entrypoint: [],
-    cmd: [],
-    workingDir: '',
-    exposedPorts: [],
-    volumes: [],
-    labels: {},
-    hasHealthcheck: false,
-    onBuild: [],
-    history: [],
-  };
-  return inspectImage(config, [{ digest: '', diffId: '', createdBy: '' }], [contents]);
+  return inspectImage(EMPTY_CONFIG, [{ digest: '', diffId: '', createdBy: '' }], [contents]);
 }
 
 async function inspectRemote(invocation: Invocation, name: string): Promise<Scanned | undefined> {

@@ -10,6 +10,7 @@ test('the public names of @ringwall/oci', () => {
     'DEFAULT_TAG',
     'DEFLATED',
     'DOCKERFILE_RULES',
+    'EMPTY_CONFIG',
     'FEED_KINDS',
     'FINDING_JUDGES',
     'FINDING_RULES',

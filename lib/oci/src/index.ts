@@ -59,12 +59,13 @@ export {
   type TarVisitor,
 } from './layers/tar-reader.ts';
 export { FINDING_SEVERITIES, type Finding, type FindingSeverity } from './inspection/finding.ts';
-export type {
-  ImageConfig,
-  ImageRule,
-  InspectedImage,
-  InspectedLayer,
-  PlacedFact,
+export {
+  EMPTY_CONFIG,
+  type ImageConfig,
+  type ImageRule,
+  type InspectedImage,
+  type InspectedLayer,
+  type PlacedFact,
 } from './inspection/inspected-image.ts';
 export type { Fact, FactFinisher, FactValue, Inspector } from './inspection/inspector.ts';
 export { IMAGE_RULES, INSPECTORS } from './inspection/catalogue.ts';

@@ -1,5 +1,10 @@
 // Images for tests, out of a few words: layers of paths and contents, through the same pass as real ones.
-import type { ImageConfig, ImageRule, InspectedImage } from '../src/inspection/inspected-image.ts';
+import {
+  EMPTY_CONFIG,
+  type ImageConfig,
+  type ImageRule,
+  type InspectedImage,
+} from '../src/inspection/inspected-image.ts';
 import type { Finding } from '../src/inspection/finding.ts';
 import { inspectImage, judgeImage } from '../src/inspection/inspect-image.ts';
 import { openEntryInspection } from '../src/inspection/inspect-layer.ts';
@@ -17,22 +22,7 @@ export interface MadeImage {
   readonly inspectors: readonly Inspector[];
 }
 
-export const EMPTY_CONFIG: ImageConfig = {
-  architecture: 'amd64',
-  os: 'linux',
-  created: '',
-  user: '',
-  env: [],
-  entrypoint: [],
-  cmd: [],
-  workingDir: '',
-  exposedPorts: [],
-  volumes: [],
-  labels: {},
-  hasHealthcheck: false,
-  onBuild: [],
-  history: [],
-};
+export const LINUX_CONFIG: ImageConfig = { ...EMPTY_CONFIG, architecture: 'amd64', os: 'linux' };
 
 export function makeEntry(path: string, changes: Partial<TarEntry> = {}): TarEntry {
   const isFolder = path.endsWith('/');
@@ -70,7 +60,7 @@ export function makeImage({ layers, createdBy = [], config = {}, inspectors }: M
     diffId: `sha256:${String(at).padStart(64, 'f')}`,
     createdBy: createdBy[at] ?? '',
   }));
-  return inspectImage({ ...EMPTY_CONFIG, ...config }, named, contents);
+  return inspectImage({ ...LINUX_CONFIG, ...config }, named, contents);
 }
 
 export function judgeMade(made: MadeImage, rules: readonly ImageRule[]): readonly Finding[] {

@@ -31,6 +31,24 @@ export interface ImageConfig {
   readonly history: readonly { readonly createdBy: string; readonly emptyLayer: boolean; readonly created: string }[];
 }
 
+/** Of files that come without a configuration: what would run in them is not known. */
+export const EMPTY_CONFIG: ImageConfig = {
+  architecture: '',
+  os: '',
+  created: '',
+  user: '',
+  env: [],
+  entrypoint: [],
+  cmd: [],
+  workingDir: '',
+  exposedPorts: [],
+  volumes: [],
+  labels: {},
+  hasHealthcheck: false,
+  onBuild: [],
+  history: [],
+};
+
 /** A fact, the layer that it is from, and whether a container still sees its file. */
 export interface PlacedFact extends Fact {
   readonly layer: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EMPTY_CONFIG, makeImage } from '../../testing/make-image.ts';
+import { LINUX_CONFIG, makeImage } from '../../testing/make-image.ts';
 import type { Ancestry, KnownImage } from '../inheritance/ancestors.ts';
 import type { Finding } from '../inspection/finding.ts';
 import { OciError } from '../oci-error.ts';
@@ -37,7 +37,7 @@ function reportOf(
   const image = makeImage({
     layers: [{}, {}],
     createdBy: ['ADD rootfs', `RUN ${EVIL}`],
-    config: EMPTY_CONFIG,
+    config: LINUX_CONFIG,
     inspectors: [],
   });
   return compileReport({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EMPTY_CONFIG, judgeMade, type MadeImage } from '../../../testing/make-image.ts';
+import { LINUX_CONFIG, judgeMade, type MadeImage } from '../../../testing/make-image.ts';
 import type { Finding } from '../../inspection/finding.ts';
 import type { ImageConfig } from '../../inspection/inspected-image.ts';
 import { judgeConfiguration } from './configuration-rules.ts';
@@ -28,12 +28,12 @@ describe('readHistory()', () => {
     ['bazel build ...', '', 'bazel build ...'],
     ['', '', ''],
   ])('reads %j', (createdBy, keyword, text) => {
-    expect(readHistory({ ...EMPTY_CONFIG, history: history(createdBy) })).toMatchObject([{ keyword, text, layer: 0 }]);
+    expect(readHistory({ ...LINUX_CONFIG, history: history(createdBy) })).toMatchObject([{ keyword, text, layer: 0 }]);
   });
 
   it('reads the arguments of a build, and counts layers', () => {
     const read = readHistory({
-      ...EMPTY_CONFIG,
+      ...LINUX_CONFIG,
       history: [
         { createdBy: 'ENV A=1', emptyLayer: true, created: '' },
         { createdBy: 'RUN |2 TOKEN=a b NAME= /bin/sh -c make # buildkit', emptyLayer: false, created: '' },
