@@ -2,6 +2,7 @@
 import { RingwallError } from '@ringwall/api';
 import { type Disk, diskSchema } from '@ringwall/api/disks';
 import type { Kysely, Selectable, Transaction } from 'kysely';
+import { documentOf } from './document.ts';
 import type { Tables } from './schema.ts';
 import { isUniqueViolation } from './sqlite.ts';
 import type { NewEvent } from './store.ts';
@@ -75,13 +76,5 @@ export class DiskStore {
 }
 
 function parseDisk(row: Selectable<Tables['disks']>): Disk {
-  return diskSchema.parse({
-    id: row.id,
-    tenant: row.tenant,
-    name: row.name,
-    version: row.version,
-    createdAt: row.created_at,
-    spec: JSON.parse(row.spec) as unknown,
-    status: JSON.parse(row.status) as unknown,
-  });
+  return diskSchema.parse(documentOf(row));
 }

@@ -3,28 +3,17 @@ import { type Generated, type Kysely, sql } from 'kysely';
 import type { Migration, MigrationProvider } from 'kysely/migration';
 
 export interface Tables {
-  machines: MachineTable;
+  machines: DocumentTable;
   operations: OperationTable;
   events: EventTable;
   boots: BootTable;
   boot_times: BootTimeTable;
   facts: FactTable;
-  disks: DiskTable;
+  disks: DocumentTable;
 }
 
-/** `spec` and `status` are JSON of the schemas of @ringwall/api. */
-interface MachineTable {
-  id: string;
-  tenant: string;
-  name: string;
-  version: number;
-  created_at: string;
-  spec: string;
-  status: string;
-}
-
-/** `spec` and `status` are JSON of the schemas of @ringwall/api/disks. */
-interface DiskTable {
+/** A document of the API: `spec` and `status` are JSON of the schemas of @ringwall/api. */
+export interface DocumentTable {
   id: string;
   tenant: string;
   name: string;

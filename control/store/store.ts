@@ -17,6 +17,7 @@ import {
 import { Kysely, type Selectable, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { DiskStore } from './disks.ts';
+import { documentOf } from './document.ts';
 import { Reserve } from './reserve.ts';
 import { migrations, type Tables } from './schema.ts';
 import { isUniqueViolation, openSqliteDialect } from './sqlite.ts';
@@ -334,15 +335,7 @@ async function insertEvent(trx: Transaction<Tables>, event: NewEvent): Promise<E
 }
 
 function parseMachine(row: Selectable<Tables['machines']>): Machine {
-  return machineSchema.parse({
-    id: row.id,
-    tenant: row.tenant,
-    name: row.name,
-    version: row.version,
-    createdAt: row.created_at,
-    spec: JSON.parse(row.spec) as unknown,
-    status: JSON.parse(row.status) as unknown,
-  });
+  return machineSchema.parse(documentOf(row));
 }
 
 function parseOperation(row: Selectable<Tables['operations']>): Operation {
