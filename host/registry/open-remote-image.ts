@@ -30,7 +30,7 @@ export async function openRemoteImage(reference: Reference, options: RemoteOptio
     const registry = openRegistry({
       domain,
       repository: reference.path,
-      credentials: options.credentials(domain),
+      credentials: () => options.credentials(domain),
       plainHttp: options.plainHttp.has(domain),
       ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     });

@@ -24,7 +24,7 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
     const options: RemoteOptions = {
       platform: parsePlatform('linux/amd64'),
       signal,
-      credentials: () => ({ user: 'reader', password: 'pass' }),
+      credentials: () => Promise.resolve({ user: 'reader', password: 'pass' }),
       mirrors: [],
       plainHttp: new Set(),
     };
@@ -102,7 +102,7 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
     test('a digest is enough, a stranger gets nothing, and what is not there is not there', async () => {
       const { digest } = await openRemoteImage(parseReference(`${domain}/acme/app:oci`), options);
       expect((await openRemoteImage(parseReference(`${domain}/acme/app@${digest}`), options)).digest).toBe(digest);
-      const strange = { ...options, credentials: () => undefined };
+      const strange = { ...options, credentials: () => Promise.resolve(undefined) };
       await expect(openRemoteImage(parseReference(`${domain}/acme/app:oci`), strange)).rejects.toMatchObject({
         code: 'unauthorized',
       });

@@ -38,7 +38,7 @@ const registryAt = (domain: string, changes: Partial<RegistryOptions> = {}): Ret
   openRegistry({
     domain,
     repository: 'a/b',
-    credentials: undefined,
+    credentials: () => Promise.resolve(undefined),
     plainHttp: false,
     stallMs: 300,
     retryMs: 20,
@@ -118,7 +118,7 @@ describe('openRegistry()', () => {
           .end();
       else response.writeHead(307, { location: `http://${elsewhere.domain}/cdn` }).end();
     });
-    const registry = registryAt(domain, { credentials: { user: 'u', password: 'p:w' } });
+    const registry = registryAt(domain, { credentials: () => Promise.resolve({ user: 'u', password: 'p:w' }) });
     expect(await all(registry.blob(sha('x'), 2, signal))).toBe('ok');
     expect(log[1]).toBe(`/token?service=s&scope=repository%3Aa%2Fb%3Apull Basic ${btoa('u:p:w')} -`);
     expect(elsewhere.log).toEqual(['/cdn - -']);
@@ -140,7 +140,7 @@ describe('openRegistry()', () => {
       (_request, response) => response.writeHead(401, { 'www-authenticate': 'Bearer realm="x"' }).end(),
       'wants a login',
     ],
-    ['nothing', (_request, response) => response.writeHead(404).end(), 'has no a/b manifests/latest'],
+    ['nothing', (_request, response) => response.writeHead(404).end(), 'has no a/b/manifests/latest'],
   ])('follows no answer that leads to %s', async (_what, answer, message) => {
     const { domain } = await fake(answer);
     await expect(registryAt(domain).manifest('latest', signal)).rejects.toThrow(message);
@@ -172,7 +172,7 @@ describe('openRemoteImage()', () => {
   const options: RemoteOptions = {
     platform: parsePlatform('linux/amd64'),
     signal,
-    credentials: () => undefined,
+    credentials: () => Promise.resolve(undefined),
     mirrors: [],
     plainHttp: new Set(),
     stallMs: 300,
