@@ -8,8 +8,8 @@ import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDet
 import { z } from 'zod';
 import { GuestConsole } from './console.ts';
 
-/** The slowest command is a first boot under emulation on two busy cores. */
-const COMMAND_TIMEOUT_MS = 300_000;
+/** More than the product grants the slowest command, a first boot under emulation: 180 s to attest, 120 s to unlock. */
+const COMMAND_TIMEOUT_MS = 600_000;
 const DEFAULT_STATE = '/var/lib/ringwall';
 const DEFAULT_RUN = '/run/ringwall';
 

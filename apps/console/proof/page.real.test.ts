@@ -39,6 +39,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   let layered: LayeredScene;
   let broker: Signer;
   let good: string;
+  let opened: ProofPage | undefined;
   const at = new Date(Date.now() - 2 * HOUR_MS);
 
   beforeAll(async () => {
@@ -241,7 +242,9 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   it.each(CASES)('says of $what what verifyProof() says', async ({ text, trust }) => {
     const content = await text();
     const trusted = (await trust?.()) ?? { brokerKey: broker.publicKey };
-    await using opened = await ProofPage.open(browser);
+    // One window for all bundles, loaded anew for each: to open one takes longer than to judge.
+    opened ??= await ProofPage.open(browser);
+    await opened.page.reload();
     const shown = await opened.give(
       ...(trusted.brokerKey === undefined ? [] : [file('broker.key', toHex(trusted.brokerKey))]),
       ...(trusted.trustedRoots === undefined ? [] : [file('ca.pem', trusted.trustedRoots.map(pem).join(''))]),

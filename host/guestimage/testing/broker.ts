@@ -8,7 +8,7 @@ import { makeCredential, nameOf, parsePublic, wrapToEccKey } from '@ringwall/tpm
 import type { TestTpm } from './tpm.ts';
 
 export const TEST_MACHINE = 'mch_aaaaaaaaaaaaaaaaaaaa';
-const LINE_TIMEOUT_MS = 120_000;
+const LINE_TIMEOUT_MS = 300_000;
 
 export class BrokerDouble {
   readonly tpm: TestTpm;

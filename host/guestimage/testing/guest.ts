@@ -22,7 +22,7 @@ export const TEST_MEMORY_MIB = 512;
 /** With a second one the firmware takes half as much again of a host that has two. */
 export const TEST_CPUS = 1;
 const DISK_BYTES = 64 * 1024 * 1024;
-const BOOT_TIMEOUT_MS = 150_000;
+const BOOT_TIMEOUT_MS = 300_000;
 const KEPT_CHARACTERS = 256 * 1024;
 
 export interface GuestFiles {
