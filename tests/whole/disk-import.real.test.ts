@@ -1,7 +1,7 @@
 // An image becomes an encrypted disk of a machine, from the command line to the guest: whatever is killed in between, and
 // whatever the image asks for beyond its own bytes.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, hash, randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -18,7 +18,12 @@ const MIB = 2 ** 20;
 const SIZE = 100 * MIB;
 const CANARY = `canary-${randomBytes(16).toString('hex')}`;
 const QEMU_IMG = '/usr/bin/qemu-img';
-const needed = [QEMU_IMG, '/usr/bin/qemu-nbd', '/usr/bin/bwrap'].filter((path) => !existsSync(path));
+const CRYPTSETUP = '/usr/sbin/cryptsetup';
+const SGDISK = '/usr/sbin/sgdisk';
+const DD = '/usr/bin/dd';
+const needed = [QEMU_IMG, '/usr/bin/qemu-nbd', '/usr/bin/bwrap', CRYPTSETUP, SGDISK].filter(
+  (path) => !existsSync(path),
+);
 const lacks = needed.length === 0 ? '' : ` (skipped: needs ${needed.join(' and ')})`;
 
 describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
@@ -129,6 +134,61 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
     const { code, stderr } = await ringwall.cli('disk', 'import', at('trap.qcow2'), '--name', 'trap');
     expect([code, stderr]).toEqual([1, expect.stringContaining('“/etc/shadow”')]);
     expect((await disks()).map(({ name }) => name)).toEqual(['web']);
+  });
+
+  test('takes the disk out of what encrypts all of it, and leaves what is encrypted inside', async () => {
+    writeFileSync(at('pass'), 'correct horse');
+    const importOf = async (path: string, name: string, ...options: readonly string[]): Promise<string> =>
+      ringwall.ok('disk', 'import', path, '--name', name, ...options);
+    const secret = ['--object', `secret,id=k,file=${at('pass')}`];
+    const withKey = ['--key-file', at('pass')];
+    writeFileSync(at('plain.raw'), randomBytes(6 * MIB));
+    // QCOW2's own.
+    const own = ['-O', 'qcow2', '-o', 'encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10'];
+    await runChecked(run, [
+      QEMU_IMG,
+      'convert',
+      '-q',
+      '-f',
+      'raw',
+      ...secret,
+      ...own,
+      at('plain.raw'),
+      at('own.qcow2'),
+    ]);
+    // The whole disk: cryptsetup moves what lies there behind a header of 8 MiB, and leaves as much at the end.
+    copyFileSync(at('plain.raw'), at('luks2.raw'));
+    truncateSync(at('luks2.raw'), 22 * MIB);
+    const strength = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
+    const encrypt = ['reencrypt', '--encrypt', '--type', 'luks2', '--reduce-device-size', '16M', ...strength];
+    await runChecked(run, [CRYPTSETUP, '--batch-mode', ...encrypt, ...withKey, at('luks2.raw')]);
+    truncateSync(at('luks2.raw'), 14 * MIB);
+    // A partition.
+    writeFileSync(at('inside.raw'), '');
+    truncateSync(at('inside.raw'), 18 * MIB);
+    await runChecked(run, [SGDISK, '-n', '1:2048:+14M', at('inside.raw')]);
+    await runChecked(run, [DD, `if=${at('luks2.raw')}`, `of=${at('inside.raw')}`, 'bs=1M', 'seek=1', 'conv=notrunc']);
+
+    const [opened, fromLuks2, carried, kept] = await Promise.all([
+      importOf(at('own.qcow2'), 'opened', ...withKey),
+      importOf(at('luks2.raw'), 'from-luks2', ...withKey),
+      importOf(at('inside.raw'), 'carried', ...withKey),
+      importOf(at('luks2.raw'), 'kept', '--keep-encrypted'),
+    ]);
+    expect(opened).toContain('The image was opened with your key');
+    expect(fromLuks2).toContain('Its LUKS2 was opened with your key');
+    expect(carried).toMatch(/Volume 1 is encrypted with LUKS2.*: it comes along as it is/);
+    expect(kept).toMatch(/Volume 1 is encrypted with LUKS2.*: it comes along as it is/);
+    // Of its two chunks.
+    const plain = readFileSync(at('plain.raw'));
+    const chunks = [plain.subarray(0, 4 * MIB), plain.subarray(4 * MIB)].map((chunk) =>
+      hash('sha256', chunk, 'buffer'),
+    );
+    const expected = `SHA-256 of its chunks: ${hash('sha256', Buffer.concat(chunks))}`;
+    for (const report of [opened, fromLuks2]) expect(report).toContain(expected);
+    const sizes = (await disks()).map(({ name, spec }) => `${name} ${spec.sizeBytes / MIB}`);
+    expect(sizes.toSorted()).toEqual(['carried 18', 'from-luks2 6', 'kept 14', 'opened 6', 'web 100']);
+    await ringwall.ok('disk', 'rm', 'opened', 'from-luks2', 'carried', 'kept');
   });
 
   test('gives the machine that it is attached to its contents, and nobody else', async () => {

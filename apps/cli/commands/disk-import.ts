@@ -9,7 +9,8 @@ import type { Disk, ImportBegin, ImportedDisk } from '@ringwall/api/disks';
 import { FRAME, FRAME_HEADER_BYTES } from '@ringwall/api/disk-stream';
 import { RingwallError } from '@ringwall/api/errors';
 import type { ByteSource } from '@ringwall/disk';
-import { readingFrom, type OpenedImage } from '../disk/open-target.ts';
+import type { ImportSource } from '../disk/open-to-import.ts';
+import { readingFrom } from '../disk/open-target.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
 import { formatBytes } from '../quantities.ts';
@@ -20,7 +21,9 @@ const SECTOR_BYTES = 512;
 const ZEROS_AT_A_TIME = 64;
 const BEGIN_LIMIT_BYTES = 4096;
 
-export async function importDisk(invocation: Invocation, target: OpenedImage): Promise<void> {
+export { openToImport } from '../disk/open-to-import.ts';
+
+export async function importDisk(invocation: Invocation, target: ImportSource): Promise<void> {
   const { out, json, self } = invocation;
   const { imported, wentOn } = await bringDisk(invocation, target);
   if (json) {
@@ -30,6 +33,7 @@ export async function importDisk(invocation: Invocation, target: OpenedImage): P
   const { name, spec } = imported;
   if (wentOn > 0) out.line(`It went on where it was broken off: ${formatBytes(wentOn)} were there.`);
   for (const beside of target.alongside) out.line(`Read along with it: ${beside}`);
+  for (const note of target.notes) out.line(note);
   out.line(
     `${name} is there: ${formatBytes(spec.sizeBytes)} of ${target.image.format}, encrypted, and read back the same.`,
   );
@@ -40,11 +44,11 @@ export async function importDisk(invocation: Invocation, target: OpenedImage): P
 /** Without a word of it but its progress. `wentOn`: how many bytes were there already. */
 export async function bringDisk(
   invocation: Invocation,
-  target: OpenedImage,
+  target: ImportSource,
 ): Promise<{ readonly imported: Disk; readonly wentOn: number }> {
   const name = invocation.values.get('name') ?? nameAfter(target.path);
-  const { image } = target;
-  const sizeBytes = Math.ceil(image.size / SECTOR_BYTES) * SECTOR_BYTES;
+  const { image, contents } = target;
+  const sizeBytes = Math.ceil(contents.size / SECTOR_BYTES) * SECTOR_BYTES;
   await invocation.needServices();
   using progress = invocation.progress();
   const body = { name, sizeBytes, source: { format: image.format, name: basename(target.path) } };
@@ -77,7 +81,7 @@ export async function bringDisk(
 async function sendContents(
   invocation: Invocation,
   disk: string,
-  { path, image }: OpenedImage,
+  { path, contents }: ImportSource,
   sizeBytes: number,
   signal: AbortSignal,
 ): Promise<{ readonly wentOn: number }> {
@@ -87,7 +91,7 @@ async function sendContents(
   socket.once('close', () => closed.abort());
   const send = (...parts: readonly Uint8Array[]): Promise<void> => sendAll(socket, parts, closed.signal);
   try {
-    const reader = new ChunkReader(padded(image, sizeBytes), begin.chunkBytes);
+    const reader = new ChunkReader(padded(contents, sizeBytes), begin.chunkBytes);
     const start = readingFrom(path, () => (isThere(reader, begin) ? begin.have : 0));
     await send(frameOf(FRAME.start, start));
     for (let chunk = start; chunk < reader.count;) {

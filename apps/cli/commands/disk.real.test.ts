@@ -116,6 +116,32 @@ describe.skipIf(lacks !== '')(`ringwall disk${lacks}`, () => {
     expect((await disk('cat', at('luks1.img'), '/etc/hostname', '--key-file', at('wrong'))).code).toBe(3);
   });
 
+  it('sees nothing of an image that encrypts itself, and all of it with the key', async () => {
+    writeFileSync(at('key'), SECRET);
+    const options = 'encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10';
+    const secret = ['--object', `secret,id=k,file=${at('key')}`];
+    run('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', ...secret, '-o', options, at('ext4.raw'), at('own.qcow2'));
+    const closed = await disk('inspect', at('own.qcow2'));
+    expect([closed.code, closed.stdout]).toEqual([0, expect.stringMatching(/nothing \(0 of 100\)[^]*LUKS1/)]);
+    expect((await disk('cat', at('own.qcow2'), '/etc/hostname')).code).toBe(3);
+    const open = await disk('inspect', at('own.qcow2'), '--key-file', at('key'));
+    expect(open.stdout).toMatch(/nothing \(0 of 100\)[^]*Volume 1\/1[^]*seen with the key that you gave[^]*called web/);
+    expect((await disk('cat', at('own.qcow2'), '/etc/hostname', '--key-file', at('key'))).stdout).toBe('web\n');
+  });
+
+  it.each([
+    ['own.qcow2', [], 'the image encrypts its disk with LUKS, and no key was given', '--key-file FILE'],
+    ['luks1.img', [], 'all of its disk is encrypted with LUKS, and no key was given', '--keep-encrypted'],
+    ['own.qcow2', ['--key-file', 'wrong'], 'the key that you gave opens none of its key slots', 'a line feed'],
+    ['luks1.img', ['--key-file', 'wrong'], 'the key that you gave opens none of its key slots', 'a line feed'],
+  ])('import of %s %j is refused: %s', async (image, options, what, hint) => {
+    writeFileSync(at('wrong'), `${SECRET}\n`);
+    const words = options.map((word) => (word === 'wrong' ? at(word) : word));
+    const { code, stderr } = await disk('import', at(image), '--name', 'x', ...words);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(what)]);
+    expect(stderr).toContain(hint);
+  });
+
   it('ls, cat and extract show the files', async () => {
     expect((await disk('ls', at('web.qcow2'), '/etc')).stdout).toMatch(/-rw-------|-rw-r--r--.*shadow/);
     expect((await disk('cat', at('disk.raw'), '/etc/alias')).stdout).toBe('web\n');

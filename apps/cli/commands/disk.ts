@@ -1,17 +1,15 @@
 // `ringwall disk`: looks into disk images of any kind without mounting them, with no service, no right but to read the file,
 // and no help of the kernel: hostile bytes meet our own parsers only. `import` and `rm` make and remove disks of this host.
-import { readFileSync, statSync } from 'node:fs';
 import { RingwallError } from '@ringwall/api/errors';
-import { openPath, type LuksKey } from '@ringwall/disk';
+import { openPath } from '@ringwall/disk';
+import { keysOf } from '../disk/disk-keys.ts';
 import type { Difference } from '../disk/difference.ts';
 import { shownName } from '../disk/file-names.ts';
 import { findNamedDisk } from '../disk/machine-disk.ts';
-import { chooseFileSystem, openTarget, openTargetImage, readingFrom, type OpenTarget } from '../disk/open-target.ts';
+import { chooseFileSystem, openTarget, readingFrom, type OpenTarget } from '../disk/open-target.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 
-/** As cryptsetup has it (its --help says 8192 kB). */
-const MAX_KEY_FILE_BYTES = 8 * 1024 * 1024;
 /** Written to standard output at once. */
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -61,10 +59,10 @@ async function openNamed(invocation: Invocation, word: string): Promise<OpenTarg
 
 async function importImage(invocation: Invocation, path: string): Promise<void> {
   const { flags, values } = invocation;
-  const { importDisk } = await import('./disk-import.ts');
-  const how = { member: values.get('disk'), judgedFor: 'import', alongside: flags.has('alongside') } as const;
-  using image = openTargetImage(path, how);
-  await importDisk(invocation, image);
+  const { importDisk, openToImport } = await import('./disk-import.ts');
+  const how = { member: values.get('disk'), alongside: flags.has('alongside') };
+  using source = await openToImport(invocation, path, how);
+  await importDisk(invocation, source);
 }
 
 async function removeDisks(invocation: Invocation): Promise<void> {
@@ -159,20 +157,6 @@ const SIGNS: Readonly<Record<Difference['change'], string>> = {
   changed: '~',
   unreadable: '!',
 };
-
-/** As cryptsetup reads it: every byte of the file is a part of the key. */
-function keysOf({ values }: Invocation): LuksKey[] {
-  const file = values.get('key-file');
-  if (file === undefined) return [];
-  try {
-    if (statSync(file).size > MAX_KEY_FILE_BYTES)
-      throw usage(`${file} is too large for a key`, 'a key file has at most 8 MiB');
-    return [{ passphrase: readFileSync(file) }];
-  } catch (cause) {
-    if (cause instanceof RingwallError) throw cause;
-    throw new RingwallError('not-found', `the key file ${file} cannot be read`, { cause });
-  }
-}
 
 function usage(message: string, hint: string): RingwallError {
   return new RingwallError('bad-request', message, { hint });

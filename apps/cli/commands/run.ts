@@ -8,7 +8,6 @@ import { followOperation, whileWatching } from '../operations.ts';
 import { ENCRYPTIONS, WATCH_MODES } from '../command.ts';
 import { renderOutdated } from '../outdated-image.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
-import { openTargetImage } from '../disk/open-target.ts';
 import { renderRunReport } from '../report.ts';
 
 const DEFAULT_IMAGE = 'hello';
@@ -61,9 +60,10 @@ async function broughtDisk(invocation: Invocation): Promise<{ attach?: string[] 
       hint: 'import it first (disk import), then name all disks by --attach: the first is booted',
     });
   }
-  const { bringDisk } = await import('./disk-import.ts');
-  using target = openTargetImage(path, { member: undefined, judgedFor: 'import', alongside: false });
-  return { attach: [(await bringDisk(invocation, target)).imported.name] };
+  const { bringDisk, openToImport } = await import('./disk-import.ts');
+  using source = await openToImport(invocation, path, { member: undefined, alongside: false });
+  for (const note of source.notes) invocation.err.line(note);
+  return { attach: [(await bringDisk(invocation, source)).imported.name] };
 }
 
 function wantedMachine({ values, flags, arguments: words }: Invocation): Record<string, string | number | string[]> {

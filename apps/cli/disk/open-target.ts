@@ -13,12 +13,15 @@ import {
   openOva,
   parseImageHeader,
   recogniseOva,
+  unlockImage,
   type ByteSource,
+  type DecryptSectors,
   type Disk,
   type DiskImage,
   type ExternalReference,
   type FileNode,
   type FileSystem,
+  type ImageEncryption,
   type ImportRefusal,
   type LuksHeader,
   type LuksKey,
@@ -45,8 +48,10 @@ export interface OpenTarget extends OpenedImage {
 export interface OpenImageOptions {
   /** Which disk of an archive, from 1 on. */
   readonly member: string | undefined;
-  /** For whom: who only looks may see a disk of no bytes, or one that needs a key. */
+  /** For whom: who only looks may see a disk of no bytes. */
   readonly judgedFor: 'looking' | 'import';
+  /** Tried on what the image itself encrypts; where none opens it, the image is `locked`. */
+  readonly keys: readonly LuksKey[];
   /** Whether files beside the image that it names are read along. */
   readonly alongside: boolean;
   /** What it is, where that is known: whatever header a guest puts on a disk of its own stays data. */
@@ -62,7 +67,7 @@ export interface OpenTargetOptions {
 
 /** Throws `RingwallError`: `not-found`, `image-failed` for what is no image, or asks for more than itself. */
 export function openTarget(path: string, { keys, member, format }: OpenTargetOptions): OpenTarget {
-  const opened = openTargetImage(path, { member, judgedFor: 'looking', alongside: true, format });
+  const opened = openTargetImage(path, { member, judgedFor: 'looking', alongside: true, keys, format });
   try {
     return { ...opened, disk: openDisk(opened.image, { codecs: nodeCodecs, keys }) };
   } catch (error) {
@@ -72,7 +77,8 @@ export function openTarget(path: string, { keys, member, format }: OpenTargetOpt
 }
 
 /** The image alone, whatever its disk holds. The import gate comes before anything else looks at it. */
-export function openTargetImage(path: string, { member, judgedFor, alongside, format }: OpenImageOptions): OpenedImage {
+export function openTargetImage(path: string, options: OpenImageOptions): OpenedImage {
+  const { member, judgedFor, alongside, keys, format } = options;
   const open: FileSource[] = [];
   const close = (): void => open.splice(0).forEach((source) => source[Symbol.dispose]());
   try {
@@ -87,14 +93,16 @@ export function openTargetImage(path: string, { member, judgedFor, alongside, fo
     const packed = format === undefined ? memberOf(file, member, path) : file;
     const header = parseImageHeader(packed, format);
     const given = new Set(header.references.map(({ name }) => name).filter(mayRead));
-    const hasKey = judgedFor === 'looking';
-    const [refusal] = judgeImport(header, { maxDiskBytes: MAX_IMPORTED_DISK_BYTES, given, hasKey });
+    // Whether it can be read without a key is known once it is open.
+    const [refusal] = judgeImport(header, { maxDiskBytes: MAX_IMPORTED_DISK_BYTES, given, hasKey: true });
     if (refusal !== undefined && (judgedFor === 'import' || refusal.code !== 'no-disk')) {
       throw new RingwallError('image-failed', `${path}: ${refusal.field} is “${shownName(refusal.value)}”`, {
         hint: hintOf(refusal, alongside),
       });
     }
-    const image = openImage(packed, { codecs: nodeCodecs, resolve, ...(format === undefined ? {} : { format }) });
+    const unlock = (encryption: ImageEncryption): DecryptSectors | undefined => unlockImage(encryption, keys);
+    const known = format === undefined ? {} : { format };
+    const image = openImage(packed, { codecs: nodeCodecs, resolve, unlock, ...known });
     return { path, fileBytes: file.size, image, alongside: needed, [Symbol.dispose]: close };
   } catch (error) {
     close();
@@ -135,6 +143,7 @@ const NAMES_OF_RECOGNISED: Readonly<Record<RecognisedFormat, string>> = {
   bitlocker: 'BitLocker',
   luks: 'LUKS',
   lvm: 'a part of an LVM group',
+  'qcow2-aes': 'AES as QCOW2 had it before LUKS (not read)',
   mdraid: 'a part of a RAID',
   swap: 'swap',
 };

@@ -12,7 +12,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'under a plain name. No report holds a part of a secret. `machine:NAME` in the place of an image is the disk of a machine ' +
       'of this host, as it lies there: encrypted. `import` makes an encrypted disk of this host from an image: ' +
       'what the image asks for beyond its own bytes is refused, and the disk is read back and compared. Where it was broken ' +
-      'off, the same command goes on. `rm` destroys the key of such a disk, then removes it.',
+      'off, the same command goes on. An image that is encrypted as a whole needs its key (`--key-file`, or typed). `rm` destroys the key of such a disk, then removes it.',
     forms: [
       'disk inspect IMAGE',
       'disk ls IMAGE [PATH]',
@@ -30,7 +30,12 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     options: [
       { name: 'volume', value: 'N', complete: 'none', summary: 'which of several file systems; inspect lists them' },
       { name: 'disk', value: 'N', complete: 'none', summary: 'which disk of an appliance’s archive (OVA)' },
-      { name: 'key-file', value: 'FILE', complete: 'file', summary: 'holds a passphrase of LUKS, to look inside, too' },
+      {
+        name: 'key-file',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'holds a passphrase of LUKS, to look inside, too; - is standard input',
+      },
       { name: 'all', short: 'a', summary: 'of inspect: every find, and the references of its rule' },
       { name: 'output', short: 'o', value: 'DIRECTORY', complete: 'file', summary: 'of extract: a new directory' },
       {
@@ -40,6 +45,10 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         summary: 'of import: what the disk is called; else after its file',
       },
       { name: 'alongside', summary: 'of import: also read the files beside the image that it names' },
+      {
+        name: 'keep-encrypted',
+        summary: 'of import: a disk that is LUKS as a whole stays so, for a system that opens it itself',
+      },
     ],
     examples: [
       { line: 'disk inspect stolen.qcow2', says: 'keys, passwords, tokens, histories, databases, and a score' },
@@ -51,6 +60,10 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       {
         line: 'disk import cloud.qcow2 --name web',
         says: 'any format becomes an encrypted disk, read back and compared',
+      },
+      {
+        line: 'disk import laptop.img --key-file pass',
+        says: 'LUKS is opened, and what is inside gets a key of this host',
       },
       { line: 'disk rm web', says: 'its key is destroyed: no copy of it can be read again' },
     ],

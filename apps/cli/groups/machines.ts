@@ -31,6 +31,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         summary:
           'boot the system on this disk image (any format of `disk inspect`) in place of an IMAGE; needs --learn',
       },
+      { name: 'key-file', value: 'FILE', complete: 'file', summary: 'of an encrypted --disk-image: its passphrase' },
       { name: 'learn', summary: 'with --disk-image: write down what its first boot measures, for you to accept' },
       {
         name: 'watch',

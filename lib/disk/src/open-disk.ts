@@ -15,10 +15,11 @@ import { isNtfs } from './filesystems/ntfs/boot-sector.ts';
 import { openNtfs } from './filesystems/ntfs/ntfs.ts';
 import { openSquashfs } from './filesystems/squashfs/squashfs.ts';
 import { openXfs, recogniseXfs } from './filesystems/xfs/xfs.ts';
+import type { DiskImage } from './images/disk-image.ts';
 import { readVolumeGroup } from './partitions/lvm/volume-group.ts';
 import type { Partition, PartitionTable } from './partitions/partition.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
-import { recognise, recogniseEncryption, type Recognised } from './recognised.ts';
+import { OLD_QCOW2_AES, recognise, recogniseEncryption, type Recognised } from './recognised.ts';
 import { windowOf, type ByteSource } from './source/byte-source.ts';
 import type { Codecs } from './source/codecs.ts';
 import { firstDataOf } from './source/zeros.ts';
@@ -98,8 +99,24 @@ const MAX_DEPTH = 4;
 const LOOKED_AT_BYTES = 64 * 1024;
 
 /** `source` is the disk as its guest sees it: `openImage` makes one of an image. */
-export function openDisk(source: ByteSource, options: OpenDiskOptions = {}): Disk {
-  return openAt(source, options, '', 1);
+export function openDisk(source: ByteSource | DiskImage, options: OpenDiskOptions = {}): Disk {
+  const isEncrypted = 'encryption' in source && source.encryption !== undefined;
+  return isEncrypted ? openEncrypted(source, options) : openAt(source, options, '', 1);
+}
+
+/** An image that encrypts all of its disk: as one volume, with those inside it where it was unlocked. */
+function openEncrypted(source: DiskImage, options: OpenDiskOptions): Disk {
+  const header = source.encryption?.header;
+  const contents: VolumeContents =
+    header === undefined ? { kind: 'recognised', recognised: OLD_QCOW2_AES } : luksContents(header);
+  const whole: Volume = { name: '1', place: 'the whole disk', size: source.size, source, contents };
+  if (source.locked) return { size: source.size, volumes: [whole], notes: [] };
+  const { volumes, notes } = openAt(source, options, '1/', 2);
+  return { size: source.size, volumes: [whole, ...volumes.map((volume) => insideOf(whole, volume))], notes };
+}
+
+function insideOf({ name }: Volume, volume: Volume): Volume {
+  return { ...volume, place: `${volume.place}, inside ${name}`, underKey: true };
 }
 
 /** `prefix` is what the names of its volumes begin with; `depth` counts disks inside one another. */
@@ -144,14 +161,15 @@ function volumesInside(outer: readonly Volume[], options: OpenDiskOptions, place
   return [...logical, ...[...outer, ...logical].flatMap((volume) => decryptedVolumes(volume, options, place))];
 }
 
-function decryptedVolumes({ name, source, contents }: Volume, options: OpenDiskOptions, place: Place): Volume[] {
+function decryptedVolumes(volume: Volume, options: OpenDiskOptions, place: Place): Volume[] {
+  const { name, source, contents } = volume;
   if (contents.kind !== 'luks') return [];
   for (const key of options.keys ?? []) {
     try {
       const { disk } = unlockLuks(source, contents.header, key);
       const { volumes, notes } = openAt(disk, options, `${name}/`, place.depth + 1);
       place.notes.push(...notes);
-      return volumes.map((volume) => ({ ...volume, place: `${volume.place}, inside ${name}`, underKey: true }));
+      return volumes.map((inside) => insideOf(volume, inside));
     } catch (error) {
       if (error instanceof DiskError && error.code === 'wrong-key') continue;
       place.notes.push(`what volume ${name} encrypts cannot be opened: ${messageOf(error)}`);

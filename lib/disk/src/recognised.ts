@@ -14,6 +14,7 @@ export type RecognisedFormat =
   | 'luks'
   | 'lvm'
   | 'mdraid'
+  | 'qcow2-aes'
   | 'swap';
 
 export interface Recognised {
@@ -26,6 +27,9 @@ export interface Recognised {
   /** Of swap: whether the memory of a sleeping system lies in it. */
   readonly hibernated: boolean;
 }
+
+/** What QCOW2 had before LUKS: no header says whether a key is right, and QEMU itself gives it up. An image says that it has it. */
+export const OLD_QCOW2_AES: Recognised = named('qcow2-aes', { encrypted: true });
 
 /** Swap areas have their signature at the end of a page, and pages these sizes. */
 const PAGE_BYTES = [4096, 8192, 16_384, 65_536] as const;

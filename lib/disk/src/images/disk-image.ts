@@ -54,6 +54,8 @@ export interface ImageHeader {
 
 /** The disk as its guest sees it: `size` is `virtualSize`. */
 export interface DiskImage extends ByteSource, ImageHeader {
+  /** Its contents are encrypted, and no key was given: what is read throws `DiskError` (`needs-key`). */
+  readonly locked: boolean;
   nextData(offset: number): Extent | undefined;
   /** An older state of the disk. Throws `DiskError` (`not-found`) where the image has none of that id. */
   openSnapshot(id: string): DiskImage;

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { readLuks, unlockLuks } from '../../encryption/luks.ts';
+import { unlockImage } from '../../encryption/unlock-image.ts';
+import type { DiskImage } from '../disk-image.ts';
 import {
   dataRuns,
   differenceFromQemu,
@@ -141,15 +142,16 @@ describe.skipIf(NEEDS_QEMU_IMG !== '')(`openImage() of QCOW2 made by qemu-img${N
     writeFileSync(shop.path('disk.raw'), disk);
     const options = 'encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10,cluster_size=4k';
     shop.qemuImg('convert', ...secret, '-f', 'raw', '-O', 'qcow2', '-o', options, 'disk.raw', 'disk.qcow2');
-    const image = openIn(shop, 'disk.qcow2', {
-      unlock: ({ header }) => {
-        if (header === undefined) return undefined;
-        const key = { passphrase: new TextEncoder().encode('correct-horse') };
-        const unlocked = unlockLuks(header, readLuks(header), key);
-        return (sectors, first) => unlocked.decryptSectors(sectors, first);
-      },
-    });
-    expect(readAll(image, 100_001).equals(disk)).toBe(true);
+    const openWith = (...words: readonly string[]): DiskImage =>
+      openIn(shop, 'disk.qcow2', {
+        unlock: (encryption) =>
+          unlockImage(
+            encryption,
+            words.map((word) => ({ passphrase: new TextEncoder().encode(word) })),
+          ),
+      });
+    expect(readAll(openWith('wrong', 'correct-horse'), 100_001).equals(disk)).toBe(true);
+    expect(openWith('wrong').locked).toBe(true);
     expect(() => readAll(openIn(shop, 'disk.qcow2'))).toThrow(/is encrypted \(luks\), and no key was given/);
   });
 });

@@ -98,11 +98,10 @@ function openQcow2(
     decrypt: encryption && chain.unlock(encryption),
   };
   const clusters = new ClusterMap(space, header.l1Offset, header.l1Entries);
-  return diskOf(
-    described,
-    (offset, length) => clusters.locate(offset, length),
-    (id) => openSnapshot(described, space, snapshots, id),
-  );
+  return diskOf(described, (offset, length) => clusters.locate(offset, length), {
+    locked: isLocked(space),
+    openSnapshot: (id) => openSnapshot(described, space, snapshots, id),
+  });
 }
 
 function backingFormatOf({ format, field, offset }: ExternalReference): ImageFormat | undefined {
@@ -137,5 +136,11 @@ function openSnapshot(
     throw new ParseError('invalid', 'snapshot l1_size', offset + 8, `${l1_size}, expected at least ${needed}`);
   }
   const clusters = new ClusterMap(space, l1Offset, l1_size);
-  return diskOf({ ...described, virtualSize, snapshots: [] }, (at, length) => clusters.locate(at, length));
+  return diskOf({ ...described, virtualSize, snapshots: [] }, (at, length) => clusters.locate(at, length), {
+    locked: isLocked(space),
+  });
+}
+
+function isLocked({ header, decrypt }: ClusterSpace): boolean {
+  return header.encryption !== undefined && decrypt === undefined;
 }
