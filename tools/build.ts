@@ -19,6 +19,7 @@ import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { build, type BuildOptions, type BuildResult, type Message, type Metafile } from 'esbuild';
+import { BUILTINS_BY_NAME } from './builtins-by-name.ts';
 import { renderSinglePage } from './single-page.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -31,6 +32,8 @@ interface Target {
   readonly page?: { readonly template: string; readonly style: string; readonly judge: string };
   /** What it imports on demand lies in files of its own: a short command reads none of it. */
   readonly split?: true;
+  /** Somebody waits for it to start. */
+  readonly quick?: true;
   /** Folders and files that the program reads at run time, from the repository root to below dist/. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -39,16 +42,17 @@ const TARGETS: Readonly<Record<string, Target>> = {
   ringwall: {
     entry: 'apps/cli/main.ts',
     split: true,
+    quick: true,
     files: { 'tools/setup/packages.txt': 'packages.txt' },
   },
   ringwalld: { entry: 'apps/daemon/main.ts' },
   warden: { entry: 'apps/warden/main.ts' },
   broker: { entry: 'apps/broker/main.ts' },
   // A worker thread of the programs that read disk images; it lies beside them (host/disk/convert.ts).
-  'convert-worker': { entry: 'host/disk/convert-worker.ts' },
-  'read-back-worker': { entry: 'host/disk/read-back-worker.ts' },
+  'convert-worker': { entry: 'host/disk/convert-worker.ts', quick: true },
+  'read-back-worker': { entry: 'host/disk/read-back-worker.ts', quick: true },
   // And of those that read the layers of images (host/images/layer-threads.ts).
-  'layer-worker': { entry: 'host/images/layer-worker.ts' },
+  'layer-worker': { entry: 'host/images/layer-worker.ts', quick: true },
   // The process between a VMM and its TPM (host/witness/start.ts).
   witness: { entry: 'host/witness/main.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },
@@ -72,9 +76,6 @@ interface Stamp {
   readonly sources: Readonly<Record<string, string>>;
 }
 
-/** Packages that are still CommonJS find `require` here; an ESM bundle has none of its own. */
-const REQUIRE = `import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);`;
-
 const COMMON: BuildOptions = {
   bundle: true,
   platform: 'node',
@@ -88,7 +89,6 @@ const COMMON: BuildOptions = {
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'none',
-  banner: { js: REQUIRE },
   absWorkingDir: ROOT,
   outExtension: { '.js': '.mjs' },
   metafile: true,
@@ -103,7 +103,6 @@ const BROWSER: BuildOptions = {
   format: 'iife',
   minify: true,
   sourcemap: false,
-  banner: {},
   outExtension: {},
   write: false,
 };
@@ -175,6 +174,7 @@ async function buildTarget(name: string, outdir: string): Promise<Metafile> {
     ...COMMON,
     metafile: true,
     entryPoints: { [name]: target.entry },
+    ...(target.quick === true ? { plugins: [BUILTINS_BY_NAME] } : {}),
     ...(target.split === true ? { splitting: true, chunkNames: `${parts}/[name]-[hash]` } : {}),
     outdir,
   });

@@ -1,7 +1,7 @@
 // The anti-forensic splitter of LUKS (TKS1, section 2.4; LUKS On-Disk Format 1.2.3, section 2.4): a key spread over thousands
 // of stripes, all of which are needed to have it back, so that losing one destroys it.
-import { hash as digestOf } from 'node:crypto';
 import { digestBytes } from './hash-name.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 /** The key of `keyBytes` that `stripes` stripes in `material` hold; `hash` passed `hashName`. */
 export function mergeStripes(material: Uint8Array, keyBytes: number, stripes: number, hash: string): Uint8Array {
@@ -23,7 +23,7 @@ function diffuse(bytes: Uint8Array, hash: string): Uint8Array {
     const input = new Uint8Array(4 + part.length);
     new DataView(input.buffer).setUint32(0, piece);
     input.set(part, 4);
-    diffused.set(digestOf(hash, input, 'buffer').subarray(0, part.length), piece * size);
+    diffused.set(nodeCrypto().hash(hash, input, 'buffer').subarray(0, part.length), piece * size);
   }
   return diffused;
 }

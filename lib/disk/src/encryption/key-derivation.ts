@@ -1,7 +1,7 @@
 // From a passphrase to a key, as a header of LUKS says: PBKDF2 (RFC 8018) or Argon2 (RFC 9106). The header belongs to
 // whoever made the disk, so each derivation is paid from a budget before it begins.
-import { argon2Sync, pbkdf2Sync } from 'node:crypto';
 import { DiskError } from '../disk-error.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 export type KeyDerivation =
   | { readonly kind: 'pbkdf2'; readonly hash: string; readonly iterations: number; readonly salt: Uint8Array }
@@ -44,13 +44,13 @@ export class KeyDerivationBudget {
       const { iterations, hash, salt } = derivation;
       this.#iterations += iterations;
       refuseAbove('iterations of PBKDF2', this.#iterations, this.#limits.iterations);
-      return pbkdf2Sync(passphrase, salt, iterations, length, hash);
+      return nodeCrypto().pbkdf2Sync(passphrase, salt, iterations, length, hash);
     }
     const { kind, memoryKib, passes, lanes, salt } = derivation;
     this.#memoryKibPasses += memoryKib * passes;
     refuseAbove(`KiB of ${kind}`, memoryKib, this.#limits.memoryKib);
     refuseAbove(`KiB of ${kind} times its passes`, this.#memoryKibPasses, this.#limits.memoryKibPasses);
-    return argon2Sync(kind, {
+    return nodeCrypto().argon2Sync(kind, {
       message: passphrase,
       nonce: salt,
       parallelism: lanes,

@@ -1,5 +1,4 @@
 // LUKS1 and LUKS2 opened: from a header and a passphrase or a volume key to the bytes of the disk.
-import { timingSafeEqual } from 'node:crypto';
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../disk-error.ts';
 import { checkReadLength } from '../filesystems/run-source.ts';
@@ -9,6 +8,7 @@ import { KEY_DERIVATION_LIMITS, KeyDerivationBudget, type KeyDerivationLimits } 
 import { LUKS1_HEADER_BYTES, parseLuks1 } from './luks1.ts';
 import { readLuks2 } from './luks2.ts';
 import type { LuksHeader, LuksSlot } from './luks-header.ts';
+import { nodeCrypto } from './node-crypto.ts';
 import { COUNTED_SECTOR_BYTES, sectorCipher, type SectorCipher } from './sector-cipher.ts';
 
 const MAGIC = 'LUKS\xba\xbe';
@@ -139,7 +139,9 @@ function isRight(
   if (volumeKey.length !== header.segment.cipher?.keyBytes) return false;
   return header.digests
     .filter(({ slots }) => slot === undefined || slots.includes(slot))
-    .some(({ derivation, digest }) => timingSafeEqual(budget.derive(volumeKey, derivation, digest.length), digest));
+    .some(({ derivation, digest }) =>
+      nodeCrypto().timingSafeEqual(budget.derive(volumeKey, derivation, digest.length), digest),
+    );
 }
 
 /** `data` decrypted sector by sector, as it is read. */

@@ -1,12 +1,12 @@
 // The header of LUKS2 (LUKS2 On-Disk Format Specification 1.1.1, sections 2 and 3): a binary part with a checksum over
 // itself and the JSON behind it, and a copy of both, of which the newer counts.
-import { hash as digestOf } from 'node:crypto';
 import { Cursor, ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../source/byte-source.ts';
 import { hashName } from './hash-name.ts';
 import { asciiOf } from './header-text.ts';
 import type { LuksHeader } from './luks-header.ts';
 import { parseLuks2Metadata } from './luks2-metadata.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 const BINARY_BYTES = 4096;
 const CHECKSUM_AT = 448;
@@ -73,7 +73,7 @@ function readBinary(source: ByteSource, offset: number, magic: string): BinaryHe
   const whole = new Uint8Array(source.read(offset, size));
   const stored = whole.slice(CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);
   whole.fill(0, CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES);
-  const expected = digestOf(algorithm, whole, 'buffer');
+  const expected = nodeCrypto().hash(algorithm, whole, 'buffer');
   if (!expected.every((byte, index) => stored[index] === byte)) {
     throw new ParseError('invalid', 'csum', offset + CHECKSUM_AT, `of the LUKS2 header at ${offset} does not hold`);
   }

@@ -2,8 +2,9 @@
 // sector's number. Starting a cipher costs some ten microseconds, more than a sector of 512 bytes takes: so small sectors go
 // through plain AES (ECB) in one call for a whole run, and what makes a mode of it is done here. From 2,048 bytes on, the
 // native mode is faster.
-import { createCipheriv, createDecipheriv, hash as digestOf, type Cipheriv, type Decipheriv } from 'node:crypto';
+import type { Cipheriv, Decipheriv } from 'node:crypto';
 import type { CipherSpec } from './cipher-spec.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 const BLOCK_BYTES = 16;
 const BLOCK_WORDS = 4;
@@ -58,10 +59,12 @@ function xts(spec: CipherSpec, key: Uint8Array): DecryptRun {
 }
 
 function nativeXts(key: Uint8Array, bytes: Uint8Array, numbers: Uint8Array, sectorBytes: number): Uint8Array {
+  const { createDecipheriv } = nodeCrypto();
+  const mode = `aes-${key.length * 4}-xts`;
   const plain = new Uint8Array(bytes.length);
   for (let at = 0, sector = 0; at < bytes.length; at += sectorBytes, sector += 1) {
     const iv = numbers.subarray(sector * BLOCK_BYTES, (sector + 1) * BLOCK_BYTES);
-    const decipher = createDecipheriv(`aes-${key.length * 4}-xts`, key, iv);
+    const decipher = createDecipheriv(mode, key, iv);
     plain.set(decipher.update(bytes.subarray(at, at + sectorBytes)), at);
   }
   return plain;
@@ -69,7 +72,7 @@ function nativeXts(key: Uint8Array, bytes: Uint8Array, numbers: Uint8Array, sect
 
 function cbc(spec: CipherSpec, key: Uint8Array): DecryptRun {
   const data = plainDecipher(key);
-  const essiv = spec.iv.kind === 'essiv' ? plainCipher(digestOf(spec.iv.hash, key, 'buffer')) : undefined;
+  const essiv = spec.iv.kind === 'essiv' ? plainCipher(nodeCrypto().hash(spec.iv.hash, key, 'buffer')) : undefined;
   return (bytes, counted, sectorBytes) => {
     const numbers = sectorNumbers(spec, bytes.length / sectorBytes, counted, sectorBytes);
     const first = words(essiv === undefined ? numbers : essiv.update(numbers));
@@ -132,11 +135,15 @@ function xorInto(target: Int32Array, mask: Int32Array): void {
 }
 
 function plainDecipher(key: Uint8Array): Decipheriv {
-  return createDecipheriv(`aes-${key.length * 8}-ecb`, key, null).setAutoPadding(false);
+  return nodeCrypto()
+    .createDecipheriv(`aes-${key.length * 8}-ecb`, key, null)
+    .setAutoPadding(false);
 }
 
 function plainCipher(key: Uint8Array): Cipheriv {
-  return createCipheriv(`aes-${key.length * 8}-ecb`, key, null).setAutoPadding(false);
+  return nodeCrypto()
+    .createCipheriv(`aes-${key.length * 8}-ecb`, key, null)
+    .setAutoPadding(false);
 }
 
 /** A copy as words, which an exclusive or may change. */
