@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { RingwallError } from '@ringwall/api/errors';
 import { fromHex } from '@ringwall/bytes';
-import { openSealed } from '@ringwall/seal';
+import { openSealed, type Parent } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
 import { openInput, openOutput, PIPE } from '../sealed/ends.ts';
 import { readOpener } from '../sealed/key-files.ts';
@@ -28,6 +28,10 @@ export async function run(invocation: Invocation): Promise<void> {
         ...(root === undefined ? {} : { root }),
         decompress: (bytes, atMost) => unpack(bytes, { maxOutputLength: atMost }),
       });
+      if (opened.manifest.parent !== null) {
+        await opened.contents.return();
+        throw continues(file, opened.manifest.parent);
+      }
       for await (const piece of opened.contents) {
         if (piece.kind === 'data') await output.write(piece.bytes);
         else await output.skip(piece.length);
@@ -42,6 +46,12 @@ export async function run(invocation: Invocation): Promise<void> {
     await output.drop();
     throw error;
   }
+}
+
+function continues(file: string, { object }: Parent): RingwallError {
+  return new RingwallError('bad-request', `${file} has only what has changed since object ${object}`, {
+    hint: 'a snapshot is brought back by what took it',
+  });
 }
 
 function rootOf(text: string | undefined): Uint8Array | undefined {

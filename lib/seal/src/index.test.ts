@@ -9,6 +9,7 @@ test('the public names of @ringwall/seal', () => {
     'MAX_CHUNK_BYTES',
     'MAX_RECIPIENTS',
     'MIN_CHUNK_BYTES',
+    'PAGE_BYTES',
     'SEAL_ERROR_CODES',
     'SealError',
     'X25519_KEY_BYTES',

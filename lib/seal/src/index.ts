@@ -12,8 +12,12 @@ export {
   type Compression,
   type JsonValue,
   type Manifest,
+  type Parent,
+  type Part,
 } from './manifest.ts';
+export type { ObjectOptions } from './object-head.ts';
 export { openSealed, type OpenedObject, type OpenOptions, type Piece } from './opening.ts';
+export { PAGE_BYTES, type IsKept } from './pages.ts';
 export { rewrap, type Rewrapped } from './rewrap.ts';
 export { scrub, type Damage, type ScrubReport } from './scrub.ts';
 export { SEAL_ERROR_CODES, SealError, type SealErrorCode } from './seal-error.ts';

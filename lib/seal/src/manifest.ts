@@ -1,28 +1,48 @@
 // What a sealed object says of itself in clear, and what everything in it is bound to: docs/sealed-format.md, "Manifest". Sizes,
 // times and names in it are for all to read; whoever seals decides what goes in.
 import { unshared, utf8 } from '@ringwall/bytes';
+import { PAGE_BYTES } from './pages.ts';
 import { SealError } from './seal-error.ts';
 
 export const FORMAT = 'ringwall-sealed/1';
 /** A list of disks and devices takes some kilobytes. */
 export const MAX_MANIFEST_BYTES: number = 1024 * 1024;
-/** Below, tags and records cost more than a per mille; above, a reader of one byte waits. */
+/** Whole pages. Below, records cost more than a percent; above, a reader of one byte waits. */
 export const MIN_CHUNK_BYTES: number = 4096;
 export const MAX_CHUNK_BYTES: number = 16 * 1024 * 1024;
 export const DEFAULT_CHUNK_BYTES: number = 1024 * 1024;
 /** Chunk numbers are 32 bits in a record. */
 export const MAX_CHUNKS: number = 2 ** 32 - 1;
+/** Memory, devices, a TPM, and more disks than a machine has. */
+export const MAX_PARTS = 256;
 
 /** AES where processors have it in hardware; ChaCha20 where they do not, and in engines that know it. */
 export const CIPHERS = ['aes-256-gcm', 'chacha20-poly1305'] as const;
 export type Cipher = (typeof CIPHERS)[number];
-/** Of the tree. A faster one would be a second name here. */
-export const DIGESTS = ['sha-256'] as const;
+/** Of the tree. */
+export const DIGESTS = ['blake3'] as const;
 export type Digest = (typeof DIGESTS)[number];
 export const COMPRESSIONS = ['none', 'zstd'] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** The object that this one continues: what has not changed since lies there. */
+export interface Parent {
+  /** As in its manifest. */
+  readonly object: string;
+  /** Of its tree, in hexadecimal: of all that it is. */
+  readonly root: string;
+}
+
+/** A piece of the contents that has a name: memory, the state of devices, a disk. Between parts are zeros. */
+export interface Part {
+  /** Small letters, digits, `.`, `_` and `-`; at most 100. */
+  readonly name: string;
+  /** In the contents; a whole number of chunks. */
+  readonly offset: number;
+  readonly bytes: number;
+}
 
 export interface Manifest {
   /** 16 random bytes, in hexadecimal: no two objects have the same. */
@@ -35,13 +55,16 @@ export interface Manifest {
   readonly compression: Compression;
   /** Of the contents; null where they come from a pipe. */
   readonly bytes: number | null;
-  /** Of whoever seals: machine, sequence number, parent … */
+  readonly parent: Parent | null;
+  /** In the order of their offsets; none where the contents are one. */
+  readonly parts: readonly Part[];
+  /** Of whoever seals: machine, sequence number, configuration … */
   readonly about: { readonly [key: string]: JsonValue };
 }
 
 export function renderManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  const { object, counter, cipher, digest, chunkBytes, compression, bytes, about } = manifest;
-  const fields = { object, counter, cipher, digest, chunkBytes, compression, bytes, about };
+  const { object, counter, cipher, digest, chunkBytes, compression, bytes, parent, parts, about } = manifest;
+  const fields = { object, counter, cipher, digest, chunkBytes, compression, bytes, parent, parts, about };
   const text = JSON.stringify({ format: FORMAT, ...fields });
   const rendered = utf8(text);
   if (rendered.length > MAX_MANIFEST_BYTES) {
@@ -57,15 +80,17 @@ export function renderManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
 /** Throws SealError: nobody has vouched for these bytes yet, so each field is looked at. */
 export function parseManifest(bytes: Uint8Array): Manifest {
   const value = parseJson(bytes, 'manifest');
-  const { format, object, counter, cipher, digest, chunkBytes, compression, bytes: size, about } = value;
+  const { format, object, counter, cipher, digest, chunkBytes, compression, bytes: size, parent, parts, about } = value;
   if (format !== FORMAT) throw new SealError('not-sealed', `of format ${shown(format)}, expected ${FORMAT}`);
   const isRight =
     typeof object === 'string' &&
-    /^[0-9a-f]{32}$/.test(object) &&
+    OBJECT.test(object) &&
     isWhole(counter, 2 ** 32 - 1) &&
     isWhole(chunkBytes, MAX_CHUNK_BYTES) &&
     chunkBytes >= MIN_CHUNK_BYTES &&
+    chunkBytes % PAGE_BYTES === 0 &&
     (size === null || isWhole(size, Number.MAX_SAFE_INTEGER)) &&
+    (parent === null || isParent(parent)) &&
     isObject(about);
   const knownCipher = CIPHERS.find((each) => each === cipher);
   const knownDigest = DIGESTS.find((each) => each === digest);
@@ -77,7 +102,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     throw new SealError('limit', `${size} bytes in chunks of ${chunkBytes} are more than ${MAX_CHUNKS} chunks`);
   }
   const known = { cipher: knownCipher, digest: knownDigest, compression: knownCompression };
-  return { object, counter, ...known, chunkBytes, bytes: size, about };
+  return { object, counter, ...known, chunkBytes, bytes: size, parent, parts: partsOf(parts, size, chunkBytes), about };
 }
 
 /** What each key and each record is bound to. */
@@ -98,6 +123,39 @@ export function parseJson(bytes: Uint8Array, what: string): Readonly<Record<stri
 
 export function isObject(value: unknown): value is Readonly<Record<string, JsonValue>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const OBJECT = /^[0-9a-f]{32}$/;
+const ROOT = /^[0-9a-f]{64}$/;
+const PART_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
+
+function isParent(value: JsonValue | undefined): value is JsonValue & Parent {
+  if (!isObject(value)) return false;
+  const { object, root } = value;
+  return typeof object === 'string' && OBJECT.test(object) && typeof root === 'string' && ROOT.test(root);
+}
+
+/** Each begins behind the one before, at a chunk, and ends within the contents. */
+function partsOf(value: JsonValue | undefined, size: number | null, chunkBytes: number): readonly Part[] {
+  const parts: readonly JsonValue[] = Array.isArray(value) ? value : [null];
+  if (parts.length > MAX_PARTS) throw new SealError('limit', `${parts.length} parts, at most ${MAX_PARTS}`);
+  const names = new Set<string>();
+  let end = 0;
+  return parts.map((part) => {
+    const { name, offset, bytes } = isObject(part) ? part : {};
+    const isRight =
+      typeof name === 'string' &&
+      PART_NAME.test(name) &&
+      !names.has(name) &&
+      isWhole(offset, size ?? 0) &&
+      isWhole(bytes, (size ?? 0) - offset) &&
+      offset >= end &&
+      offset % chunkBytes === 0;
+    if (!isRight) throw new SealError('altered', `the manifest has a part that is none: ${shown(part)}`);
+    names.add(name);
+    end = offset + bytes;
+    return { name, offset, bytes };
+  });
 }
 
 function isWhole(value: unknown, max: number): value is number {

@@ -1,40 +1,68 @@
-// A Merkle tree that grows leaf by leaf, holding one digest a level: RFC 9162 (Certificate Transparency 2.0), section 2.1.1.
-import { concatBytes, unshared } from '@ringwall/bytes';
-
-const LEAF: Uint8Array = Uint8Array.of(0);
-const NODE: Uint8Array = Uint8Array.of(1);
+// A Merkle tree that grows leaf by leaf, holding one digest a level: RFC 9162 (Certificate Transparency 2.0), section 2.1.1, with
+// BLAKE3 in place of SHA-256.
+import { concatBytes } from '@ringwall/bytes';
+import { Blake3 } from './blake3/hasher.ts';
+import { MAX_CHUNK_BYTES } from './manifest.ts';
+import { RECORD_HEADER_BYTES, TAG_BYTES } from './records.ts';
 
 export const DIGEST_BYTES = 32;
+/** In front of what a leaf, and a node, is the digest of. */
+export const LEAF: Uint8Array = Uint8Array.of(0);
+const NODE: Uint8Array = Uint8Array.of(1);
 
-export async function leafOf(...parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
-  return sha256(concatBytes(LEAF, ...parts));
+/** A digest for each bit in the number of leaves, which numbers of JavaScript hold exactly. */
+const LEVELS = 53;
+export const TREE_BYTES: number = 8 + LEVELS * DIGEST_BYTES;
+
+export function leafOf(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return blake3(concatBytes(LEAF, ...parts));
 }
 
 export class MerkleTree {
-  /** Roots of whole subtrees, the largest first; no two of a size, but for those that `add` is about to join. */
-  readonly #roots: { readonly leaves: number; readonly digest: Uint8Array }[] = [];
+  readonly #count: Float64Array;
+  /** At level n the root of a whole subtree of 2^n leaves, where the number of all has that bit. */
+  readonly #roots: Uint8Array;
 
-  async add(leaf: Uint8Array): Promise<void> {
-    let root = { leaves: 1, digest: leaf };
-    for (let last = this.#roots.at(-1); last?.leaves === root.leaves; last = this.#roots.at(-1)) {
-      this.#roots.pop();
-      root = { leaves: root.leaves * 2, digest: await nodeOf(last.digest, root.digest) };
+  /** `memory`: `TREE_BYTES`, zeros at first; threads that share it take turns. */
+  constructor(memory: ArrayBufferLike = new ArrayBuffer(TREE_BYTES)) {
+    this.#count = new Float64Array(memory, 0, 1);
+    this.#roots = new Uint8Array(memory, 8, LEVELS * DIGEST_BYTES);
+  }
+
+  add(leaf: Uint8Array): void {
+    let [digest, level] = [leaf, 0];
+    const count = this.#count[0] ?? 0;
+    for (let rest = count; rest % 2 === 1; rest = Math.floor(rest / 2)) {
+      digest = nodeOf(this.#rootAt(level), digest);
+      level += 1;
     }
-    this.#roots.push(root);
+    this.#rootAt(level).set(digest);
+    this.#count[0] = count + 1;
   }
 
   /** Of no leaves, the digest of nothing. */
-  async root(): Promise<Uint8Array> {
+  root(): Uint8Array {
     let root: Uint8Array | undefined;
-    for (const { digest } of this.#roots.toReversed()) root = root === undefined ? digest : await nodeOf(digest, root);
-    return root ?? sha256(new Uint8Array());
+    let level = 0;
+    for (let rest = this.#count[0] ?? 0; rest > 0; rest = Math.floor(rest / 2)) {
+      if (rest % 2 === 1) root = root === undefined ? this.#rootAt(level).slice() : nodeOf(this.#rootAt(level), root);
+      level += 1;
+    }
+    return root ?? blake3(new Uint8Array());
+  }
+
+  #rootAt(level: number): Uint8Array {
+    return this.#roots.subarray(level * DIGEST_BYTES, (level + 1) * DIGEST_BYTES);
   }
 }
 
-function nodeOf(left: Uint8Array, right: Uint8Array): Promise<Uint8Array> {
-  return sha256(concatBytes(NODE, left, right));
+function nodeOf(left: Uint8Array, right: Uint8Array): Uint8Array {
+  return blake3(concatBytes(NODE, left, right));
 }
 
-async function sha256(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', unshared(bytes)));
+let hasher: Blake3 | undefined;
+
+function blake3(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  hasher ??= new Blake3(LEAF.length + RECORD_HEADER_BYTES + MAX_CHUNK_BYTES + TAG_BYTES);
+  return hasher.digest(bytes);
 }

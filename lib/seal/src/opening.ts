@@ -1,20 +1,24 @@
 // Opens a sealed object as it comes. What it gives is authentic the moment it is given: its place too, and that nothing before it
 // is missing. Only the end says that nothing after it is: whoever must not act on a part waits for that.
-import { Cursor, equalBytes } from '@ringwall/bytes';
+import { equalBytes } from '@ringwall/bytes';
 import { ByteReader, type ByteStream } from './byte-reader.ts';
-import { derive, openEnvelope, type Opener } from './envelope.ts';
-import { headLeafOf, readHead } from './layout.ts';
-import { bindingOf, parseManifest, type Manifest } from './manifest.ts';
+import type { Opener } from './envelope.ts';
+import { judgeEnd } from './end.ts';
+import type { Manifest } from './manifest.ts';
 import { leafOf, MerkleTree } from './merkle-tree.ts';
-import { RecordCipher } from './records.ts';
+import { openHead, type ObjectKeys } from './object-head.ts';
+import { unpackPages, type Run } from './pages.ts';
+import { RecordCipher } from './record-cipher.ts';
 import { CHUNKS_UNDER_WAY } from './sealing.ts';
 import { SealError } from './seal-error.ts';
-import { readRecords, type StoredRecord } from './stored-records.ts';
+import { altered, readRecords, type StoredRecord } from './stored-records.ts';
 
 export type Piece =
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
   /** A hole: so many zeros, which a file need not store. */
-  | { readonly kind: 'zeros'; readonly length: number };
+  | { readonly kind: 'zeros'; readonly length: number }
+  /** So many bytes as in the parent, at the same place. */
+  | { readonly kind: 'kept'; readonly length: number };
 
 export interface OpenOptions {
   readonly openers: readonly Opener[];
@@ -34,15 +38,13 @@ export interface OpenedObject {
 export async function openSealed(sealed: ByteStream, options: OpenOptions): Promise<OpenedObject> {
   const reader = new ByteReader(sealed);
   try {
-    const { envelope, manifest: rendered } = await readHead(reader);
-    const binding = await bindingOf(rendered);
-    const manifest = parseManifest(rendered);
+    const keys = await openHead(reader, options.openers);
+    const { manifest } = keys;
     if (manifest.compression !== 'none' && options.decompress === undefined) {
       throw new SealError('needs-codec', `compressed by ${manifest.compression}, which was not given`);
     }
-    const dataKey = await openEnvelope(envelope, options.openers, binding);
-    const cipher = await RecordCipher.create(await derive(dataKey, 'content', binding), manifest, binding);
-    const contents = new Opening(reader, { manifest, rendered, cipher, options }).contents();
+    const cipher = await RecordCipher.create(keys.contentKey, manifest, keys.binding);
+    const contents = new Opening(reader, { keys, cipher, options }).contents();
     return { manifest, contents };
   } catch (error) {
     await reader.close();
@@ -51,8 +53,7 @@ export async function openSealed(sealed: ByteStream, options: OpenOptions): Prom
 }
 
 interface Use {
-  readonly manifest: Manifest;
-  readonly rendered: Uint8Array;
+  readonly keys: ObjectKeys;
   readonly cipher: RecordCipher;
   readonly options: OpenOptions;
 }
@@ -65,29 +66,30 @@ interface UnderWay {
 class Opening {
   readonly #reader: ByteReader;
   readonly #use: Use;
+  readonly #manifest: Manifest;
   readonly #underWay: UnderWay[] = [];
   /** Bytes of the contents that were given. */
   #given = 0;
-  /** Whether a chunk of zeros is due, whose length only what follows says. */
-  #owesZeros = false;
+  /** What a chunk is that is due, and whose length only what follows says. */
+  #owed: 'zeros' | 'kept' | undefined;
 
   constructor(reader: ByteReader, use: Use) {
     this.#reader = reader;
     this.#use = use;
+    this.#manifest = use.keys.manifest;
   }
 
   async *contents(): AsyncGenerator<Piece, void> {
-    const { manifest, rendered } = this.#use;
     const tree = new MerkleTree();
     try {
-      await tree.add(await leafOf(...headLeafOf(rendered)));
-      for await (const record of readRecords(this.#reader, manifest)) {
+      tree.add(this.#use.keys.headLeaf);
+      for await (const record of readRecords(this.#reader, this.#manifest)) {
         if (record.header.type === 'end') {
           yield* this.#give(0);
-          yield* this.#end(record, await tree.root());
+          yield* this.#end(record, tree.root());
           return;
         }
-        await tree.add(record.digest);
+        tree.add(record.digest);
         const plaintext = this.#plaintextOf(record);
         // A failure is told in its turn.
         plaintext.catch(() => undefined);
@@ -102,61 +104,76 @@ class Opening {
 
   /** In order, until so many are under way. */
   async *#give(atMost: number): AsyncGenerator<Piece, void> {
-    const { chunkBytes } = this.#use.manifest;
+    const { chunkBytes } = this.#manifest;
     while (this.#underWay.length > atMost) {
       const next = this.#underWay.shift();
       if (next === undefined) return;
       const { record, plaintext } = next;
+      const { type, chunks } = record.header;
       const bytes = await plaintext;
-      if (this.#owesZeros) yield this.#zeros(chunkBytes);
-      this.#owesZeros = record.header.type === 'zeros';
+      if (this.#owed !== undefined) yield this.#without(this.#owed, chunkBytes);
       if (this.#given !== record.index * chunkBytes) throw altered(record, 'follows a chunk that was the last');
-      if (!this.#owesZeros) {
-        this.#given += bytes.length;
-        yield { kind: 'data', bytes };
-      } else if (record.header.chunks > 1) {
-        yield this.#zeros((record.header.chunks - 1) * chunkBytes);
+      this.#owed = type === 'zeros' || type === 'kept' ? type : undefined;
+      if (this.#owed === undefined) {
+        yield* this.#pieces(record, bytes);
+      } else if (chunks > 1) {
+        yield this.#without(this.#owed, (chunks - 1) * chunkBytes);
+      }
+    }
+  }
+
+  *#pieces(record: StoredRecord, bytes: Uint8Array): Generator<Piece, void> {
+    if (record.header.type !== 'pages') {
+      this.#given += bytes.length;
+      yield { kind: 'data', bytes };
+      return;
+    }
+    const runs = unpackPages(bytes, this.#manifest.chunkBytes);
+    if (runs === undefined || (this.#manifest.parent === null && runs.some(isKept))) {
+      throw altered(record, 'has no map of its pages');
+    }
+    for (const run of runs) {
+      if (run.kind !== 'data') {
+        yield this.#without(run.kind, run.length);
+      } else {
+        this.#given += run.length;
+        yield { kind: 'data', bytes: run.bytes };
       }
     }
   }
 
   async *#end(record: StoredRecord, root: Uint8Array): AsyncGenerator<Piece, void> {
-    const { manifest, cipher, options } = this.#use;
-    const { headerBytes, index, ciphertext, digest, offset } = record;
-    const plaintext = await cipher.open(headerBytes, index, ciphertext, digest);
-    if (plaintext === undefined) throw altered(record, 'is not the end that was sealed');
-    if (!equalBytes(root, digest)) throw altered(record, 'has another tree than the digests before it');
-    if (options.root !== undefined && !equalBytes(root, options.root)) {
-      throw new SealError('altered', 'it is another object than the one whose root was given', { offset });
-    }
-    const total = Number(new Cursor(plaintext).u64be('bytes'));
-    const left = total - this.#given;
-    if (left < 0 || left > (this.#owesZeros ? manifest.chunkBytes : 0) || (this.#owesZeros && left === 0)) {
-      throw altered(record, `says ${total} bytes, and ${this.#given} came`);
-    }
-    if (manifest.bytes !== null && manifest.bytes !== total)
-      throw altered(record, 'says another length than the manifest');
-    if (this.#owesZeros) yield this.#zeros(left);
+    const { headerBytes, index, ciphertext, digest } = record;
+    const plaintext = await this.#use.cipher.open(headerBytes, index, ciphertext, digest);
+    const { left } = judgeEnd(record, {
+      ...{ plaintext, root, manifest: this.#manifest, given: this.#given, owes: this.#owed !== undefined },
+      ...{ expectedRoot: this.#use.options.root },
+    });
+    if (this.#owed !== undefined) yield this.#without(this.#owed, left);
   }
 
   async #plaintextOf(record: StoredRecord): Promise<Uint8Array> {
-    const { manifest, cipher, options } = this.#use;
-    const { header, headerBytes, index, ciphertext } = record;
+    const { cipher, options } = this.#use;
+    const { header, headerBytes, index, ciphertext, digest } = record;
     const plaintext = await cipher.open(headerBytes, index, ciphertext);
     if (plaintext === undefined) throw altered(record, 'is not what was sealed there');
+    // The tag is right for whoever has the key; what the root is of, only the digest says.
+    if (options.root !== undefined && !equalBytes(leafOf(headerBytes, ciphertext), digest)) {
+      throw altered(record, 'is not what its digest says');
+    }
     if (header.type !== 'compressed' || options.decompress === undefined) return plaintext;
-    const bytes = await options.decompress(plaintext, manifest.chunkBytes);
-    if (bytes.length === 0 || bytes.length > manifest.chunkBytes) throw altered(record, 'unpacks to no chunk');
+    const { chunkBytes } = this.#manifest;
+    const bytes = await options.decompress(plaintext, chunkBytes);
+    if (bytes.length === 0 || bytes.length > chunkBytes) throw altered(record, 'unpacks to no chunk');
     return bytes;
   }
 
-  #zeros(length: number): Piece {
+  #without(kind: 'zeros' | 'kept', length: number): Piece {
     this.#given += length;
-    return { kind: 'zeros', length };
+    return { kind, length };
   }
 }
 
-function altered({ offset, index, header }: StoredRecord, why: string): SealError {
-  const what = header.type === 'end' ? 'the end' : `the record of chunk ${index}`;
-  return new SealError('altered', `${what}, at byte ${offset}, ${why}`, { offset });
+function isKept({ kind }: Run): boolean {
+  return kind === 'kept';
 }

@@ -37,24 +37,24 @@ export async function scrub(sealed: ByteStream): Promise<ScrubReport> {
     const { manifest: rendered } = await readHead(reader);
     const manifest = parseManifest(rendered);
     const tree = new MerkleTree();
-    await tree.add(await leafOf(...headLeafOf(rendered)));
+    tree.add(leafOf(...headLeafOf(rendered)));
     const damages: Damage[] = [];
     let [records, damaged, rootFits] = [0, 0, false];
     for await (const { header, headerBytes, ciphertext, digest, index, offset } of readRecords(reader, manifest)) {
       if (header.type === 'end') {
-        rootFits = equalBytes(await tree.root(), digest);
+        rootFits = equalBytes(tree.root(), digest);
         break;
       }
       records += 1;
-      const leaf = await leafOf(headerBytes, ciphertext);
-      await tree.add(leaf);
+      const leaf = leafOf(headerBytes, ciphertext);
+      tree.add(leaf);
       if (equalBytes(leaf, digest)) continue;
       damaged += 1;
       if (damages.length < MAX_DAMAGES_NAMED) {
         damages.push({ chunk: index, offset, bytes: header.chunks * manifest.chunkBytes });
       }
     }
-    return { manifest, records, damaged, damages, root: toHex(await tree.root()), rootFits };
+    return { manifest, records, damaged, damages, root: toHex(tree.root()), rootFits };
   } finally {
     await reader.close();
   }

@@ -1,7 +1,18 @@
 import { concatBytes, fromHex, toHex, utf8 } from '@ringwall/bytes';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CHUNK_BYTES, contentsOf, KEY, open, OPENER, partsOf, seal } from '../testing/sealing.ts';
+import {
+  CHILD_CHUNK_BYTES,
+  CHILD_PLAN,
+  childOf,
+  CHUNK_BYTES,
+  contentsOf,
+  KEY,
+  open,
+  OPENER,
+  partsOf,
+  seal,
+} from '../testing/sealing.ts';
 import { makeKeyPair } from './hpke.ts';
 import { openSealed } from './opening.ts';
 import { rewrap } from './rewrap.ts';
@@ -121,6 +132,41 @@ describe('sealStream() and openSealed()', () => {
     for (let turn = 0; turn < 30; turn += 1) await sealing.next();
     await sealing.return({ object: '', bytes: 0, root: '' });
     expect(closed).toBe(true);
+  });
+});
+
+describe('an object with a parent', () => {
+  const { parent, contents, isKept } = childOf(CHILD_PLAN);
+
+  test('stores only pages that have changed and are not zero', async () => {
+    const before = await seal(parent, { chunkBytes: CHILD_CHUNK_BYTES });
+    const options = { chunkBytes: CHILD_CHUNK_BYTES, parent: before.summary, isKept };
+    for (const bytes of [undefined, contents.length]) {
+      const { bytes: sealed } = await seal(contents, bytes === undefined ? options : { ...options, bytes });
+      expect(await open(sealed, {}, parent)).toEqual(contents);
+      const stored = partsOf(sealed).records.reduce((sum, record) => sum + record.length, 0);
+      expect(stored).toBeLessThan(8 * CHUNK_BYTES);
+      expect(await scrub([sealed])).toMatchObject({ damaged: 0, rootFits: true });
+    }
+  });
+
+  test('names it by its root, and its parts by their places', async () => {
+    const before = await seal(parent);
+    const parts = [{ name: 'memory', offset: 0, bytes: 100 }];
+    const { bytes } = await seal(contents, { bytes: contents.length, parent: before.summary, parts, isKept });
+    const { manifest, contents: opened } = await openSealed([bytes], { openers: [OPENER] });
+    const { object, root } = before.summary;
+    expect(manifest).toMatchObject({ parent: { object, root }, parts });
+    await opened.return();
+  });
+
+  test('is compressed but for chunks of which some is as in the parent', async () => {
+    const compress = async (chunk: Uint8Array): Promise<Uint8Array> => Uint8Array.of(chunk.length >> 12);
+    const { summary } = await seal(parent);
+    const plan = childOf('dddzkddd');
+    const options = { chunkBytes: CHILD_CHUNK_BYTES, parent: summary, isKept: plan.isKept, compress };
+    const { bytes } = await seal(plan.contents, options);
+    expect(partsOf(bytes).records.map((record) => record[3])).toEqual([3, 5, 127]);
   });
 });
 

@@ -1,34 +1,21 @@
 // Seals a stream as it comes: some chunks are encrypted while the next are read, and none is held longer than that.
-import { concatBytes, firstNonZero, toHex, Writer } from '@ringwall/bytes';
+import { concatBytes, toHex, Writer } from '@ringwall/bytes';
 import { ByteReader, type ByteStream } from './byte-reader.ts';
-import { derive, KEY_BYTES, renderEnvelope, type Recipient } from './envelope.ts';
-import { headLeafOf, renderHead } from './layout.ts';
-import {
-  bindingOf,
-  DEFAULT_CHUNK_BYTES,
-  renderManifest,
-  type Cipher,
-  type JsonValue,
-  type Manifest,
-} from './manifest.ts';
 import { leafOf, MerkleTree } from './merkle-tree.ts';
-import { RecordCipher, renderHeader, TAG_BYTES, type RecordType } from './records.ts';
+import { beginObject, type ObjectKeys, type ObjectOptions } from './object-head.ts';
+import { PAGE_BYTES, packPages, runsOf, type IsKept, type Run } from './pages.ts';
+import { RecordCipher } from './record-cipher.ts';
+import { renderHeader, TAG_BYTES, type RecordType } from './records.ts';
 import { SealError } from './seal-error.ts';
 
 /** Chunks under way: enough for the threads of a pool, at some megabytes each. */
 export const CHUNKS_UNDER_WAY = 8;
-const OBJECT_ID_BYTES = 16;
 
-export interface SealOptions {
-  readonly recipients: readonly Recipient[];
-  /** Of the contents, where it is known: then it is bound to every record, and a stream of another length is refused. */
-  readonly bytes?: number;
-  readonly about?: { readonly [key: string]: JsonValue };
-  readonly cipher?: Cipher;
-  /** 4 KiB to 16 MiB. */
-  readonly chunkBytes?: number;
+export interface SealOptions extends ObjectOptions {
   /** Zstandard. Sizes then tell of the contents: not for memory of machines. */
   readonly compress?: (chunk: Uint8Array) => Promise<Uint8Array>;
+  /** Which pages of 4 KiB are as in the parent, by their numbers in the contents: nothing of them is stored. Needs `parent`. */
+  readonly isKept?: IsKept;
 }
 
 export interface SealedSummary {
@@ -44,19 +31,13 @@ export async function* sealStream(
   contents: ByteStream,
   options: SealOptions,
 ): AsyncGenerator<Uint8Array, SealedSummary> {
-  const { recipients, bytes = null, about = {}, cipher = 'aes-256-gcm', compress } = options;
-  const object = toHex(crypto.getRandomValues(new Uint8Array(OBJECT_ID_BYTES)));
-  const manifest: Manifest = {
-    ...{ object, counter: 0, cipher, digest: 'sha-256', chunkBytes: options.chunkBytes ?? DEFAULT_CHUNK_BYTES },
-    ...{ compression: compress === undefined ? 'none' : 'zstd', bytes, about },
-  };
-  const rendered = renderManifest(manifest);
-  const binding = await bindingOf(rendered);
-  const dataKey = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
-  const envelope = await renderEnvelope(dataKey, recipients, binding);
-  yield renderHead({ envelope, manifest: rendered });
+  const { compress } = options;
+  const isKept = options.parent === undefined ? undefined : options.isKept;
+  const { head, ...keys } = await beginObject(options, compress === undefined ? 'none' : 'zstd');
+  const { manifest } = keys;
+  yield head;
 
-  const sealer = await Sealer.create(await derive(dataKey, 'content', binding), { manifest, binding, rendered });
+  const sealer = await Sealer.create(keys);
   const reader = new ByteReader(contents);
   const underWay: Promise<SealedRecord>[] = [];
   const written = async function* (atMost: number): AsyncGenerator<Uint8Array> {
@@ -65,25 +46,31 @@ export async function* sealStream(
       if (next !== undefined) yield* sealer.place(next);
     }
   };
+  let index = 0;
   let total = 0;
-  let zeros = 0;
+  let empty: { readonly kind: 'zeros' | 'kept'; chunks: number } | undefined;
   try {
     for (;;) {
       const chunk = await reader.upTo(manifest.chunkBytes);
-      const isZero = firstNonZero(chunk) === undefined;
-      if (zeros > 0 && (!isZero || chunk.length === 0)) {
-        underWay.push(settled(sealer.zeros(total, zeros)));
-        zeros = 0;
+      const runs = runsOf(chunk, (index * manifest.chunkBytes) / PAGE_BYTES, isKept);
+      const kind = emptinessOf(runs);
+      if (empty !== undefined && empty.kind !== kind) {
+        underWay.push(settled(sealer.seal(empty.kind, empty.chunks, index - empty.chunks)));
+        empty = undefined;
       }
       if (chunk.length === 0) break;
-      if (isZero) zeros += 1;
-      else underWay.push(settled(sealer.data(total, chunk, compress)));
+      if (kind !== undefined) empty = { kind, chunks: (empty?.chunks ?? 0) + 1 };
+      else underWay.push(settled(sealer.chunk(index, chunk, { runs, compress })));
+      index += 1;
       total += chunk.length;
       yield* written(CHUNKS_UNDER_WAY - 1);
     }
     yield* written(0);
-    if (bytes !== null && total !== bytes) {
-      throw new SealError('limit', `${total} bytes came, and ${bytes} were said: what was written is no object`);
+    if (manifest.bytes !== null && total !== manifest.bytes) {
+      throw new SealError(
+        'limit',
+        `${total} bytes came, and ${manifest.bytes} were said: what was written is no object`,
+      );
     }
   } finally {
     await reader.close();
@@ -91,7 +78,13 @@ export async function* sealStream(
   }
   const { pieces, root } = await sealer.end(total);
   yield* pieces;
-  return { object, bytes: total, root: toHex(root) };
+  return { object: manifest.object, bytes: total, root: toHex(root) };
+}
+
+/** What a chunk is that stores nothing; undefined for one that does. */
+export function emptinessOf(runs: readonly Run[]): 'zeros' | 'kept' | undefined {
+  const [first] = runs;
+  return runs.length === 1 && first !== undefined && first.kind !== 'data' ? first.kind : undefined;
 }
 
 interface SealedRecord {
@@ -100,60 +93,66 @@ interface SealedRecord {
   readonly leaf: Uint8Array;
 }
 
-interface Bound {
-  readonly manifest: Manifest;
-  readonly binding: Uint8Array;
-  readonly rendered: Uint8Array;
-}
-
 class Sealer {
   readonly #cipher: RecordCipher;
   readonly #chunkBytes: number;
   readonly #tree: MerkleTree = new MerkleTree();
 
-  private constructor(cipher: RecordCipher, chunkBytes: number) {
+  private constructor(cipher: RecordCipher, { manifest, headLeaf }: ObjectKeys) {
     this.#cipher = cipher;
-    this.#chunkBytes = chunkBytes;
+    this.#chunkBytes = manifest.chunkBytes;
+    this.#tree.add(headLeaf);
   }
 
-  static async create(contentKey: Uint8Array, { manifest, binding, rendered }: Bound): Promise<Sealer> {
-    const sealer = new Sealer(await RecordCipher.create(contentKey, manifest, binding), manifest.chunkBytes);
-    await sealer.#tree.add(await leafOf(...headLeafOf(rendered)));
-    return sealer;
+  static async create(keys: ObjectKeys): Promise<Sealer> {
+    return new Sealer(await RecordCipher.create(keys.contentKey, keys.manifest, keys.binding), keys);
   }
 
-  async data(offset: number, chunk: Uint8Array, compress: SealOptions['compress']): Promise<SealedRecord> {
+  async chunk(
+    index: number,
+    chunk: Uint8Array,
+    { runs, compress }: { readonly runs: readonly Run[]; readonly compress: SealOptions['compress'] },
+  ): Promise<SealedRecord> {
+    const type = recordTypeOf(runs, { isWhole: chunk.length === this.#chunkBytes, compresses: compress !== undefined });
+    if (type === 'pages') return this.seal('pages', 1, index, packPages(chunk, runs));
     const smaller = await compress?.(chunk);
-    if (smaller !== undefined && smaller.length < chunk.length) return this.#seal('compressed', 1, offset, smaller);
-    return this.#seal('data', 1, offset, chunk);
-  }
-
-  /** `end`: the offset behind them. */
-  zeros(end: number, chunks: number): Promise<SealedRecord> {
-    const last = Math.ceil(end / this.#chunkBytes);
-    return this.#seal('zeros', chunks, (last - chunks) * this.#chunkBytes, new Uint8Array());
+    if (smaller !== undefined && smaller.length < chunk.length) return this.seal('compressed', 1, index, smaller);
+    return this.seal('data', 1, index, chunk);
   }
 
   async *place({ record, leaf }: SealedRecord): AsyncGenerator<Uint8Array> {
-    await this.#tree.add(leaf);
+    this.#tree.add(leaf);
     yield record;
     yield leaf;
   }
 
   async end(total: number): Promise<{ readonly pieces: readonly Uint8Array[]; readonly root: Uint8Array }> {
-    const root = await this.#tree.root();
+    const root = this.#tree.root();
     const plaintext = new Writer().u64be(BigInt(total)).finish();
     const header = headerOf('end', 0, plaintext);
     const index = Math.ceil(total / this.#chunkBytes);
     return { pieces: [header, root, await this.#cipher.seal(header, index, plaintext, root)], root };
   }
 
-  async #seal(type: RecordType, chunks: number, offset: number, plaintext: Uint8Array): Promise<SealedRecord> {
+  async seal(type: RecordType, chunks: number, index: number, plaintext: Uint8Array = NOTHING): Promise<SealedRecord> {
     const header = headerOf(type, chunks, plaintext);
-    const index = offset / this.#chunkBytes;
     const record = concatBytes(header, await this.#cipher.seal(header, index, plaintext));
-    return { record, leaf: await leafOf(record) };
+    return { record, leaf: leafOf(record) };
   }
+}
+
+const NOTHING: Uint8Array = new Uint8Array();
+
+/**
+ * How a chunk with data is stored. A compressor sees to zeros itself; what is as in the parent, only pages can say; and of the last
+ * chunk, where it is a short one, only its data says how long it is.
+ */
+export function recordTypeOf(
+  runs: readonly Run[],
+  { isWhole, compresses }: { readonly isWhole: boolean; readonly compresses: boolean },
+): 'data' | 'pages' {
+  const hasKept = runs.some(({ kind }) => kind === 'kept');
+  return isWhole && runs.length > 1 && (hasKept || !compresses) ? 'pages' : 'data';
 }
 
 function headerOf(type: RecordType, chunks: number, plaintext: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -35,3 +35,8 @@ export async function* readRecords(reader: ByteReader, manifest: Manifest): Asyn
     index += header.chunks;
   }
 }
+
+export function altered({ offset, index, header }: StoredRecord, why: string): SealError {
+  const what = header.type === 'end' ? 'the end' : `the record of chunk ${index}`;
+  return new SealError('altered', `${what}, at byte ${offset}, ${why}`, { offset });
+}

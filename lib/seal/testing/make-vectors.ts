@@ -3,7 +3,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { publicKeyOf } from '../src/hpke.ts';
-import { contentsOf, KEY, OPENER, seal, VECTOR_IDENTITY, VECTOR_PLAN } from './sealing.ts';
+import {
+  CHILD_CHUNK_BYTES,
+  CHILD_PLAN,
+  childOf,
+  contentsOf,
+  KEY,
+  OPENER,
+  seal,
+  VECTOR_IDENTITY,
+  VECTOR_PLAN,
+} from './sealing.ts';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures');
 const x25519 = { kind: 'x25519', publicKey: await publicKeyOf(VECTOR_IDENTITY) } as const;
@@ -16,3 +26,14 @@ for (const [name, options] of [
 ] as const) {
   writeFileSync(join(FIXTURES, name), (await seal(contents, options)).bytes);
 }
+
+const child = childOf(CHILD_PLAN);
+const { bytes, summary } = await seal(child.parent, { chunkBytes: CHILD_CHUNK_BYTES });
+writeFileSync(join(FIXTURES, 'parent.sealed'), bytes);
+const { isKept } = child;
+const parts = [
+  { name: 'memory', offset: 0, bytes: 5 * CHILD_CHUNK_BYTES },
+  { name: 'devices', offset: 5 * CHILD_CHUNK_BYTES, bytes: 20_000 },
+];
+const options = { chunkBytes: CHILD_CHUNK_BYTES, bytes: child.contents.length, parent: summary, parts, isKept };
+writeFileSync(join(FIXTURES, 'child.sealed'), (await seal(child.contents, options)).bytes);

@@ -1,6 +1,7 @@
 // Objects sealed for tests, and ways to take them apart.
 import { concatBytes } from '@ringwall/bytes';
 import type { ByteStream } from '../src/byte-reader.ts';
+import { PAGE_BYTES, type IsKept } from '../src/pages.ts';
 import { openSealed, type OpenOptions } from '../src/opening.ts';
 import { sealStream, type SealedSummary, type SealOptions } from '../src/sealing.ts';
 
@@ -33,15 +34,22 @@ export async function seal(
   }
 }
 
-/** All of its contents, holes as zeros. Throws SealError. */
+/** All of its contents, holes as zeros, and of the parent what is as there. Throws SealError. */
 export async function open(
   sealed: ByteStream | Uint8Array,
   options: Partial<OpenOptions> = {},
+  parent: Uint8Array = new Uint8Array(),
 ): Promise<Uint8Array<ArrayBuffer>> {
   const stream = sealed instanceof Uint8Array ? [sealed] : sealed;
   const { contents } = await openSealed(stream, { openers: [OPENER], ...options });
   const pieces: Uint8Array[] = [];
-  for await (const piece of contents) pieces.push(piece.kind === 'data' ? piece.bytes : new Uint8Array(piece.length));
+  let at = 0;
+  for await (const piece of contents) {
+    if (piece.kind === 'data') pieces.push(piece.bytes);
+    else if (piece.kind === 'zeros') pieces.push(new Uint8Array(piece.length));
+    else pieces.push(parent.subarray(at, at + piece.length));
+    at += pieces.at(-1)?.length ?? 0;
+  }
   return concatBytes(...pieces);
 }
 
@@ -59,6 +67,25 @@ export function partsOf(sealed: Uint8Array): { readonly head: Uint8Array; readon
   return { head: sealed.subarray(0, headBytes), records };
 }
 
+/** Of the vector that has a parent: its chunks are of four pages, so that some are as there and others not. */
+export const CHILD_CHUNK_BYTES: number = 4 * PAGE_BYTES;
+
+/** `d`, `z`: as in `contentsOf()`, a page each; `k` a page as in the parent, which is all data. */
+export function childOf(plan: string): {
+  readonly parent: Uint8Array<ArrayBuffer>;
+  readonly contents: Uint8Array<ArrayBuffer>;
+  readonly isKept: IsKept;
+} {
+  const parent = contentsOf('d'.repeat(plan.length)).map((byte) => byte ^ 0xaa);
+  const contents = contentsOf(plan.replaceAll('k', 'z'));
+  const isKept = (page: number): boolean => plan[page] === 'k';
+  for (let at = 0; at < contents.length; at += PAGE_BYTES) {
+    if (isKept(at / PAGE_BYTES)) contents.set(parent.subarray(at, at + PAGE_BYTES), at);
+  }
+  return { parent, contents, isKept };
+}
+
 /** Of the vectors: contents, and the private half of the key that opens the first of them besides `KEY`. */
 export const VECTOR_PLAN = 'dzzdt';
+export const CHILD_PLAN = 'kdzkkkkkkkkkzzzzddddkzkzzk';
 export const VECTOR_IDENTITY: Uint8Array = new Uint8Array(32).fill(9);
