@@ -34,7 +34,7 @@ export interface DrillContext {
   readonly directory: string;
   /** The Ringwall under attack, shared by the drills of one run. */
   readonly ringwall: Instance;
-  /** A machine of image hello, its disk authenticated, that is attested, running and unlocked; shared, so leave it so. */
+  /** A machine of image hello, its disk authenticated, that is attested, running and unlocked; shared, so leave it so, or say otherwise. */
   readonly victim: string;
   /** Says what is being done now. */
   readonly step: (what: string) => void;
@@ -48,8 +48,10 @@ export interface Drill {
   readonly inPart?: readonly StoppedInPart[];
   /** What happens, for a reader who has never seen this attack. */
   readonly story: string;
-  /** Removes the machine under attack: such a drill runs after those that need it. */
-  readonly endsVictim?: true;
+  /** What it leaves of the machine under attack, where that does not run and is not attested: it runs after the others. */
+  readonly leavesVictim?: 'off' | 'removed';
+  /** `there`: off or running; `no`: the attack is on something else. Running, where this says nothing. A boot is saved. */
+  readonly needsVictim?: 'no' | 'there';
   /** What must be true for the attack to be worth anything. */
   readonly mustBeTrue: string;
   /** What of Ringwall stops it. */

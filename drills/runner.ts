@@ -11,19 +11,20 @@ export interface RunDrillsOptions extends InstanceOptions {
   readonly onResult?: (result: DrillResult) => void;
 }
 
-/** Runs `drills` in order, but those that need no victim afterwards last. Everything that was made is gone when this returns, also after an error. */
+/** Runs `drills` in order, but those that leave no running victim last. Everything that was made is gone when this returns, also after an error. */
 export async function runDrills(drills: readonly Drill[], options: RunDrillsOptions = {}): Promise<DrillResult[]> {
   options.onStep?.('setup', 'starting a Ringwall for the drills');
   await using ringwall = await Instance.start(options);
-  options.onStep?.('setup', `booting the machine under attack, ${VICTIM}`);
-  await ringwall.ok('run', 'hello', '--name', VICTIM, '--encryption', 'authenticated', '--json');
+  const victim = new Victim(ringwall);
   const results: DrillResult[] = [];
-  for (const drill of drills.toSorted((a, b) => Number(a.endsVictim ?? false) - Number(b.endsVictim ?? false))) {
+  for (const drill of drills.toSorted((a, b) => rankOf(a) - rankOf(b))) {
     const directory = mkdtempSync(join(ringwall.directory, `${drill.name}-`));
     chmodSync(directory, 0o755);
     const step = (what: string): void => options.onStep?.(drill.name, what);
     try {
+      await victim.prepare(drill, step);
       const result = await runDrill(drill, { directory, ringwall, victim: VICTIM, step });
+      victim.wasLeft(drill);
       results.push(result);
       options.onResult?.(result);
     } finally {
@@ -31,6 +32,35 @@ export async function runDrills(drills: readonly Drill[], options: RunDrillsOpti
     }
   }
   return results;
+}
+
+/** By what is left of the victim, and first those that need it whole: it is booted again as rarely as can be. */
+function rankOf({ leavesVictim, needsVictim }: Drill): number {
+  if (leavesVictim === undefined) return 0;
+  if (leavesVictim === 'removed') return 3;
+  return needsVictim === undefined ? 1 : 2;
+}
+
+/** The machine under attack: made once a drill needs it. */
+class Victim {
+  readonly #ringwall: Instance;
+  #state: 'none' | 'off' | 'running' = 'none';
+
+  constructor(ringwall: Instance) {
+    this.#ringwall = ringwall;
+  }
+
+  async prepare({ needsVictim }: Drill, step: (what: string) => void): Promise<void> {
+    if (needsVictim === 'no' || this.#state === 'running' || (needsVictim === 'there' && this.#state === 'off')) return;
+    step(`booting the machine under attack, ${VICTIM}`);
+    if (this.#state === 'off') await this.#ringwall.ok('start', VICTIM);
+    else await this.#ringwall.ok('run', 'hello', '--name', VICTIM, '--encryption', 'authenticated', '--json');
+    this.#state = 'running';
+  }
+
+  wasLeft({ leavesVictim }: Drill): void {
+    if (leavesVictim !== undefined) this.#state = leavesVictim === 'off' ? 'off' : 'none';
+  }
 }
 
 async function runDrill(drill: Drill, context: DrillContext): Promise<DrillResult> {

@@ -13,6 +13,7 @@ export const hiddenSecret: Drill = {
   adversaries: ['A4', 'A7'],
   story:
     'A Dockerfile copies a private key, uses it, and removes it three lines later. The container does not have it, and the review of the container says so. Whoever pulls the image unpacks the layer before.',
+  needsVictim: 'no',
   mustBeTrue: 'The attacker can pull the image, as everybody can who runs it.',
   stoppedBy: 'Every layer is read on its own, deleted files too; the finding names the layer and the instruction.',
 

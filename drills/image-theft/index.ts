@@ -29,6 +29,7 @@ export const imageTheft: Drill = {
   story:
     'Disks of machines lie about as images: in downloads, on shares, in backups. Whoever gets a copy opens it with any tool ' +
     'that knows the format, and has all that is on the disk.',
+  needsVictim: 'no',
   mustBeTrue: 'The thief has the whole file, and nothing else of the host.',
   stoppedBy: '`disk import`: the disk is encrypted from its first byte, with a key that no file beside it holds.',
 

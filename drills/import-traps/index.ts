@@ -17,6 +17,7 @@ export const importTraps: Drill = {
   story:
     'An image’s header can say that its contents lie in another file: as backing file, as external data file, as extent. ' +
     'Whoever imports it by a program that follows such words has that file in the disk, and the guest reads it.',
+  needsVictim: 'no',
   mustBeTrue: 'The attacker knows the path of a file that whoever imports may read.',
   stoppedBy:
     'An import gate that reads the header itself and refuses what it asks for beyond its own bytes; and services that ' +

@@ -23,7 +23,8 @@ export const keyAfterRm: Drill = {
   mustBeTrue: 'The copy of the disk is from before the removal; what they have of the key’s place is from after it.',
   stoppedBy:
     'The broker overwrites the wrapped key in its store and in the log beside it before it lets go of them, looks for the bytes, and signs a record of it. A backup of the broker’s files from before, with their root key, still has the key: keep those apart, and let them expire.',
-  endsVictim: true,
+  leavesVictim: 'removed',
+  needsVictim: 'there',
 
   async without({ directory, step }) {
     step('a disk is encrypted with a key file, and the file is removed');

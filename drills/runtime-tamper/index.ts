@@ -26,6 +26,7 @@ export const runtimeTamper: Drill = {
   ],
   story:
     'A machine has booted what it should, and has its key. Later somebody gets in by a hole of a service and brings a program of their own: a miner, a shell, a backdoor.',
+  leavesVictim: 'off',
   mustBeTrue: 'The program runs while the machine is still taken for what it was when it booted.',
   stoppedBy:
     'The kernel measures whatever runs into the TPM, before it runs; the broker asks every few seconds, and holds it against the image’s list of files: quarantine, and no key at the next start.',
@@ -75,6 +76,5 @@ async function keyAgain(ringwall: Instance, victim: string, step: (what: string)
   if (start.code === 0) return attempt;
   step('an operator readmits it');
   await ringwall.ok('readmit', victim, '--yes');
-  await ringwall.ok('start', victim);
   return attempt;
 }

@@ -52,6 +52,7 @@ export const tarEscape: Drill = {
   story:
     'A layer brings a link to a folder of the host, and then a file below that link. Whoever unpacks it to look inside follows the ' +
     'link, and writes the file to the host.',
+  needsVictim: 'no',
   mustBeTrue: 'Somebody, or a scanner for him, unpacks the image to look into it.',
   stoppedBy: 'Layers are read and never unpacked; what leads out of them is a finding, and the image is refused.',
 

@@ -16,6 +16,7 @@ export const typosquatPull: Drill = {
   title: 'A slip of the finger pulls somebody else’s image',
   adversaries: ['A7'],
   story: `Somebody has published ${TYPED}, and waits for those who mean ${MEANT}. A deployment has the two letters swapped.`,
+  needsVictim: 'no',
   mustBeTrue: 'The registry lets anybody publish under any name that is free.',
   stoppedBy: 'The name is held against official and often used ones before anybody is asked for a byte.',
 

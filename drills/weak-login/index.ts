@@ -29,6 +29,7 @@ export const weakLogin: Drill = {
   adversaries: ['A1', 'A7'],
   story:
     'An image sets a password for root, so that its author could log in once. Somebody who reaches any process of the container tries the ten passwords that everybody tries first, and is root.',
+  needsVictim: 'no',
   mustBeTrue: 'The attacker runs some process in the container, without rights.',
   stoppedBy:
     'Before it runs, each hash of the image is tried with the system’s own libcrypt: the scan names the account.',
