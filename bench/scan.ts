@@ -2,11 +2,12 @@
 // again, and two hundred images on four bases.
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { openImage, openLayerReader } from '@ringwall/host/images';
 import { parsePlatform } from '@ringwall/oci';
+import { writeDebianLayer } from './debian-image.ts';
 import { median, pairs, timeProcess, type Figure } from './measure.ts';
 
 const RINGWALL = resolve(import.meta.dirname, '../dist/ringwall.mjs');
@@ -31,10 +32,8 @@ export async function benchScan(): Promise<Figure[]> {
 }
 
 async function oneImage(folder: string): Promise<Figure[]> {
-  const list = join(folder, 'files');
-  const { files, bytes } = listFiles(list);
   const tar = join(folder, 'layer.tar');
-  execFileSync('tar', ['-cf', tar, '--no-recursion', '-C', '/', '-T', list], { stdio: 'ignore' });
+  const { files, bytes } = writeDebianLayer(tar, folder, { files: FILES, bytes: BYTES });
   const layout = join(folder, 'layout');
   const store = openStore(layout);
   const layer = readFileSync(tar);
@@ -125,26 +124,6 @@ async function manyImages(folder: string): Promise<Figure[]> {
       goal: { text: 'each distinct layer once', met: all.read === BASES + IMAGES },
     },
   ];
-}
-
-/** Files of this Debian, as many as an image of its size has. */
-function listFiles(list: string): { readonly files: number; readonly bytes: number } {
-  const found: string[] = [];
-  let bytes = 0;
-  const open = ['/var/lib/dpkg', '/usr/share', '/usr/lib', '/etc'];
-  for (let folder = open.shift(); folder !== undefined && found.length < FILES; folder = open.shift()) {
-    for (const name of readdirSync(folder).toSorted()) {
-      const path = join(folder, name);
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (stat?.isDirectory() === true) open.push(path);
-      const fits = stat?.isFile() === true && found.length < FILES && bytes + stat.size < BYTES;
-      if (!fits) continue;
-      found.push(path.slice(1));
-      bytes += stat.size;
-    }
-  }
-  writeFileSync(list, `${found.join('\n')}\n`);
-  return { files: found.length, bytes };
 }
 
 interface Stored {

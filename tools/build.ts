@@ -48,11 +48,12 @@ const TARGETS: Readonly<Record<string, Target>> = {
   ringwalld: { entry: 'apps/daemon/main.ts' },
   warden: { entry: 'apps/warden/main.ts' },
   broker: { entry: 'apps/broker/main.ts' },
-  // A worker thread of the programs that read disk images; it lies beside them (host/disk/convert.ts).
+  // A worker thread of the programs that read disk images; it lies beside them (host/threads).
   'convert-worker': { entry: 'host/disk/convert-worker.ts', quick: true },
   'read-back-worker': { entry: 'host/disk/read-back-worker.ts', quick: true },
   // And of those that read the layers of images (host/images/layer-threads.ts).
   'layer-worker': { entry: 'host/images/layer-worker.ts', quick: true },
+  'digest-worker': { entry: 'host/images/digest-worker.ts', quick: true },
   // The process between a VMM and its TPM (host/witness/start.ts).
   witness: { entry: 'host/witness/main.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },

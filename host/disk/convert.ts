@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import type { ImageFormat } from '@ringwall/disk';
 import type { ConvertInputs, ConvertJob, ConvertMessage } from './convert-job.ts';
 import { errorOf } from './failed-with.ts';
-import { startWorker } from './start-worker.ts';
+import { startWorker } from '../threads/index.ts';
 import { openInputs } from './open-inputs.ts';
 
 /** Above this, threads wait for the disk or for memory. */
@@ -86,7 +86,7 @@ async function runThreads(job: ConvertJob, count: number, { onWritten, signal }:
 }
 
 async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
-  const worker = startWorker('convert-worker', job);
+  const worker = startWorker('disk/convert-worker', job);
   const terminate = (): void => void worker.terminate();
   signal.addEventListener('abort', terminate);
   try {

@@ -2,7 +2,14 @@
 // every byte: names that are paths, and directories that hold themselves.
 import { ParseError } from '@ringwall/bytes';
 import { DiskError, type FileNode, type FileSystem } from '@ringwall/disk';
-import { openEntryInspection, type EntryType, type Inspector, type LayerContents, type TarEntry } from '@ringwall/oci';
+import {
+  openEntryInspection,
+  type ContentSink,
+  type EntryType,
+  type Inspector,
+  type LayerContents,
+  type TarEntry,
+} from '@ringwall/oci';
 
 const READ_BYTES: number = 1024 * 1024;
 /** PATH_MAX: deeper than that no program opens anything. */
@@ -23,8 +30,8 @@ export function inspectFileSystem(
     const { path, depth } = next;
     try {
       const node = next.node();
-      const take = inspection.entry(entryOf(path, node));
-      if (node.kind === 'file' && take !== undefined) readInto(take, node);
+      const sink = inspection.entry(entryOf(path, node));
+      if (node.kind === 'file' && sink !== undefined) readInto(sink, node);
       if (node.kind !== 'directory') continue;
       if (seen.has(node.id) || depth > MAX_DEPTH) {
         onUnread(path);
@@ -49,9 +56,10 @@ export function inspectFileSystem(
   return inspection.end();
 }
 
-function readInto(take: (chunk: Uint8Array) => void, node: FileNode): void {
+function readInto({ bytes, take }: ContentSink, node: FileNode): void {
   const source = node.open();
-  for (let at = 0; at < source.size; at += READ_BYTES) take(source.read(at, Math.min(READ_BYTES, source.size - at)));
+  const end = Math.min(bytes, source.size);
+  for (let at = 0; at < end; at += READ_BYTES) take(source.read(at, Math.min(READ_BYTES, end - at)));
 }
 
 function entryOf(path: string, node: FileNode): TarEntry {

@@ -12,7 +12,14 @@ import {
   type Stats,
 } from 'node:fs';
 import { join } from 'node:path';
-import { openEntryInspection, type EntryType, type Inspector, type LayerContents, type TarEntry } from '@ringwall/oci';
+import {
+  openEntryInspection,
+  type ContentSink,
+  type EntryType,
+  type Inspector,
+  type LayerContents,
+  type TarEntry,
+} from '@ringwall/oci';
 
 const READ_BYTES: number = 1024 * 1024;
 
@@ -33,10 +40,10 @@ export function inspectFolder(
     // Gone since its folder was read.
     if (stat === undefined || (stat.dev !== device && path !== '')) continue;
     const entry = entryOf(path, whole, stat);
-    const take = inspection.entry(entry);
+    const sink = inspection.entry(entry);
     try {
       if (stat.isDirectory()) open.push(...childrenOf(path, whole));
-      else if (take !== undefined && stat.isFile()) readInto(take, whole, buffer);
+      else if (sink !== undefined && stat.isFile()) readInto(sink, whole, buffer);
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       onUnread(path);
@@ -50,14 +57,15 @@ function childrenOf(path: string, whole: string): string[] {
   return names.map((name) => (path === '' ? name : `${path}/${name}`));
 }
 
-function readInto(take: (chunk: Uint8Array) => void, whole: string, buffer: Buffer): void {
+function readInto({ bytes, take }: ContentSink, whole: string, buffer: Buffer): void {
   const descriptor = openSync(whole, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     if (!fstatSync(descriptor).isFile()) return;
-    for (;;) {
-      const got = readSync(descriptor, buffer);
+    for (let left = bytes; left > 0;) {
+      const got = readSync(descriptor, buffer, { length: Math.min(left, buffer.length) });
       if (got === 0) return;
       take(buffer.subarray(0, got));
+      left -= got;
     }
   } finally {
     closeSync(descriptor);

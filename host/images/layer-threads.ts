@@ -1,22 +1,13 @@
 // The threads that read layers: as many as there are layers to read and cores to do it, each taking the next when it is done.
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { OCI_ERROR_CODES, OciError } from '@ringwall/oci';
+import { startWorker } from '../threads/index.ts';
 import type { Blob } from './blob.ts';
 import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
 
 /** Each may hold a package database of `MAX_INSPECTED_BYTES`; all of them must do with 512 MB. */
 const MAX_THREADS = 4;
-/** As source beside this module; as a bundle beside the program, whose parts have a folder of their own (tools/build.ts). */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts')
-    ? './layer-worker.ts'
-    : /\.parts\/[^/]*$/.test(import.meta.url)
-      ? '../layer-worker.mjs'
-      : './layer-worker.mjs',
-  import.meta.url,
-);
-
 export interface LayerToRead {
   readonly blob: Blob;
   /** '' where it is not known. */
@@ -55,7 +46,7 @@ export function openLayerThreads(count: number): LayerThreads {
     return thread;
   };
   const start = (): Thread => {
-    const thread: Thread = { worker: new Worker(WORKER, { execArgv: process.execArgv }), busy: true };
+    const thread: Thread = { worker: startWorker('images/layer-worker'), busy: true };
     threads.push(thread);
     return thread;
   };

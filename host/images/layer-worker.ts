@@ -3,13 +3,18 @@ import { parentPort } from 'node:worker_threads';
 import { encodeLayer, INSPECTORS, OciError, openLayerInspection } from '@ringwall/oci';
 import { readPart } from './blob.ts';
 import type { FromLayerThread, LayerJob, ToLayerThread } from './layer-job.ts';
+import { openDigestThread } from './digest-thread.ts';
+import { hashHere, type OpenHash } from './stream-hash.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
 const READ_BYTES: number = 512 * 1024;
+/** Of a packed layer: with less, another thread would be started for nothing. */
+const MIN_BYTES_FOR_A_THREAD: number = 2 * 1024 ** 2;
 
 const port = parentPort;
 if (port === null) throw new Error('is a worker thread of openLayerThreads()');
 const post = (message: FromLayerThread): void => port.postMessage(message);
+let hashBeside: OpenHash | undefined;
 let take: ((message: ToLayerThread) => void) | undefined;
 port.on('message', (message: ToLayerThread) => {
   if (message.kind === 'job') void work(message);
@@ -22,6 +27,7 @@ async function work(job: LayerJob): Promise<void> {
     const { contents, unpackedBytes } = await unpackLayer(
       { chunks: job.file === undefined ? sent() : chunksOf(job.file, bytes), bytes, digest, diffId },
       openLayerInspection(INSPECTORS),
+      bytes < MIN_BYTES_FOR_A_THREAD ? hashHere : (hashBeside ??= openDigestThread()),
     );
     post({ kind: 'done', record: encodeLayer(contents), unpackedBytes });
   } catch (error) {

@@ -1,10 +1,10 @@
 // A layer's bytes, checked and unpacked as they come: gzip (RFC 1952), zstd (RFC 8878) or plain tar, told by the first bytes.
 // Nothing is written anywhere.
-import { createHash, type Hash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { OciError, type LayerContents, type LayerInspection } from '@ringwall/oci';
 import { algorithmOf } from './blob.ts';
+import type { OpenHash, StreamHash } from './stream-hash.ts';
 
 /** zlib makes chunks of 16 KiB otherwise, and each costs a turn of the event loop. */
 const CHUNK_BYTES = 512 * 1024;
@@ -36,10 +36,14 @@ export interface UnpackedLayer {
 }
 
 /** Throws OciError, or what `chunks` throw. */
-export async function unpackLayer(layer: PackedLayer, inspection: LayerInspection): Promise<UnpackedLayer> {
+export async function unpackLayer(
+  layer: PackedLayer,
+  inspection: LayerInspection,
+  openHash: OpenHash,
+): Promise<UnpackedLayer> {
   const { digest, diffId, bytes } = layer;
-  const packed = digest === '' ? undefined : createHash(algorithmOf(digest));
-  const unpacked = diffId === '' ? undefined : createHash(algorithmOf(diffId));
+  const packed = digest === '' ? undefined : openHash(algorithmOf(digest));
+  const unpacked = diffId === '' ? undefined : openHash(algorithmOf(diffId));
   const most = Math.max(FREE_BYTES, bytes * MAX_RATIO);
   let unpackedBytes = 0;
   const take = (chunk: Uint8Array): void => {
@@ -63,12 +67,15 @@ export async function unpackLayer(layer: PackedLayer, inspection: LayerInspectio
   } catch (error) {
     throw explained(error);
   }
-  check(packed, digest, 'its digest');
-  check(unpacked, diffId, 'the digest of what it unpacks to');
+  await check(packed, digest, 'its digest');
+  await check(unpacked, diffId, 'the digest of what it unpacks to');
   return { contents: inspection.end(), unpackedBytes };
 }
 
-async function* counted({ chunks, bytes }: PackedLayer, hash: Hash | undefined): AsyncGenerator<Uint8Array, void> {
+async function* counted(
+  { chunks, bytes }: PackedLayer,
+  hash: StreamHash | undefined,
+): AsyncGenerator<Uint8Array, void> {
   let seen = 0;
   for await (const chunk of chunks) {
     seen += chunk.length;
@@ -103,8 +110,8 @@ function explained(error: unknown): unknown {
   return new OciError('malformed', `cannot be unpacked: ${error.message}`, { cause: error });
 }
 
-function check(hash: Hash | undefined, digest: string, what: string): void {
+async function check(hash: StreamHash | undefined, digest: string, what: string): Promise<void> {
   if (hash === undefined) return;
-  const found = `${algorithmOf(digest)}:${hash.digest('hex')}`;
+  const found = `${algorithmOf(digest)}:${await hash.digest()}`;
   if (found !== digest) throw new OciError('malformed', `${what} is ${found}, and ${digest} was said`);
 }

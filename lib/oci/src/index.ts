@@ -50,14 +50,8 @@ export {
 } from './dockerfile/rules/judge-dockerfile.ts';
 export type { LabelType, Rule, RuleOptions, Severity } from './dockerfile/rules/rule.ts';
 export { openLayerTree, type ImageFile, type LayerTree } from './layers/layer-tree.ts';
-export {
-  openTarReader,
-  type EntryType,
-  type Hazard,
-  type TarEntry,
-  type TarReader,
-  type TarVisitor,
-} from './layers/tar-reader.ts';
+export type { EntryType, Hazard, TarEntry } from './layers/tar-entry.ts';
+export { openTarReader, type ContentSink, type TarReader, type TarVisitor } from './layers/tar-reader.ts';
 export { FINDING_SEVERITIES, type Finding, type FindingSeverity } from './inspection/finding.ts';
 export {
   EMPTY_CONFIG,

@@ -9,7 +9,7 @@ import type { Finding } from '../src/inspection/finding.ts';
 import { inspectImage, judgeImage } from '../src/inspection/inspect-image.ts';
 import { openEntryInspection } from '../src/inspection/inspect-layer.ts';
 import type { Inspector } from '../src/inspection/inspector.ts';
-import type { TarEntry } from '../src/layers/tar-reader.ts';
+import type { TarEntry } from '../src/layers/tar-entry.ts';
 
 /** Contents, or an entry in detail; a path that ends in a slash is a folder. */
 export type MadeFile = string | Uint8Array | (Partial<TarEntry> & { readonly content?: string | Uint8Array });
@@ -51,7 +51,7 @@ export function makeImage({ layers, createdBy = [], config = {}, inspectors }: M
       const { content = '', ...changes } =
         typeof file === 'string' || file instanceof Uint8Array ? { content: file } : file;
       const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-      inspection.entry(makeEntry(path, { bytes: bytes.length, ...changes }))?.(bytes);
+      inspection.entry(makeEntry(path, { bytes: bytes.length, ...changes }))?.take(bytes);
     }
     return inspection.end();
   });

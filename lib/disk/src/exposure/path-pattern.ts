@@ -29,7 +29,8 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
   const fold = (name: string): string => (ignoreCase ? name.toLowerCase() : name);
   const byName = new Map<string, Pattern<Rule>[]>();
   const byExtension = new Map<string, Pattern<Rule>[]>();
-  const others: Pattern<Rule>[] = [];
+  /** By what a name begins with; '' for those that begin with anything. */
+  const byBeginning = new Map<string, Pattern<Rule>[]>();
   const allHomes = [...HOMES, ...homes.map((home) => home.split('/').filter((part) => part !== ''))];
   for (const rule of rules) {
     for (const path of rule.paths.flatMap((written) => expandHome(written, allHomes))) {
@@ -39,7 +40,7 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
       const last = named.at(-1) ?? '';
       if (!last.includes('*')) addTo(byName, last, pattern);
       else if (/^\*\.[^*.]+$/.test(last)) addTo(byExtension, last.slice(2), pattern);
-      else others.push(pattern);
+      else addTo(byBeginning, last.startsWith('*') ? '' : last.slice(0, 1), pattern);
     }
   }
   return {
@@ -47,12 +48,15 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
       const folded = ignoreCase ? names.map(fold) : names;
       const last = folded.at(-1) ?? '';
       const dot = last.lastIndexOf('.');
-      const candidates = [
-        ...(byName.get(last) ?? []),
-        ...(dot < 0 ? [] : (byExtension.get(last.slice(dot + 1)) ?? [])),
-        ...others,
-      ];
-      const found = candidates.filter((pattern) => matches(pattern, folded)).map(({ rule }) => rule);
+      const found: Rule[] = [];
+      const gather = (candidates: readonly Pattern<Rule>[] | undefined): void => {
+        if (candidates === undefined) return;
+        for (const pattern of candidates) if (matches(pattern, folded)) found.push(pattern.rule);
+      };
+      gather(byName.get(last));
+      if (dot >= 0) gather(byExtension.get(last.slice(dot + 1)));
+      gather(byBeginning.get(last.slice(0, 1)));
+      gather(byBeginning.get(''));
       return found.length > 1 ? [...new Set(found)] : found;
     },
   };

@@ -32,7 +32,7 @@ describe('openEntryInspection()', () => {
   it('gives an inspector its part, and nothing of another file', () => {
     const inspection = openEntryInspection([reading(3), reading(0), reading(undefined), reading(1e9)]);
     for (const text of ['abcdef', 'x', ''])
-      inspection.entry(makeEntry(text, { bytes: text.length }))?.(Buffer.from(text));
+      inspection.entry(makeEntry(text, { bytes: text.length }))?.take(Buffer.from(text));
     expect(
       inspection.end().facts.map(({ inspector, path, value }) => `${inspector} ${path} ${JSON.stringify(value)}`),
     ).toEqual([
@@ -53,9 +53,9 @@ describe('openEntryInspection()', () => {
     const inspection = openEntryInspection([
       { id: 'all/1', wants: () => Infinity, inspect: (_entry, { length }) => [(seen = length)] },
     ]);
-    const take = inspection.entry(makeEntry('big', { bytes: 1e12 }));
+    const sink = inspection.entry(makeEntry('big', { bytes: 1e12 }));
     const chunk = new Uint8Array(MAX_INSPECTED_BYTES / 2 + 1);
-    for (let times = 0; times < 4; times += 1) take?.(chunk);
+    for (let times = 0; times < 4; times += 1) sink?.take(chunk);
     inspection.end();
     expect(seen).toBe(MAX_INSPECTED_BYTES);
   });

@@ -1,7 +1,8 @@
 // One pass over a layer: its archive goes through chunk by chunk, each inspector gets the bytes that it asks for, and what is
 // left is a list of entries and of facts. Whoever made the image controls every byte.
 import { ParseError } from '@ringwall/bytes';
-import { openTarReader, type TarEntry } from '../layers/tar-reader.ts';
+import type { TarEntry } from '../layers/tar-entry.ts';
+import { openTarReader, type ContentSink } from '../layers/tar-reader.ts';
 import { OciError } from '../oci-error.ts';
 import type { Fact, Inspector } from './inspector.ts';
 
@@ -29,7 +30,7 @@ export interface LayerInspection {
 /** For entries that come from elsewhere than an archive. */
 export interface EntryInspection {
   /** What it gives back takes the contents, until the next entry. Throws OciError. */
-  readonly entry: (entry: TarEntry) => ((chunk: Uint8Array) => void) | undefined;
+  readonly entry: (entry: TarEntry) => ContentSink | undefined;
   readonly end: () => LayerContents;
 }
 
@@ -69,37 +70,42 @@ export function openEntryInspection(inspectors: readonly Inspector[]): EntryInsp
   let filled = 0;
   let wanted = 0;
   let current: TarEntry | undefined;
-  let asking: { readonly inspector: Inspector; readonly bytes: number }[] = [];
+  const asking: { readonly inspector: Inspector; readonly bytes: number }[] = [];
 
   const count = (more: number): void => {
     characters += more;
     if (characters > MAX_LAYER_CHARACTERS)
       throw new OciError('limit', `what is to be kept of it has more than ${MAX_LAYER_CHARACTERS} characters`);
   };
-  const take = (chunk: Uint8Array): void => {
-    const part = chunk.length > wanted - filled ? chunk.subarray(0, wanted - filled) : chunk;
-    buffer.set(part, filled);
-    filled += part.length;
-  };
-  const finish = (): void => {
+  const finish = (content: Uint8Array): void => {
     if (current === undefined) return;
     for (const { inspector, bytes } of asking) {
-      for (const value of inspect(inspector, current, buffer.subarray(0, Math.min(filled, bytes)))) {
+      for (const value of inspect(inspector, current, content.subarray(0, bytes))) {
         count(current.path.length + inspector.id.length + JSON.stringify(value).length);
         facts.push({ inspector: inspector.id, path: current.path, value });
       }
     }
     current = undefined;
   };
+  const take = (chunk: Uint8Array): void => {
+    const part = chunk.length > wanted - filled ? chunk.subarray(0, wanted - filled) : chunk;
+    // Small files lie whole in a chunk: those are looked at where they are.
+    if (filled === 0 && part.length === wanted) {
+      finish(part);
+      return;
+    }
+    if (buffer.length < wanted) buffer = new Uint8Array(wanted);
+    buffer.set(part, filled);
+    filled += part.length;
+  };
   return {
     entry: (entry) => {
-      finish();
+      finish(buffer.subarray(0, filled));
       count(charactersOf(entry));
       entries.push(entry);
-      current = entry;
       filled = 0;
       wanted = 0;
-      asking = [];
+      asking.length = 0;
       for (const inspector of inspectors) {
         const asked = inspector.wants(entry);
         if (asked === undefined) continue;
@@ -107,14 +113,14 @@ export function openEntryInspection(inspectors: readonly Inspector[]): EntryInsp
         asking.push({ inspector, bytes });
         wanted = Math.max(wanted, bytes);
       }
+      if (asking.length > 0) current = entry;
       if (wanted === 0) return undefined;
       // A hard link may have contents, and says no length.
       if (entry.type === 'file') wanted = Math.min(wanted, entry.bytes);
-      if (buffer.length < wanted) buffer = new Uint8Array(wanted);
-      return take;
+      return { bytes: wanted, take };
     },
     end: () => {
-      finish();
+      finish(buffer.subarray(0, filled));
       return { entries, facts };
     },
   };

@@ -1,6 +1,6 @@
 // What looks at the files of a layer while they stream by. Its facts depend on that one layer alone, so they are kept by the
 // layer's digest, and a base that many images share is read once.
-import type { TarEntry } from '../layers/tar-reader.ts';
+import type { TarEntry } from '../layers/tar-entry.ts';
 
 /** What JSON can carry: facts are kept in a file. */
 export type FactValue = string | number | boolean | null | readonly FactValue[] | { readonly [key: string]: FactValue };

@@ -1,13 +1,13 @@
-// What is kept of a layer as text, one line of entries and one of facts: small, and read in milliseconds. Cache files and worker
-// threads carry it. Entries are lists of values in the order of `entryOf`.
-import type { EntryType, Hazard, TarEntry } from '../layers/tar-reader.ts';
+// What is kept of a layer as text, column by column: small, and read in milliseconds. Cache files and worker threads carry it. What
+// most entries share (type, mode and owner) is written once for all that have it; links and attributes beside those that have any.
+import type { EntryType, Hazard, TarEntry } from '../layers/tar-entry.ts';
 import { isObject } from '../manifests/json.ts';
 import { OciError } from '../oci-error.ts';
 import type { LayerContents } from './inspect-layer.ts';
 import type { Fact, FactValue } from './inspector.ts';
 
 /** Stands beside inspectors' ids where facts are kept: it changes with the meaning of what is written here. */
-export const RECORD_FORMAT = 'layer-record/1';
+export const RECORD_FORMAT = 'layer-record/2';
 
 const TYPES: readonly EntryType[] = [
   'file',
@@ -21,70 +21,99 @@ const TYPES: readonly EntryType[] = [
 ];
 const HAZARDS: readonly Hazard[] = ['outside', 'link-outside', 'device'];
 
+/** One line each, in this order. Those of `links` and `attributes` begin with the number of their entry. */
+const COLUMNS = ['kinds', 'kindOf', 'paths', 'bytes', 'modified', 'links', 'attributes', 'facts'] as const;
+type Columns = Readonly<Record<(typeof COLUMNS)[number], readonly unknown[]>>;
+
 export function encodeLayer({ entries, facts }: LayerContents): string {
-  const rows = entries.map((entry) => [
-    entry.path,
-    TYPES.indexOf(entry.type),
-    entry.mode,
-    entry.uid,
-    entry.gid,
-    entry.userName,
-    entry.groupName,
-    entry.bytes,
-    entry.modified,
-    entry.target,
-    entry.isSparse ? 1 : 0,
-    entry.hazards.map((hazard) => HAZARDS.indexOf(hazard)),
-    [...entry.attributes].flat(),
-  ]);
-  return `${JSON.stringify(rows)}\n${JSON.stringify(facts.map(({ inspector, path, value }) => [inspector, path, value]))}`;
+  const numbers = new Map<string, number>();
+  const kinds: unknown[] = [];
+  const columns: Columns = {
+    kinds,
+    kindOf: entries.map((entry) => {
+      const key = `${entry.type} ${entry.mode} ${entry.uid} ${entry.gid} ${entry.isSparse} ${entry.hazards.join(',')} ${JSON.stringify([entry.userName, entry.groupName])}`;
+      const known = numbers.get(key) ?? numbers.size;
+      if (known === numbers.size) {
+        numbers.set(key, known);
+        kinds.push(rowOf(entry));
+      }
+      return known;
+    }),
+    paths: entries.map(({ path }) => path),
+    bytes: entries.map(({ bytes }) => bytes),
+    modified: entries.map(({ modified }) => modified),
+    links: entries.flatMap(({ target }, at) => (target === '' ? [] : [[at, target]])),
+    attributes: entries.flatMap(({ attributes }, at) => (attributes.size === 0 ? [] : [[at, ...attributes].flat()])),
+    facts: facts.map(({ inspector, path, value }) => [inspector, path, value]),
+  };
+  return COLUMNS.map((name) => JSON.stringify(columns[name])).join('\n');
 }
 
 /** Throws OciError `malformed`: a file of a cache may hold anything. */
 export function decodeLayer(record: string): LayerContents {
-  const newline = record.indexOf('\n');
+  const lines = record.split('\n');
+  const [kinds = [], kindOf = [], paths = [], bytes = [], modified = [], links = [], attributes = [], facts = []] =
+    COLUMNS.map((_, at) => columnOf(lines[at] ?? ''));
+  const known = kinds.map(kindOfRow);
+  const targets = new Map(links.map((row) => [number(list(row)[0]), text(list(row)[1])]));
+  const attributed = new Map(attributes.map((row) => [number(list(row)[0]), attributesOf(list(row).slice(1))]));
   return {
-    entries: rowsOf(record.slice(0, newline)).map(entryOf),
-    facts: rowsOf(record.slice(newline + 1)).map(factOf),
+    entries: paths.map((path, at) => {
+      const kind = known[number(kindOf[at])] ?? broken();
+      return {
+        path: text(path),
+        type: kind.type,
+        mode: kind.mode,
+        uid: kind.uid,
+        gid: kind.gid,
+        userName: kind.userName,
+        groupName: kind.groupName,
+        bytes: number(bytes[at]),
+        modified: number(modified[at]),
+        target: targets.get(at) ?? '',
+        attributes: attributed.get(at) ?? NO_ATTRIBUTES,
+        isSparse: kind.isSparse,
+        hazards: kind.hazards,
+      };
+    }),
+    facts: facts.map(factOf),
   };
 }
 
-function rowsOf(line: string): readonly unknown[] {
-  try {
-    const rows: unknown = JSON.parse(line);
-    if (Array.isArray(rows)) return rows;
-  } catch {
-    // Said below.
-  }
-  throw broken();
+type Kind = Pick<TarEntry, 'type' | 'mode' | 'uid' | 'gid' | 'userName' | 'groupName' | 'isSparse' | 'hazards'>;
+
+function rowOf({ type, mode, uid, gid, userName, groupName, isSparse, hazards }: Kind): unknown {
+  const numbered = hazards.map((hazard) => HAZARDS.indexOf(hazard));
+  return [TYPES.indexOf(type), mode, uid, gid, userName, groupName, isSparse ? 1 : 0, numbered];
 }
 
-function entryOf(row: unknown): TarEntry {
-  if (!Array.isArray(row)) throw broken();
-  const values: readonly unknown[] = row;
-  const [path, type, mode, uid, gid, userName, groupName, bytes, modified, target, isSparse, hazards, attributes] =
-    values;
+function kindOfRow(row: unknown): Kind {
+  const [type, mode, uid, gid, userName, groupName, isSparse, hazards] = list(row);
   return {
-    path: text(path),
-    type: TYPES[number(type)] ?? 'other',
+    type: TYPES[number(type)] ?? broken(),
     mode: number(mode),
     uid: number(uid),
     gid: number(gid),
     userName: text(userName),
     groupName: text(groupName),
-    bytes: number(bytes),
-    modified: number(modified),
-    target: text(target),
     isSparse: isSparse === 1,
-    hazards: list(hazards).flatMap((hazard) => HAZARDS[number(hazard)] ?? []),
-    attributes: attributesOf(list(attributes)),
+    hazards: list(hazards).map((hazard) => HAZARDS[number(hazard)] ?? broken()),
   };
+}
+
+function columnOf(line: string): readonly unknown[] {
+  try {
+    const column: unknown = JSON.parse(line);
+    if (Array.isArray(column)) return column;
+  } catch {
+    // Said below.
+  }
+  return broken();
 }
 
 const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
 
 function attributesOf(flat: readonly unknown[]): ReadonlyMap<string, string> {
-  if (flat.length === 0) return NO_ATTRIBUTES;
   const attributes = new Map<string, string>();
   for (let at = 0; at < flat.length; at += 2) attributes.set(text(flat[at]), text(flat[at + 1]));
   return attributes;
@@ -92,7 +121,7 @@ function attributesOf(flat: readonly unknown[]): ReadonlyMap<string, string> {
 
 function factOf(row: unknown): Fact {
   const [inspector, path, value] = list(row);
-  if (!isFactValue(value)) throw broken();
+  if (!isFactValue(value)) broken();
   return { inspector: text(inspector), path: text(path), value };
 }
 
@@ -104,20 +133,20 @@ function isFactValue(value: unknown): value is FactValue {
 }
 
 function text(value: unknown): string {
-  if (typeof value !== 'string') throw broken();
+  if (typeof value !== 'string') broken();
   return value;
 }
 
 function number(value: unknown): number {
-  if (typeof value !== 'number') throw broken();
+  if (typeof value !== 'number') broken();
   return value;
 }
 
 function list(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw broken();
+  if (!Array.isArray(value)) broken();
   return value;
 }
 
-function broken(): OciError {
-  return new OciError('malformed', 'what was kept of a layer is damaged');
+function broken(): never {
+  throw new OciError('malformed', 'what was kept of a layer is damaged');
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openLayerTree, type ImageFile } from './layer-tree.ts';
-import type { EntryType, TarEntry } from './tar-reader.ts';
+import type { EntryType, TarEntry } from './tar-entry.ts';
 
 const entry = (path: string, type: EntryType = 'file'): TarEntry => ({
   path,

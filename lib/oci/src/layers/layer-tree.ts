@@ -1,7 +1,7 @@
 // The files of an image, layer upon layer: which layer brought each, and what a later one hid. OCI Image Specification 1.1,
 // "Whiteouts" and "Opaque Whiteout". What is hidden is still carried by the image, so it is kept here.
 import { OciError } from '../oci-error.ts';
-import type { TarEntry } from './tar-reader.ts';
+import type { TarEntry } from './tar-entry.ts';
 
 const PREFIX = '.wh.';
 const OPAQUE = '.wh..wh..opq';
@@ -51,24 +51,31 @@ export function openLayerTree(): LayerTree {
       }
       if (next.clearedFor >= layer) continue;
       next.clearedFor = layer;
-      for (const child of next.children?.values() ?? []) open.push(child);
+      if (next.children === undefined) continue;
+      for (const child of next.children.values()) open.push(child);
     }
+  };
+  /** Entries of a folder follow each other. */
+  let last = { path: '', node: root };
+  const folderAt = (path: string): Node => {
+    if (path !== last.path) last = { path, node: partsOf(path).reduce(childOf, root) };
+    return last.node;
   };
   const add = (layer: number, entry: TarEntry): void => {
     files += 1;
     if (files > MAX_FILES_OF_AN_IMAGE)
       throw new OciError('limit', `image has more than ${MAX_FILES_OF_AN_IMAGE} files`);
-    const parts = entry.path === '' ? [] : entry.path.split('/');
-    const name = parts.at(-1) ?? '';
+    const slash = entry.path.lastIndexOf('/');
+    const name = entry.path.slice(slash + 1);
     if (name.startsWith(PREFIX)) {
-      const folder = find(root, parts.slice(0, -1));
+      const folder = find(root, partsOf(entry.path).slice(0, -1));
       const deleted =
         name === OPAQUE || name.startsWith(OF_AUFS) ? undefined : folder?.children?.get(name.slice(PREFIX.length));
       if (folder !== undefined && name === OPAQUE) hide(folder, layer, false);
       if (deleted !== undefined) hide(deleted, layer, true);
       return;
     }
-    const node = make(root, parts);
+    const node = name === '' ? root : childOf(folderAt(entry.path.slice(0, Math.max(0, slash))), name);
     const before = node.file;
     // A folder over a folder keeps what is in it; anything else takes its place.
     if (entry.type !== 'directory') hide(node, layer, false);
@@ -88,15 +95,17 @@ function find(root: Node, parts: readonly string[]): Node | undefined {
   return node;
 }
 
-function make(root: Node, parts: readonly string[]): Node {
-  let node = root;
-  for (const part of parts) {
-    node.children ??= new Map();
-    const next: Node = node.children.get(part) ?? { file: undefined, children: undefined, clearedFor: 0 };
-    node.children.set(part, next);
-    node = next;
-  }
-  return node;
+function partsOf(path: string): readonly string[] {
+  return path === '' ? [] : path.split('/');
+}
+
+function childOf(node: Node, name: string): Node {
+  node.children ??= new Map();
+  const known = node.children.get(name);
+  if (known !== undefined) return known;
+  const made: Node = { file: undefined, children: undefined, clearedFor: 0 };
+  node.children.set(name, made);
+  return made;
 }
 
 function filesBelow(root: Node): readonly ImageFile[] {
@@ -104,7 +113,8 @@ function filesBelow(root: Node): readonly ImageFile[] {
   const open: Node[] = [root];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (node.file !== undefined) files.push(node.file);
-    for (const child of [...(node.children?.values() ?? [])].toReversed()) open.push(child);
+    if (node.children === undefined) continue;
+    for (const child of [...node.children.values()].toReversed()) open.push(child);
   }
   return files;
 }

@@ -8,6 +8,9 @@ export const MAX_PAX_BYTES: number = 1024 * 1024;
 /** What begins the key of an extended attribute, as star and GNU tar write it. */
 export const ATTRIBUTE = 'SCHILY.xattr.';
 
+/** Sparse files of version 0.0 have the two again and again; as one record, they are those of version 0.1. */
+const PIECE = ['GNU.sparse.offset', 'GNU.sparse.numbytes'] as const;
+
 export type PaxRecords = ReadonlyMap<string, string>;
 
 const decoder: TextDecoder = new TextDecoder('utf-8');
@@ -19,6 +22,7 @@ const MAX_LENGTH_DIGITS = 8;
 /** Throws ParseError. */
 export function parsePax(bytes: Uint8Array, offset: number): PaxRecords {
   const records = new Map<string, string>();
+  const pieces: string[] = [];
   let at = 0;
   while (at < bytes.length) {
     const space = bytes.subarray(at, at + MAX_LENGTH_DIGITS + 1).indexOf(SPACE);
@@ -38,17 +42,22 @@ export function parsePax(bytes: Uint8Array, offset: number): PaxRecords {
     const equals = record.indexOf(EQUALS);
     if (equals < 1) throw new ParseError('invalid', 'PAX record', offset + at, 'has no key');
     const key = decoder.decode(record.subarray(0, equals));
-    // Extended attributes are bytes, not text: one character for each.
     const value = record.subarray(equals + 1);
-    records.set(
-      key,
-      key.startsWith(ATTRIBUTE)
-        ? Array.from(value, (byte) => String.fromCharCode(byte)).join('')
-        : decoder.decode(value),
-    );
+    if (key === PIECE[0] || key === PIECE[1]) {
+      const piece = decoder.decode(value);
+      if (key !== PIECE[pieces.length % 2] || piece.includes(','))
+        throw new ParseError('invalid', key, offset + at, 'is out of turn');
+      pieces.push(piece);
+    } else records.set(key, key.startsWith(ATTRIBUTE) ? bytesAsText(value) : decoder.decode(value));
     at = end;
   }
+  if (pieces.length > 0) records.set('GNU.sparse.map', pieces.join(','));
   return records;
+}
+
+/** Extended attributes are no text: one character for each byte. */
+function bytesAsText(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 }
 
 /** A number of a record; undefined where the record is not there. Throws ParseError. */

@@ -2,7 +2,8 @@
 import { ParseError } from '@ringwall/bytes';
 import { OciError } from '../oci-error.ts';
 import { BLOCK_BYTES } from './tar-header.ts';
-import { openTarReader, type TarEntry } from './tar-reader.ts';
+import type { TarEntry } from './tar-entry.ts';
+import { openTarReader } from './tar-reader.ts';
 
 /** Layers, configurations and the folders around them; ten thousand images in one archive have as many. */
 const MAX_INDEXED_FILES = 100_000;

@@ -5,7 +5,8 @@ import { ParseError, utf8 } from '@ringwall/bytes';
 import { array, assert, constantFrom, nat, property, tuple } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_PAX_BYTES, parsePax } from './pax.ts';
-import { openTarReader, pathFromRoot, type TarEntry } from './tar-reader.ts';
+import { pathFromRoot, type TarEntry } from './tar-entry.ts';
+import { openTarReader } from './tar-reader.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/tar');
 const fixture = (name: string): Uint8Array =>
@@ -22,9 +23,10 @@ function read(archive: Uint8Array, chunkBytes = archive.length): readonly Seen[]
     entry: (entry) => {
       const kept = { ...entry, content: '' };
       seen.push(kept);
-      return (chunk) => {
+      const take = (chunk: Uint8Array): void => {
         kept.content += decoder.decode(chunk);
       };
+      return { bytes: Infinity, take };
     },
   });
   for (let at = 0; at < archive.length; at += Math.max(1, chunkBytes))
@@ -92,7 +94,7 @@ const pax = (records: Readonly<Record<string, string>>): string =>
     .join('');
 
 describe('openTarReader()', () => {
-  const all = ['gnu', 'oldgnu', 'posix', 'ustar', 'v7', 'posix-sparse-0.1'];
+  const all = ['gnu', 'oldgnu', 'posix', 'ustar', 'v7', 'posix-sparse-0.0', 'posix-sparse-0.1'];
   const find = (name: string, path: string): Seen | undefined =>
     read(fixture(name)).find((entry) => entry.path === path);
 
@@ -123,14 +125,19 @@ describe('openTarReader()', () => {
     expect(find(name, 'usr/bin/abs')).toMatchObject({ type: 'symlink', target: '/etc/hello', hazards: [] });
   });
 
-  it.each(['gnu', 'oldgnu', 'posix', 'posix-sparse-0.1'])('reads devices and sparse files of %s', (name) => {
-    expect(find(name, 'etc/null')).toMatchObject({ type: 'character-device', hazards: ['device'] });
-    expect(find(name, 'etc/pipe')?.type).toBe('fifo');
-    const sparse = find(name, 'etc/sparse');
-    expect(sparse).toMatchObject({ isSparse: true, bytes: 1024 * 1024 });
-    expect(sparse?.content).toContain('data');
-    expect(sparse?.content.length).toBeLessThan(20_000);
-  });
+  it.each(['gnu', 'oldgnu', 'posix', 'posix-sparse-0.0', 'posix-sparse-0.1'])(
+    'reads devices and sparse files of %s',
+    (name) => {
+      expect(find(name, 'etc/null')).toMatchObject({ type: 'character-device', hazards: ['device'] });
+      expect(find(name, 'etc/pipe')?.type).toBe('fifo');
+      const sparse = find(name, 'etc/sparse');
+      expect(sparse).toMatchObject({ isSparse: true, bytes: 1024 * 1024 });
+      expect(sparse?.content.length).toBe(1024 * 1024);
+      expect(sparse?.content.replaceAll('\0', '')).toBe('dataend');
+      expect(sparse?.content.indexOf('data')).toBe(500_000);
+      expect(sparse?.content.endsWith('end')).toBe(true);
+    },
+  );
 
   it.each(['gnu', 'oldgnu', 'posix'])('reads the long names of %s', (name) => {
     const long = read(fixture(name)).find(({ path, type }) => path.length > 240 && type === 'file');
@@ -138,9 +145,11 @@ describe('openTarReader()', () => {
   });
 
   it('sees the same in chunks of any size', () => {
-    const archive = fixture('posix');
-    const whole = read(archive);
-    for (const bytes of [1, 7, 511, 512, 513, 4096]) expect(read(archive, bytes)).toEqual(whole);
+    for (const name of ['posix', 'oldgnu', 'posix-sparse-0.0']) {
+      const archive = fixture(name);
+      const whole = read(archive);
+      for (const bytes of [1, 7, 511, 512, 513, 4096]) expect(read(archive, bytes)).toEqual(whole);
+    }
   });
 
   it('refuses every truncation within an entry, and never reads past it', () => {
@@ -207,7 +216,14 @@ describe('openTarReader()', () => {
     ['a negative size', make({ name: 'a', sizeText: `${String.fromCharCode(0x7f)}x` })],
     [
       'a file that unpacks to a bomb',
-      make({ name: 'x', type: 'x', content: pax({ 'GNU.sparse.realsize': String(2 ** 50) }) }, { name: 'a' }),
+      make(
+        {
+          name: 'x',
+          type: 'x',
+          content: pax({ 'GNU.sparse.size': String(2 ** 50), 'GNU.sparse.map': `${2 ** 50},0` }),
+        },
+        { name: 'a' },
+      ),
     ],
     ['a negative size by PAX', make({ name: 'x', type: 'x', content: pax({ size: '-1' }) }, { name: 'a' })],
     ['a PAX header without end', make({ name: 'x', type: 'x', size: MAX_PAX_BYTES + 1 })],
@@ -249,6 +265,82 @@ describe('openTarReader()', () => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('files with holes', () => {
+  const wanted = (archive: Uint8Array, bytes: number): string => {
+    let content = '';
+    const reader = openTarReader({
+      entry: () => ({ bytes, take: (chunk) => (content += new TextDecoder().decode(chunk)) }),
+    });
+    reader.push(archive);
+    reader.end();
+    return content;
+  };
+  const of01 = (map: string, content: string, size = 20): Uint8Array =>
+    make(
+      { name: 'x', type: 'x', content: pax({ 'GNU.sparse.size': String(size), 'GNU.sparse.map': map }) },
+      { name: 'a', content },
+    );
+  const of10 = (map: string, content: string, records: Readonly<Record<string, string>> = {}): Uint8Array =>
+    make(
+      {
+        name: 'x',
+        type: 'x',
+        content: pax({
+          'GNU.sparse.major': '1',
+          'GNU.sparse.minor': '0',
+          'GNU.sparse.name': 'real',
+          'GNU.sparse.realsize': '20',
+          ...records,
+        }),
+      },
+      { name: 'GNUSparseFile.1/a', content: map.padEnd(512, '\0') + content },
+    );
+
+  it('are given as they would be unpacked', () => {
+    const whole = `${'\0'.repeat(5)}abc${'\0'.repeat(2)}de${'\0'.repeat(8)}`;
+    expect(read(of01('5,3,10,2,20,0', 'abcde'))[0]).toMatchObject({ path: 'a', bytes: 20, content: whole });
+    expect(read(of10('3\n5\n3\n10\n2\n20\n0\n', 'abcde'))[0]).toMatchObject({ path: 'real', content: whole });
+    expect(wanted(of01('5,3,10,2,20,0', 'abcde'), 7)).toBe('\0\0\0\0\0ab');
+  });
+
+  it('have a map of as many blocks as it needs', () => {
+    const pieces = Array.from({ length: 200 }, (_, at) => `${at * 2}\n1\n`).join('');
+    const map = `200\n${pieces}`;
+    const padded = map.padEnd(Math.ceil(map.length / 512) * 512, '\0');
+    const [file] = read(of10(padded, 'x'.repeat(200), { 'GNU.sparse.realsize': '400' }), 100);
+    expect(file?.content).toBe('x\0'.repeat(200));
+  });
+
+  it.each<[what: string, archive: Uint8Array]>([
+    ['a piece beyond the end', of01('5,3,18,3', 'abcdef')],
+    ['a piece over another', of01('5,3,7,3', 'abcdef')],
+    ['pieces out of order', of01('10,3,5,3', 'abcdef')],
+    ['more pieces than are stored', of01('0,3,10,3', 'abc')],
+    ['fewer pieces than are stored', of01('0,3', 'abcdef')],
+    ['half a piece', of01('0', 'a')],
+    ['a piece that is no number', of01('0,x', 'a')],
+    ['a map that does not end', of10('9\n1\n', '')],
+    ['a map of too many pieces', of10('100001\n', '')],
+    ['a map without a number', of10(`${'1'.repeat(17)}\n`, '')],
+    ['a version that nobody knows', of10('0\n', '', { 'GNU.sparse.minor': '7' })],
+    ['a name, and no map', make({ name: 'x', type: 'x', content: pax({ 'GNU.sparse.name': 'b' }) }, { name: 'a' })],
+    [
+      'lengths before offsets',
+      make({ name: 'x', type: 'x', content: pax({ 'GNU.sparse.numbytes': '1' }) }, { name: 'a', content: 'b' }),
+    ],
+    ['a folder with a map', make({ name: 'x', type: 'x', content: pax({ 'GNU.sparse.map': '0,0' }) }, { name: 'a/' })],
+  ])('are refused with %s', (_what, archive) => {
+    expect(outcomeOf(archive)).toBe('refused');
+  });
+
+  it('have holes that cost time only up to a limit', () => {
+    const records = { 'GNU.sparse.size': String(2 ** 36), 'GNU.sparse.map': `${2 ** 36},0` };
+    const files = [{ name: 'x', type: 'x', content: pax(records) }, { name: 'a' }] as const;
+    expect(() => wanted(make(...files), 2 ** 31)).toThrow(/bytes of holes/);
+    expect(() => wanted(make(...files, ...files), 0)).not.toThrow();
   });
 });
 

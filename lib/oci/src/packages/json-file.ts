@@ -1,6 +1,6 @@
 // JSON files that package managers leave beside what they have installed. What is no JSON is told as a database that could not be
 // read: a package without its description is still there.
-import type { TarEntry } from '../layers/tar-reader.ts';
+import type { TarEntry } from '../layers/tar-entry.ts';
 import type { FactValue } from '../inspection/inspector.ts';
 import { recordOf, type JsonRecord } from '../json-value.ts';
 import { unread, type PackageFact } from './package-fact.ts';

@@ -1,6 +1,6 @@
 // Which files of a distribution's package are packages of a language as well: Debian's python3-requests carries the
 // metadata of PyPI's requests, and what Debian has fixed in it no range of versions at PyPI knows.
-import { MAX_PATH_BYTES } from '../layers/tar-reader.ts';
+import { MAX_PATH_BYTES } from '../layers/tar-entry.ts';
 
 /** Some thousand are in a package of a whole language; each is a string in a fact. */
 const MAX_OWNED_PATHS = 5000;

@@ -3,13 +3,16 @@
 import type { Finding, FindingSeverity } from '../../inspection/finding.ts';
 import type { InspectedImage } from '../../inspection/inspected-image.ts';
 import type { ImageFile } from '../../layers/layer-tree.ts';
-import type { EntryType, Hazard } from '../../layers/tar-reader.ts';
+import type { EntryType, Hazard } from '../../layers/tar-entry.ts';
 
 /** More say nothing new; the last one counts the others. */
 const MAX_FINDINGS_OF_A_RULE = 100;
 /** Debian's and Red Hat's own tools put them into roots; a runtime mounts its own over them. */
 const USUAL_DEVICES = /^dev\/(?:console|full|null|ptmx|random|tty\d{0,2}|urandom|zero)$/;
 const FIX = 'build the layer anew without it, and ask where it came from';
+
+/** Of most files: an array for each would be garbage. */
+const NONE: readonly Finding[] = [];
 
 type Trap = Pick<Finding, 'rule' | 'severity' | 'message' | 'references' | 'subject'>;
 
@@ -43,13 +46,14 @@ export function judgeArchive({ visible, hidden }: InspectedImage): readonly Find
   return bounded([...files.flatMap(trapsOf), ...throughLinks(files)]);
 }
 
-function trapsOf(file: ImageFile): Finding[] {
+function trapsOf(file: ImageFile): readonly Finding[] {
+  if (file.entry.hazards.length === 0) return NONE;
   if (file.entry.type === 'character-device' && USUAL_DEVICES.test(file.entry.path)) return [];
   return file.entry.hazards.map((hazard) => findingOf(file, TRAPS[hazard](file.entry.type, file.entry.target)));
 }
 
 /** What lies below a link that an unpacking program follows to its own host: the oldest way out of an archive. */
-function throughLinks(files: readonly ImageFile[]): Finding[] {
+function throughLinks(files: readonly ImageFile[]): readonly Finding[] {
   const leaving = new Map(
     files
       .filter(
@@ -59,11 +63,19 @@ function throughLinks(files: readonly ImageFile[]): Finding[] {
       .map((file) => [file.entry.path, file]),
   );
   if (leaving.size === 0) return [];
+  // Files of a folder follow each other.
+  let folder = '';
+  let linkOfFolder: ImageFile | undefined;
   return files.flatMap((file) => {
     const { type, path, target } = file.entry;
+    const slash = path.lastIndexOf('/') + 1;
+    if (slash !== folder.length || !path.startsWith(folder)) {
+      folder = path.slice(0, slash);
+      linkOfFolder = linkAbove(folder, leaving);
+    }
     // A hard link names a file of the archive, and is made through whatever lies on the way.
-    const link = linkAbove(path, leaving) ?? (type === 'hardlink' ? linkAbove(target, leaving) : undefined);
-    if (link === undefined || link.layer > file.layer) return [];
+    const link = linkOfFolder ?? (type === 'hardlink' ? linkAbove(target, leaving) : undefined);
+    if (link === undefined || link.layer > file.layer) return NONE;
     return [
       findingOf(file, {
         rule: 'archive-through-link',

@@ -121,7 +121,9 @@ function judgeFile(file: ImageFile, folders: ReadonlySet<string>, started: Reado
     return [tell(WRITABLE_FOLDER, file, `everybody can write to “/${path}”, which is on PATH${sticky}`)];
   }
   if (type !== 'file') return [];
-  const findings = [...privilegesFound(file)];
+  // Nearly all files have none.
+  const isPrivileged = (mode & (SET_UID_BIT | SET_GID_BIT)) !== 0 || file.entry.attributes.size > 0;
+  const findings = isPrivileged ? [...privilegesFound(file)] : [];
   const runByRoot = RUN_BY_ROOT.test(path) || started.has(path);
   if (runByRoot && (writable || uid !== 0 || (file.entry.gid !== 0 && (mode & WRITE_GROUP) !== 0))) {
     const who = writable ? 'everybody' : uid === 0 ? `group ${String(file.entry.gid)}` : `uid ${String(uid)}`;

@@ -70,7 +70,9 @@ const latin1: TextDecoder = new TextDecoder('latin1');
 
 function exposuresAt(path: string): readonly ExposureRule[] {
   const rules = byPath.find(path.split('/'));
-  return rules.filter(({ except }) => except?.some((prefix) => `/${path}`.startsWith(prefix)) !== true);
+  return rules.length === 0
+    ? rules
+    : rules.filter(({ except }) => except?.some((prefix) => `/${path}`.startsWith(prefix)) !== true);
 }
 
 function assignmentsIn(path: string): SearchOptions['assignments'] {

@@ -1,6 +1,6 @@
 // Packages that dpkg has installed: `/var/lib/dpkg/status`, and the single files of `status.d` that distroless images have
 // in its place. deb822(5), dpkg-query(1) for the meaning of Status, Debian Policy, section 5.6.1 for Source.
-import type { TarEntry } from '../../layers/tar-reader.ts';
+import type { TarEntry } from '../../layers/tar-entry.ts';
 import type { FactValue, Inspector } from '../../inspection/inspector.ts';
 import { languageFilesOf } from '../language-files.ts';
 import {

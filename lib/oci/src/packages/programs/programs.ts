@@ -1,6 +1,6 @@
 // Programs that say themselves what they were built from: of Go always, of Rust where the build asked for it.
 import { ParseError } from '@ringwall/bytes';
-import type { TarEntry } from '../../layers/tar-reader.ts';
+import type { TarEntry } from '../../layers/tar-entry.ts';
 import type { FactValue, Inspector } from '../../inspection/inspector.ts';
 import { unread } from '../package-fact.ts';
 import { isElf, parseElf } from './elf.ts';

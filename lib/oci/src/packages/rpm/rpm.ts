@@ -1,7 +1,7 @@
 // Packages that rpm has installed, from any of the three databases that it has had: SQLite (4.16 and later), ndb (SUSE),
 // Berkeley DB (Enterprise Linux 8 and older).
 import { ParseError } from '@ringwall/bytes';
-import type { TarEntry } from '../../layers/tar-reader.ts';
+import type { TarEntry } from '../../layers/tar-entry.ts';
 import type { FactValue, Inspector } from '../../inspection/inspector.ts';
 import { MAX_PACKAGES_OF_A_FILE, unread, type PackageFact, type UnreadFact } from '../package-fact.ts';
 import { readBerkeleyBlobs } from './berkeley.ts';
