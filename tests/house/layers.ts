@@ -10,7 +10,7 @@ export interface Layer {
   readonly why: string;
 }
 
-const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence', 'lib/disk', 'lib/oci', 'lib/seal'] as const;
+const LIBS = ['lib/bytes', 'lib/tpm', 'lib/evidence', 'lib/disk', 'lib/netpolicy', 'lib/oci', 'lib/seal'] as const;
 
 export const LAYERS: readonly Layer[] = [
   { folder: 'lib/bytes', mayImport: [], node: [], why: 'runs in a browser, depends on nothing' },
@@ -37,6 +37,12 @@ export const LAYERS: readonly Layer[] = [
     mayImport: ['lib/bytes', 'lib/disk'],
     node: ['node:fs', 'node:zlib'],
     why: '@ringwall/disk/node: a file to read from, and Node’s decompressors',
+  },
+  {
+    folder: 'lib/netpolicy',
+    mayImport: [],
+    node: [],
+    why: 'runs in a browser: who can reach whom is decided without the host that enforces it',
   },
   {
     folder: 'lib/oci',

@@ -1,0 +1,226 @@
+// Compiles a network and its machines to the tree of rules. The skeleton is fixed (tables.ts); everything that a policy says, and
+// every machine, is elements of its sets, so that a packet costs the same whatever the policy, and a machine more is elements more.
+import { type AddressRange, printAddress } from './address.ts';
+import { Budget } from './budget.ts';
+import { Classifier, type Group, type ServiceClass } from './classify.ts';
+import type { Machine } from './machine.ts';
+import { byPrecedence, type Network, type Rule } from './policy.ts';
+import { MAX_CELLS, pairRules, refuseCells } from './pairs.ts';
+import { PROTECTED } from './protected.ts';
+import type { Chain, Ruleset, SetElement, Statement } from './ruleset.ts';
+import { PORT_PROTOCOLS } from './service.ts';
+import { StableIds } from './stable-ids.ts';
+import { DECISION_PREFIX } from './update.ts';
+import { arpTable, guardTable, ICMP_MAPS, loggingStatement, rangeKey, rulesTable, TABLE } from './tables.ts';
+
+/** Rules asked for pairs of groups, and for pairs and services: some seconds. */
+const MAX_COMPILE_STEPS = 16_000_000;
+
+export interface CompileOptions {
+  /** Besides what never may be: the host's own addresses, its management, the underlay. */
+  readonly protectedRanges?: readonly AddressRange[];
+}
+
+export interface CompiledNetwork {
+  readonly ruleset: Ruleset;
+  /** Groups that its pairs know. */
+  readonly groups: ReadonlySet<number>;
+  readonly classifier: Classifier;
+}
+
+/** What one machine is in the sets, by table and set. */
+export interface MachineElements {
+  readonly table: { readonly family: 'inet' | 'ip' | 'ip6' | 'arp'; readonly name: string };
+  readonly set: string;
+  readonly elements: readonly SetElement[];
+}
+
+interface PolicyElements {
+  readonly pairs: SetElement[];
+  readonly cells: SetElement[];
+  readonly decisions: SetElement[];
+  readonly chains: Chain[];
+}
+
+export function compileNetwork(
+  network: Network,
+  machines: readonly Machine[],
+  { protectedRanges = [] }: CompileOptions = {},
+): CompiledNetwork {
+  const classifier = new Classifier(byPrecedence(network.rules));
+  const internet = network.internet === 'nat';
+  const sets = new Map<string, SetElement[]>();
+  for (const machine of machines) {
+    for (const { table, set, elements } of elementsOf(classifier, machine)) {
+      const key = `${table.family} ${set}`;
+      const list = sets.get(key);
+      if (list === undefined) sets.set(key, [...elements]);
+      else list.push(...elements);
+    }
+  }
+  const from = classifier.groups;
+  const outside = internet ? classifier.outside([...network.addresses, ...PROTECTED, ...protectedRanges]) : [];
+  const services = classifier.services();
+  const policy = compilePolicy(classifier, from, services);
+  const take = (key: string): readonly SetElement[] => sets.get(key) ?? [];
+  const outsideOf = (family: 4 | 6): SetElement[] =>
+    outside
+      .filter(({ range }) => range.family === family)
+      .map(({ range, group }) => ({ key: [rangeKey(range)], value: group.id }));
+  const guard = (family: 4 | 6): ReturnType<typeof guardTable> => {
+    const protocol = family === 4 ? 'ip' : 'ip6';
+    const elements = { senders: take(`${protocol} senders`), cables: take(`${protocol} cables`) };
+    return guardTable(
+      family,
+      elements,
+      network.addresses.filter((range) => range.family === family),
+      internet,
+    );
+  };
+  const rules = rulesTable(
+    {
+      ...policy,
+      ...serviceElements(services),
+      groups4: take('inet groups4'),
+      groups6: take('inet groups6'),
+      outside4: outsideOf(4),
+      outside6: outsideOf(6),
+    },
+    policy.chains,
+    internet,
+  );
+  const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders')), rules] };
+  return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier };
+}
+
+/** What a machine adds to rules that stand; undefined where it is of a kind that they do not know yet. */
+export function compileMachine(
+  { classifier, groups }: CompiledNetwork,
+  machine: Machine,
+): MachineElements[] | undefined {
+  const known = machine.addresses.every((address) => groups.has(classifier.groupOf(machine, address).id));
+  return known ? elementsOf(classifier, machine) : undefined;
+}
+
+function elementsOf(classifier: Classifier, machine: Machine): MachineElements[] {
+  const { interface: device, mac } = machine;
+  return machine.addresses.flatMap((address) => {
+    const text = printAddress(address);
+    const group = [{ key: [text], value: classifier.groupOf(machine, address).id }];
+    const sender = [{ key: [device, mac, text] }];
+    const element = (family: 'inet' | 'ip' | 'ip6' | 'arp', set: string, elements: SetElement[]): MachineElements => ({
+      table: { family, name: TABLE },
+      set,
+      elements,
+    });
+    return address.family === 4
+      ? [element('ip', 'senders', sender), element('arp', 'senders', sender), element('inet', 'groups4', group)]
+      : [
+          element('ip6', 'senders', sender),
+          element('ip6', 'cables', [{ key: [device, mac] }]),
+          element('inet', 'groups6', group),
+        ];
+  });
+}
+
+function compilePolicy(
+  classifier: Classifier,
+  from: readonly Group[],
+  services: readonly ServiceClass[],
+): PolicyElements {
+  const budget = new Budget(MAX_COMPILE_STEPS, 'groups, rules and services');
+  const rulesOfPair = pairRules(classifier, from, classifier.groups, budget);
+  const [pairIds, decisionIds] = [new StableIds('pair'), new StableIds('decision')];
+  const elements: PolicyElements = { pairs: [], cells: [], decisions: [], chains: [] };
+  const known = new Set<string>();
+  const decided = new Set<number>();
+  for (const { source, target, rules } of rulesOfPair) {
+    const key = rules.join();
+    const pair = pairIds.of(rules.map((rule) => ruleText(classifier.rules[rule])).join('\n'));
+    elements.pairs.push({ key: [source.id, target.id], value: pair });
+    if (known.has(key)) continue;
+    known.add(key);
+    for (const service of services) {
+      budget.spend(rules.length);
+      const decision = decisionOf(classifier, rules, service);
+      if (decision.length === 0) continue;
+      const id = decisionIds.of(decision.map((rule) => decidingText(rule)).join('\n'));
+      elements.cells.push({ key: [pair, service.id], value: id });
+      if (elements.pairs.length + elements.cells.length > MAX_CELLS) refuseCells();
+      if (!decided.has(id)) addDecision(elements, id, decision);
+      decided.add(id);
+    }
+  }
+  return elements;
+}
+
+/** The rules that may decide, in order: those with a time, until one that always holds. */
+function decisionOf({ rules }: Classifier, indexes: readonly number[], service: ServiceClass): Rule[] {
+  const decision: Rule[] = [];
+  for (const index of indexes) {
+    const rule = rules[index];
+    if (rule === undefined || !service.rules.has(index)) continue;
+    decision.push(rule);
+    if (rule.after === undefined && rule.before === undefined) break;
+  }
+  return decision;
+}
+
+function addDecision({ decisions, chains }: PolicyElements, id: number, rules: readonly Rule[]): void {
+  const [rule, ...more] = rules;
+  if (rule === undefined) return;
+  if (more.length === 0 && !rule.log && rule.after === undefined && rule.before === undefined) {
+    decisions.push({ key: [id], value: verdictOf(rule) });
+    return;
+  }
+  const name = `${DECISION_PREFIX}${id.toString(16)}`;
+  decisions.push({ key: [id], value: { goto: name } });
+  chains.push({
+    name,
+    rules: [...rules.flatMap((timed) => decidingRules(timed)), [{ count: 'refused' }, { verdict: 'drop' }]],
+  });
+}
+
+function decidingRules(rule: Rule): Statement[][] {
+  const when: Statement[] = [
+    ...(rule.after === undefined ? [] : [{ match: ['time'], op: '>=', to: rule.after } as const]),
+    ...(rule.before === undefined ? [] : [{ match: ['time'], op: '<', to: rule.before } as const]),
+  ];
+  const verdict: Statement = { verdict: verdictOf(rule) };
+  // The limit of the log is a condition: it stands in a rule of its own.
+  return rule.log
+    ? [
+        [...when, loggingStatement(`${rule.action} ${rule.name}`)],
+        [...when, verdict],
+      ]
+    : [[...when, verdict]];
+}
+
+function serviceElements(
+  services: readonly ServiceClass[],
+): Record<'ports' | 'icmp' | 'icmpv6' | 'protocols', SetElement[]> {
+  const elements: ReturnType<typeof serviceElements> = { ports: [], icmp: [], icmpv6: [], protocols: [] };
+  for (const { id, ranges } of services) {
+    for (const { protocol, first, last } of ranges) {
+      const numbers = first === last ? first : { first, last };
+      const own = ICMP_MAPS[protocol];
+      if (own !== undefined) elements[own].push({ key: [numbers], value: id });
+      else if (Object.values<number>(PORT_PROTOCOLS).includes(protocol)) {
+        elements.ports.push({ key: [protocol, numbers], value: id });
+      } else elements.protocols.push({ key: [protocol], value: id });
+    }
+  }
+  return elements;
+}
+
+function verdictOf({ action }: Rule): 'accept' | 'drop' {
+  return action === 'allow' ? 'accept' : 'drop';
+}
+
+function ruleText(rule: Rule | undefined): string {
+  return rule === undefined ? '' : `${decidingText(rule)} ${rule.services.toSorted().join()}`;
+}
+
+function decidingText({ name, action, log, after, before }: Rule): string {
+  return `${action} ${name} ${String(log)} ${after ?? ''} ${before ?? ''}`;
+}

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import * as netpolicy from './index.ts';
+
+test('the public names of @ringwall/netpolicy', () => {
+  expect(Object.keys(netpolicy).toSorted()).toMatchInlineSnapshot(`
+    [
+      "FINDING_KINDS",
+      "GATEWAY_IPV4",
+      "GATEWAY_IPV6",
+      "LOG_GROUPS",
+      "MAX_CHANGES",
+      "MAX_MACHINES",
+      "MAX_RULES",
+      "NETPOLICY_ERROR_CODES",
+      "NetPolicyError",
+      "ReachModel",
+      "TABLE",
+      "UPLINK",
+      "compareNetworks",
+      "compileMachine",
+      "compileNetwork",
+      "findRuleTroubles",
+      "parseAddress",
+      "parseMachines",
+      "parsePolicy",
+      "parseRange",
+      "parseService",
+      "parseSingleService",
+      "printAddress",
+      "printEndpoint",
+      "printRange",
+      "printService",
+      "renderMachine",
+      "renderTable",
+      "renderUpdate",
+    ]
+  `);
+});

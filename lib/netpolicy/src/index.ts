@@ -1,0 +1,32 @@
+// The public names of @ringwall/netpolicy.
+
+export {
+  parseAddress,
+  parseRange,
+  printAddress,
+  printRange,
+  type Address,
+  type AddressRange,
+  type Family,
+} from './address.ts';
+export { compileMachine, compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
+export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';
+export { FINDING_KINDS, findRuleTroubles, type Finding } from './findings.ts';
+export { MAX_MACHINES, parseMachines, UPLINK, type Machine } from './machine.ts';
+export type { Labels } from './names.ts';
+export { NETPOLICY_ERROR_CODES, NetPolicyError, type NetPolicyErrorCode } from './netpolicy-error.ts';
+export {
+  MAX_RULES,
+  parsePolicy,
+  printEndpoint,
+  type Endpoint,
+  type Network,
+  type Policy,
+  type Rule,
+} from './policy.ts';
+export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
+export { renderMachine, renderTable, type NftCommand } from './render-nft.ts';
+export type { Ruleset } from './ruleset.ts';
+export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';
+export { GATEWAY_IPV4, GATEWAY_IPV6, LOG_GROUPS, TABLE } from './tables.ts';
+export { renderUpdate } from './update.ts';

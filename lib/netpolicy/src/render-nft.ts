@@ -1,0 +1,164 @@
+// Renders the tree as commands of libnftables' JSON (libnftables-json(5)). All quoting is JSON's own; no string in it is from outside
+// unless it is a name, an interface or an address that a parser of this package has checked.
+import type { MachineElements } from './compile.ts';
+import type {
+  Chain,
+  KeyPart,
+  Lookup,
+  Operand,
+  RuleSet,
+  Selector,
+  SetElement,
+  Statement,
+  Table,
+  Verdict,
+} from './ruleset.ts';
+
+export type NftJson = string | number | null | readonly NftJson[] | { readonly [key: string]: NftJson };
+
+/** One command: `{ add: … }`, `{ delete: … }`, `{ flush: … }`. A list of them is applied whole or not at all. */
+export type NftCommand = Readonly<Record<string, NftJson>>;
+
+type TableName = Pick<Table, 'family' | 'name'>;
+
+/** The table as it is to be, whatever stood there before. */
+export function renderTable(table: Table): NftCommand[] {
+  const { family, name } = table;
+  const made: NftCommand = { add: { table: { family, name } } };
+  return [made, { delete: { table: { family, name } } }, made, ...renderContents(table)];
+}
+
+export function renderElements(
+  verb: 'add' | 'delete',
+  table: TableName,
+  set: string,
+  elements: readonly SetElement[],
+): NftCommand {
+  const elem = elements.map((element) => renderElement(element));
+  return { [verb]: { element: { family: table.family, table: table.name, name: set, elem } } };
+}
+
+/** The commands by which a machine comes to rules that stand, or goes. */
+export function renderMachine(verb: 'add' | 'delete', parts: readonly MachineElements[]): NftCommand[] {
+  return parts.map(({ table, set, elements }) => renderElements(verb, table, set, elements));
+}
+
+export function renderChain(table: TableName, { name, hook }: Chain): NftCommand {
+  const chain = { family: table.family, table: table.name, name };
+  if (hook === undefined) return { add: { chain } };
+  return { add: { chain: { ...chain, type: hook.type, hook: hook.at, prio: hook.priority, policy: hook.policy } } };
+}
+
+export function renderRules(table: TableName, { name, rules }: Chain): NftCommand[] {
+  return rules.map((statements) => ({
+    add: {
+      rule: {
+        family: table.family,
+        table: table.name,
+        chain: name,
+        expr: statements.flatMap((statement) => renderStatement(statement)),
+      },
+    },
+  }));
+}
+
+function renderContents(table: Table): NftCommand[] {
+  const place = { family: table.family, table: table.name };
+  return [
+    ...table.counters.map((name) => ({ add: { counter: { ...place, name } } })),
+    ...table.sets.map((set) => renderSet(table, set)),
+    ...table.chains.map((chain) => renderChain(table, chain)),
+    ...table.sets
+      .filter(({ elements }) => elements.length > 0)
+      .map((set) => renderElements('add', table, set.name, set.elements)),
+    ...table.chains.flatMap((chain) => renderRules(table, chain)),
+  ];
+}
+
+function renderSet(table: TableName, { name, key, value, interval }: RuleSet): NftCommand {
+  const [only] = key;
+  const common = {
+    family: table.family,
+    table: table.name,
+    name,
+    type: key.length === 1 && only !== undefined ? only : key,
+    ...(interval ? { flags: ['interval'] } : {}),
+  };
+  return { add: value === undefined ? { set: common } : { map: { ...common, map: value } } };
+}
+
+function renderElement({ key, value }: SetElement): NftJson {
+  const parts = key.map((part) => renderPart(part));
+  const rendered = parts.length === 1 ? (parts[0] ?? null) : { concat: parts };
+  if (value === undefined) return rendered;
+  return [rendered, typeof value === 'number' ? value : renderVerdict(value)];
+}
+
+function renderPart(part: KeyPart): NftJson {
+  return typeof part === 'object' ? { range: [part.first, part.last] } : part;
+}
+
+function renderVerdict(verdict: Verdict): NftJson {
+  return typeof verdict === 'object' ? { goto: { target: verdict.goto } } : { [verdict]: null };
+}
+
+function renderStatement(statement: Statement): NftJson[] {
+  if ('match' in statement) {
+    const { match, op, to } = statement;
+    return [{ match: { op, left: renderKey(match), right: renderOperand(to) } }];
+  }
+  if ('assign' in statement) {
+    const { assign, from } = statement;
+    const value = typeof from === 'number' ? from : typeof from === 'string' ? SELECTORS[from] : renderLookup(from);
+    return [{ mangle: { key: SELECTORS[assign], value } }];
+  }
+  if ('decide' in statement) {
+    return [{ vmap: { key: renderKey(statement.decide.key), data: `@${statement.decide.map}` } }];
+  }
+  if ('count' in statement) return [{ counter: statement.count }];
+  if ('log' in statement) {
+    const { prefix, group, perSecond } = statement.log;
+    return [{ limit: { rate: perSecond, burst: perSecond, per: 'second' } }, { log: { prefix, group } }];
+  }
+  return [statement.verdict === 'masquerade' ? { masquerade: null } : renderVerdict(statement.verdict)];
+}
+
+function renderOperand(operand: Operand): NftJson {
+  if (typeof operand !== 'object') return operand;
+  if ('set' in operand) return `@${operand.set}`;
+  const parts = operand.anyOf.map((part) => renderPart(part));
+  return parts.length === 1 ? (parts[0] ?? null) : { set: parts };
+}
+
+function renderLookup({ map, key }: Lookup): NftJson {
+  return { map: { key: renderKey(key), data: `@${map}` } };
+}
+
+function renderKey(key: readonly Selector[]): NftJson {
+  const selectors = key.map((selector) => SELECTORS[selector]);
+  return selectors.length === 1 ? (selectors[0] ?? null) : { concat: selectors };
+}
+
+const SELECTORS: Readonly<Record<Selector, NftJson>> = {
+  iifname: { meta: { key: 'iifname' } },
+  oifname: { meta: { key: 'oifname' } },
+  l4proto: { meta: { key: 'l4proto' } },
+  mark: { meta: { key: 'mark' } },
+  time: { meta: { key: 'time' } },
+  'ct mark': { ct: { key: 'mark' } },
+  'ct state': { ct: { key: 'state' } },
+  'ether saddr': { payload: { protocol: 'ether', field: 'saddr' } },
+  'ip saddr': { payload: { protocol: 'ip', field: 'saddr' } },
+  'ip daddr': { payload: { protocol: 'ip', field: 'daddr' } },
+  'ip6 saddr': { payload: { protocol: 'ip6', field: 'saddr' } },
+  'ip6 daddr': { payload: { protocol: 'ip6', field: 'daddr' } },
+  'ip6 hoplimit': { payload: { protocol: 'ip6', field: 'hoplimit' } },
+  'icmp type': { payload: { protocol: 'icmp', field: 'type' } },
+  'icmpv6 type': { payload: { protocol: 'icmpv6', field: 'type' } },
+  'th dport': { payload: { protocol: 'th', field: 'dport' } },
+  'udp sport': { payload: { protocol: 'udp', field: 'sport' } },
+  'arp operation': { payload: { protocol: 'arp', field: 'operation' } },
+  'arp saddr ether': { payload: { protocol: 'arp', field: 'saddr ether' } },
+  'arp saddr ip': { payload: { protocol: 'arp', field: 'saddr ip' } },
+  'arp daddr ip': { payload: { protocol: 'arp', field: 'daddr ip' } },
+};

@@ -1,0 +1,94 @@
+// A compiled network as a tree: tables of sets and chains, and rules of a few kinds of statements. Made by compile.ts, and
+// rendered once, by render-nft.ts; nothing in it is text of nftables.
+
+export type KeyType =
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'ether_addr'
+  | 'ifname'
+  | 'mark'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'icmp_type'
+  | 'icmpv6_type';
+
+export type KeyPart = string | number | { readonly first: string | number; readonly last: string | number };
+export type Verdict = 'accept' | 'drop' | { readonly goto: string };
+
+export interface SetElement {
+  readonly key: readonly KeyPart[];
+  /** Of a map. */
+  readonly value?: number | Verdict;
+}
+
+export interface RuleSet {
+  readonly name: string;
+  readonly key: readonly KeyType[];
+  readonly value?: 'mark' | 'verdict';
+  /** Whether elements may be ranges. */
+  readonly interval: boolean;
+  readonly elements: readonly SetElement[];
+}
+
+/** What can be looked at, spelled as nft(8) has it. */
+export type Selector =
+  | 'iifname'
+  | 'oifname'
+  | 'l4proto'
+  | 'mark'
+  | 'time'
+  | 'ct mark'
+  | 'ct state'
+  | 'ether saddr'
+  | 'ip saddr'
+  | 'ip daddr'
+  | 'ip6 saddr'
+  | 'ip6 daddr'
+  | 'ip6 hoplimit'
+  | 'icmp type'
+  | 'icmpv6 type'
+  | 'th dport'
+  | 'udp sport'
+  | 'arp operation'
+  | 'arp saddr ether'
+  | 'arp saddr ip'
+  | 'arp daddr ip';
+
+export type Statement =
+  | { readonly match: readonly Selector[]; readonly op: '==' | '!=' | '>=' | '<' | 'in'; readonly to: Operand }
+  | { readonly assign: 'mark' | 'ct mark'; readonly from: number | Selector | Lookup }
+  | { readonly decide: Lookup }
+  | { readonly count: string }
+  | { readonly log: { readonly prefix: string; readonly group: number; readonly perSecond: number } }
+  | { readonly verdict: Verdict | 'masquerade' };
+
+export type Operand = { readonly set: string } | { readonly anyOf: readonly KeyPart[] } | number | string;
+
+export interface Lookup {
+  readonly map: string;
+  readonly key: readonly Selector[];
+}
+
+export interface Chain {
+  readonly name: string;
+  readonly hook?: {
+    readonly type: 'filter' | 'nat';
+    readonly at: 'prerouting' | 'input' | 'forward' | 'postrouting';
+    readonly priority: number;
+    readonly policy: 'accept' | 'drop';
+  };
+  readonly rules: readonly (readonly Statement[])[];
+}
+
+export interface Table {
+  readonly family: 'inet' | 'ip' | 'ip6' | 'arp';
+  readonly name: string;
+  readonly counters: readonly string[];
+  readonly sets: readonly RuleSet[];
+  /** Hooked chains, and those they lead to, the latter first. */
+  readonly chains: readonly Chain[];
+}
+
+export interface Ruleset {
+  readonly tables: readonly Table[];
+}

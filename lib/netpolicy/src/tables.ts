@@ -1,0 +1,220 @@
+// The skeleton of every network's rules, the same for one machine and for ten thousand: what differs are the elements of its sets.
+// Guards (one table for each family, before connection tracking) say who is behind which interface; `rules` says who may reach
+// whom: from address to group, from two groups to a pair, from pair and service to a decision, each by one lookup.
+import { type AddressRange, type Family, printAddress } from './address.ts';
+import { UPLINK } from './machine.ts';
+import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
+import { ICMP_PROTOCOLS } from './service.ts';
+
+export const TABLE = 'ringwall';
+/** The one address that a machine's ARP may ask for: its gateway on every cable (RFC 3927 addresses are never routed). */
+export const GATEWAY_IPV4 = '169.254.1.1';
+/** The same for neighbour discovery, on every cable (RFC 4291, 2.5.6). */
+export const GATEWAY_IPV6 = 'fe80::1';
+/** nflog groups: connections that rules with `log` decided, and those that no rule allows. */
+export const LOG_GROUPS = { decided: 5, refused: 6 } as const;
+/** A flood fills no log. */
+const LOGGED_PER_SECOND = 20;
+
+/** nft(8), table 6: before connection tracking, so that a spoofed packet leaves no trace in it. */
+const RAW_PRIORITY = -300;
+const FILTER_PRIORITY = 0;
+const SOURCE_NAT_PRIORITY = 100;
+
+/** RFC 4861, 4: types of neighbour discovery, and its hop limit, which no router lets through. */
+const SOLICITATIONS = { anyOf: [135, 136] } as const;
+const ROUTER_WORDS = { anyOf: [134, 137] } as const;
+const ND_HOP_LIMIT = 255;
+/** Ports that servers of DHCP and DHCPv6 speak from. */
+const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
+
+const ACCEPT: Statement = { verdict: 'accept' };
+const DROP: Statement = { verdict: 'drop' };
+
+/** Elements by the name of their set. */
+export type Elements<Name extends string> = Readonly<Record<Name, readonly SetElement[]>>;
+
+export function guardTable(
+  family: Family,
+  elements: Elements<'senders' | 'cables'>,
+  ours: readonly AddressRange[],
+  internet: boolean,
+): Table {
+  const protocol = family === 4 ? 'ip' : 'ip6';
+  const source: Selector = `${protocol} saddr`;
+  const rules: Statement[][] = [
+    [{ match: ['iifname', 'ether saddr', source], op: '==', to: { set: 'senders' } }, ACCEPT],
+  ];
+  if (internet && ours.length > 0) {
+    const fromUplink: Statement = { match: ['iifname'], op: '==', to: UPLINK };
+    const claimsOurs: Statement = { match: [source], op: '==', to: { anyOf: ours.map((range) => rangeKey(range)) } };
+    rules.push([fromUplink, claimsOurs, { count: 'spoofed' }, DROP], [fromUplink, ACCEPT]);
+  }
+  if (family === 6) {
+    const linkLocal = { anyOf: ['::', { first: 'fe80::', last: 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff' }] };
+    rules.push(
+      [
+        { match: ['icmpv6 type'], op: '==', to: SOLICITATIONS },
+        { match: ['ip6 saddr'], op: '==', to: linkLocal },
+        { match: ['iifname', 'ether saddr'], op: '==', to: { set: 'cables' } },
+        ACCEPT,
+      ],
+      [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, { count: 'rogue' }, DROP],
+    );
+  }
+  rules.push([{ count: 'spoofed' }, DROP]);
+  const sets = [
+    set('senders', ['ifname', 'ether_addr', family === 4 ? 'ipv4_addr' : 'ipv6_addr'], elements.senders),
+    ...(family === 6 ? [set('cables', ['ifname', 'ether_addr'], elements.cables)] : []),
+  ];
+  return {
+    family: protocol,
+    name: TABLE,
+    counters: family === 6 ? ['rogue', 'spoofed'] : ['spoofed'],
+    sets,
+    chains: [hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', rules)],
+  };
+}
+
+/** Of ARP, only the question for the gateway is heard, by whom it can come from: the kernel learns nothing else. */
+export function arpTable(senders: readonly SetElement[]): Table {
+  const rules: Statement[][] = [
+    [
+      { match: ['arp operation'], op: '==', to: 'request' },
+      { match: ['arp daddr ip'], op: '==', to: GATEWAY_IPV4 },
+      { match: ['iifname', 'arp saddr ether', 'arp saddr ip'], op: '==', to: { set: 'senders' } },
+      ACCEPT,
+    ],
+    [{ count: 'spoofed' }, DROP],
+  ];
+  return {
+    family: 'arp',
+    name: TABLE,
+    counters: ['spoofed'],
+    sets: [set('senders', ['ifname', 'ether_addr', 'ipv4_addr'], senders)],
+    chains: [hooked('guard', 'input', FILTER_PRIORITY, 'drop', rules)],
+  };
+}
+
+export type RuleSetName =
+  | 'groups4'
+  | 'groups6'
+  | 'outside4'
+  | 'outside6'
+  | 'pairs'
+  | 'ports'
+  | 'icmp'
+  | 'icmpv6'
+  | 'protocols'
+  | 'cells'
+  | 'decisions';
+
+export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly Chain[], internet: boolean): Table {
+  const sets: RuleSet[] = [
+    map('groups4', ['ipv4_addr'], elements.groups4),
+    map('groups6', ['ipv6_addr'], elements.groups6),
+    map('pairs', ['mark', 'mark'], elements.pairs),
+    { ...map('ports', ['inet_proto', 'inet_service'], elements.ports), interval: true },
+    { ...map('icmp', ['icmp_type'], elements.icmp), interval: true },
+    { ...map('icmpv6', ['icmpv6_type'], elements.icmpv6), interval: true },
+    { ...map('protocols', ['inet_proto'], elements.protocols), interval: true },
+    map('cells', ['mark', 'mark'], elements.cells),
+    { ...map('decisions', ['mark'], elements.decisions), value: 'verdict' },
+  ];
+  if (internet) {
+    sets.push({ ...map('outside4', ['ipv4_addr'], elements.outside4), interval: true });
+    sets.push({ ...map('outside6', ['ipv6_addr'], elements.outside6), interval: true });
+  }
+  const chains = [...decisions, decidingChain(internet), ...hookedChains(internet)];
+  return { family: 'inet', name: TABLE, counters: ['invalid', 'refused', 'rogue', 'to-host'], sets, chains };
+}
+
+/**
+ * For the first packet of a connection alone. The two marks are the registers: each lookup leaves its answer in one of them, and one
+ * that finds nothing leaves what was there, a number of another kind, which no later map has.
+ */
+function decidingChain(internet: boolean): Chain {
+  const assign = (register: 'mark' | 'ct mark', name: RuleSetName, ...key: Selector[]): Statement[] => [
+    { assign: register, from: { map: name, key } },
+  ];
+  return {
+    name: 'new',
+    rules: [
+      [{ match: ['udp sport'], op: '==', to: DHCP_SERVER_PORTS }, { count: 'rogue' }, DROP],
+      [{ assign: 'mark', from: 0 }],
+      assign('mark', 'groups4', 'ip saddr'),
+      assign('mark', 'groups6', 'ip6 saddr'),
+      ...(internet ? [assign('ct mark', 'outside4', 'ip daddr'), assign('ct mark', 'outside6', 'ip6 daddr')] : []),
+      assign('ct mark', 'groups4', 'ip daddr'),
+      assign('ct mark', 'groups6', 'ip6 daddr'),
+      assign('mark', 'pairs', 'mark', 'ct mark'),
+      assign('ct mark', 'protocols', 'l4proto'),
+      assign('ct mark', 'ports', 'l4proto', 'th dport'),
+      assign('ct mark', 'icmp', 'icmp type'),
+      assign('ct mark', 'icmpv6', 'icmpv6 type'),
+      assign('mark', 'cells', 'mark', 'ct mark'),
+      // Kept with the connection: which decision it lives by.
+      [{ assign: 'ct mark', from: 'mark' }],
+      [{ decide: { map: 'decisions', key: ['mark'] } }],
+      [{ count: 'refused' }],
+      [{ log: { prefix: 'refused', group: LOG_GROUPS.refused, perSecond: LOGGED_PER_SECOND } }],
+      [DROP],
+    ],
+  };
+}
+
+function hookedChains(internet: boolean): Chain[] {
+  const solicitation: Statement[] = [
+    { match: ['icmpv6 type'], op: '==', to: SOLICITATIONS },
+    { match: ['ip6 hoplimit'], op: '==', to: ND_HOP_LIMIT },
+    ACCEPT,
+  ];
+  const chains = [
+    hooked('input', 'input', FILTER_PRIORITY, 'drop', [solicitation, [{ count: 'to-host' }, DROP]]),
+    hooked('forward', 'forward', FILTER_PRIORITY, 'drop', [
+      [{ match: ['ct state'], op: 'in', to: { anyOf: ['established', 'related'] } }, ACCEPT],
+      [{ match: ['ct state'], op: 'in', to: { anyOf: ['invalid'] } }, { count: 'invalid' }, DROP],
+      [{ verdict: { goto: 'new' } }],
+    ]),
+  ];
+  if (!internet) return chains;
+  const masquerade: Statement[] = [{ match: ['oifname'], op: '==', to: UPLINK }, { verdict: 'masquerade' }];
+  const nat = hooked('postrouting', 'postrouting', SOURCE_NAT_PRIORITY, 'accept', [masquerade]);
+  return [...chains, { ...nat, hook: { ...nat.hook, type: 'nat' } }];
+}
+
+/** What a rule with `log` says of each connection that it decides. */
+export function loggingStatement(prefix: string): Statement {
+  return { log: { prefix, group: LOG_GROUPS.decided, perSecond: LOGGED_PER_SECOND } };
+}
+
+export function rangeKey({ family, first, last }: AddressRange): KeyPart {
+  if (first === last) return printAddress({ family, value: first });
+  return { first: printAddress({ family, value: first }), last: printAddress({ family, value: last }) };
+}
+
+/** Protocols that have a map of their own, by which a service of theirs is found. */
+export const ICMP_MAPS: Readonly<Record<number, 'icmp' | 'icmpv6'>> = {
+  [ICMP_PROTOCOLS.icmp]: 'icmp',
+  [ICMP_PROTOCOLS.icmpv6]: 'icmpv6',
+};
+
+type Hook = NonNullable<Chain['hook']>;
+
+function hooked(
+  name: string,
+  at: Hook['at'],
+  priority: number,
+  policy: Hook['policy'],
+  rules: Chain['rules'],
+): Chain & { hook: Hook } {
+  return { name, hook: { type: 'filter', at, priority, policy }, rules };
+}
+
+function set(name: string, key: RuleSet['key'], elements: readonly SetElement[]): RuleSet {
+  return { name, key, interval: false, elements };
+}
+
+function map(name: RuleSetName, key: RuleSet['key'], elements: readonly SetElement[]): RuleSet {
+  return { name, key, value: 'mark', interval: false, elements };
+}

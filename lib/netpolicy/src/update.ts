@@ -1,0 +1,56 @@
+// What changes rules that stand into other ones: elements that come and go, and chains of decisions. Applied as one batch, so that
+// no packet sees half of it.
+import { type NftCommand, renderChain, renderElements, renderRules, renderTable } from './render-nft.ts';
+import type { Chain, Ruleset, RuleSet, SetElement, Table } from './ruleset.ts';
+
+/** The commands that lead from one tree to the other; none where nothing differs. */
+export function renderUpdate(before: Ruleset, after: Ruleset): NftCommand[] {
+  return after.tables.flatMap((table) => {
+    const old = before.tables.find(({ family, name }) => family === table.family && name === table.name);
+    if (old === undefined || skeleton(old) !== skeleton(table)) return renderTable(table);
+    return updateTable(old, table);
+  });
+}
+
+function updateTable(before: Table, after: Table): NftCommand[] {
+  const [goneChains, newChains] = differingBy(decisionChains(before), decisionChains(after), ({ name }) => name);
+  const sets = after.sets.map((set) => {
+    const old = before.sets.find(({ name }) => name === set.name);
+    return { name: set.name, changes: differingBy<SetElement>(old?.elements ?? [], set.elements, elementText) };
+  });
+  const elements = (verb: 'add' | 'delete', of: 0 | 1): NftCommand[] =>
+    sets
+      .filter(({ changes }) => changes[of].length > 0)
+      .map(({ name, changes }) => renderElements(verb, after, name, changes[of]));
+  return [
+    ...newChains.flatMap((chain) => [renderChain(after, chain), ...renderRules(after, chain)]),
+    ...elements('delete', 0),
+    ...elements('add', 1),
+    ...goneChains.map(({ name }) => ({ delete: { chain: { family: after.family, table: after.name, name } } })),
+  ];
+}
+
+/** What only `before` has, and what only `after` has. */
+function differingBy<T>(before: readonly T[], after: readonly T[], text: (item: T) => string): [gone: T[], come: T[]] {
+  if (before === after) return [[], []];
+  const [old, next] = [new Set(before.map((item) => text(item))), new Set(after.map((item) => text(item)))];
+  return [before.filter((item) => !next.has(text(item))), after.filter((item) => !old.has(text(item)))];
+}
+
+/** Their names are made of what they say, so that one of the same name is the same. */
+function decisionChains({ chains }: Table): readonly Chain[] {
+  return chains.filter(({ name }) => name.startsWith(DECISION_PREFIX));
+}
+
+export const DECISION_PREFIX = 'decision-';
+
+function elementText({ key, value }: SetElement): string {
+  return JSON.stringify([key, value]);
+}
+
+/** Everything but elements and decisions: where it differs, the table is made anew. */
+function skeleton(table: Table): string {
+  const sets = table.sets.map((set): RuleSet => ({ ...set, elements: [] }));
+  const chains = table.chains.filter(({ name }) => !name.startsWith(DECISION_PREFIX));
+  return JSON.stringify({ ...table, sets, chains });
+}
