@@ -12,9 +12,10 @@ const BY_INTERFACE = join(import.meta.dirname, 'threats/by-interface.md');
 const DEFAULT_OUTPUT = join(import.meta.dirname, '../docs/threats.md');
 const COMMAND = 'node --conditions=ringwall-source tools/threats.ts';
 
-process.exitCode = main(process.argv.slice(2));
+if (import.meta.main) process.exitCode = main(process.argv.slice(2), (said) => process.stderr.write(said));
 
-function main(argv: string[]): number {
+/** The exit code. */
+export function main(argv: string[], say: (text: string) => void): number {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
@@ -27,7 +28,7 @@ function main(argv: string[]): number {
     return 0;
   }
   if (readFileSync(output, 'utf8') === text) return 0;
-  process.stderr.write(`${output} is stale; write it again: ${COMMAND}\n`);
+  say(`${output} is stale; write it again: ${COMMAND}\n`);
   return 1;
 }
 

@@ -39,7 +39,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   let layered: LayeredScene;
   let broker: Signer;
   let good: string;
-  let opened: ProofPage | undefined;
+  let loadedAnew: ProofPage | undefined;
   const at = new Date(Date.now() - 2 * HOUR_MS);
 
   beforeAll(async () => {
@@ -243,7 +243,8 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
     const content = await text();
     const trusted = (await trust?.()) ?? { brokerKey: broker.publicKey };
     // One window for all bundles, loaded anew for each: to open one takes longer than to judge.
-    opened ??= await ProofPage.open(browser);
+    loadedAnew ??= await ProofPage.open(browser);
+    const opened = loadedAnew;
     await opened.page.reload();
     const shown = await opened.give(
       ...(trusted.brokerKey === undefined ? [] : [file('broker.key', toHex(trusted.brokerKey))]),

@@ -1,21 +1,16 @@
 // Holds docs/threats.md to the drills that it is made from.
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { main } from './threats.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
-const PAGE = join(ROOT, 'docs/threats.md');
-const TIMEOUT_MS = 30_000;
+const PAGE = resolve(import.meta.dirname, '../docs/threats.md');
 
-function threats(...words: string[]): { status: number | null; said: string } {
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--conditions=ringwall-source', join(ROOT, 'tools/threats.ts'), ...words],
-    { encoding: 'utf8', env: {}, timeout: TIMEOUT_MS },
-  );
-  return { status, said: stderr };
+function threats(...words: string[]): { status: number; said: string } {
+  let said = '';
+  const status = main(words, (text) => (said += text));
+  return { status, said };
 }
 
 describe('docs/threats.md', () => {
@@ -25,11 +20,11 @@ describe('docs/threats.md', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  it('is what tools/threats.ts makes of the drills', { timeout: TIMEOUT_MS }, () => {
+  it('is what tools/threats.ts makes of the drills', () => {
     expect(threats('--check')).toEqual({ status: 0, said: '' });
   });
 
-  it('is called stale after any change, and written again', { timeout: TIMEOUT_MS }, () => {
+  it('is called stale after any change, and written again', () => {
     const copy = join(directory, 'threats.md');
     writeFileSync(copy, readFileSync(PAGE, 'utf8').replace('What must be true', 'What may be true'));
     const { status, said } = threats('--check', copy);
