@@ -23,7 +23,7 @@ export const VMM_COMPONENTS: readonly Component[] = [
 ];
 
 export const DISK_COMPONENTS: readonly Component[] = [
-  { path: '/usr/bin/qemu-img', package: 'qemu-utils' },
+  { path: '/usr/bin/fallocate', package: 'util-linux' },
   { path: '/usr/bin/qemu-nbd', package: 'qemu-utils' },
   { path: '/usr/bin/bwrap', package: 'bubblewrap' },
 ];

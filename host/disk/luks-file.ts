@@ -1,24 +1,23 @@
-// A disk that the VMM encrypts: a file in LUKS as QEMU writes it (version 1, aes-256, xts with plain64, sha256), made and
-// written by QEMU's own tools in a jail of their own. They have the key by a pipe, the file by a directory that is theirs
-// while they run, and meet no image format but LUKS: what is written comes as plain blocks over NBD.
-import { chmod, mkdir } from 'node:fs/promises';
+// A disk that the VMM encrypts: a file in LUKS (version 1, aes-256, xts with plain64, sha256), written by QEMU's own qemu-nbd in
+// a jail of its own. It has the key by a pipe, the file by a directory that is its own while it runs, and meets no image
+// format but LUKS: what is written comes as plain blocks over NBD.
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
-import { run, waitForExit } from '../exec/index.ts';
+import { run } from '../exec/index.ts';
 import {
   endJail,
   feedKeyPipe,
   makeKeyPipe,
   readClosure,
-  readEnd,
-  readExitCode,
   startJail,
   type StartedJail,
   type UidLeases,
 } from '../jail/index.ts';
+import { LUKS_HEADER_BYTES, makeLuksHeader } from './luks-header.ts';
 
-export const QEMU_IMG = '/usr/bin/qemu-img';
-export const QEMU_NBD = '/usr/bin/qemu-nbd';
+const FALLOCATE = '/usr/bin/fallocate';
+const QEMU_NBD = '/usr/bin/qemu-nbd';
 
 /** The name of the file in its directory, where nothing else lies. */
 export const LUKS_FILE = 'disk.luks';
@@ -27,12 +26,8 @@ const DISK = `/disk/${LUKS_FILE}`;
 const KEY = '/run/disk.key';
 const SOCKET = '/run/nbd.sock';
 
-/** What lies before the contents: QEMU's header and key slots take 2 MiB. */
-export const LUKS_OVERHEAD_BYTES: number = 4 * 2 ** 20;
-/** The key is 256 random bits: stretching it adds nothing but seconds to each start. */
-const STRETCH_MS = 10;
-/** QEMU measures how fast it can stretch keys for some seconds, and the file is allocated as a whole. */
-const CREATE_TIMEOUT_MS = 180_000;
+/** Where the file system cannot allocate, all of it is written. */
+const ALLOCATE_TIMEOUT_MS = 180_000;
 
 const MEMORY_BYTES = 512 * 2 ** 20;
 /** Up to 64 threads of QEMU's pool for files. */
@@ -54,28 +49,26 @@ export interface LuksFileOptions {
 }
 
 /** Makes the file with all its room, so that a host without it says so now. */
-export async function createLuksFile(options: LuksFileOptions): Promise<void> {
-  const luks = ['key-secret=key', 'cipher-alg=aes-256', 'cipher-mode=xts', 'ivgen-alg=plain64', 'hash-alg=sha256'];
-  const settings = [...luks, `iter-time=${STRETCH_MS}`, 'preallocation=falloc'].join(',');
-  await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  const jail = await startTool(options, QEMU_IMG, [
-    ...['create', '-q', '-f', 'luks', '--object', `secret,id=key,file=${KEY}`],
-    ...['-o', settings, DISK, String(options.sizeBytes)],
-  ]);
+export async function createLuksFile({ dir, key, sizeBytes }: LuksFileOptions): Promise<void> {
+  const path = join(dir, LUKS_FILE);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
   try {
-    const ended = await waitForExit(jail.process, CREATE_TIMEOUT_MS);
-    const code = ended ? await readExitCode(jail) : undefined;
-    if (code === 0) return;
-    const said = await readEnd(jail);
-    throw /No space left|ENOSPC/.test(said)
-      ? new RingwallError('host-full', 'the disk of this host is full', {
-          hint: 'make room on the file system of the state directory',
-        })
-      : new RingwallError('image-failed', `the encrypted disk could not be made: ${said}`);
-  } finally {
-    await endJail(jail, options.leases);
-    await chmod(join(options.dir, LUKS_FILE), 0o600).catch(() => {}); // where it was not made, the error says so
+    await writeFile(path, makeLuksHeader(key), { flag: 'wx', mode: 0o600, flush: true });
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && error.code === 'ENOSPC' ? hostFull() : error;
   }
+  // It looks at no byte of the file, so it needs no jail. What it says is not asked: that of Debian 12 ends with 0 also where
+  // there is no room, and the file then has another size.
+  const wanted = LUKS_HEADER_BYTES + sizeBytes;
+  await run([FALLOCATE, '--posix', '--length', String(wanted), path], { timeoutMs: ALLOCATE_TIMEOUT_MS });
+  const { size } = await stat(path);
+  if (size !== wanted) throw hostFull();
+}
+
+function hostFull(): RingwallError {
+  return new RingwallError('host-full', 'the disk of this host is full', {
+    hint: 'make room on the file system of the state directory',
+  });
 }
 
 export interface LuksServer {
@@ -86,18 +79,8 @@ export interface LuksServer {
 
 /** Serves the contents of the file; ends by itself once its one client is gone. */
 export async function serveLuksFile(options: LuksFileOptions): Promise<LuksServer> {
-  // Each format is named: nothing is ever guessed from the bytes.
-  const luks = ['driver=luks', 'key-secret=key', 'file.driver=file', `file.filename=${DISK}`];
-  const jail = await startTool(options, QEMU_NBD, [
-    ...['--object', `secret,id=key,file=${KEY}`, '--socket', SOCKET, '--export-name', '', '--cache', 'writeback'],
-    ...['--aio', 'threads', '--discard', 'ignore', '--image-opts', luks.join(',')],
-  ]);
-  return { jail, socket: join(jail.runDir, basename(SOCKET)) };
-}
-
-async function startTool(options: LuksFileOptions, program: string, args: readonly string[]): Promise<StartedJail> {
   const name = basename(KEY);
-  const purpose = `${options.label} ${basename(program)}`;
+  const purpose = `${options.label} ${basename(QEMU_NBD)}`;
   const jail = await startJail({
     purpose,
     name: options.label,
@@ -105,17 +88,22 @@ async function startTool(options: LuksFileOptions, program: string, args: readon
     runDir: options.runDir,
     runDirBytes: RUN_DIR_BYTES,
     cgroup: { memoryBytes: MEMORY_BYTES, tasks: TASKS, cpus: CPUS },
-    limits: { openFiles: OPEN_FILES, fileBytes: options.sizeBytes + LUKS_OVERHEAD_BYTES, tasks: TASKS },
+    limits: { openFiles: OPEN_FILES, fileBytes: options.sizeBytes + LUKS_HEADER_BYTES, tasks: TASKS },
     profile: 'disk-tool',
-    readOnly: await readClosure(run, [program]),
+    readOnly: await readClosure(run, [QEMU_NBD]),
     ownedDir: { source: options.dir, target: '/disk' },
     prepare: (uid, runDir) => makeKeyPipe(runDir, name, uid),
-    command: () => [program, ...args],
+    command: () => [
+      ...[QEMU_NBD, '--object', `secret,id=key,file=${KEY}`, '--socket', SOCKET, '--export-name', ''],
+      ...['--cache', 'writeback', '--aio', 'threads', '--discard', 'ignore', '--image-opts'],
+      // Each format is named: nothing is ever guessed from the bytes.
+      ['driver=luks', 'key-secret=key', 'file.driver=file', `file.filename=${DISK}`].join(','),
+    ],
     failure: 'image-failed',
   });
   try {
     await feedKeyPipe(purpose, jail, { name, key: options.key, failure: 'image-failed' });
-    return jail;
+    return { jail, socket: join(jail.runDir, basename(SOCKET)) };
   } catch (error) {
     await endJail(jail, options.leases);
     throw error;

@@ -44,6 +44,7 @@ test('the public names of @ringwall/disk', () => {
     'recogniseOva',
     'recogniseXfs',
     'scoreOf',
+    'splitStripes',
     'unlockImage',
     'unlockLuks',
     'windowOf',

@@ -63,6 +63,7 @@ export type { OvfDisk } from './images/ova/ovf.ts';
 export { recognise, type Recognised, type RecognisedFormat } from './recognised.ts';
 export { KEY_DERIVATION_LIMITS, type KeyDerivation, type KeyDerivationLimits } from './encryption/key-derivation.ts';
 export { readLuks, recogniseLuks, unlockLuks, type LuksKey, type UnlockedLuks } from './encryption/luks.ts';
+export { splitStripes } from './encryption/anti-forensic.ts';
 export { unlockImage } from './encryption/unlock-image.ts';
 export type { LuksHeader, LuksSegment, LuksSlot } from './encryption/luks-header.ts';
 export { recogniseLvm } from './partitions/lvm/lvm-label.ts';

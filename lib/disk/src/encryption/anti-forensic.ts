@@ -14,6 +14,16 @@ export function mergeStripes(material: Uint8Array, keyBytes: number, stripes: nu
   return merged;
 }
 
+/** The stripes that `mergeStripes` makes `key` of: all but the last are random. */
+export function splitStripes(key: Uint8Array, stripes: number, hash: string): Uint8Array {
+  const material = new Uint8Array(key.length * stripes);
+  const last = key.length * (stripes - 1);
+  nodeCrypto().randomFillSync(material, 0, last);
+  material.set(mergeStripes(material, key.length, stripes, hash), last);
+  for (let at = 0; at < key.length; at += 1) material[last + at] = (material[last + at] ?? 0) ^ (key[at] ?? 0);
+  return material;
+}
+
 /** Each piece of a digest's length becomes the digest of its number and itself. */
 function diffuse(bytes: Uint8Array, hash: string): Uint8Array {
   const size = digestBytes(hash);
