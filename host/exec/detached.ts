@@ -78,7 +78,8 @@ function inherited(descriptor: ChildDescriptor): number | Socket | 'pipe' {
   return descriptor.kind === 'socket' ? descriptor.socket : 'pipe';
 }
 
-function feed(stream: unknown, bytes: Uint8Array): void {
+/** Hands the child what one of its descriptors says. */
+export function feed(stream: unknown, bytes: Uint8Array): void {
   if (!(stream instanceof Writable)) throw new RingwallError('internal', 'no pipe to the child');
   // A child that ends before it reads is reported by its exit, not by this.
   stream.on('error', () => undefined);

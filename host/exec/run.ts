@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { RingwallError } from '@ringwall/api/errors';
+import { feed, FIRST_CHILD_FD } from './detached.ts';
 
 /** Enough for the longest honest answer of the tools that we run (ldd, dpkg-query, luksDump). */
 const DEFAULT_MAX_OUTPUT_BYTES: number = 4 * 1024 * 1024;
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly uid?: number;
   readonly gid?: number;
   readonly signal?: AbortSignal;
+  /** What its descriptors from 3 on say: read once at its start, never on a disk or a command line. */
+  readonly descriptors?: readonly Uint8Array[];
   /** Called with each piece of stdout, which is then not kept: for more than anybody should hold. Throwing ends it. */
   readonly onOutput?: (chunk: Uint8Array) => void;
   /** Called with each whole line of stdout and stderr, for progress. */
@@ -46,12 +49,13 @@ export const run: Run = (argv, options = {}) => {
   }
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const maxOutputBytes = options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES;
+  const descriptors = options.descriptors ?? [];
 
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       env: { ...options.env },
       cwd: options.cwd ?? '/',
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...descriptors.map(() => 'pipe' as const)],
       detached: true,
       ...(options.uid === undefined ? {} : { uid: options.uid }),
       ...(options.gid === undefined ? {} : { gid: options.gid }),
@@ -120,6 +124,7 @@ export const run: Run = (argv, options = {}) => {
     // A program that ends without reading its input is no error of ours.
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
+    for (const [index, bytes] of descriptors.entries()) feed(child.stdio[FIRST_CHILD_FD + index], bytes);
   });
 };
 

@@ -15,6 +15,7 @@ import {
   type ImageConfig,
 } from '@ringwall/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hostScanner, openSampling } from './index.ts';
 
 const MMDEBSTRAP = '/usr/bin/mmdebstrap';
 const PACKAGES =
@@ -63,6 +64,23 @@ describe.skipIf(!existsSync(MMDEBSTRAP))('a Debian root (skipped: needs mmdebstr
         .toSorted(),
     ).toEqual(['ssh-passwords', 'ssh-server']);
   });
+
+  test.skipIf(!existsSync('/usr/bin/yara') || !existsSync('/usr/bin/clamscan'))(
+    'is nothing that YARA or ClamAV know by our rules (skipped: needs yara and clamav)',
+    async () => {
+      const scanner = await hostScanner(new Date(), undefined);
+      const sampling = openSampling(scanner);
+      const inspection = openLayerInspection([sampling.inspector]);
+      const bytes = readFileSync(tar);
+      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+        inspection.push(bytes.subarray(at, at + CHUNK_BYTES));
+        // oxlint-disable-next-line no-await-in-loop -- as layers are read
+        await sampling.room();
+      }
+      inspection.end();
+      expect(await sampling.end()).toEqual({ facts: [], isLasting: true });
+    },
+  );
 
   test('shows what was put into it', () => {
     const script = `

@@ -4,7 +4,8 @@ export { openLayerReader, type InspectOptions, type LayerReader } from './inspec
 export { digestOf, memoryBlob, type Blob } from './blob.ts';
 export { openStoredImage, type StoredImage, type StoreOptions } from './image-in-store.ts';
 export { openImage, type OpenedImage, type OpenImageOptions } from './open-image.ts';
-export { hostFinishers } from './finishers.ts';
+export { hostFinishers, hostScanner } from './finishers.ts';
+export { openSampling } from './sampling.ts';
 export { writeLayout, type WriteOptions } from './write-layout.ts';
 export { addToCatalogue, readCatalogue } from './catalogue.ts';
 export { inspectFileSystem } from './inspect-file-system.ts';

@@ -15,12 +15,13 @@ const READ_BYTES: number = 1024 * 1024;
 /** PATH_MAX: deeper than that no program opens anything. */
 const MAX_DEPTH = 2000;
 
-/** What is damaged in it is as not there, and told to `onUnread`. Throws OciError. */
-export function inspectFileSystem(
+/** What is damaged in it is as not there, and told to `onUnread`. `room` says between files what to wait for. Throws OciError. */
+export async function inspectFileSystem(
   { root }: FileSystem,
   inspectors: readonly Inspector[],
   onUnread: (path: string) => void,
-): LayerContents {
+  room: () => Promise<void> | undefined = () => undefined,
+): Promise<LayerContents> {
   const inspection = openEntryInspection(inspectors);
   const seen = new Set<number>();
   const open: { readonly path: string; readonly depth: number; readonly node: () => FileNode }[] = [
@@ -52,6 +53,8 @@ export function inspectFileSystem(
       if (!(error instanceof DiskError || error instanceof ParseError)) throw error;
       onUnread(path);
     }
+    // oxlint-disable-next-line no-await-in-loop -- nearly always there is room
+    await room();
   }
   return inspection.end();
 }

@@ -23,12 +23,16 @@ import {
 
 const READ_BYTES: number = 1024 * 1024;
 
-/** Files that cannot be read are as empty ones, and told to `onUnread`. Throws OciError, or what node:fs throws of `root` itself. */
-export function inspectFolder(
+/**
+ * Files that cannot be read are as empty ones, and told to `onUnread`. `room` says between files what to wait for. Throws OciError,
+ * or what node:fs throws of `root` itself.
+ */
+export async function inspectFolder(
   root: string,
   inspectors: readonly Inspector[],
   onUnread: (path: string) => void,
-): LayerContents {
+  room: () => Promise<void> | undefined = () => undefined,
+): Promise<LayerContents> {
   const inspection = openEntryInspection(inspectors);
   const buffer = Buffer.allocUnsafe(READ_BYTES);
   // The file system of the root, and no other: /proc is no part of an image.
@@ -48,6 +52,8 @@ export function inspectFolder(
       if (!isUnreadable(error)) throw error;
       onUnread(path);
     }
+    // oxlint-disable-next-line no-await-in-loop -- nearly always there is room
+    await room();
   }
   return inspection.end();
 }

@@ -13,11 +13,19 @@ import {
 import type { StoredImage } from './image-in-store.ts';
 import { openLayerCache } from './layer-cache.ts';
 import { openLayerThreads, type LayerThreads } from './layer-threads.ts';
+import type { SampleLooker } from './sampling.ts';
+
+export interface LayerScanner extends SampleLooker {
+  /** Changes with what it knows. */
+  readonly id: string;
+}
 
 export interface InspectOptions {
   /** Where layers are kept; undefined where they are not. */
   readonly cacheFolder: string | undefined;
   readonly finishers: readonly FactFinisher[];
+  /** Looks at samples of layers; its facts are kept with theirs. */
+  readonly scanner?: LayerScanner | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -29,8 +37,8 @@ export interface LayerReader extends AsyncDisposable {
 }
 
 /** For one image or for many: what they share is read once. */
-export function openLayerReader({ cacheFolder, finishers, signal }: InspectOptions): LayerReader {
-  const ids = idsOf(INSPECTORS, finishers);
+export function openLayerReader({ cacheFolder, finishers, scanner, signal }: InspectOptions): LayerReader {
+  const ids = [...idsOf(INSPECTORS, finishers), ...(scanner === undefined ? [] : [scanner.id])];
   const cache = cacheFolder === undefined ? undefined : openLayerCache(cacheFolder, ids);
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
@@ -50,12 +58,12 @@ export function openLayerReader({ cacheFolder, finishers, signal }: InspectOptio
       return kept;
     }
     read += 1;
-    threads ??= openLayerThreads(image.layers.length);
+    threads ??= openLayerThreads(image.layers.length, scanner);
     // An archive names its layers by what they unpack to.
     const packed = digest === diffId ? '' : digest;
-    const { record } = await threads.read({ blob, digest: packed, diffId }, ended);
+    const { record, isLasting } = await threads.read({ blob, digest: packed, diffId }, ended);
     const contents = await finishFacts(decodeLayer(record), INSPECTORS, finishers);
-    cache?.put(digest, contents);
+    if (isLasting) cache?.put(digest, contents);
     return contents;
   };
   const layerOf = (image: StoredImage, at: number): Promise<LayerContents> => {

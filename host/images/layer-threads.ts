@@ -1,13 +1,15 @@
 // The threads that read layers: as many as there are layers to read and cores to do it, each taking the next when it is done.
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { OCI_ERROR_CODES, OciError } from '@ringwall/oci';
+import { OCI_ERROR_CODES, OciError, type Sample } from '@ringwall/oci';
 import { startWorker } from '../threads/index.ts';
 import type { Blob } from './blob.ts';
 import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
+import type { SampleLooker } from './sampling.ts';
 
 /** Each may hold a package database of `MAX_INSPECTED_BYTES`; all of them must do with 512 MB. */
 const MAX_THREADS = 4;
+
 export interface LayerToRead {
   readonly blob: Blob;
   /** '' where it is not known. */
@@ -19,6 +21,8 @@ export interface LayerRecord {
   /** As `encodeLayer` has it: facts are neither finished nor redacted. */
   readonly record: string;
   readonly unpackedBytes: number;
+  /** False where another time more may be said of it. */
+  readonly isLasting: boolean;
 }
 
 export interface LayerThreads extends AsyncDisposable {
@@ -31,7 +35,7 @@ interface Thread {
   busy: boolean;
 }
 
-export function openLayerThreads(count: number): LayerThreads {
+export function openLayerThreads(count: number, looker: SampleLooker | undefined): LayerThreads {
   const most = Math.max(1, Math.min(count, MAX_THREADS, availableParallelism()));
   const threads: Thread[] = [];
   const waiting: ((thread: Thread) => void)[] = [];
@@ -66,7 +70,7 @@ export function openLayerThreads(count: number): LayerThreads {
       const thread = await idle();
       try {
         signal.throwIfAborted();
-        const record = await runJob(thread.worker, layer, signal);
+        const record = await runJob(thread.worker, layer, looker, signal);
         release(thread);
         return record;
       } catch (error) {
@@ -80,7 +84,12 @@ export function openLayerThreads(count: number): LayerThreads {
   };
 }
 
-async function runJob(worker: Worker, layer: LayerToRead, signal: AbortSignal): Promise<LayerRecord> {
+async function runJob(
+  worker: Worker,
+  layer: LayerToRead,
+  looker: SampleLooker | undefined,
+  signal: AbortSignal,
+): Promise<LayerRecord> {
   const { blob, digest, diffId } = layer;
   using listeners = new DisposableStack();
   const stop = new AbortController();
@@ -91,6 +100,7 @@ async function runJob(worker: Worker, layer: LayerToRead, signal: AbortSignal): 
   const hear = (message: FromLayerThread): void => {
     if (message.kind === 'done') resolve(message);
     else if (message.kind === 'failed') reject(errorOf(message));
+    else if (message.kind === 'samples') void answerLook(worker, looker, message.samples).catch(reject);
     else if (chunks !== undefined) void sendNext(worker, chunks).catch(reject);
   };
   const exited = (): void => reject(new OciError('limit', 'needs more memory than a thread has'));
@@ -102,13 +112,18 @@ async function runJob(worker: Worker, layer: LayerToRead, signal: AbortSignal): 
     signal.removeEventListener('abort', abort);
   });
   const file = blob.kind === 'file' ? { descriptor: blob.descriptor, offset: blob.offset } : undefined;
-  send(worker, { kind: 'job', file, bytes: blob.bytes, digest, diffId });
+  send(worker, { kind: 'job', file, bytes: blob.bytes, digest, diffId, batchBytes: looker?.batchBytes ?? 0 });
   return await promise;
 }
 
 function send(worker: Worker, message: ToLayerThread): void {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
   worker.postMessage(message);
+}
+
+async function answerLook(worker: Worker, looker: SampleLooker | undefined, samples: readonly Sample[]): Promise<void> {
+  const looked = (await looker?.look(samples)) ?? { facts: [], isLasting: true };
+  send(worker, { kind: 'looked', looked });
 }
 
 async function sendNext(worker: Worker, chunks: AsyncIterator<Uint8Array>): Promise<void> {

@@ -35,23 +35,25 @@ export interface UnpackedLayer {
   readonly unpackedBytes: number;
 }
 
-/** Throws OciError, or what `chunks` throw. */
+/** `room` says between chunks what to wait for. Throws OciError, or what `chunks` and `room` throw. */
 export async function unpackLayer(
   layer: PackedLayer,
   inspection: LayerInspection,
   openHash: OpenHash,
+  room: () => Promise<void> | undefined = () => undefined,
 ): Promise<UnpackedLayer> {
   const { digest, diffId, bytes } = layer;
   const packed = digest === '' ? undefined : openHash(algorithmOf(digest));
   const unpacked = diffId === '' ? undefined : openHash(algorithmOf(diffId));
   const most = Math.max(FREE_BYTES, bytes * MAX_RATIO);
   let unpackedBytes = 0;
-  const take = (chunk: Uint8Array): void => {
+  const take = (chunk: Uint8Array): Promise<void> | undefined => {
     unpackedBytes += chunk.length;
     if (unpackedBytes > most)
       throw new OciError('limit', `unpacks to more than ${String(most)} bytes out of ${String(bytes)}: a bomb`);
     unpacked?.update(chunk);
     inspection.push(chunk);
+    return room();
   };
   const chunks = counted(layer, packed);
   const first = await chunks.next();
@@ -59,10 +61,10 @@ export async function unpackLayer(
   const whole = joined(start, chunks);
   const decompressor = decompressorFor(start);
   try {
-    if (decompressor === undefined) for await (const chunk of whole) take(chunk);
+    if (decompressor === undefined) for await (const chunk of whole) await take(chunk);
     else
       await pipeline(whole, decompressor, async (source: AsyncIterable<Uint8Array>) => {
-        for await (const chunk of source) take(chunk);
+        for await (const chunk of source) await take(chunk);
       });
   } catch (error) {
     throw explained(error);

@@ -70,6 +70,15 @@ describe('compileBpf()', () => {
   });
 });
 
+test('only the profile of readers starts processes, and it makes no namespace either', () => {
+  expect(judge('reader', 'vfork')).toBe(ALLOW);
+  expect(judge('reader', 'clone', 0x11)).toBe(ALLOW);
+  expect(judge('reader', 'clone', 0x10000011)).toBe(errno('EPERM'));
+  expect(judge('reader', 'ptrace')).toBe(KILL);
+  expect(judge('reader', 'socket', 2)).toBe(errno('EAFNOSUPPORT'));
+  expect(judge('disk-tool', 'vfork')).toBe(KILL);
+});
+
 describe.each(PROFILES)('the profile %s', (profile) => {
   test('names no call twice, so that no rule hides another', () => {
     const numbers = seccompRules(profile).map((rule) => rule.number);

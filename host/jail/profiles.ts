@@ -1,5 +1,6 @@
-// What a jailed process may ask of the kernel: one list for the VMM, the TPM, and the tools that write disks, found by tracing
-// real boots (strace -f of QEMU with file, socket and thread work, KVM and TCG; of swtpm from its manufacture to its end).
+// What a jailed process may ask of the kernel: one list for the VMM, the TPM, the tools that write disks, and those that read
+// hostile files, found by tracing real boots (strace -f of QEMU with file, socket and thread work, KVM and TCG; of swtpm from its
+// manufacture to its end).
 //
 // Three answers. What no honest VMM or TPM ever asks, and an escaped one would ask first, kills the process. A call whose
 // arguments decide is tested. Everything else that is not on the list fails with ENOSYS, as on a kernel that lacks it,
@@ -11,9 +12,12 @@ import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
  * `vmm-tcg` and `witness` may make memory that is writable and executable at once, since TCG and V8 write machine code; the
  * others not.
  */
-export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness';
+export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness' | 'reader';
 
 const WRITES_CODE: ReadonlySet<SeccompProfile> = new Set(['vmm-tcg', 'witness']);
+/** A shell that unpacks what it is given, and then becomes the program that reads it: folders, and processes beside it. */
+const STARTS_PROCESSES: ReadonlySet<SeccompProfile> = new Set(['reader']);
+const STARTING: readonly SyscallName[] = ['fork', 'vfork', 'mkdir', 'mkdirat', 'rmdir'];
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [
@@ -295,17 +299,23 @@ const IOCTL_REFUSED: readonly number[] = [0x5412, 0x541c];
 
 /** Pure: the rules of a profile, the most used first. */
 export function seccompRules(profile: SeccompProfile): SyscallRule[] {
-  const fatal = [...FATAL_LOOK, ...FATAL_MOUNTS, ...FATAL_HOST, ...FATAL_IDENTITY];
+  const starting = STARTS_PROCESSES.has(profile) ? STARTING : [];
+  const fatal = [...FATAL_LOOK, ...FATAL_MOUNTS, ...FATAL_HOST, ...FATAL_IDENTITY].filter(
+    (name) => !starting.includes(name),
+  );
   return [
-    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY].map(allow),
+    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY, ...starting].map(allow),
     // bwrap loads the filter before it starts the program, so that one execve must pass. QEMU's own sandbox
     // (spawn=deny) takes it away again; the TPM has no file that it could both write and execute.
     allow('execve'),
-    // Threads only: no second process, no namespace.
+    // No namespace; a second process only where the profile says so.
     {
       ...call('clone'),
       action: 'allow',
-      when: { argument: 0, mask: CLONE_THREAD | CLONE_NAMESPACES, equals: [CLONE_THREAD] },
+      when:
+        starting.length > 0
+          ? { argument: 0, mask: CLONE_NAMESPACES, equals: [0] }
+          : { argument: 0, mask: CLONE_THREAD | CLONE_NAMESPACES, equals: [CLONE_THREAD] },
       otherwise: 'EPERM',
     },
     // Its flags lie in memory, where no filter can look; libc falls back to clone.

@@ -157,6 +157,13 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       { name: 'name', value: 'NAME', complete: 'none', summary: 'of remember: what it is called' },
       { name: 'mirror', value: 'HOST', complete: 'none', summary: 'asked before the registry; several by commas' },
       { name: 'plain-http', value: 'HOST', complete: 'none', summary: 'is asked without TLS, as this machine is' },
+      {
+        name: 'yara',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'further rules, for YARA to look at programs, scripts and archives with',
+      },
+      { name: 'no-scanners', summary: 'do without YARA and ClamAV: a first scan takes less time' },
       { name: 'no-cache', summary: 'read all layers anew, and keep nothing of them' },
       {
         name: 'allow',

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
 import {
   hostFinishers,
+  hostScanner,
   inspectFileSystem,
   inspectFolder,
   openImage,
   openLayerReader,
+  openSampling,
   type StoredImage,
 } from '@ringwall/host/images';
 import {
@@ -17,11 +19,12 @@ import {
   inspectImage,
   INSPECTORS,
   type InspectedImage,
+  type Inspector,
   type LayerContents,
 } from '@ringwall/oci';
 import type { Invocation } from '../invocation.ts';
 import { judging } from './judging.ts';
-import { usage } from './names.ts';
+import { readBytes, usage } from './names.ts';
 import { platformOf } from './platform.ts';
 import { kindOf } from './subject.ts';
 
@@ -77,25 +80,66 @@ async function inspectArchive(invocation: Invocation, path: string): Promise<Sca
 
 async function inspectStored(invocation: Invocation, stored: StoredImage, signal: AbortSignal): Promise<Scanned> {
   const { digest, annotations } = stored;
-  await using reader = openLayerReader({ cacheFolder: cacheFolder(invocation), finishers: hostFinishers(), signal });
-  return { image: await reader.inspect(stored), digest, annotations, notes: [] };
+  const { scanner, notes } = await scannerFor(invocation);
+  await using reader = openLayerReader({
+    cacheFolder: cacheFolder(invocation),
+    finishers: hostFinishers(),
+    scanner,
+    signal,
+  });
+  return { image: await reader.inspect(stored), digest, annotations, notes };
 }
 
-async function inspectRoot(_invocation: Invocation, path: string): Promise<Scanned> {
-  const unread: string[] = [];
-  const contents = inspectFolder(path, INSPECTORS, (file) => unread.push(file));
-  return await finished(contents, ['a folder shows no file capabilities and no other extended attributes'], unread);
+async function inspectRoot(invocation: Invocation, path: string): Promise<Scanned> {
+  const notes = ['a folder shows no file capabilities and no other extended attributes'];
+  return await inspectFiles(invocation, notes, (inspectors, onUnread, room) =>
+    inspectFolder(path, inspectors, onUnread, room),
+  );
 }
 
-async function inspectDisk({ values }: Invocation, path: string): Promise<Scanned> {
+async function inspectDisk(invocation: Invocation, path: string): Promise<Scanned> {
   // Disks are not what most scans are of: their formats and file systems are loaded only here.
   const { chooseFileSystem, openTarget, readingFrom } = await import('../disk/open-target.ts');
   using target = openTarget(path, { keys: [], member: undefined });
-  const unread: string[] = [];
-  const contents = readingFrom(path, () =>
-    inspectFileSystem(chooseFileSystem(target, values.get('volume')), INSPECTORS, (file) => unread.push(file)),
+  const fileSystem = readingFrom(path, () => chooseFileSystem(target, invocation.values.get('volume')));
+  return await inspectFiles(invocation, [], (inspectors, onUnread, room) =>
+    inspectFileSystem(fileSystem, inspectors, onUnread, room),
   );
-  return await finished(contents, [], unread);
+}
+
+/** Files of one layer, which are read here and not in threads. */
+async function inspectFiles(
+  invocation: Invocation,
+  notes: readonly string[],
+  inspect: (
+    inspectors: readonly Inspector[],
+    onUnread: (path: string) => void,
+    room: () => Promise<void> | undefined,
+  ) => Promise<LayerContents>,
+): Promise<Scanned> {
+  const unread: string[] = [];
+  const { scanner, notes: ofScanner } = await scannerFor(invocation);
+  const sampling = scanner === undefined ? undefined : openSampling(scanner);
+  const inspectors = sampling === undefined ? INSPECTORS : [...INSPECTORS, sampling.inspector];
+  const contents = await inspect(inspectors, (file) => unread.push(file), sampling?.room ?? (() => undefined));
+  const looked = (await sampling?.end())?.facts ?? [];
+  return await finished({ ...contents, facts: [...contents.facts, ...looked] }, [...notes, ...ofScanner], unread);
+}
+
+/** YARA and ClamAV, unless somebody does without; a bill of materials needs neither. */
+async function scannerFor(invocation: Invocation): Promise<{
+  readonly scanner: Awaited<ReturnType<typeof hostScanner>> | undefined;
+  readonly notes: readonly string[];
+}> {
+  const { flags, values, now } = invocation;
+  const rules = values.get('yara');
+  if (invocation.arguments[0] === 'sbom') return { scanner: undefined, notes: [] };
+  if (flags.has('no-scanners')) {
+    if (rules !== undefined) throw usage('--yara and --no-scanners contradict each other', 'leave one of them out');
+    return { scanner: undefined, notes: ['not looked at by YARA and ClamAV: --no-scanners'] };
+  }
+  const scanner = await hostScanner(new Date(now()), rules === undefined ? undefined : readBytes(rules));
+  return { scanner, notes: scanner.notes };
 }
 
 async function finished(

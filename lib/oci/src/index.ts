@@ -80,6 +80,9 @@ export {
 } from './findings/logins/login-inspector.ts';
 export { guessesFor, type Guess } from './findings/logins/usual-passwords.ts';
 export type { FindingRule } from './findings/finding-rule.ts';
+export { sampleInspector, type Sample } from './findings/malware/samples.ts';
+export { recognised, unscanned, type ScannerProgram } from './findings/malware/scanner-facts.ts';
+export { renderYaraRules } from './findings/malware/yara-rules.ts';
 export { FINDING_JUDGES, FINDING_RULES } from './findings/finding-rules.ts';
 export { finishFacts, idsOf } from './inspection/finish-facts.ts';
 export { decodeLayer, encodeLayer, RECORD_FORMAT } from './inspection/layer-record.ts';
