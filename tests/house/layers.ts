@@ -66,9 +66,9 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'apps/cli',
-    mayImport: [...LIBS, 'api', 'drills', 'host/advisories', 'host/images', 'host/registry'],
+    mayImport: [...LIBS, 'api', 'drills', 'host/advisories', 'host/images', 'host/registry', 'host/seal'],
     node: 'all',
-    why: 'a client of the API; images and advisories it reads itself, where no service runs',
+    why: 'a client of the API; images, advisories and sealed files it reads itself, where no service runs',
   },
   {
     folder: 'apps/console',

@@ -3,11 +3,13 @@ import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { RingwallError } from '@ringwall/api/errors';
 import { fromHex } from '@ringwall/bytes';
-import { openSealed, type Parent } from '@ringwall/seal';
+import { openFiles, type OpenTarget } from '@ringwall/host/seal';
+import { openSealed, SealError, type Manifest, type Opener } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
-import { openInput, openOutput, PIPE } from '../sealed/ends.ts';
+import { openInput, openOutput, PIPE, type Input, type Output } from '../sealed/ends.ts';
 import { readOpener } from '../sealed/key-files.ts';
 import { aboutSealed } from '../sealed/seal-trouble.ts';
+import { Steps } from '../sealed/steps.ts';
 
 const unpack = promisify(zstdDecompress);
 
@@ -20,38 +22,52 @@ export async function run(invocation: Invocation): Promise<void> {
   const openers = [await readOpener(keyFile)];
   const root = rootOf(values.get('root'));
   const output = await openOutput(target);
+  using progress = invocation.progress();
   try {
-    const { stream } = await openInput(file);
-    const manifest = await aboutSealed(file, async () => {
-      const opened = await openSealed(stream, {
-        openers,
-        ...(root === undefined ? {} : { root }),
-        decompress: (bytes, atMost) => unpack(bytes, { maxOutputLength: atMost }),
-      });
-      if (opened.manifest.parent !== null) {
-        await opened.contents.return();
-        throw continues(file, opened.manifest.parent);
-      }
-      for await (const piece of opened.contents) {
-        if (piece.kind === 'data') await output.write(piece.bytes);
-        else await output.skip(piece.length);
-      }
-      return opened.manifest;
-    });
+    await using ends = new AsyncDisposableStack();
+    const input = ends.adopt(await openInput(file), ({ close }) => close());
+    const steps = new Steps(progress, 'opening', file, input.file?.bytes);
+    const manifest = await aboutSealed(file, () => openInto(output, input, { openers, root, steps }));
     await output.keep();
+    progress.clear();
     if (target === PIPE) return;
     if (invocation.json) printJson(invocation, { file: target, manifest });
     else invocation.out.line(`${invocation.out.tick} ${target} is what was sealed`);
   } catch (error) {
+    progress.fail();
     await output.drop();
     throw error;
   }
 }
 
-function continues(file: string, { object }: Parent): RingwallError {
-  return new RingwallError('bad-request', `${file} has only what has changed since object ${object}`, {
-    hint: 'a snapshot is brought back by what took it',
-  });
+interface How {
+  readonly openers: readonly Opener[];
+  readonly root: Uint8Array | undefined;
+  readonly steps: Steps;
+}
+
+/** From file to file with all cores; a pipe as it comes. */
+async function openInto(output: Output, input: Input, { openers, root, steps }: How): Promise<Manifest> {
+  const options = { openers, ...(root === undefined ? {} : { root }) };
+  const { descriptor } = output;
+  if (input.file !== undefined && descriptor !== undefined) {
+    const targets = (): readonly OpenTarget[] => [{ descriptor }];
+    const opened = await openFiles(input.file.descriptor, targets, { ...options, onDone: steps.tell });
+    output.wrote(opened.bytes);
+    return opened.manifest;
+  }
+  const decompress = (bytes: Uint8Array, atMost: number): Promise<Uint8Array> =>
+    unpack(bytes, { maxOutputLength: atMost });
+  const { manifest, contents } = await openSealed(steps.counted(input.stream()), { ...options, decompress });
+  if (manifest.parent !== null) {
+    await contents.return();
+    throw new SealError('needs-parent', `it continues object ${manifest.parent.object}, and none is there`);
+  }
+  for await (const piece of contents) {
+    if (piece.kind === 'data') await output.write(piece.bytes);
+    else await output.skip(piece.length);
+  }
+  return manifest;
 }
 
 function rootOf(text: string | undefined): Uint8Array | undefined {

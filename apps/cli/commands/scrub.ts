@@ -5,12 +5,17 @@ import { argumentOf, printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 import { openInput } from '../sealed/ends.ts';
 import { aboutSealed } from '../sealed/seal-trouble.ts';
+import { Steps } from '../sealed/steps.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { out, json } = invocation;
   const file = argumentOf(invocation, 0);
-  const { stream } = await openInput(file);
-  const report = await aboutSealed(file, () => scrub(stream));
+  using progress = invocation.progress();
+  await using ends = new AsyncDisposableStack();
+  const input = ends.adopt(await openInput(file), ({ close }) => close());
+  const steps = new Steps(progress, 'reading', file, input.file?.bytes);
+  const report = await aboutSealed(file, () => scrub(steps.counted(input.stream())));
+  progress.clear();
   const { damages, damaged, records, root, rootFits } = report;
   const isWhole = damaged === 0 && rootFits;
   if (json) printJson(invocation, { file, whole: isWhole, ...report });

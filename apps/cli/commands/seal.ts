@@ -2,11 +2,13 @@
 import { promisify } from 'node:util';
 import { zstdCompress } from 'node:zlib';
 import { RingwallError } from '@ringwall/api/errors';
-import { sealStream, type Recipient } from '@ringwall/seal';
+import { sealFiles } from '@ringwall/host/seal';
+import { sealStream, type Recipient, type SealedSummary } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
-import { openInput, openOutput, PIPE } from '../sealed/ends.ts';
+import { openInput, openOutput, PIPE, type Input, type Output } from '../sealed/ends.ts';
 import { parseRecipient, readRecipient } from '../sealed/key-files.ts';
 import { aboutSealed } from '../sealed/seal-trouble.ts';
+import { Steps } from '../sealed/steps.ts';
 
 export async function run(invocation: Invocation): Promise<void> {
   const { values, flags, self } = invocation;
@@ -18,33 +20,54 @@ export async function run(invocation: Invocation): Promise<void> {
       hint: `--to RECIPIENT or --key-file FILE; a key is made by: ${self} keygen -o FILE`,
     });
   }
-  const compress = promisify(zstdCompress);
+  const compress = flags.has('compress');
   const output = await openOutput(target);
+  using progress = invocation.progress();
   try {
-    const input = await openInput(file);
-    const sealing = sealStream(input.stream, {
-      recipients,
-      ...(input.bytes === undefined ? {} : { bytes: input.bytes }),
-      ...(flags.has('compress') ? { compress } : {}),
-    });
-    const summary = await aboutSealed(file, async () => {
-      for (;;) {
-        const next = await sealing.next();
-        if (next.done === true) return next.value;
-        await output.write(next.value);
-      }
-    });
+    await using ends = new AsyncDisposableStack();
+    const input = ends.adopt(await openInput(file), ({ close }) => close());
+    const steps = new Steps(progress, 'sealing', file, input.file?.bytes);
+    const summary = await aboutSealed(file, () => sealInto(output, input, { recipients, compress, steps }));
     await output.keep();
+    progress.clear();
     if (target === PIPE) return;
-    if (invocation.json) printJson(invocation, { file: target, ...summary });
+    const { object, bytes, root } = summary;
+    if (invocation.json) printJson(invocation, { file: target, object, bytes, root });
     else {
       invocation.out.line(`${invocation.out.tick} ${target} is sealed`);
-      invocation.out.line(`  root ${summary.root}`);
+      invocation.out.line(`  root ${root}`);
       invocation.out.line('  whoever keeps that number can tell it from any other, also from an older one');
     }
   } catch (error) {
+    progress.fail();
     await output.drop();
     throw error;
+  }
+}
+
+interface How {
+  readonly recipients: readonly Recipient[];
+  readonly compress: boolean;
+  readonly steps: Steps;
+}
+
+/** From file to file with all cores; a pipe as it comes. */
+async function sealInto(output: Output, input: Input, { recipients, compress, steps }: How): Promise<SealedSummary> {
+  if (input.file !== undefined && output.descriptor !== undefined) {
+    const options = { recipients, compress, onDone: steps.tell };
+    const sealed = await sealFiles([input.file], output.descriptor, options);
+    output.wrote(sealed.stored);
+    return sealed;
+  }
+  const sealing = sealStream(steps.counted(input.stream()), {
+    recipients,
+    ...(input.file === undefined ? {} : { bytes: input.file.bytes }),
+    ...(compress ? { compress: promisify(zstdCompress) } : {}),
+  });
+  for (;;) {
+    const next = await sealing.next();
+    if (next.done === true) return next.value;
+    await output.write(next.value);
   }
 }
 

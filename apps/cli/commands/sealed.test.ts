@@ -2,7 +2,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sealStream } from '@ringwall/seal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readOpener } from '../sealed/key-files.ts';
 import { runCli, type Run } from '../testing/harness.ts';
 
 const MIB = 1024 * 1024;
@@ -78,6 +80,32 @@ describe('sealed files', () => {
     expect(statSync(at('sealed')).size).toBeLessThan(10_000);
     await cli('open', at('sealed'), '-o', at('out'), '--key-file', at('key'));
     expect(readFileSync(at('out')).equals(readFileSync(at('file')))).toBe(true);
+  });
+
+  test('that continue others are not opened alone', async () => {
+    await keygen('key');
+    const opener = await readOpener(at('key'));
+    const recipients = [opener.kind === 'key' ? opener : { kind: opener.kind, publicKey: opener.pair.publicKey }];
+    const parent = { object: '00'.repeat(16), root: '00'.repeat(32) };
+    const pieces: Uint8Array[] = [];
+    for await (const piece of sealStream([new Uint8Array(5)], { recipients, parent })) pieces.push(piece);
+    writeFileSync(at('child'), Buffer.concat(pieces));
+    for (const output of [['-o', at('out')], []]) {
+      const { code, stderr } = await cli('open', at('child'), '--key-file', at('key'), ...output);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/it continues object 0{32}, and none is there/)]);
+    }
+    expect(readdirSync(dir).toSorted()).toEqual(['child', 'key']);
+  });
+
+  test('tell on a terminal how far they are, and leave nothing of that', async () => {
+    await keygen('key');
+    writeFileSync(at('file'), Buffer.alloc(3 * MIB, 'x'));
+    const onTerminal = (...words: string[]): Promise<Run> => runCli(undefined, words, { columns: 80 });
+    const sealed = await onTerminal('seal', at('file'), '-o', at('sealed'), '--key-file', at('key'));
+    expect(sealed.stderr).toMatch(/sealing .*file.*\u001b\[2K$/s);
+    expect((await onTerminal('scrub', at('sealed'))).stderr).toMatch(/reading .*sealed/);
+    const opened = await onTerminal('open', at('sealed'), '-o', at('out'), '--key-file', at('key'));
+    expect(opened.stderr).toMatch(/opening .*sealed/);
   });
 
   test.each<[string, string[], RegExp]>([

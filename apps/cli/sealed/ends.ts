@@ -12,21 +12,26 @@ const READ_BYTES: number = 1024 * 1024;
 const ZEROS: Uint8Array = new Uint8Array(64 * 1024);
 
 export interface Input {
-  readonly stream: ReadStream | NodeJS.ReadStream;
-  /** Of a file. */
-  readonly bytes: number | undefined;
+  /** To be read once. */
+  readonly stream: () => ReadStream | NodeJS.ReadStream;
+  /** A file, whose bytes can be read from anywhere in it; undefined for a pipe. */
+  readonly file: { readonly descriptor: number; readonly bytes: number } | undefined;
+  readonly close: () => Promise<void>;
 }
 
 /** Throws RingwallError. */
 export async function openInput(file: string): Promise<Input> {
-  if (file === PIPE) return { stream: process.stdin, bytes: undefined };
+  if (file === PIPE) return { stream: () => process.stdin, file: undefined, close: async () => {} };
   try {
     const found = await stat(file);
     if (found.isDirectory())
       throw new RingwallError('bad-request', `${file} is a directory`, { hint: 'pack it first: tar c' });
     const handle = await open(file);
-    const bytes = found.isFile() ? found.size : undefined;
-    return { stream: createReadStream('', { fd: handle, highWaterMark: READ_BYTES }), bytes };
+    return {
+      stream: () => createReadStream('', { fd: handle, highWaterMark: READ_BYTES, autoClose: false }),
+      file: found.isFile() ? { descriptor: handle.fd, bytes: found.size } : undefined,
+      close: () => handle.close(),
+    };
   } catch (cause) {
     if (cause instanceof RingwallError) throw cause;
     throw new RingwallError('not-found', `${file} cannot be read`, { cause });
@@ -34,6 +39,9 @@ export async function openInput(file: string): Promise<Input> {
 }
 
 export interface Output {
+  /** An empty file, for whoever writes it in an order of their own and says by `wrote` how long it has become; undefined for a pipe. */
+  readonly descriptor: number | undefined;
+  readonly wrote: (bytes: number) => void;
   readonly write: (bytes: Uint8Array) => Promise<void>;
   readonly skip: (zeros: number) => Promise<void>;
   /** Now it is whole. */
@@ -52,7 +60,7 @@ export async function openOutput(file: string): Promise<Output> {
   }
   const beside = `${file}.unfinished-${String(process.pid)}`;
   try {
-    return new FileOutput(await open(beside, 'wx', 0o600), beside, file);
+    return new FileOutput(await open(beside, 'wx+', 0o600), beside, file);
   } catch (cause) {
     throw new RingwallError('not-found', `${file} cannot be written`, { cause });
   }
@@ -68,6 +76,14 @@ class FileOutput implements Output {
     this.#handle = handle;
     this.#beside = beside;
     this.#file = file;
+  }
+
+  get descriptor(): number {
+    return this.#handle.fd;
+  }
+
+  wrote(bytes: number): void {
+    this.#at += bytes;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -100,6 +116,8 @@ function pipeOutput(): Output {
     if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
   };
   return {
+    descriptor: undefined,
+    wrote: () => {},
     write,
     skip: async (zeros) => {
       for (let left = zeros; left > 0; left -= ZEROS.length)

@@ -9,6 +9,7 @@ const HINTS: Readonly<Record<SealErrorCode, string>> = {
   altered: 'nothing from there on can be trusted: take another copy; ringwall scrub says how much of this one is whole',
   truncated: 'it was not copied to its end: take another copy',
   'needs-codec': 'this build cannot unpack it',
+  'needs-parent': 'it has only what has changed since that object: a snapshot is brought back by what took it',
   limit: 'it is larger than a sealed file may be',
 };
 

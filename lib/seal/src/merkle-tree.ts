@@ -23,10 +23,10 @@ export class MerkleTree {
   /** At level n the root of a whole subtree of 2^n leaves, where the number of all has that bit. */
   readonly #roots: Uint8Array;
 
-  /** `memory`: `TREE_BYTES`, zeros at first; threads that share it take turns. */
-  constructor(memory: ArrayBufferLike = new ArrayBuffer(TREE_BYTES)) {
-    this.#count = new Float64Array(memory, 0, 1);
-    this.#roots = new Uint8Array(memory, 8, LEVELS * DIGEST_BYTES);
+  /** `memory`: `TREE_BYTES` from `at` on, zeros at first; threads that share it take turns. */
+  constructor(memory: ArrayBufferLike = new ArrayBuffer(TREE_BYTES), at = 0) {
+    this.#count = new Float64Array(memory, at, 1);
+    this.#roots = new Uint8Array(memory, at + 8, LEVELS * DIGEST_BYTES);
   }
 
   add(leaf: Uint8Array): void {

@@ -8,6 +8,7 @@ export const SEAL_ERROR_CODES = [
   'altered', // a part of it is not what was sealed
   'truncated', // it ends before its end
   'needs-codec', // it is compressed, and the caller passed no decompressor
+  'needs-parent', // it continues another object than the one that is there
   'limit', // more than a named limit allows
 ] as const;
 

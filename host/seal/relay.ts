@@ -1,0 +1,150 @@
+// What the lanes of one work share, in one piece of memory: tickets, whose turn it is, and what only whoever has the turn may change.
+// Records are placed in turn and made at the same time; their digests go into the tree in order, whichever is ready first.
+import { DIGEST_BYTES, MerkleTree, TREE_BYTES } from '@ringwall/seal/engine';
+
+/** Records that are made and not yet in the tree: more than the lanes have under way, so that a slow one holds up none. */
+const RING = 512;
+/** A lane that waits looks so often whether another has failed. */
+const WAIT_MS = 20;
+
+/** Words that lanes change with atomic operations. */
+const [NEXT, TURN, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES] = [0, 1, 2, 3, 4, 5] as const;
+const CONTROL_BYTES = 64;
+/** Numbers that belong to whoever has the turn. */
+const PLACES = ['at', 'chunk', 'records', 'folded', 'emptyKind', 'emptyChunks', 'endAt'] as const;
+const READY_AT: number = CONTROL_BYTES + PLACES.length * 8;
+const LEAVES_AT: number = READY_AT + RING * 4;
+const TREE_AT: number = LEAVES_AT + RING * DIGEST_BYTES;
+
+/** Another lane has failed, and says why. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped';
+}
+
+export class Relay {
+  readonly #control: Int32Array;
+  readonly #places: Float64Array;
+  /** Of each slot, the record whose leaf is in it, counted from 1. */
+  readonly #ready: Int32Array;
+  readonly #leaves: Uint8Array;
+  readonly #tree: MerkleTree;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#control = new Int32Array(memory, 0, CONTROL_BYTES / 4);
+    this.#places = new Float64Array(memory, CONTROL_BYTES, PLACES.length);
+    this.#ready = new Int32Array(memory, READY_AT, RING);
+    this.#leaves = new Uint8Array(memory, LEAVES_AT, RING * DIGEST_BYTES);
+    this.#tree = new MerkleTree(memory, TREE_AT);
+  }
+
+  /** `at`: where in the object the first record lies. */
+  static begin(at: number, headLeaf: Uint8Array): SharedArrayBuffer {
+    const memory = new SharedArrayBuffer(TREE_AT + TREE_BYTES);
+    const relay = new Relay(memory);
+    relay.set('at', at);
+    relay.#tree.add(headLeaf);
+    return memory;
+  }
+
+  /** A number that nobody else gets. */
+  take(): number {
+    if (this.hasFailed) throw new Stopped();
+    return Atomics.add(this.#control, NEXT, 1);
+  }
+
+  /** Work that waits for all with lower tickets, and that nobody else does meanwhile. */
+  inTurn<Result>(ticket: number, work: () => Result): Result {
+    for (;;) {
+      const turn = Atomics.load(this.#control, TURN);
+      if (turn === ticket) break;
+      if (this.hasFailed) throw new Stopped();
+      Atomics.wait(this.#control, TURN, turn, WAIT_MS);
+    }
+    const result = work();
+    Atomics.store(this.#control, TURN, ticket + 1);
+    Atomics.notify(this.#control, TURN);
+    return result;
+  }
+
+  get(place: (typeof PLACES)[number]): number {
+    return this.#places[PLACES.indexOf(place)] ?? 0;
+  }
+
+  set(place: (typeof PLACES)[number], value: number): void {
+    this.#places[PLACES.indexOf(place)] = value;
+  }
+
+  /** In turn: the number of the next record, which whoever makes it gives to `publish`. */
+  place(bytes: number): { readonly number: number; readonly at: number } {
+    const number = this.get('records');
+    while (number - this.#fold() >= RING) {
+      if (this.hasFailed) throw new Stopped();
+      const slot = this.get('folded') % RING;
+      Atomics.wait(this.#ready, slot, Atomics.load(this.#ready, slot), WAIT_MS);
+    }
+    const at = this.get('at');
+    this.set('records', number + 1);
+    this.set('at', at + bytes);
+    return { number, at };
+  }
+
+  publish(number: number, leaf: Uint8Array): void {
+    const slot = number % RING;
+    this.#leaves.set(leaf, slot * DIGEST_BYTES);
+    Atomics.store(this.#ready, slot, stampOf(number));
+    Atomics.notify(this.#ready, slot);
+  }
+
+  /** Of the tree, when all lanes are done. */
+  root(): Uint8Array {
+    if (this.#fold() !== this.get('records')) throw new Error('a record was placed and not made');
+    return this.#tree.root();
+  }
+
+  /** Chunks that are done: for progress. */
+  get done(): number {
+    return Atomics.load(this.#control, DONE);
+  }
+
+  addDone(chunks: number): void {
+    Atomics.add(this.#control, DONE, chunks);
+  }
+
+  /** A chunk that is shorter than others, of which there is one at most. False where there is another already. */
+  claimShort(chunk: number, bytes: number): boolean {
+    if (Atomics.compareExchange(this.#control, SHORT_CHUNK, 0, chunk + 1) !== 0) return false;
+    Atomics.store(this.#control, SHORT_BYTES, bytes);
+    return true;
+  }
+
+  get short(): { readonly chunk: number; readonly bytes: number } | undefined {
+    const chunk = Atomics.load(this.#control, SHORT_CHUNK) - 1;
+    return chunk < 0 ? undefined : { chunk, bytes: Atomics.load(this.#control, SHORT_BYTES) };
+  }
+
+  get hasFailed(): boolean {
+    return Atomics.load(this.#control, FAILED) !== 0;
+  }
+
+  fail(): void {
+    Atomics.store(this.#control, FAILED, 1);
+    Atomics.notify(this.#control, TURN);
+  }
+
+  /** Puts into the tree what is ready, in order; gives how many are in it. */
+  #fold(): number {
+    const records = this.get('records');
+    let folded = this.get('folded');
+    for (; folded < records; folded += 1) {
+      const slot = folded % RING;
+      if (Atomics.load(this.#ready, slot) !== stampOf(folded)) break;
+      this.#tree.add(this.#leaves.subarray(slot * DIGEST_BYTES, (slot + 1) * DIGEST_BYTES));
+    }
+    this.set('folded', folded);
+    return folded;
+  }
+}
+
+function stampOf(record: number): number {
+  return (record % 2 ** 30) + 1;
+}
