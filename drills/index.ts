@@ -7,6 +7,7 @@ import type { Drill } from './drill.ts';
 import { evidenceRelay } from './evidence-relay/index.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
 import { hiddenSecret } from './hidden-secret/index.ts';
+import { inheritedHole } from './inherited-hole/index.ts';
 import { imageTheft } from './image-theft/index.ts';
 import { importTraps } from './import-traps/index.ts';
 import { keyAfterRm } from './key-after-rm/index.ts';
@@ -49,6 +50,7 @@ export const drills: readonly Drill[] = [
   weakLogin,
   hiddenSecret,
   malwareLayer,
+  inheritedHole,
   typosquatPull,
   tarEscape,
   bitFlip,

@@ -80,6 +80,9 @@ export class Instance implements AsyncDisposable {
     return {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: process.env['HOME'] ?? '/root',
+      // What the command line keeps for its user: images that it knows, layers that it has read.
+      XDG_DATA_HOME: join(this.directory, 'data'),
+      XDG_CACHE_HOME: join(this.directory, 'cache'),
       RINGWALL_STATE: this.stateDir,
       RINGWALL_RUN: this.runDir,
       NO_COLOR: '1',

@@ -27,7 +27,12 @@ export interface PlainImage {
   readonly archives: readonly string[];
 }
 
-export async function writeImage(directory: string, layers: readonly PlainLayer[]): Promise<PlainImage> {
+/** Equal layers come out equal to the byte. `created` as a builder says it, ISO 8601. */
+export async function writeImage(
+  directory: string,
+  layers: readonly PlainLayer[],
+  created: string = '',
+): Promise<PlainImage> {
   const layout = join(directory, 'layout');
   const root = join(directory, 'root');
   const blobs = join(layout, 'blobs/sha256');
@@ -48,7 +53,18 @@ export async function writeImage(directory: string, layers: readonly PlainLayer[
     }
     const archive = `${folder}.tar`;
     // oxlint-disable-next-line no-await-in-loop -- layer upon layer
-    await runChecked(run, [TAR, '--owner=0', '--group=0', '-cf', archive, '-C', folder, ...readdirSync(folder)]);
+    await runChecked(run, [
+      TAR,
+      '--owner=0',
+      '--group=0',
+      '--sort=name',
+      '--mtime=@0',
+      '-cf',
+      archive,
+      '-C',
+      folder,
+      ...readdirSync(folder),
+    ]);
     // oxlint-disable-next-line no-await-in-loop -- layer upon layer
     await runChecked(run, [TAR, '-xf', archive, '-C', root, `--exclude=${WHITEOUT}*`]);
     for (const path of Object.keys(files)) if (path.includes(WHITEOUT)) rmSync(join(root, path.replace(WHITEOUT, '')));
@@ -57,6 +73,7 @@ export async function writeImage(directory: string, layers: readonly PlainLayer[
   const packed = archives.map((archive) => put(readFileSync(archive)));
   const config = put(
     json({
+      ...(created === '' ? {} : { created }),
       os: 'linux',
       architecture: 'amd64',
       config: { User: '10001' },
@@ -78,8 +95,26 @@ export async function writeImage(directory: string, layers: readonly PlainLayer[
   return { layout, root, archives };
 }
 
+export interface ScanOutcome extends z.infer<typeof reportSchema> {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+/** As whoever decides whether it runs would have it scanned. */
+export async function scanImage(
+  ringwall: Instance,
+  { layout }: PlainImage,
+  ...options: readonly string[]
+): Promise<ScanOutcome> {
+  const { code, stdout, stderr } = await ringwall.cli('image', 'scan', layout, '--json', ...options);
+  return { ...reportSchema.parse(JSON.parse(stdout)), code, stderr };
+}
+
 const reportSchema = z.object({
-  findings: z.array(z.object({ rule: z.string(), message: z.string(), layer: z.number().optional() })),
+  findings: z.array(
+    z.object({ rule: z.string(), message: z.string(), layer: z.number().optional(), inheritedFrom: z.string() }),
+  ),
+  remedies: z.array(z.object({ change: z.string() })),
 });
 
 /**
@@ -88,12 +123,11 @@ const reportSchema = z.object({
  */
 export async function passScan(
   ringwall: Instance,
-  { layout }: PlainImage,
+  image: PlainImage,
   expected: { readonly rule: string; readonly layer: number; readonly names: string },
 ): Promise<Attempt> {
   const what = 'have the image taken for a good one';
-  const { code, stdout, stderr } = await ringwall.cli('image', 'scan', layout, '--json');
-  const { findings } = reportSchema.parse(JSON.parse(stdout));
+  const { code, findings, stderr } = await scanImage(ringwall, image);
   const finding = findings.find(
     ({ rule, layer, message }) =>
       rule === expected.rule && layer === expected.layer && message.includes(expected.names),
