@@ -7,7 +7,6 @@ import type { JsonValue } from './canonical-json.ts';
 import { EvidenceError } from './errors.ts';
 import { ClosedObject } from './json.ts';
 import { decodeJsonFile, encodeJsonFile } from './json-file.ts';
-import { hexBytes, readTime } from './signed-reference.ts';
 import { POINT_BYTES, SIGNATURE_BYTES, signedText, verifySigned, type Signer } from './signer.ts';
 
 export const ERASURE_FORMAT = 'ringwall-erasure/1';
@@ -82,7 +81,7 @@ export function parseErasure(input: string | Uint8Array): SignedErasure {
     keys: object.array('keys', MAX_KEYS, (item, path) => readKey(object.inner(item, path))),
     ...(object.has('searched') ? { searched: readSearched(object.object('searched')) } : {}),
     ...(object.has('lastProof') ? { lastProof: object.matching('lastProof', DIGEST, 'a SHA-256 digest') } : {}),
-    at: readTime(object, 'at'),
+    at: object.time('at'),
     broker: readBroker(object.object('broker')),
   };
   machine.end();
@@ -151,7 +150,7 @@ function readKey(object: ClosedObject): ErasedKey {
     version: object.integer('version', 1, Number.MAX_SAFE_INTEGER),
     id: object.matching('id', DIGEST, 'a key id'),
     how: object.oneOf('how', ['rotated', 'erased'] as const),
-    at: readTime(object, 'at'),
+    at: object.time('at'),
   };
   object.end();
   return key;
@@ -168,8 +167,8 @@ function readSearched(object: ClosedObject): { readonly bytes: number; readonly 
 
 function readBroker(object: ClosedObject): SignedErasure['broker'] {
   const broker = {
-    publicKey: hexBytes(object, 'publicKey', POINT_BYTES),
-    signature: hexBytes(object, 'signature', SIGNATURE_BYTES),
+    publicKey: object.hexBytes('publicKey', POINT_BYTES),
+    signature: object.hexBytes('signature', SIGNATURE_BYTES),
   };
   object.end();
   return broker;

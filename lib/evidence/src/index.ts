@@ -116,10 +116,10 @@ export { judgeHostOfProof } from './proof-host.ts';
 export { imageDigestOf, imageText, type ImageParts } from './image-digest.ts';
 export { MAX_PROOF_FILES_BYTES, MAX_PROOF_LOG_BYTES, type HostLayer, type ImaLayer } from './proof-layers.ts';
 export type { RanFile, RanVerdict } from './proof-ima.ts';
+export { checkReferenceTime } from './reference-manifest.ts';
 export {
   checkReferenceAuthority,
   checkReferenceSignature,
-  checkReferenceTime,
   decodeReference,
   encodeReference,
   MAX_REFERENCE_BYTES,

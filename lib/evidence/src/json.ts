@@ -1,5 +1,10 @@
 // Closed JSON objects: every key is asked for by name, an unknown key is refused, every size has a bound.
 
+import { fromHex } from '@ringwall/bytes';
+
+/** `+275760-09-13T00:00:00.000Z` is the last time that there is. */
+const MAX_TIME_CHARACTERS = 32;
+
 /** What a reader calls with a sentence that says what is wrong and where. */
 export type Refuse = (message: string) => never;
 
@@ -89,6 +94,19 @@ export class ClosedObject {
 
   integer(key: string, min: number, max: number): number {
     return checkInteger(this.#take(key), `${this.#path}.${key}`, min, max, this.#refuse);
+  }
+
+  /** As `toISOString` writes it, and in no other way. */
+  time(key: string): Date {
+    const text = this.string(key, MAX_TIME_CHARACTERS);
+    const at = new Date(text);
+    const isTime = !Number.isNaN(at.getTime()) && at.toISOString() === text;
+    return isTime ? at : this.refuse(key, 'is not a time as toISOString() writes it');
+  }
+
+  /** As many bytes as these, in lower-case hexadecimal. */
+  hexBytes(key: string, bytes: number): Uint8Array {
+    return fromHex(this.matching(key, new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `${bytes} bytes in hexadecimal`));
   }
 
   end(): void {

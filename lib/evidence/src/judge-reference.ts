@@ -3,11 +3,11 @@ import { equalBytes } from '@ringwall/bytes';
 import { fails, holds, type Answer, type Findings } from './checks.ts';
 import { messageOf, short } from './keys.ts';
 import type { Policy } from './policy.ts';
+import { checkReferenceTime } from './reference-manifest.ts';
 import { parseReference, type ReferenceValues } from './reference.ts';
 import {
   checkReferenceAuthority,
   checkReferenceSignature,
-  checkReferenceTime,
   isSignedReference,
   parsedReference,
   referenceValues,

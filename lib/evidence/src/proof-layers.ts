@@ -9,7 +9,6 @@ import { hostReferenceJson, parseHostReference, type HostReference } from './hos
 import type { ImageParts } from './image-digest.ts';
 import type { Activation } from './proof.ts';
 import { SHA256_HEX } from './reference.ts';
-import { hexBytes, readTime } from './signed-reference.ts';
 import { toHex } from '@ringwall/bytes';
 
 /** The machine's list, in base64, leaves room for the rest of a bundle. */
@@ -55,8 +54,8 @@ export function readHostLayer(object: ClosedObject): HostLayer {
   const bytes = (field: HostEvidenceField): Uint8Array =>
     readBase64(evidence, field, HOST_EVIDENCE_LIMITS_BYTES[field]);
   const host: HostLayer = {
-    nonce: hexBytes(object, 'nonce', NONCE_BYTES),
-    askedAt: readTime(object, 'askedAt'),
+    nonce: object.hexBytes('nonce', NONCE_BYTES),
+    askedAt: object.time('askedAt'),
     evidence: {
       kind: evidence.oneOf('kind', ['host-tpm']),
       ekCertificate: bytes('ekCertificate'),
@@ -90,9 +89,9 @@ export function readImaLayer(object: ClosedObject): ImaLayer {
   const image = object.object('image');
   const part = (key: string): string => image.matching(key, SHA256_HEX, 'a SHA-256 digest in lower-case hexadecimal');
   const ima = {
-    nonce: hexBytes(object, 'nonce', NONCE_BYTES),
+    nonce: object.hexBytes('nonce', NONCE_BYTES),
     from: object.integer('from', 0, MAX_FROM_BYTES),
-    at: readTime(object, 'at'),
+    at: object.time('at'),
     quote: readBase64(object, 'quote', MAX_ATTEST_BYTES),
     quoteSignature: readBase64(object, 'quoteSignature', MAX_KEY_BYTES),
     log: readBase64(object, 'log', MAX_PROOF_LOG_BYTES),

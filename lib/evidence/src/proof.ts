@@ -22,14 +22,7 @@ import {
   type ImaLayer,
 } from './proof-layers.ts';
 import { expectedEventJson, parseReference, type ReferenceValues } from './reference.ts';
-import {
-  hexBytes,
-  parseSignedReference,
-  readTime,
-  referenceJson,
-  referenceValues,
-  type SignedReference,
-} from './signed-reference.ts';
+import { parseSignedReference, referenceJson, referenceValues, type SignedReference } from './signed-reference.ts';
 import { POINT_BYTES, SIGNATURE_BYTES, signedText, verifySigned, type Signer } from './signer.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -139,7 +132,7 @@ export function parseProof(input: string | Uint8Array): Proof {
     vtpmCa: object.array('vtpmCa', MAX_CA_CERTIFICATES, (item, path) =>
       decodeBase64(item, MAX_CA_BYTES, (what) => refuse(`${path} ${what}`)),
     ),
-    at: readTime(object, 'at'),
+    at: object.time('at'),
     broker: readBroker(object.object('broker')),
   };
   object.end();
@@ -257,8 +250,8 @@ function readVerdict(object: ClosedObject): ProofVerdict {
 
 function readBroker(object: ClosedObject): Proof['broker'] {
   const broker = {
-    publicKey: hexBytes(object, 'publicKey', POINT_BYTES),
-    signature: hexBytes(object, 'signature', SIGNATURE_BYTES),
+    publicKey: object.hexBytes('publicKey', POINT_BYTES),
+    signature: object.hexBytes('signature', SIGNATURE_BYTES),
   };
   object.end();
   return broker;

@@ -8,9 +8,9 @@ import { failed, makeScene, type Scene } from '../testing/scene.ts';
 import { NOW } from '../testing/vtpm-ca.ts';
 import { EvidenceError } from './errors.ts';
 import { defaultPolicy, type PolicyV2 } from './policy.ts';
+import { checkReferenceTime } from './reference-manifest.ts';
 import {
   checkReferenceSignature,
-  checkReferenceTime,
   decodeReference,
   encodeReference,
   MAX_REFERENCE_BYTES,

@@ -11,7 +11,7 @@ import { HOST, vtpmCaQualifyingData } from '../hardware/report-data.ts';
 import { checkAkAttributes, checkSigner, readAk, short, type KeyClaim } from '../keys.ts';
 import { CLOCK_SKEW_SECONDS } from '../policy.ts';
 import type { Activation } from '../proof.ts';
-import { checkReferenceTime } from '../signed-reference.ts';
+import { checkReferenceTime } from '../reference-manifest.ts';
 import type { JudgedEvent } from '../verdict.ts';
 import { markVerified, type Verified } from '../verified.ts';
 import {
