@@ -2,8 +2,8 @@
 // 1.06 section 10.4.5). It is made from the TPM's own commands, so that it always leads to the PCRs, whatever the
 // guest says of itself; and it knows digests alone. The few whose data everybody knows are given their type and data.
 import { createHash } from 'node:crypto';
-import { toHex, utf8, Writer } from '@ringwall/bytes';
-import { DEMANDED_PCRS, EV, TPM_ALG } from '@ringwall/tpm';
+import { toHex, utf8 } from '@ringwall/bytes';
+import { DEMANDED_PCRS, encodeEventLog, EV, TPM_ALG } from '@ringwall/tpm';
 import type { Extension } from './extensions.ts';
 
 /** A firmware with boot loader measures 50 to 150 times; what a judge reads at most is 2,048. */
@@ -58,36 +58,14 @@ export class BootRecord {
   /** Undefined where the guest extended more often than anybody judges. */
   encode(): Uint8Array | undefined {
     if (this.#overflowed) return undefined;
-    const log = header();
-    for (const { pcr, digest } of this.#extensions) {
-      const { type, data } = KNOWN.get(toHex(digest)) ?? { type: DIGEST_ALONE, data: new Uint8Array() };
-      log.u32le(pcr).u32le(type).u32le(1).u16le(TPM_ALG.SHA256).bytes(digest).u32le(data.length).bytes(data);
-    }
-    return log.finish();
+    return encodeEventLog(
+      [{ algorithmId: TPM_ALG.SHA256, digestBytes: 32 }],
+      this.#extensions.map(({ pcr, digest }) => {
+        const { type, data } = KNOWN.get(toHex(digest)) ?? { type: DIGEST_ALONE, data: new Uint8Array() };
+        return { pcr, type, digests: [digest], data };
+      }),
+    );
   }
-}
-
-/** TCG_EfiSpecIDEvent, section 10.4.5.1, behind the fields of a TCG_PCR_EVENT: UINTN of 64 bits, one algorithm. */
-function header(): Writer {
-  const specification = new Writer()
-    .bytes(utf8('Spec ID Event03\0'))
-    .u32le(0)
-    .u8(0)
-    .u8(2)
-    .u8(0)
-    .u8(2)
-    .u32le(1)
-    .u16le(TPM_ALG.SHA256)
-    .u16le(32)
-    .u8(0)
-    .finish();
-  const sha1Bytes = 20;
-  return new Writer()
-    .u32le(0)
-    .u32le(EV.NO_ACTION)
-    .bytes(new Uint8Array(sha1Bytes))
-    .u32le(specification.length)
-    .bytes(specification);
 }
 
 function digestOf(data: Uint8Array): string {

@@ -1,9 +1,9 @@
 // A small measured boot for tests: its event log in the crypto-agile format (PC Client Platform Firmware Profile section
 // 10.4.5) with the SHA-256 bank alone, the PCRs that it leads to, and the reference values that expect it.
 import { createHash } from 'node:crypto';
-import { concatBytes, toHex, utf8, Writer } from '@ringwall/bytes';
+import { concatBytes, toHex, utf8 } from '@ringwall/bytes';
 import type { ReferenceContent } from '@ringwall/evidence';
-import { PCR_COUNT, TPM_ALG } from '@ringwall/tpm';
+import { encodeEventLog, PCR_COUNT, TPM_ALG } from '@ringwall/tpm';
 import { imageDigest } from './image.ts';
 import { EMPTY_CONTENT } from './reference.ts';
 
@@ -51,35 +51,10 @@ export function contentFor(events: readonly BootEvent[], image?: string): Refere
 }
 
 export function encodeLog(events: readonly BootEvent[]): Uint8Array<ArrayBuffer> {
-  const specification = new Writer()
-    .bytes(utf8('Spec ID Event03\0'))
-    .u32le(0)
-    .u8(0)
-    .u8(2)
-    .u8(0)
-    .u8(2)
-    .u32le(1)
-    .u16le(TPM_ALG.SHA256)
-    .u16le(32)
-    .u8(0)
-    .finish();
-  const log = new Writer()
-    .u32le(0)
-    .u32le(TYPES['EV_NO_ACTION'] ?? 0)
-    .bytes(new Uint8Array(20))
-    .u32le(specification.length)
-    .bytes(specification);
-  for (const { pcr, type, data, measured } of events) {
-    log
-      .u32le(pcr)
-      .u32le(TYPES[type] ?? 0)
-      .u32le(1)
-      .u16le(TPM_ALG.SHA256)
-      .bytes(sha256(measured))
-      .u32le(data.length)
-      .bytes(data);
-  }
-  return log.finish();
+  return encodeEventLog(
+    [{ algorithmId: TPM_ALG.SHA256, digestBytes: 32 }],
+    events.map(({ pcr, type, data, measured }) => ({ pcr, type: TYPES[type] ?? 0, digests: [sha256(measured)], data })),
+  );
 }
 
 export function replay(events: readonly BootEvent[]): Map<number, Uint8Array> {

@@ -1,6 +1,6 @@
 // The judgement of event logs, and of what a log is compared with: banks, notes, limits, policy, reference, reasons.
 import { fromHex, toHex, utf8, Writer } from '@ringwall/bytes';
-import { TPM_ALG } from '@ringwall/tpm';
+import { encodeEventLog, TPM_ALG } from '@ringwall/tpm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeLog, event, indexOf, realEvents, sha256, withEvent, type TestEvent } from '../testing/event-log.ts';
 import { BOOT, failed, makeScene, type Scene } from '../testing/scene.ts';
@@ -116,30 +116,12 @@ describe('judgeVtpm(), reasons', () => {
 
 describe('judgeVtpm(), the event log', () => {
   it('refuses a log with a second bank', async () => {
-    const header = new Writer()
-      .u32le(0)
-      .u32le(3)
-      .bytes(new Uint8Array(20))
-      .sized32le((data) =>
-        data
-          .bytes(utf8('Spec ID Event03\0'))
-          .u32le(0)
-          .u8(0)
-          .u8(2)
-          .u8(0)
-          .u8(2)
-          .u32le(2)
-          .u16le(TPM_ALG.SHA1)
-          .u16le(20)
-          .u16le(TPM_ALG.SHA256)
-          .u16le(32)
-          .u8(0),
-      );
-    for (const { pcr, type, digest, data } of realEvents) {
-      header.u32le(pcr).u32le(type).u32le(2).u16le(TPM_ALG.SHA1).bytes(new Uint8Array(20)).u16le(TPM_ALG.SHA256);
-      header.bytes(digest).sized32le((inner) => inner.bytes(data));
-    }
-    const judgement = await scene.judge(await scene.evidence({ eventLog: header.finish() }));
+    const banks = [
+      { algorithmId: TPM_ALG.SHA1, digestBytes: 20 },
+      { algorithmId: TPM_ALG.SHA256, digestBytes: 32 },
+    ];
+    const events = realEvents.map(({ digest, ...rest }) => ({ ...rest, digests: [new Uint8Array(20), digest] }));
+    const judgement = await scene.judge(await scene.evidence({ eventLog: encodeEventLog(banks, events) }));
     expect(failed(judgement)).toEqual(['log-banks']);
   });
 

@@ -77,6 +77,7 @@ test('the public names of @ringwall/tpm', () => {
     'digest',
     'ekTemplate',
     'ekTemplateOf',
+    'encodeEventLog',
     'encodeNvPublic',
     'encodePcrSelection',
     'encodePcrSelections',

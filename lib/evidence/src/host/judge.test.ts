@@ -1,5 +1,5 @@
-import { concatBytes, toHex, utf8, Writer } from '@ringwall/bytes';
-import { AK_ATTRIBUTES, parseEventLog, TPM_RH, TPMA_OBJECT } from '@ringwall/tpm';
+import { concatBytes, toHex, utf8 } from '@ringwall/bytes';
+import { AK_ATTRIBUTES, encodeEventLog, parseEventLog, TPM_RH, TPMA_OBJECT } from '@ringwall/tpm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { digestField, imaNg, nameField, sha, violation } from '../../../tpm/testing/ima-list.ts';
 import { encodeLog, event, indexOf, realEvents, sha256, withEvent } from '../../testing/event-log.ts';
@@ -371,25 +371,12 @@ describe('judgeHost()', () => {
 
 /** The real log as a firmware with a SHA-1 bank beside the other writes it. */
 function twoBanks(): Uint8Array {
-  const header = new Writer()
-    .bytes(utf8('Spec ID Event03\0'))
-    .u32le(0)
-    .u8(0)
-    .u8(2)
-    .u8(0)
-    .u8(2)
-    .u32le(2)
-    .u16le(0x0004)
-    .u16le(20)
-    .u16le(0x000b)
-    .u16le(32)
-    .u8(0)
-    .finish();
-  const writer = new Writer().u32le(0).u32le(EV_NO_ACTION).bytes(new Uint8Array(20));
-  writer.sized32le((data) => data.bytes(header));
-  for (const { pcr, type, digest, data } of realEvents) {
-    writer.u32le(pcr).u32le(type).u32le(2).u16le(0x0004).bytes(new Uint8Array(20)).u16le(0x000b).bytes(digest);
-    writer.sized32le((inner) => inner.bytes(data));
-  }
-  return writer.finish();
+  const banks = [
+    { algorithmId: 0x0004, digestBytes: 20 },
+    { algorithmId: 0x000b, digestBytes: 32 },
+  ];
+  return encodeEventLog(
+    banks,
+    realEvents.map(({ digest, ...rest }) => ({ ...rest, digests: [new Uint8Array(20), digest] })),
+  );
 }

@@ -23,6 +23,7 @@ test('the public names of measurement logs', () => {
     'checkBootSequence',
     'comparePcrs',
     'dataIsMeasured',
+    'encodeEventLog',
     'isMeasuredText',
     'matchImaLog',
     'mergeFinalEvents',

@@ -1,6 +1,7 @@
 // The public names of measurement logs; src/index.ts passes them on.
 
 export { ccelIndexOfPcr, parseCcel, parseCcelTable, replayCcel, type CcelTable } from './ccel.ts';
+export { encodeEventLog, type LogBank, type LoggedEvent } from './encode-event-log.ts';
 export { MAX_FINAL_EVENTS_BYTES, mergeFinalEvents, parseFinalEvents, type FinalEvents } from './final-events.ts';
 export { matchImaLog, type ImaMatch, type ImaMatchOptions } from './ima-match.ts';
 export {
