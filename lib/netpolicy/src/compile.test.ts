@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { arbitraryMachines, arbitraryPolicy, AT } from '../testing/arbitrary.ts';
 import { judgePacket } from '../testing/interpreter.ts';
 import {
-  compileMachine,
+  changeMachine,
   compileNetwork,
   parseAddress,
   parseMachines,
@@ -167,36 +167,33 @@ describe('compileNetwork()', () => {
   });
 });
 
-describe('compileMachine()', () => {
-  test('adds what compiling all of it anew would add', () => {
-    const rules = [rule('one', 'a', 'b')];
-    const all = Array.from({ length: 10 }, (_, index) => machineOf(index, { role: index % 2 === 0 ? 'a' : 'b' }));
-    const network = networkOf(policyOf(rules));
-    const machines = parseMachines(all, network);
-    const [last] = machines.slice(-1);
-    if (last === undefined) throw new Error('no machine');
-    const compiled = compileNetwork(network, machines.slice(0, -1));
-    const added = compileMachine(compiled, last)?.flatMap(({ table, set, elements }) =>
-      elements.map((element) => [table.family, set, element]),
-    );
-    const whole = elementsOf(compileNetwork(network, machines).ruleset);
-    const before = new Set(elementsOf(compiled.ruleset));
-    expect(added?.map((element) => JSON.stringify(element)).toSorted()).toEqual(
-      whole.filter((element) => !before.has(element)).toSorted(),
-    );
-    expect(added).toHaveLength(6);
+describe('changeMachine()', () => {
+  const rules = [rule('one', 'a', 'b')];
+  const all = Array.from({ length: 10 }, (_, index) => machineOf(index, { role: index % 2 === 0 ? 'a' : 'b' }));
+  const network = networkOf(policyOf(rules));
+  const machines = parseMachines(all, network);
+  const last = machines.slice(-1);
+
+  test('adds what compiling all of it anew would add, in six elements, and takes it away again', () => {
+    const before = compileNetwork(network, machines.slice(0, -1));
+    for (const machine of last) {
+      const added = changeMachine(before, 'add', machine);
+      expect(elementsOf(added?.compiled.ruleset)).toEqual(elementsOf(compileNetwork(network, machines).ruleset));
+      expect(added?.commands).toHaveLength(6);
+      const gone = added === undefined ? undefined : changeMachine(added.compiled, 'delete', machine);
+      expect(elementsOf(gone?.compiled.ruleset)).toEqual(elementsOf(before.ruleset));
+    }
+    expect(last).toHaveLength(1);
   });
 
   test('knows that it knows no such machine', () => {
-    const network = networkOf(policyOf([rule('one', 'a', 'b')]));
-    const [a, b] = parseMachines([machineOf(0, { role: 'a' }), machineOf(1, { role: 'b' })], network);
-    if (a === undefined || b === undefined) throw new Error('no machine');
-    expect(compileMachine(compileNetwork(network, [a]), b)).toBeUndefined();
+    const compiled = compileNetwork(network, machines.slice(0, 1));
+    expect(last.map((machine) => changeMachine(compiled, 'add', machine))).toEqual([undefined]);
   });
 });
 
-function elementsOf({ tables }: Ruleset): string[] {
-  return tables.flatMap(({ family, sets }) =>
+function elementsOf(ruleset: Ruleset | undefined): string[] | undefined {
+  return ruleset?.tables.flatMap(({ family, sets }) =>
     sets.flatMap(({ name, elements }) => elements.map((element) => JSON.stringify([family, name, element]))),
   );
 }

@@ -7,11 +7,11 @@ import type { Machine } from './machine.ts';
 import { byPrecedence, type Network, type Rule } from './policy.ts';
 import { MAX_CELLS, pairRules, refuseCells } from './pairs.ts';
 import { PROTECTED } from './protected.ts';
-import type { Chain, Ruleset, SetElement, Statement } from './ruleset.ts';
+import type { Chain, Ruleset, SetElement, Statement, Table } from './ruleset.ts';
 import { PORT_PROTOCOLS } from './service.ts';
 import { StableIds } from './stable-ids.ts';
 import { DECISION_PREFIX } from './update.ts';
-import { arpTable, guardTable, ICMP_MAPS, loggingStatement, rangeKey, rulesTable, TABLE } from './tables.ts';
+import { arpTable, guardTable, ICMP_MAPS, loggingStatement, rangeKey, rulesTable } from './tables.ts';
 
 /** Rules asked for pairs of groups, and for pairs and services: some seconds. */
 const MAX_COMPILE_STEPS = 16_000_000;
@@ -28,11 +28,11 @@ export interface CompiledNetwork {
   readonly classifier: Classifier;
 }
 
-/** What one machine is in the sets, by table and set. */
-export interface MachineElements {
-  readonly table: { readonly family: 'inet' | 'ip' | 'ip6' | 'arp'; readonly name: string };
-  readonly set: string;
-  readonly elements: readonly SetElement[];
+/** An element that a machine is, and the set that it belongs to. */
+interface MachineElement {
+  readonly family: Table['family'];
+  readonly name: string;
+  readonly element: SetElement;
 }
 
 interface PolicyElements {
@@ -51,11 +51,10 @@ export function compileNetwork(
   const internet = network.internet === 'nat';
   const sets = new Map<string, SetElement[]>();
   for (const machine of machines) {
-    for (const { table, set, elements } of elementsOf(classifier, machine)) {
-      const key = `${table.family} ${set}`;
-      const list = sets.get(key);
-      if (list === undefined) sets.set(key, [...elements]);
-      else list.push(...elements);
+    for (const { family, name, element } of elementsOf(classifier, machine)) {
+      const list = sets.get(`${family} ${name}`);
+      if (list === undefined) sets.set(`${family} ${name}`, [element]);
+      else list.push(element);
     }
   }
   const from = classifier.groups;
@@ -89,36 +88,26 @@ export function compileNetwork(
     policy.chains,
     internet,
   );
-  const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders')), rules] };
+  const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders'), internet), rules] };
   return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier };
 }
 
-/** What a machine adds to rules that stand; undefined where it is of a kind that they do not know yet. */
-export function compileMachine(
-  { classifier, groups }: CompiledNetwork,
-  machine: Machine,
-): MachineElements[] | undefined {
-  const known = machine.addresses.every((address) => groups.has(classifier.groupOf(machine, address).id));
-  return known ? elementsOf(classifier, machine) : undefined;
-}
-
-function elementsOf(classifier: Classifier, machine: Machine): MachineElements[] {
+export function elementsOf(classifier: Classifier, machine: Machine): MachineElement[] {
   const { interface: device, mac } = machine;
-  return machine.addresses.flatMap((address) => {
+  return machine.addresses.flatMap((address): MachineElement[] => {
     const text = printAddress(address);
-    const group = [{ key: [text], value: classifier.groupOf(machine, address).id }];
-    const sender = [{ key: [device, mac, text] }];
-    const element = (family: 'inet' | 'ip' | 'ip6' | 'arp', set: string, elements: SetElement[]): MachineElements => ({
-      table: { family, name: TABLE },
-      set,
-      elements,
-    });
+    const group = { key: [text], value: classifier.groupOf(machine, address).id };
+    const sender = { key: [device, mac, text] };
     return address.family === 4
-      ? [element('ip', 'senders', sender), element('arp', 'senders', sender), element('inet', 'groups4', group)]
+      ? [
+          { family: 'ip', name: 'senders', element: sender },
+          { family: 'arp', name: 'senders', element: sender },
+          { family: 'inet', name: 'groups4', element: group },
+        ]
       : [
-          element('ip6', 'senders', sender),
-          element('ip6', 'cables', [{ key: [device, mac] }]),
-          element('inet', 'groups6', group),
+          { family: 'ip6', name: 'senders', element: sender },
+          { family: 'ip6', name: 'cables', element: { key: [device, mac] } },
+          { family: 'inet', name: 'groups6', element: group },
         ];
   });
 }

@@ -16,8 +16,8 @@ test('the public names of @ringwall/netpolicy', () => {
       "ReachModel",
       "TABLE",
       "UPLINK",
+      "changeMachine",
       "compareNetworks",
-      "compileMachine",
       "compileNetwork",
       "findRuleTroubles",
       "parseAddress",
@@ -30,7 +30,6 @@ test('the public names of @ringwall/netpolicy', () => {
       "printEndpoint",
       "printRange",
       "printService",
-      "renderMachine",
       "renderTable",
       "renderUpdate",
     ]

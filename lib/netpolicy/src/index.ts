@@ -9,7 +9,8 @@ export {
   type AddressRange,
   type Family,
 } from './address.ts';
-export { compileMachine, compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
+export { changeMachine, type ChangedNetwork } from './change-machine.ts';
+export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
 export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';
 export { FINDING_KINDS, findRuleTroubles, type Finding } from './findings.ts';
 export { MAX_MACHINES, parseMachines, UPLINK, type Machine } from './machine.ts';
@@ -25,7 +26,7 @@ export {
   type Rule,
 } from './policy.ts';
 export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
-export { renderMachine, renderTable, type NftCommand } from './render-nft.ts';
+export { renderTable, type NftCommand } from './render-nft.ts';
 export type { Ruleset } from './ruleset.ts';
 export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';
 export { GATEWAY_IPV4, GATEWAY_IPV6, LOG_GROUPS, TABLE } from './tables.ts';

@@ -1,6 +1,5 @@
 // Renders the tree as commands of libnftables' JSON (libnftables-json(5)). All quoting is JSON's own; no string in it is from outside
 // unless it is a name, an interface or an address that a parser of this package has checked.
-import type { MachineElements } from './compile.ts';
 import type {
   Chain,
   KeyPart,
@@ -36,11 +35,6 @@ export function renderElements(
 ): NftCommand {
   const elem = elements.map((element) => renderElement(element));
   return { [verb]: { element: { family: table.family, table: table.name, name: set, elem } } };
-}
-
-/** The commands by which a machine comes to rules that stand, or goes. */
-export function renderMachine(verb: 'add' | 'delete', parts: readonly MachineElements[]): NftCommand[] {
-  return parts.map(({ table, set, elements }) => renderElements(verb, table, set, elements));
 }
 
 export function renderChain(table: TableName, { name, hook }: Chain): NftCommand {

@@ -77,7 +77,7 @@ export function guardTable(
 }
 
 /** Of ARP, only the question for the gateway is heard, by whom it can come from: the kernel learns nothing else. */
-export function arpTable(senders: readonly SetElement[]): Table {
+export function arpTable(senders: readonly SetElement[], internet: boolean): Table {
   const rules: Statement[][] = [
     [
       { match: ['arp operation'], op: '==', to: 'request' },
@@ -85,6 +85,8 @@ export function arpTable(senders: readonly SetElement[]): Table {
       { match: ['iifname', 'arp saddr ether', 'arp saddr ip'], op: '==', to: { set: 'senders' } },
       ACCEPT,
     ],
+    // On the way out a router is a neighbour like others: there the host is, and no machine.
+    ...(internet ? [[{ match: ['iifname'], op: '==', to: UPLINK } as const, ACCEPT]] : []),
     [{ count: 'spoofed' }, DROP],
   ];
   return {

@@ -1,0 +1,75 @@
+// A network namespace of a tenant network: pinned by a file of ours (ip-netns(8) without its common folder), it routes between its
+// cables and is nobody's host. The machine's own interfaces, routes and firewall are never touched: each command runs inside.
+import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { RingwallError } from '@ringwall/api/errors';
+import { GATEWAY_IPV4 } from '@ringwall/netpolicy';
+import { runChecked, type Run } from '../exec/index.ts';
+
+const UNSHARE = '/usr/bin/unshare';
+const NSENTER = '/usr/bin/nsenter';
+const UMOUNT = '/usr/bin/umount';
+const SHELL = '/bin/sh';
+
+/**
+ * Settings of a router that believes nobody, for `all` and for what comes later (`default`): packets are forwarded; sources must be
+ * where their route leads (rp_filter, RFC 3704); no redirects, source routes or router advertisements are taken or given; ARP
+ * is answered for addresses of the very interface or the loopback, and what is not asked for is not learned.
+ */
+const SETTINGS: readonly string[] = [
+  'ipv4/ip_forward=1',
+  ...['all', 'default'].flatMap((scope) => [
+    `ipv4/conf/${scope}/rp_filter=1`,
+    `ipv4/conf/${scope}/accept_redirects=0`,
+    `ipv4/conf/${scope}/send_redirects=0`,
+    `ipv4/conf/${scope}/accept_source_route=0`,
+    `ipv4/conf/${scope}/arp_accept=0`,
+    `ipv4/conf/${scope}/proxy_arp=0`,
+    `ipv6/conf/${scope}/forwarding=1`,
+    `ipv6/conf/${scope}/accept_ra=0`,
+    `ipv6/conf/${scope}/accept_redirects=0`,
+    `ipv6/conf/${scope}/accept_source_route=0`,
+    // No address that nobody has given: the gateway's is set by hand.
+    `ipv6/conf/${scope}/addr_gen_mode=1`,
+  ]),
+];
+
+/** Runs programs inside the namespace that this file pins. */
+export function inNamespace(run: Run, file: string): Run {
+  return (argv, options) => run([NSENTER, `--net=${file}`, '--', ...argv], options);
+}
+
+/** Makes the namespace, or finds it as it was left: it outlives whoever made it, until the host is booted anew. */
+export async function openNamespace(run: Run, file: string): Promise<Run> {
+  const inside = inNamespace(run, file);
+  if (!(await isNamespace(file))) {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await (await open(file, 'w', 0o600)).close();
+    await runChecked(run, [UNSHARE, `--net=${file}`, '--', '/bin/true']);
+    if (!(await isNamespace(file))) throw new RingwallError('internal', `${file} pins no namespace`);
+  }
+  // Each setting is a file of its own that exists in the namespace alone: no program but a shell is needed to write them.
+  const script = SETTINGS.map((setting) => setting.split('='))
+    .map(([path = '', value = '']) => `echo ${value} > /proc/sys/net/${path}`)
+    .join('\n');
+  await runChecked(inside, [SHELL, '-e', '-c', script]);
+  await runChecked(inside, ['/usr/sbin/ip', '-batch', '-'], {
+    input: `link set dev lo up\naddress replace ${GATEWAY_IPV4}/32 dev lo\n`,
+  });
+  return inside;
+}
+
+/** Takes the namespace away, with its cables and rules. Idempotent. */
+export async function closeNamespace(run: Run, file: string): Promise<void> {
+  if (await isNamespace(file)) await runChecked(run, [UMOUNT, file]);
+  await rm(file, { force: true });
+}
+
+/** Whether something is mounted upon the file: it is on another device than its folder. */
+async function isNamespace(file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).dev !== (await stat(dirname(file))).dev;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,169 @@
+"""Stands for a machine: in a network namespace of its own, with one card, it sends and receives what it is told to.
+One JSON command in a line on stdin, one JSON answer in a line on stdout."""
+import json, select, socket, struct, subprocess, sys, time
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+ECHO = {V4: (8, 0), V6: (128, 129)}
+listeners, inboxes, icmp = [], [], {}
+seen = None
+
+
+def family(address):
+    return V6 if ':' in address else V4
+
+
+def configure(commands):
+    subprocess.run(['/usr/sbin/ip', '-batch', '-'], input=commands.encode(), check=True)
+    return True
+
+
+def listen(tcp, udp):
+    for kind in (V4, V6):
+        for port in tcp:
+            listeners.append(socket.create_server(('', port), family=kind, backlog=256))
+        for port in udp:
+            inbox = socket.socket(kind, socket.SOCK_DGRAM)
+            if kind == V6:
+                inbox.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            inbox.bind(('', port))
+            inboxes.append(inbox)
+    icmp[V4] = socket.socket(V4, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    icmp[V6] = socket.socket(V6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    for own in listeners + inboxes + list(icmp.values()):
+        own.setblocking(False)
+    return True
+
+
+def checksum(data):
+    total = sum(struct.unpack('!%dH' % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def send_icmp(to, type_, ident):
+    body = struct.pack('!BBHHH', type_, 0, 0, ident, 1) + bytes(12)
+    if family(to) == V4:
+        body = struct.pack('!BBHHH', type_, 0, checksum(body), ident, 1) + bytes(12)
+    try:
+        icmp[family(to)].sendto(body, (to, 0))
+    except OSError:
+        pass
+
+
+def probe(round_, targets, seconds):
+    """Sends everything at once; answers with the indexes of targets that answered (TCP, ICMP)."""
+    reached, pending, base = set(), {}, round_ * 512
+    for index, (kind, to, number) in enumerate(targets):
+        if kind == 'tcp':
+            link = socket.socket(family(to), socket.SOCK_STREAM)
+            link.setblocking(False)
+            link.connect_ex((to, number))
+            pending[link] = index
+        elif kind == 'udp':
+            with socket.socket(family(to), socket.SOCK_DGRAM) as out:
+                try:
+                    out.sendto(json.dumps([round_, index, sys.argv[1]]).encode(), (to, number))
+                except OSError:
+                    pass
+        else:
+            send_icmp(to, number, base + index)
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        readable, writable, _ = select.select(listeners + list(icmp.values()), list(pending), [], left)
+        for link in writable:
+            if link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                reached.add(pending[link])
+            del pending[link]
+            link.close()
+        for own in readable:
+            if own in listeners:
+                own.accept()[0].close()
+            else:
+                data, _ = own.recvfrom(2048)
+                data = data[20:] if own is icmp[V4] else data
+                answer, ident = data[0], struct.unpack('!H', data[4:6])[0]
+                if answer in (0, 14, 129) and base <= ident < base + len(targets):
+                    reached.add(ident - base)
+    for link in pending:
+        link.close()
+    return sorted(reached)
+
+
+def collect(round_):
+    """What came by UDP in this round: [index of the target, name of the sender]."""
+    got = []
+    for inbox in inboxes:
+        while True:
+            try:
+                sent, index, sender = json.loads(inbox.recv(2048))
+            except (BlockingIOError, ConnectionError):
+                break
+            if sent == round_:
+                got.append([index, sender])
+    return got
+
+
+def sniff():
+    """From now on all frames that arrive are kept."""
+    global seen
+    seen = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    seen.setblocking(False)
+    return True
+
+
+def heard(markers):
+    """Those of the markers that were in a frame from outside since."""
+    found = set()
+    while True:
+        try:
+            frame, (_, _, type_, _, _) = seen.recvfrom(65536)
+        except BlockingIOError:
+            return sorted(found)
+        if type_ != socket.PACKET_OUTGOING:
+            found |= {marker for marker in markers if bytes.fromhex(marker) in frame}
+
+
+def frames(hex_frames):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+        out.bind(('eth0', 0))
+        for frame in hex_frames:
+            out.send(bytes.fromhex(frame))
+    return True
+
+
+def stream_open(to, port):
+    """A connection that stays; the other side keeps what it accepts."""
+    global link
+    link = socket.create_connection((to, port), timeout=2)
+    return True
+
+
+def stream_accept(port):
+    global link
+    for own in listeners:
+        if own.getsockname()[1] == port:
+            try:
+                link = own.accept()[0]
+                return True
+            except BlockingIOError:
+                pass
+    return False
+
+
+def stream_send(text):
+    link.send(text.encode())
+    return True
+
+
+def stream_receive(seconds):
+    link.settimeout(seconds)
+    try:
+        return link.recv(4096).decode()
+    except TimeoutError:
+        return ''
+
+
+for line in sys.stdin:
+    name, *arguments = json.loads(line)
+    print(json.dumps(globals()[name](*arguments)), flush=True)
