@@ -3,8 +3,8 @@
 // there on, every byte comes from the guest, through a host that only relays (docs/protocols/attestation.md).
 import { z } from 'zod';
 import { diskKeyRequestSchema } from './disks.ts';
-import { BOOT_ID } from './ids.ts';
-import { diskIdSchema, encryptionSchema, machineIdSchema } from './objects.ts';
+import { BOOT_ID, MACHINE_NAME } from './ids.ts';
+import { diskIdSchema, DISKS_PER_MACHINE, encryptionSchema, machineIdSchema } from './objects.ts';
 import {
   referenceAcceptedSchema,
   referenceDiffSchema,
@@ -36,6 +36,9 @@ const HOST_LIMITS_CHARACTERS = {
 
 /** Reports with all their reasons stay well below a line. */
 export const READ_WATCHES_LIMIT = 64;
+
+/** For the record of what was destroyed. */
+const diskName = z.string().regex(MACHINE_NAME);
 
 export const brokerRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('status') }),
@@ -138,11 +141,18 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
    */
   z.object({ op: z.literal('release-disk-key'), request: diskKeyRequestSchema }),
   /** Destroys the key of a disk. Idempotent. */
-  z.object({ op: z.literal('forget-disk'), disk: diskIdSchema }),
-  /** The signed record of what `forget-machine` has destroyed, by the machine's id or the name that it had. */
-  z.object({ op: z.literal('read-erasure'), subject: z.string().max(128) }),
-  /** Destroys the machine's keys. Idempotent. */
-  z.object({ op: z.literal('forget-machine'), machine: machineIdSchema }),
+  z.object({ op: z.literal('forget-disk'), disk: diskIdSchema, name: diskName }),
+  /** The signed record of what `forget-machine` or `forget-disk` has destroyed, by its id or the name that it had. */
+  z.object({ op: z.literal('read-erasure'), kind: z.enum(['machine', 'disk']), subject: z.string().max(128) }),
+  /** Destroys the machine's keys. Idempotent. `keeps`: the imported disks that it had, whose keys stay. */
+  z.object({
+    op: z.literal('forget-machine'),
+    machine: machineIdSchema,
+    keeps: z
+      .array(z.object({ id: diskIdSchema, name: diskName }))
+      .max(DISKS_PER_MACHINE)
+      .optional(),
+  }),
 ]);
 export type BrokerRequest = z.infer<typeof brokerRequestSchema>;
 export type BrokerOp = BrokerRequest['op'];

@@ -435,6 +435,15 @@ export const HTTP_ROUTES = {
     response: z.object({}),
     errors: ['name-invalid', 'not-found', 'conflict', 'broker-unavailable', 'warden-unavailable'],
   },
+  readDiskErasure: {
+    method: 'get',
+    path: '/v1/disk-erasures/{disk}',
+    summary: 'The signed record of the destruction of a removed disk’s key, by its id or the name that it had',
+    params: diskParams,
+    status: 200,
+    response: proofSchema,
+    errors: ['name-invalid', 'not-found', 'broker-unavailable'],
+  },
   machineConsole: {
     method: 'get',
     path: '/v1/machines/{machine}/console',

@@ -38,6 +38,7 @@ export const ROUTES = {
   importDisk: { method: 'post', path: '/v1/disks' },
   diskContents: { method: 'get', path: '/v1/disks/{disk}/contents' },
   removeDisk: { method: 'delete', path: '/v1/disks/{disk}' },
+  readDiskErasure: { method: 'get', path: '/v1/disk-erasures/{disk}' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
   operationEvents: { method: 'get', path: '/v1/operations/{operation}/events' },
 } as const satisfies { [Name in HttpRouteName]?: Pick<Routes[Name], 'method' | 'path'> };

@@ -107,6 +107,7 @@ function handlersOf({ machines, disks, references, operations, host, store, vers
       await disks.remove(params.disk);
       return answerJson(200, {});
     },
+    readDiskErasure: async ({ params }) => answerJson(200, await disks.erasure(params.disk)),
     diskContents: () => {
       throw new RingwallError('bad-request', 'the contents of a disk are a stream', {
         hint: `ask with the headers Connection: Upgrade and Upgrade: ${IMPORT_PROTOCOL}`,

@@ -14,6 +14,7 @@ import {
   signEar,
   signProof,
   verifyProof,
+  type Erasure,
   type Freshness,
   type ImaLayer,
   type Proof,
@@ -84,7 +85,13 @@ export class Broker implements Disposable {
     this.#now = options.now ?? ((): Date => new Date());
     this.#monotonicMs = options.monotonicMs ?? ((): number => performance.now());
     this.#references = new References(parts.store.references, this.#now);
-    this.#erasures = new Erasures({ store: this.#store, keys: this.#keys, signer: this.#signer, now: this.#now });
+    this.#erasures = new Erasures({
+      store: this.#store,
+      root: parts.root,
+      keys: this.#keys,
+      signer: this.#signer,
+      now: this.#now,
+    });
     this.#watches = new WatchBook({
       store: parts.store.watches,
       audit: parts.audit,
@@ -201,7 +208,7 @@ export class Broker implements Disposable {
       case 'judge-host':
         return this.#hosts.judge(request);
       case 'read-erasure':
-        return { erasure: await this.#erasures.read(request.subject) };
+        return { erasure: await this.#erasures.read(request.kind, request.subject) };
       case 'rotate-root-key':
         return { keys: await rotateRoot(this.#directory, this.#store, this.#root) };
       case 'rotate-key':
@@ -209,11 +216,11 @@ export class Broker implements Disposable {
       case 'release-disk-key':
         return releaseDiskKey(this.#vmmKeys, request.request);
       case 'forget-disk':
-        this.#store.vmmKeys.remove(request.disk);
+        await this.#erasures.eraseDisk(request.disk, request.name);
         return {};
       case 'forget-machine':
       default:
-        return this.#forget(request.machine);
+        return this.#forget(request.machine, request.keeps);
     }
   }
 
@@ -340,11 +347,11 @@ export class Broker implements Disposable {
     return { store: this.#store, references: this.#references, hosts: this.#hosts, now: this.#now };
   }
 
-  async #forget(id: MachineId): Promise<BrokerResponse<'forget-machine'>> {
+  async #forget(id: MachineId, keeps: Erasure['keeps'] = []): Promise<BrokerResponse<'forget-machine'>> {
     this.#sessions.get(id)?.abort();
     this.#watches.forget(id);
     const machine = this.#store.readMachine(id);
-    if (machine !== undefined) await this.#erasures.erase(machine);
+    if (machine !== undefined) await this.#erasures.erase(machine, keeps);
     return {};
   }
 

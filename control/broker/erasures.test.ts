@@ -16,8 +16,8 @@ beforeEach(async () => {
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
-async function readErasure(subject: string): Promise<SignedErasure> {
-  const { erasure } = await broker.client.call({ op: 'read-erasure', subject });
+async function readErasure(subject: string, kind: 'machine' | 'disk' = 'machine'): Promise<SignedErasure> {
+  const { erasure } = await broker.client.call({ op: 'read-erasure', kind, subject });
   return parseErasure(JSON.stringify(erasure));
 }
 
@@ -81,7 +81,7 @@ describe('forget-machine', () => {
   test('there is no record of a machine that is there, or that never was', async () => {
     const machine = await broker.addMachine();
     for (const subject of [machine.id, newMachineId(), 'web']) {
-      expect(await codeOf(broker.client.call({ op: 'read-erasure', subject }))).toBe('not-found');
+      expect(await codeOf(broker.client.call({ op: 'read-erasure', kind: 'machine', subject }))).toBe('not-found');
     }
   });
 });

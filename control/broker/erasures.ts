@@ -1,58 +1,79 @@
-// Destroys the keys of a machine, and gives a signed record of it. What the record says is written in the commit that removes
+// Destroys the keys of a machine or of an imported disk, and gives a signed record of it. What the record says is written in the commit that removes
 // the keys, so that a broker which is killed in between can still sign it.
 import { createHash } from 'node:crypto';
-import { RingwallError } from '@ringwall/api';
+import { RingwallError, type DiskId } from '@ringwall/api';
 import { diskKeyId, encodeErasure, signErasure, type ErasedKey, type Erasure } from '@ringwall/evidence';
-import type { SigningKey } from '../keys/index.ts';
+import { unwrapKey, type Secret, type SigningKey } from '../keys/index.ts';
 import type { DiskKeys } from './disk-keys.ts';
 import { asObject, damaged } from './rows.ts';
 import type { BrokerStore, MachineRecord } from './store.ts';
+import { vmmKeyIdentity } from './vmm-keys.ts';
 
 /** In a wrapped key: format and version, which every one begins with. */
 const WRAPPED_MAGIC_BYTES = 4;
 
 export class Erasures {
   readonly #store: BrokerStore;
+  readonly #root: Secret;
   readonly #keys: DiskKeys;
   readonly #signer: SigningKey;
   readonly #now: () => Date;
 
-  constructor(parts: { store: BrokerStore; keys: DiskKeys; signer: SigningKey; now: () => Date }) {
+  constructor(parts: { store: BrokerStore; root: Secret; keys: DiskKeys; signer: SigningKey; now: () => Date }) {
+    this.#root = parts.root;
     this.#store = parts.store;
     this.#keys = parts.keys;
     this.#signer = parts.signer;
     this.#now = parts.now;
   }
 
-  async erase(machine: MachineRecord): Promise<void> {
+  /** `keeps`: the imported disks that it had. */
+  async erase(machine: MachineRecord, keeps: NonNullable<Erasure['keeps']>): Promise<void> {
+    const { id, name } = machine;
     const at = this.#now();
-    const proof = this.#store.readProof(machine.id, 'confirmed');
+    const proof = this.#store.readProof(id, 'confirmed');
     const erasure: Erasure = {
-      machine: { id: machine.id, name: machine.name },
+      subject: { kind: 'machine', id, name },
       keys: [...this.#ended(machine), ...(await this.#live(machine, at))],
+      ...(keeps.length === 0 ? {} : { keeps }),
       ...(proof === undefined ? {} : { lastProof: createHash('sha256').update(proof).digest('hex') }),
       at,
     };
-    this.#store.keys.removeMachine(machine.id, machine.name, JSON.stringify(erasure));
-    const wrapped = [machine.wrappedKey, machine.nextKey].filter((key) => key !== undefined);
-    const searched = await this.#store.keys.search(wrapped.map((key) => key.subarray(WRAPPED_MAGIC_BYTES)));
-    await this.#sign({ ...erasure, searched });
+    this.#store.keys.removeMachine(id, name, JSON.stringify(erasure));
+    await this.#searchAndSign(erasure, [machine.wrappedKey, machine.nextKey]);
   }
 
-  /** The record as JSON, of a machine by its id, or of the last one that had this name. */
-  async read(subject: string): Promise<unknown> {
-    const kept = this.#store.keys.findErasure(subject);
+  /** Of a disk whose key the VMM gets. Nothing where there is none. */
+  async eraseDisk(id: DiskId, name: string): Promise<void> {
+    const kept = this.#store.vmmKeys.find(id);
+    if (kept === undefined) return;
+    const at = this.#now();
+    using key = unwrapKey(this.#root, vmmKeyIdentity(id), kept.wrapped);
+    const keys = [{ version: 1, id: await diskKeyId(key.expose()), how: 'erased' as const, at }];
+    const erasure: Erasure = { subject: { kind: 'disk', id, name }, keys, at };
+    this.#store.keys.removeDisk(id, name, JSON.stringify(erasure));
+    await this.#searchAndSign(erasure, [kept.wrapped]);
+  }
+
+  /** The record as JSON, by the id of what is gone, or of the last one that had this name. */
+  async read(kind: Erasure['subject']['kind'], subject: string): Promise<unknown> {
+    const kept = this.#store.keys.findErasure(kind, subject);
     if (kept === undefined) {
-      throw new RingwallError('not-found', `the broker has destroyed no key of a machine ${subject}`, {
-        hint: 'records are kept by id and by name; a machine that is there still has its key',
+      throw new RingwallError('not-found', `the broker has destroyed no key of a ${kind} ${subject}`, {
+        hint: `records are kept by id and by name; a ${kind} that is there still has its key`,
       });
     }
     return JSON.parse(kept.record ?? (await this.#sign(asErasure(kept.content))));
   }
 
+  async #searchAndSign(erasure: Erasure, wrapped: readonly (Uint8Array | undefined)[]): Promise<void> {
+    const needles = wrapped.flatMap((key) => (key === undefined ? [] : [key.subarray(WRAPPED_MAGIC_BYTES)]));
+    await this.#sign({ ...erasure, searched: await this.#store.keys.search(needles) });
+  }
+
   async #sign(erasure: Erasure): Promise<string> {
     const record = encodeErasure(await signErasure(erasure, this.#signer));
-    this.#store.keys.writeErasure(erasure.machine.id, record);
+    this.#store.keys.writeErasure(erasure.subject.id, record);
     return record;
   }
 
@@ -75,17 +96,24 @@ export class Erasures {
   }
 }
 
-/** As `erase` has written it. */
+/** As `erase` and `eraseDisk` have written it; brokers of before wrote the machine alone. */
 function asErasure(content: string): Erasure {
-  const { machine, keys, lastProof, at } = asObject(JSON.parse(content), 'erasure.content');
-  const { id, name } = asObject(machine, 'erasure.content');
-  if (typeof id !== 'string' || typeof name !== 'string' || !Array.isArray(keys)) throw damaged('erasure.content');
+  const stored = asObject(JSON.parse(content), 'erasure.content');
+  const { keys, keeps, lastProof, at } = stored;
+  const { kind, ...subject } = asObject(stored['subject'] ?? stored['machine'], 'erasure.content');
+  if (!Array.isArray(keys)) throw damaged('erasure.content');
   return {
-    machine: { id, name },
+    subject: { kind: kind === 'disk' ? 'disk' : 'machine', ...asNamed(subject) },
     keys: keys.map((key) => asErasedKey(asObject(key, 'erasure.content'))),
+    ...(Array.isArray(keeps) ? { keeps: keeps.map((disk) => asNamed(asObject(disk, 'erasure.content'))) } : {}),
     ...(typeof lastProof === 'string' ? { lastProof } : {}),
     at: new Date(String(at)),
   };
+}
+
+function asNamed({ id, name }: Readonly<Record<string, unknown>>): { readonly id: string; readonly name: string } {
+  if (typeof id !== 'string' || typeof name !== 'string') throw damaged('erasure.content');
+  return { id, name };
 }
 
 function asErasedKey({ version, id, how, at }: Readonly<Record<string, unknown>>): ErasedKey {

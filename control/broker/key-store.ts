@@ -1,10 +1,10 @@
 // The wrapped keys of machines in the broker's store, those that are to take their place, and what is kept of those that are
-// gone. A key that is gone is gone from the file: SQLite overwrites what it deletes (PRAGMA secure_delete), and the pages of
+// gone, of imported disks, too. A key that is gone is gone from the file: SQLite overwrites what it deletes (PRAGMA secure_delete), and the pages of
 // before that lie in its write-ahead log are overwritten here (https://www.sqlite.org/fileformat2.html, section 4).
 import { closeSync, fstatSync, fsyncSync, openSync, read, writeSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import type { MachineId } from '@ringwall/api';
+import type { DiskId, MachineId } from '@ringwall/api';
 import { isErrno } from '../files/index.ts';
 import { textOf } from './rows.ts';
 
@@ -32,7 +32,10 @@ export const ERASURE_TABLE = `
 export const ROOT_KEY_TABLE =
   'CREATE TABLE root_key (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL) STRICT';
 
-/** Records of machines that are gone, the newest: some 1.5 KiB each. */
+/** Disks that were imported came later than the table's name for it. */
+export const ERASURE_SUBJECT = 'ALTER TABLE erasure RENAME COLUMN machine TO subject';
+
+/** Records of what is gone, the newest: some 1.5 KiB each. */
 const ERASURES_KEPT = 100_000;
 
 /** Read at once while keys are looked for; between two pieces others have their turn. */
@@ -49,9 +52,8 @@ export interface EndedKey {
   readonly at: string;
 }
 
-/** Of a machine that is gone. */
+/** Of a machine or a disk that is gone. */
 export interface KeptErasure {
-  readonly machine: string;
   /** JSON of what was erased, written in the same commit as the erasure. */
   readonly content: string;
   /** The signed record; absent until the broker came to it. */
@@ -98,32 +100,29 @@ export class KeyStore implements Disposable {
 
   /** Its keys are gone from the file and from the write-ahead log once this returns, and what is told of them is there. */
   removeMachine(id: MachineId, name: string, content: string): void {
-    this.#transact(() => {
-      this.#db.prepare('DELETE FROM machine WHERE id = ?').run(id);
-      this.#db
-        .prepare('INSERT OR REPLACE INTO erasure (machine, name, content) VALUES (?, ?, ?)')
-        .run(id, name, content);
-      this.#db.prepare('DELETE FROM erasure WHERE seq <= (SELECT max(seq) FROM erasure) - ?').run(ERASURES_KEPT);
-    });
-    this.scrubLog();
+    this.#remove('DELETE FROM machine WHERE id = ?', { id, name, content });
+  }
+
+  /** The same of a disk whose key the VMM gets. */
+  removeDisk(id: DiskId, name: string, content: string): void {
+    this.#remove('DELETE FROM vmm_key WHERE disk = ?', { id, name, content });
   }
 
   /** By id, or the last of this name. */
-  findErasure(subject: string): KeptErasure | undefined {
+  findErasure(kind: 'machine' | 'disk', idOrName: string): KeptErasure | undefined {
     const row = this.#db
-      .prepare('SELECT * FROM erasure WHERE machine = ?1 OR name = ?1 ORDER BY seq DESC LIMIT 1')
-      .get(subject);
+      .prepare(
+        `SELECT * FROM erasure WHERE (subject = ?1 OR name = ?1) AND substr(subject, 1, 4) = ?2
+         ORDER BY seq DESC LIMIT 1`,
+      )
+      .get(idOrName, ID_PREFIXES[kind]);
     if (row === undefined) return undefined;
     const record = row['record'];
-    return {
-      machine: textOf(row, 'machine'),
-      content: textOf(row, 'content'),
-      record: typeof record === 'string' ? record : undefined,
-    };
+    return { content: textOf(row, 'content'), record: typeof record === 'string' ? record : undefined };
   }
 
-  writeErasure(machine: string, record: string): void {
-    this.#db.prepare('UPDATE erasure SET record = ? WHERE machine = ?').run(record, machine);
+  writeErasure(subject: string, record: string): void {
+    this.#db.prepare('UPDATE erasure SET record = ? WHERE subject = ?').run(record, subject);
   }
 
   /** How often any of them occurs in the file of the store; the log is empty after scrubLog. */
@@ -144,6 +143,17 @@ export class KeyStore implements Disposable {
     return { bytes: size, copies };
   }
 
+  #remove(statement: string, { id, name, content }: { id: string; name: string; content: string }): void {
+    this.#transact(() => {
+      this.#db.prepare(statement).run(id);
+      this.#db
+        .prepare('INSERT OR REPLACE INTO erasure (subject, name, content) VALUES (?, ?, ?)')
+        .run(id, name, content);
+      this.#db.prepare('DELETE FROM erasure WHERE seq <= (SELECT max(seq) FROM erasure) - ?').run(ERASURES_KEPT);
+    });
+    this.scrubLog();
+  }
+
   /** After the store was closed. */
   [Symbol.dispose](): void {
     closeSync(this.#fd);
@@ -159,6 +169,8 @@ export class KeyStore implements Disposable {
     this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   }
 }
+
+const ID_PREFIXES = { machine: 'mch_', disk: 'dsk_' } as const;
 
 function overwrite(path: string): void {
   let fd: number;

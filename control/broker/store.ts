@@ -104,7 +104,7 @@ export class BrokerStore implements Disposable {
     this.references = new ReferenceStore(db, (change) => this.#transact(change));
     this.hosts = new HostStore(db);
     this.history = new EvidenceHistory(db);
-    this.vmmKeys = new VmmKeyStore(db, () => this.keys.scrubLog());
+    this.vmmKeys = new VmmKeyStore(db);
     this.keys = new KeyStore(db, path, (change) => this.#transact(change));
   }
 

@@ -19,11 +19,9 @@ export interface KeptKey {
 
 export class VmmKeyStore {
   readonly #db: DatabaseSync;
-  readonly #scrubLog: () => void;
 
-  constructor(db: DatabaseSync, scrubLog: () => void) {
+  constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#scrubLog = scrubLog;
   }
 
   count(): number {
@@ -51,11 +49,5 @@ export class VmmKeyStore {
         .run(rewrap(disk, blob(row, 'wrapped_key')), disk);
     }
     return rows.length;
-  }
-
-  /** The key is gone from the file and from the write-ahead log once this returns. */
-  remove(disk: DiskId): void {
-    this.#db.prepare('DELETE FROM vmm_key WHERE disk = ?').run(disk);
-    this.#scrubLog();
   }
 }

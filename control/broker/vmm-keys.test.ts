@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newBootId, newDiskId, newMachineId, type DiskId } from '@ringwall/api';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
+import { fromHex } from '@ringwall/bytes';
+import { diskKeyId, parseErasure, verifyErasure } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { diskKeyMessage, newRecipient, type Recipient, type SigningKey } from '../keys/index.ts';
 import { BrokerInstance, codeOf } from './testing/instance.ts';
@@ -93,8 +95,17 @@ describe('release-disk-key', () => {
   test('has destroyed it once the disk is forgotten', async () => {
     const disk = newDiskId();
     const key = await release(await ask(disk));
-    await broker.client.call({ op: 'forget-disk', disk });
-    await broker.client.call({ op: 'forget-disk', disk });
+    await broker.client.call({ op: 'forget-disk', disk, name: 'web' });
+    await broker.client.call({ op: 'forget-disk', disk, name: 'web' });
+    const { erasure } = await broker.client.call({ op: 'read-erasure', kind: 'disk', subject: 'web' });
+    const record = parseErasure(JSON.stringify(erasure));
+    expect(record).toMatchObject({
+      subject: { kind: 'disk', id: disk, name: 'web' },
+      keys: [{ version: 1, id: await diskKeyId(Buffer.from(key, 'latin1')), how: 'erased' }],
+      searched: { copies: 0 },
+    });
+    const brokerKey = fromHex(await broker.brokerKey());
+    expect(await verifyErasure(record, { brokerKey })).toMatchObject({ outcome: 'proven' });
     expect(await release(await ask(disk))).not.toBe(key);
   });
 });

@@ -131,6 +131,9 @@ describe('a disk', () => {
       diskKeys: [{ disk: machine.spec.disks?.[0] }],
     });
     await world.ended(await world.machines.remove('m', { force: true }));
+    expect(world.broker.requests.find(({ op }) => op === 'forget-machine')).toMatchObject({
+      keeps: [{ id: machine.spec.disks?.[0], name: 'web' }],
+    });
 
     world.warden.away = true;
     await expect(disks.remove('web')).rejects.toMatchObject({ code: 'warden-unavailable' });

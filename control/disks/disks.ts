@@ -2,11 +2,12 @@
 // opens no image, keeps nothing, and never sees the key, which goes from the broker to the warden sealed.
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newDiskId, RingwallError } from '@ringwall/api';
+import { DISK_ID, newDiskId, RingwallError } from '@ringwall/api';
 import type { Disk, ImportBegin, ImportDisk, ImportedDisk, ShownDisk } from '@ringwall/api/disks';
 import {
   asRingwallError,
   checkMachineName,
+  readErasure,
   type BrokerClient,
   type Operations,
   type WardenClient,
@@ -125,7 +126,7 @@ export class Disks {
           hint: `remove it first: ringwall rm ${machine.name}`,
         });
       }
-      await broker.call({ op: 'forget-disk', disk: disk.id });
+      await broker.call({ op: 'forget-disk', disk: disk.id, name: disk.name });
       await warden.call({ op: 'remove-disk', disk: disk.id });
       await store.disks.delete(disk, {
         kind: 'disk.removed',
@@ -134,8 +135,14 @@ export class Disks {
     });
   }
 
+  /** The broker's signed record of the key of a disk that is gone. */
+  erasure(idOrName: string): Promise<Record<string, unknown>> {
+    checkDiskReference(idOrName);
+    return readErasure(this.#parts, 'disk', idOrName);
+  }
+
   async #find(idOrName: string): Promise<Disk> {
-    if (!idOrName.startsWith('dsk_')) checkMachineName(idOrName);
+    checkDiskReference(idOrName);
     const disk = await this.#parts.store.disks.find(idOrName);
     if (disk !== undefined) return disk;
     throw new RingwallError('not-found', `there is no disk ${idOrName}`, {
@@ -205,9 +212,9 @@ export class Disks {
   }
 
   /** What was read back is not what was sent: the warden has removed the file, and nobody shall open a copy of it. */
-  async #forget({ id }: Disk, error: RingwallError): Promise<void> {
+  async #forget({ id, name }: Disk, error: RingwallError): Promise<void> {
     const { store, broker, note } = this.#parts;
-    await broker.call({ op: 'forget-disk', disk: id }).catch((cause: unknown) => note(`${id}: ${String(cause)}`));
+    await broker.call({ op: 'forget-disk', disk: id, name }).catch((cause: unknown) => note(`${id}: ${String(cause)}`));
     const disk = await store.disks.find(id);
     if (disk !== undefined) await store.disks.delete(disk, { kind: 'disk.destroyed', message: error.message });
   }
@@ -225,4 +232,8 @@ export class Disks {
     this.#deciding = decided.catch(() => {});
     return decided;
   }
+}
+
+function checkDiskReference(idOrName: string): void {
+  if (!DISK_ID.test(idOrName)) checkMachineName(idOrName);
 }

@@ -1,6 +1,7 @@
 // The public names of control/machines.
 export { type BrokerClient, connectBroker, connectWarden, type WardenClient } from './clients.ts';
 export { HostReports, type HostReportsParts } from './host-reports.ts';
+export { readErasure } from './keys.ts';
 export { Machines, type Precondition } from './machines.ts';
 export { checkMachineName } from './names.ts';
 export { type Operations } from './operations.ts';

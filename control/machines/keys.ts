@@ -25,12 +25,13 @@ export async function rotateRootKey({ store, broker }: Pick<WorkParts, 'store' |
   return { keys };
 }
 
-/** The broker's signed record of the keys that it has destroyed with a machine. */
+/** The broker's signed record of the keys that it has destroyed with a machine or a disk. */
 export async function readErasure(
   { broker }: Pick<WorkParts, 'broker'>,
+  kind: 'machine' | 'disk',
   subject: string,
 ): Promise<Record<string, unknown>> {
-  const { erasure } = await broker.call({ op: 'read-erasure', subject });
+  const { erasure } = await broker.call({ op: 'read-erasure', kind, subject });
   if (typeof erasure !== 'object' || erasure === null || Array.isArray(erasure)) {
     throw new RingwallError('internal', 'the broker answered with something that is no record of an erasure');
   }

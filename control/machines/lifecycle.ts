@@ -1,6 +1,6 @@
 // The work behind create, start, stop and remove, each from its first step to the state that the machine is left in.
 // Every step may be repeated: after a crash the whole of it is gone through again.
-import { FOREIGN_IMAGE, type Machine, type MachineId, RingwallError } from '@ringwall/api';
+import { type DiskId, FOREIGN_IMAGE, type Machine, type MachineId, RingwallError } from '@ringwall/api';
 import { AttestationRefused } from './attest.ts';
 import { bootMachine, endFailedBoot, waitForRefusalOnConsole } from './boot.ts';
 import { interruptionOf } from './interrupted.ts';
@@ -73,7 +73,10 @@ export async function removeMachine(work: Work, id: MachineId): Promise<Outcome>
   try {
     if (machine.status.phase !== 'stopped') await endMachine(work, machine, 0);
     work.progress.step('destroying the key of its disk');
-    await insistently(work, () => work.broker.call({ op: 'forget-machine', machine: id }, { signal: work.signal }));
+    const keeps = await disksOf(work, machine);
+    await insistently(work, () =>
+      work.broker.call({ op: 'forget-machine', machine: id, keeps }, { signal: work.signal }),
+    );
     work.progress.step('removing its disk and its TPM');
     await insistently(work, () => removeAtWarden(work, id));
   } catch (error) {
@@ -166,12 +169,18 @@ async function makeMachine(work: Work, machine: Machine): Promise<void> {
   });
 }
 
+/** Imported disks outlive the machine that has them. */
+async function disksOf({ store }: Work, { spec }: Machine): Promise<{ readonly id: DiskId; readonly name: string }[]> {
+  const disks = await Promise.all((spec.disks ?? []).map((id) => store.disks.find(id)));
+  return disks.flatMap((disk) => (disk === undefined ? [] : [{ id: disk.id, name: disk.name }]));
+}
+
 /** Nothing is left behind of a machine that could not be made. Where that fails, its record stays, to be removed. */
 async function undoCreation(work: Work, machine: Machine, error: unknown): Promise<RingwallError> {
   const { id, name } = machine;
   const failed = interruptionOf(work.signal) === undefined ? asRingwallError(error) : cancelled(machine);
   try {
-    await work.broker.call({ op: 'forget-machine', machine: id });
+    await work.broker.call({ op: 'forget-machine', machine: id, keeps: [] });
     await removeAtWarden({ ...work, signal: new AbortController().signal }, id);
     await work.store.deleteMachine(id, {
       kind: 'machine.not-made',

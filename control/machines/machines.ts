@@ -160,7 +160,7 @@ export class Machines {
   /** Of a machine that is gone. */
   erasure(idOrName: string): Promise<Record<string, unknown>> {
     checkMachineReference(idOrName);
-    return readErasure(this.#worker, idOrName);
+    return readErasure(this.#worker, 'machine', idOrName);
   }
 
   async logs(idOrName: string, bytes: number): Promise<{ text: string }> {

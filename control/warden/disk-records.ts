@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { isThere, readFileBounded, syncDirectory, writeFileAtomic } from '../files/index.ts';
 import { chunksOf, type DiskShape } from './disk-frames.ts';
 import type { DiskLayout } from './layout.ts';
+import { overwriteHeader } from './overwrite-header.ts';
 import { readJson } from './records.ts';
 
 export const DIGEST_BYTES = 32;
@@ -62,6 +63,7 @@ export async function discardDisk(disk: DiskLayout): Promise<void> {
     await rename(disk.spec, join(disk.record, 'removing'));
     await syncDirectory(disk.record);
   }
+  await overwriteHeader(disk.file);
   await rm(disk.data, { recursive: true, force: true });
   await rm(disk.record, { recursive: true, force: true });
 }

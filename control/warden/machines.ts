@@ -1,6 +1,5 @@
 // Makes and removes a machine. spec.json is written last and removed first: without it there is no machine, only what a
 // crash left, which the next create makes anew and the next sweep removes. Both run inside the machine's queue.
-import { randomBytes } from 'node:crypto';
 import { open, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FOREIGN_IMAGE, RingwallError, type MachineId } from '@ringwall/api';
@@ -13,12 +12,10 @@ import { DISK_RESERVE_MIB, explainFull } from './full.ts';
 import { requireKnownImage } from './images.ts';
 import { machineLayout, type MachineLayout } from './layout.ts';
 import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
+import { overwriteHeader } from './overwrite-header.ts';
 import { readSpec, writeBoot, writeSpec } from './records.ts';
 
 const MIB = 1024 * 1024;
-
-/** As the guest makes it: the encrypted data begins behind it. */
-const LUKS_HEADER_BYTES = MIB;
 
 /** An EK certificate must fit its NV index of the TPM, 1,024 bytes; the file has no reason to be larger. */
 const CERTIFICATE_LIMIT_BYTES = 4096;
@@ -114,18 +111,6 @@ async function build(context: WardenContext, machine: MachineLayout, spec: VmSpe
   await writeFileAtomic(machine.ekCertificate, ekCertificate);
   await writeSpec(machine, { version: 1, machine: machine.id, spec, createdAt: new Date().toISOString() });
   await rm(creatingMark(machine), { force: true });
-}
-
-/**
- * The keyslots are overwritten where they lie before the file is let go of: what is only unlinked stays on the drive. The key
- * is destroyed by the broker already; this is for whoever has it from somewhere else.
- */
-async function overwriteHeader(path: string): Promise<void> {
-  if (!(await isThere(path))) return;
-  await using disk = await open(path, 'r+');
-  const { size } = await disk.stat();
-  await disk.write(randomBytes(Math.min(LUKS_HEADER_BYTES, size)), 0, undefined, 0);
-  await disk.sync();
 }
 
 async function makeDisk(machine: MachineLayout, bytes: number): Promise<void> {

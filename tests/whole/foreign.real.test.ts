@@ -87,8 +87,21 @@ describe.skipIf(LACKS !== '')(`a cloud image${LACKS}`, () => {
     expect(await instance.ok('why', 'web')).toContain('have changed since the last good boot');
   });
 
+  test('is removed without its imported disk, which has a record of its own once it goes', async () => {
+    expect(await instance.ok('rm', '--force', 'web')).toContain('stays, with its key: web.');
+    const recordOf = async (subject: string): Promise<string> => {
+      const file = join(instance.directory, 'erasure.json');
+      await instance.ok('key', 'erasure', subject, '-o', file);
+      const { code, stdout } = await instance.cli('verify', file);
+      expect(code).toBe(0);
+      return flat(stdout);
+    };
+    expect(await recordOf('web')).toMatch(/PROVEN.*the keys of machine web .*had disk web .*was not destroyed/);
+    await instance.ok('disk', 'rm', 'web');
+    expect(await recordOf('disk:web')).toMatch(/PROVEN.*the keys of disk web .*were destroyed.*found 0/);
+  });
+
   test('leaves nothing behind', async () => {
-    await instance.ok('rm', '--force', 'web');
     expect(await leftovers(instance)).toEqual([]);
   });
 });

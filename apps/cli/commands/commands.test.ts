@@ -1,4 +1,5 @@
 // What commands do beyond the transcripts: JSON for programs, failures, and bad days of the daemon.
+import { diskIdSchema } from '@ringwall/api';
 import { RingwallError } from '@ringwall/api/errors';
 import { describe, expect, it } from 'vitest';
 import { FAKE_HOST, FakeApi } from '../testing/fake-api.ts';
@@ -119,6 +120,26 @@ describe('stop, start, rm', () => {
     expect(stderr).toContain('error: there is no machine nosuch\n');
     expect(code).toBe(3);
     expect(api.requests.filter((request) => request.endsWith('/stop'))).toHaveLength(2);
+  });
+
+  it('rm says which imported disks stay, and how they go', async () => {
+    await using api = await FakeApi.start();
+    const createdAt = '2026-11-21T12:00:00.000Z';
+    const names = ['web', 'data'];
+    const ids = names.map((name) => diskIdSchema.parse(`dsk_${name.padEnd(20, 'a')}`));
+    api.disks = [...names, 'other'].map((name, index) => ({
+      id: ids[index] ?? diskIdSchema.parse(`dsk_${'b'.repeat(20)}`),
+      ...{ tenant: 'default', name, version: 1, createdAt, status: { phase: 'ready' } },
+      spec: { sizeBytes: 512, source: { format: 'raw', name: 'a.img' } },
+    }));
+    api.add('hello', { spec: { disks: ids } });
+    expect((await runCli(api, ['rm', '--force', 'hello'])).stdout).toBe(
+      [
+        'hello is removed: its own disk, its TPM and its key are gone.',
+        'What was imported for it stays, with its key: web data. To destroy it: ringwall disk rm web data',
+        'The signed record of that: ringwall key erasure hello\n',
+      ].join('\n'),
+    );
   });
 
   it('of two failures, the first decides', async () => {

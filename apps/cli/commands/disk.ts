@@ -66,11 +66,13 @@ async function importImage(invocation: Invocation, path: string): Promise<void> 
 }
 
 async function removeDisks(invocation: Invocation): Promise<void> {
-  const { out, json } = invocation;
+  const { out, json, self } = invocation;
   const [, ...names] = invocation.arguments;
   for (const name of names) {
     await invocation.withApi((api) => api.call('removeDisk', { params: { disk: name } }));
-    if (!json) out.line(`${name} is removed: its key is destroyed, no copy of it can be read again.`);
+    if (json) continue;
+    out.line(`${name} is removed: its key is destroyed, no copy of it can be read again.`);
+    out.line(`The signed record of that: ${self} key erasure disk:${name}`);
   }
   if (json) printJson(invocation, { removed: names });
 }

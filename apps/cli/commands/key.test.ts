@@ -21,9 +21,9 @@ beforeAll(async () => {
   const broker = await makeSigner();
   key = Buffer.from(broker.publicKey).toString('hex');
   const id = await diskKeyId(new Uint8Array(32));
-  const machine = { id: 'mch_aaaabbbbccccddddeeee', name: 'web' };
+  const subject = { kind: 'machine', id: 'mch_aaaabbbbccccddddeeee', name: 'web' } as const;
   const keys = [{ version: 1, id, how: 'erased', at }] as const;
-  record = encodeErasure(await signErasure({ machine, keys, searched: { bytes: 4096, copies: 0 }, at }, broker));
+  record = encodeErasure(await signErasure({ subject, keys, searched: { bytes: 4096, copies: 0 }, at }, broker));
 });
 afterAll(async () => {
   await api[Symbol.asyncDispose]();

@@ -6,6 +6,9 @@ import { printJson, type Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
 import { writeWhole } from '../write-whole.ts';
 
+/** As `machine:` in the place of an image: machines and disks may share a name. */
+const DISK_PREFIX = 'disk:';
+
 export async function run(invocation: Invocation): Promise<void> {
   const [action, ...names] = invocation.arguments;
   const { self } = invocation;
@@ -58,20 +61,27 @@ async function rotate(invocation: Invocation, names: readonly string[]): Promise
   if (json) printJson(invocation, { rotations });
 }
 
-async function writeErasure(invocation: Invocation, machine: string): Promise<void> {
+/** Of a machine, or of an imported disk: `disk:NAME`. */
+async function writeErasure(invocation: Invocation, subject: string): Promise<void> {
   const { out, self, values, json } = invocation;
-  const erasure = await invocation.withApi((api) => api.call('readErasure', { params: { machine } }));
+  const disk = subject.startsWith(DISK_PREFIX) ? subject.slice(DISK_PREFIX.length) : undefined;
+  const name = disk ?? subject;
+  const erasure = await invocation.withApi((api) =>
+    disk === undefined
+      ? api.call('readErasure', { params: { machine: name } })
+      : api.call('readDiskErasure', { params: { disk: name } }),
+  );
   const text = `${JSON.stringify(erasure, undefined, 2)}\n`;
-  const output = values.get('output') ?? `${machine}.erasure.json`;
+  const output = values.get('output') ?? `${name}.erasure.json`;
   if (output === '-') {
     out.write(text);
     return;
   }
   writeWhole(resolve(output), text, invocation.environment);
   if (json) {
-    printJson(invocation, { machine, file: resolve(output) });
+    printJson(invocation, { [disk === undefined ? 'machine' : 'disk']: name, file: resolve(output) });
     return;
   }
-  out.line(`The record of the erasure of ${machine} is in ${output}.`);
+  out.line(`The record of the erasure of ${name} is in ${output}.`);
   out.line(`Check it: ${self} verify ${output}`);
 }

@@ -158,7 +158,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       'disk opens, and the next start ends it. The old key then opens nothing but a copy of the header that was made before. ' +
       'With a machine that is removed all its keys are destroyed, and the broker signs a record of it (erasure), which anyone ' +
       'can check with `verify`, offline.',
-    forms: ['key rotate NAME...', 'key rotate --root', 'key erasure NAME'],
+    forms: ['key rotate NAME...', 'key rotate --root', 'key erasure NAME', 'key erasure disk:NAME'],
     arguments: [
       { name: 'ACTION', complete: ['rotate', 'erasure'] },
       { name: 'NAME', optional: true, complete: 'machine', many: true },
@@ -177,6 +177,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       { line: 'key rotate hello', says: 'in force with its next start' },
       { line: 'key rotate --root', says: 'old copies of the broker’s store open no more with the root key of today' },
       { line: 'key erasure hello -o gone.json', says: 'after rm: for an auditor' },
+      { line: 'key erasure disk:web -o gone.json', says: 'after disk rm' },
     ],
     exits: ['notFound', 'unavailable', 'conflict'],
     load: () => import('../commands/key.ts'),
@@ -185,6 +186,8 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     name: 'rm',
     group: 'Machines',
     summary: 'remove machines, their disks, their TPMs and their keys',
+    description:
+      'Imported disks that it has (`--attach`, `--disk-image`) stay, with their keys: `disk rm` destroys those.',
     arguments: [MACHINES],
     options: [{ name: 'force', short: 'f', summary: 'stop it first if it runs' }],
     examples: [{ line: 'rm --force hello', says: 'its key is destroyed: no copy of its disk can be read again' }],

@@ -24,6 +24,7 @@ import {
   type Operation,
   type ProcessName,
 } from '@ringwall/api';
+import type { ShownDisk } from '@ringwall/api/disks';
 import { FakeReferences } from './fake-references.ts';
 
 /** The time of every test, so that ages are always the same. */
@@ -54,6 +55,8 @@ export class FakeApi implements AsyncDisposable {
   nextFailure: RingwallError | undefined;
   /** What the broker has signed of a machine that is gone. */
   erasure: unknown;
+  /** Those that were imported. */
+  disks: readonly ShownDisk[] = [];
   /** Every request is answered with this. */
   refuseAll: RingwallError | undefined;
   /** The build that every answer names. */
@@ -138,8 +141,11 @@ export class FakeApi implements AsyncDisposable {
     if (aboutReferences !== undefined) return answer(aboutReferences);
     switch (route) {
       case 'GET erasures/*':
+      case 'GET disk-erasures/*':
         if (this.erasure === undefined) throw new RingwallError('not-found', `no key of ${name} was destroyed`);
         return answer(this.erasure);
+      case 'GET disks':
+        return answer({ disks: this.disks });
       case 'POST broker/*':
         return answer({ keys: this.machines.size });
       case 'POST machines/*/rotate-key':

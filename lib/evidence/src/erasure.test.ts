@@ -19,7 +19,7 @@ async function makeSigner(): Promise<Signer> {
 async function anErasure(): Promise<Erasure> {
   const id = await diskKeyId(new Uint8Array(32).fill(7));
   return {
-    machine: { id: 'mch_aaaabbbbccccddddeeee', name: 'web' },
+    subject: { kind: 'machine', id: 'mch_aaaabbbbccccddddeeee', name: 'web' },
     keys: [
       { version: 1, id, how: 'rotated', at: AT },
       { version: 2, id: 'cd'.repeat(32), how: 'erased', at: AT },
@@ -46,8 +46,28 @@ describe('the record of an erasure', () => {
     expect((await verifyErasure(signed, { brokerKey: other.publicKey })).outcome).toBe('refused');
   });
 
+  it('is of a disk, too, and says which disks of a machine remain', async () => {
+    const signer = await makeSigner();
+    const { lastProof: _none, ...machine } = await anErasure();
+    const subject = { kind: 'disk', id: 'dsk_aaaabbbbccccddddeeee', name: 'data' } as const;
+    const read = async (erasure: Erasure): Promise<readonly string[]> => {
+      const signed = parseErasure(encodeErasure(await signErasure(erasure, signer)));
+      expect(signed).toMatchObject(erasure);
+      return (await verifyErasure(signed)).says;
+    };
+    const ofDisk = await read({ ...machine, subject });
+    expect(ofDisk[0]).toContain('the keys of disk data (dsk_aaaabbbbccccddddeeee) were destroyed');
+    expect(ofDisk.join()).not.toMatch(/unlocked|proof/);
+    const { id, name } = subject;
+    expect((await read({ ...machine, keeps: [{ id, name }] })).join('\n')).toContain(
+      'had disk data (dsk_aaaabbbbccccddddeeee), which was not destroyed',
+    );
+  });
+
   it.each<[string, (erasure: Erasure) => Erasure]>([
-    ['another machine', (erasure) => ({ ...erasure, machine: { ...erasure.machine, name: 'db' } })],
+    ['another machine', (erasure) => ({ ...erasure, subject: { ...erasure.subject, name: 'db' } })],
+    ['a disk in the place of a machine', (erasure) => ({ ...erasure, subject: { ...erasure.subject, kind: 'disk' } })],
+    ['a disk that is said to remain', (erasure) => ({ ...erasure, keeps: [{ id: 'dsk_a', name: 'web' }] })],
     ['another time', (erasure) => ({ ...erasure, at: new Date(0) })],
     ['one key less', (erasure) => ({ ...erasure, keys: erasure.keys.slice(1) })],
     ['no word of the search', ({ searched: _gone, ...erasure }) => erasure],

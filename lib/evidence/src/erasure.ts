@@ -1,4 +1,5 @@
-// The record of an erasure, "ringwall-erasure/1": a broker's signed word that it has destroyed the keys of a machine's disk.
+// The record of an erasure, "ringwall-erasure/1": a broker's signed word that it has destroyed the keys of a machine or of
+// an imported disk.
 // Nobody can prove that something exists nowhere. What the record gives to an auditor: who says it and when, which keys they
 // were (by ids that a key found later can be held against), and that their bytes were looked for where they had lain.
 import { concatBytes, toHex, utf8 } from '@ringwall/bytes';
@@ -16,7 +17,9 @@ export const MAX_ERASURE_BYTES: number = 256 * 1024;
 const MAX_KEYS = 1024;
 const MAX_NAME_CHARACTERS = 128;
 const FILE = { what: 'record of an erasure', limitBytes: MAX_ERASURE_BYTES, invalid: 'erasure-invalid' } as const;
-const MACHINE = /^[a-z][a-z0-9_-]{0,62}$/;
+/** More than QEMU gives a machine places for. */
+const MAX_KEPT_DISKS = 64;
+const ID = /^[a-z][a-z0-9_-]{0,62}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 /** A key that opened the disk once. */
@@ -29,9 +32,17 @@ export interface ErasedKey {
   readonly at: Date;
 }
 
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
 export interface Erasure {
-  readonly machine: { readonly id: string; readonly name: string };
+  /** Whose keys they were: of a machine, for its own disk; or of a disk that was imported, which the VMM opens. */
+  readonly subject: Named & { readonly kind: 'machine' | 'disk' };
   readonly keys: readonly ErasedKey[];
+  /** Imported disks that a machine had: they are still there, and so are their keys. */
+  readonly keeps?: readonly Named[] | undefined;
   /** Of the broker's store, after the keys were overwritten; absent where the broker ended before it could look. */
   readonly searched?: { readonly bytes: number; readonly copies: number } | undefined;
   /** SHA-256 of the last proof that the machine's key was used; absent where it never was. */
@@ -75,16 +86,22 @@ export function encodeErasure(erasure: SignedErasure): string {
 export function parseErasure(input: string | Uint8Array): SignedErasure {
   const object = new ClosedObject(decodeJsonFile(FILE, input), 'erasure', refuse);
   object.oneOf('format', [ERASURE_FORMAT]);
-  const machine = object.object('machine');
+  const kind = object.has('disk') ? 'disk' : 'machine';
   const erasure = {
-    machine: { id: machine.matching('id', MACHINE, 'a machine id'), name: machine.string('name', MAX_NAME_CHARACTERS) },
+    subject: { kind, ...readNamed(object.object(kind), `a ${kind} id`) } as const,
+    ...(object.has('keeps')
+      ? {
+          keeps: object.array('keeps', MAX_KEPT_DISKS, (item, path) =>
+            readNamed(object.inner(item, path), 'a disk id'),
+          ),
+        }
+      : {}),
     keys: object.array('keys', MAX_KEYS, (item, path) => readKey(object.inner(item, path))),
     ...(object.has('searched') ? { searched: readSearched(object.object('searched')) } : {}),
     ...(object.has('lastProof') ? { lastProof: object.matching('lastProof', DIGEST, 'a SHA-256 digest') } : {}),
     at: object.time('at'),
     broker: readBroker(object.object('broker')),
   };
-  machine.end();
   object.end();
   return erasure;
 }
@@ -115,34 +132,46 @@ const CANNOT_SAY: readonly string[] = [
   'of what somebody had read or copied while the disk was open',
 ];
 
-function sentencesOf({ machine, keys, searched, lastProof, at }: SignedErasure): string[] {
+function sentencesOf({ subject, keys, keeps = [], searched, lastProof, at }: SignedErasure): string[] {
   const time = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, 'Z');
   return [
-    `the keys of machine ${machine.name} (${machine.id}) were destroyed at ${time(at)}`,
+    `the keys of ${subject.kind} ${subject.name} (${subject.id}) were destroyed at ${time(at)}`,
+    ...keeps.map(({ id, name }) => `the machine had disk ${name} (${id}), which was not destroyed: its key is another`),
     ...keys.map(
       ({ version, id, how, at: when }) => `key ${version} was ${how} at ${time(when)} (id ${id.slice(0, 16)}…)`,
     ),
     searched === undefined
       ? 'nobody has looked for copies: the broker ended first'
       : `the broker looked for them in all ${searched.bytes} bytes of its store, and found ${searched.copies}`,
-    lastProof === undefined
-      ? 'the disk was never unlocked'
-      : `the last proof of the machine has the SHA-256 digest ${lastProof.slice(0, 16)}…`,
+    ...(subject.kind === 'disk' ? [] : [lastProofOf(lastProof)]),
   ];
+}
+
+function lastProofOf(lastProof: string | undefined): string {
+  return lastProof === undefined
+    ? 'the disk was never unlocked'
+    : `the last proof of the machine has the SHA-256 digest ${lastProof.slice(0, 16)}…`;
 }
 
 function signedBytes(erasure: Erasure, publicKey: Uint8Array): Uint8Array {
   return signedText(ERASURE_FORMAT, { ...erasureJson(erasure), broker: { publicKey: toHex(publicKey) } });
 }
 
-function erasureJson({ machine, keys, searched, lastProof, at }: Erasure): Record<string, JsonValue> {
+function erasureJson({ subject, keys, keeps, searched, lastProof, at }: Erasure): Record<string, JsonValue> {
   return {
-    machine: { id: machine.id, name: machine.name },
+    [subject.kind]: { id: subject.id, name: subject.name },
+    ...(keeps === undefined ? {} : { keeps: keeps.map(({ id, name }) => ({ id, name })) }),
     keys: keys.map(({ version, id, how, at: when }) => ({ version, id, how, at: when.toISOString() })),
     ...(searched === undefined ? {} : { searched: { bytes: searched.bytes, copies: searched.copies } }),
     ...(lastProof === undefined ? {} : { lastProof }),
     at: at.toISOString(),
   };
+}
+
+function readNamed(object: ClosedObject, what: string): Named {
+  const named = { id: object.matching('id', ID, what), name: object.string('name', MAX_NAME_CHARACTERS) };
+  object.end();
+  return named;
 }
 
 function readKey(object: ClosedObject): ErasedKey {
