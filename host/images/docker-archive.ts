@@ -9,6 +9,14 @@ export function isDockerArchive(find: FindFile): boolean {
   return find('manifest.json') !== undefined;
 }
 
+/** By what each image of it can be asked for. Throws OciError. */
+export function namesInArchive(find: FindFile): readonly string[] {
+  const file = find('manifest.json');
+  if (file === undefined) return [];
+  const images = parseDockerArchive(readDocument(file, 'manifest.json'));
+  return images.length === 1 ? [''] : images.flatMap(({ repoTags }) => repoTags.slice(0, 1));
+}
+
 /** `wanted` is a name, or '' for the only image that there is. Throws OciError. */
 export function openDockerArchive(find: FindFile, wanted: string): StoredImage & { readonly name: string } {
   const file = (path: string): FileBlob => {

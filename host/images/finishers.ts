@@ -9,6 +9,14 @@ export function hostFinishers(): readonly FactFinisher[] {
   return [passwordFinisher(run)];
 }
 
+/** For many images in one run: each layer has a budget of its own, so that the first images do not use up the others'. */
+export function finishersOfEachLayer(): readonly FactFinisher[] {
+  return hostFinishers().map((finisher, at) => ({
+    ...finisher,
+    finish: async (facts) => (await hostFinishers()[at]?.finish(facts)) ?? facts,
+  }));
+}
+
 /** For one scan, as `hostFinishers`. `yaraRules` beside our own. Throws RingwallError for rules that are none. */
 export function hostScanner(now: Date, yaraRules: Uint8Array | undefined): Promise<MalwareScanner> {
   return openMalwareScanner({ run, now, yaraRules });

@@ -20,7 +20,12 @@ export function isOciLayout(find: FindFile): boolean {
   return find('oci-layout') !== undefined && find('index.json') !== undefined;
 }
 
-/** `wanted` is a name, or '' for the only image that there is. Throws OciError. */
+/** By what each image of it can be asked for: its name, and where it has none its digest. Throws OciError. */
+export function namesInLayout(find: FindFile): readonly string[] {
+  return [...new Set(readIndex(find).manifests.map((entry) => nameOf(entry) || entry.digest))];
+}
+
+/** `wanted` is a name or a digest, or '' for the only image that there is. Throws OciError. */
 export async function openOciLayout(
   find: FindFile,
   wanted: string,
@@ -52,7 +57,8 @@ function nameOf({ annotations }: Descriptor): string {
 }
 
 function chooseImage({ manifests }: ImageIndex, wanted: string, { platform }: StoreOptions): IndexEntry {
-  const named = wanted === '' ? manifests : manifests.filter((entry) => nameOf(entry) === wanted);
+  const named =
+    wanted === '' ? manifests : manifests.filter((entry) => nameOf(entry) === wanted || entry.digest === wanted);
   const fitting = named.filter(
     (entry) => entry.platform === undefined || shownPlatform(entry.platform) === shownPlatform(platform),
   );

@@ -4,9 +4,9 @@ import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { indexTar, OciError, type TarIndex } from '@ringwall/oci';
 import { readPart, type FileBlob } from './blob.ts';
-import { checkSameImage, isDockerArchive, openDockerArchive } from './docker-archive.ts';
+import { checkSameImage, isDockerArchive, namesInArchive, openDockerArchive } from './docker-archive.ts';
 import type { StoredImage, StoreOptions } from './image-in-store.ts';
-import { isOciLayout, openOciLayout, type FindFile } from './oci-layout.ts';
+import { isOciLayout, namesInLayout, openOciLayout, type FindFile } from './oci-layout.ts';
 
 /** Headers lie between layers; those of small files side by side. */
 const READ_AHEAD_BYTES = 64 * 1024;
@@ -22,15 +22,28 @@ export interface OpenImageOptions extends StoreOptions {
   readonly image: string;
 }
 
+/** What `image` of the options may be, for each image; undefined where it holds none. Throws as `openImage` does. */
+export function namesOfImages(path: string): readonly string[] | undefined {
+  using open = new DisposableStack();
+  const find = findIn(path, open);
+  if (find === undefined) return undefined;
+  if (isOciLayout(find)) return namesInLayout(find);
+  return isDockerArchive(find) ? namesInArchive(find) : undefined;
+}
+
 /** undefined where it is none. Throws OciError, or what node:fs throws. */
 export async function openImage(path: string, options: OpenImageOptions): Promise<OpenedImage | undefined> {
   using open = new DisposableStack();
-  const find = statSync(path).isDirectory() ? filesBelow(path, open) : filesInTar(path, open);
+  const find = findIn(path, open);
   if (find === undefined) return undefined;
   const opened = await openWith(find, options);
   if (opened === undefined) return undefined;
   const kept = open.move();
   return { ...opened, [Symbol.dispose]: () => kept.dispose() };
+}
+
+function findIn(path: string, open: DisposableStack): FindFile | undefined {
+  return statSync(path).isDirectory() ? filesBelow(path, open) : filesInTar(path, open);
 }
 
 async function openWith(

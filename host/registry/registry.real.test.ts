@@ -1,21 +1,20 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePlatform, parseReference } from '@ringwall/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openImage, openLayerReader, writeLayout } from '../images/index.ts';
 import { openRemoteImage, type RemoteOptions } from './index.ts';
+import { DOCKER_REGISTRY, READER, startRegistry, type RealRegistry } from './testing/real-registry.ts';
 
-const TOOLS = ['/usr/bin/umoci', '/usr/bin/skopeo', '/usr/bin/docker-registry'];
+const TOOLS = ['/usr/bin/umoci', '/usr/bin/skopeo', DOCKER_REGISTRY];
 
 describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
   'Debian’s docker-registry (skipped: needs umoci, skopeo and docker-registry)',
   () => {
     let folder: string;
-    let registry: ChildProcess;
+    let registry: RealRegistry;
     let domain: string;
     const at = (name: string): string => join(folder, name);
     const run = (program: string, ...args: string[]): string =>
@@ -24,29 +23,21 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
     const options: RemoteOptions = {
       platform: parsePlatform('linux/amd64'),
       signal,
-      credentials: () => Promise.resolve({ user: 'reader', password: 'pass' }),
+      credentials: () => Promise.resolve(READER),
       mirrors: [],
       plainHttp: new Set(),
     };
 
     beforeAll(async () => {
       folder = mkdtempSync(join(tmpdir(), 'ringwall-registry-'));
-      const port = await freePort();
-      domain = `127.0.0.1:${String(port)}`;
-      // reader:pass, as `htpasswd -B` has it.
-      writeFileSync(at('htpasswd'), `reader:${bcryptOfPass()}\n`);
-      writeFileSync(
-        at('config.yml'),
-        `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${at('store')}}}\nhttp: {addr: "${domain}"}\nauth: {htpasswd: {realm: test, path: ${at('htpasswd')}}}\n`,
-      );
-      registry = spawn('/usr/bin/docker-registry', ['serve', at('config.yml')], { stdio: 'ignore' });
+      registry = await startRegistry({ withLogin: true });
+      ({ domain } = registry);
       mkdirSync(at('one/etc'), { recursive: true });
       writeFileSync(at('one/etc/hostname'), 'one\n'.repeat(500_000));
       run('tar', '-cf', 'one.tar', '-C', 'one', 'etc');
       run('umoci', 'init', '--layout', 'layout');
       run('umoci', 'new', '--image', 'layout:latest');
       run('umoci', 'raw', 'add-layer', '--image', 'layout:latest', '--history.created_by', 'ADD one', 'one.tar');
-      await untilUp(`http://${domain}/v2/`);
       for (const [name, format] of [
         ['acme/app:oci', 'oci'],
         ['acme/app:docker', 'v2s2'],
@@ -58,7 +49,7 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
             '-q',
             '--dest-tls-verify=false',
             '--dest-creds',
-            'reader:pass',
+            `${READER.user}:${READER.password}`,
             '--format',
             format,
           ] as const),
@@ -66,8 +57,8 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
           `docker://${domain}/${name}`,
         );
     });
-    afterAll(() => {
-      registry.kill();
+    afterAll(async () => {
+      await registry[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true });
     });
 
@@ -112,37 +103,3 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
     });
   },
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('listens nowhere');
-  return address.port;
-}
-
-async function untilUp(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- until it answers
-    if (
-      await fetch(url).then(
-        () => true,
-        () => false,
-      )
-    )
-      return;
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await sleep(100);
-  }
-  throw new Error('the registry does not start');
-}
-
-/** By the system's own libcrypt. */
-function bcryptOfPass(): string {
-  return execFileSync('/usr/bin/perl', ['-e', 'print crypt("pass", q($2y$05$abcdefghijklmnopqrstuu))'], {
-    encoding: 'utf8',
-  });
-}

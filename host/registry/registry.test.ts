@@ -1,38 +1,14 @@
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OciError, parsePlatform, parseReference } from '@ringwall/oci';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseChallenge, retryAfterMs } from './challenge.ts';
 import { openRemoteImage, type RemoteOptions } from './open-remote-image.ts';
 import { openRegistry, type RegistryOptions } from './registry.ts';
 import { RegistryError } from './registry-error.ts';
+import { closeFakes, fake, type Answer } from './testing/fake-server.ts';
 
 const { signal } = new AbortController();
-type Answer = (request: IncomingMessage, response: ServerResponse, seen: number) => void;
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-/** A registry that answers as it is told; `log` has each request. */
-async function fake(answer: Answer): Promise<{ domain: string; log: string[] }> {
-  const log: string[] = [];
-  const server = createServer((request, response) => {
-    log.push(`${request.url ?? ''} ${request.headers.authorization ?? '-'} ${request.headers.range ?? '-'}`);
-    answer(request, response, log.length);
-  });
-  servers.push(server);
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('listens nowhere');
-  return { domain: `127.0.0.1:${String(address.port)}`, log };
-}
+afterEach(closeFakes);
 
 const registryAt = (domain: string, changes: Partial<RegistryOptions> = {}): ReturnType<typeof openRegistry> =>
   openRegistry({

@@ -5,7 +5,7 @@ import { compileNames, reading, usage } from '../image/names.ts';
 import { renderName } from '../image/render-name.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 
-type Action = (invocation: Invocation, subject: string) => number | Promise<number>;
+type Action = (invocation: Invocation, subject: string, more: readonly string[]) => number | Promise<number>;
 
 const ACTIONS: Readonly<Record<string, { readonly run: Action; readonly example: string }>> = {
   judge: { run: judge, example: 'docker.io/library/nginx' },
@@ -13,10 +13,13 @@ const ACTIONS: Readonly<Record<string, { readonly run: Action; readonly example:
   remember: { run: remember, example: 'debian.tar --name debian:12.8' },
   pull: { run: pull, example: 'debian:12 -o debian' },
   sbom: { run: sbom, example: 'debian.tar' },
+  tree: { run: tree, example: 'localhost:5000' },
 };
+/** Of several subjects, the others of only one. */
+const OF_SEVERAL = 'tree';
 
 export async function run(invocation: Invocation): Promise<number> {
-  const [name = '', subject] = invocation.arguments;
+  const [name = '', subject, ...more] = invocation.arguments;
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (action === undefined) {
     throw usage(`image has no ${JSON.stringify(name)}`, `it has ${Object.keys(ACTIONS).join(', ')}`);
@@ -24,7 +27,9 @@ export async function run(invocation: Invocation): Promise<number> {
   if (subject === undefined) {
     throw usage(`image ${name} needs something to judge`, `as in: ${invocation.self} image ${name} ${action.example}`);
   }
-  return await action.run(invocation, subject);
+  if (more.length > 0 && name !== OF_SEVERAL)
+    throw usage(`image ${name} judges one at a time`, `as in: ${invocation.self} image ${name} ${action.example}`);
+  return await action.run(invocation, subject, more);
 }
 
 function judge(invocation: Invocation, name: string): number {
@@ -53,4 +58,9 @@ async function sbom(invocation: Invocation, subject: string): Promise<number> {
 async function remember(invocation: Invocation, subject: string): Promise<number> {
   const { rememberImage } = await import('../image/catalogue.ts');
   return await rememberImage(invocation, subject);
+}
+
+async function tree(invocation: Invocation, subject: string, more: readonly string[]): Promise<number> {
+  const { showTree } = await import('../image/tree.ts');
+  return await showTree(invocation, [subject, ...more]);
 }

@@ -89,7 +89,8 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'and our own. What is known of a layer is kept by its digest, so that a base is read once. `remember` puts an ' +
       'image into the catalogue by which ancestors of others are told. `pull` writes an image as an OCI ' +
       'layout; its name is judged first, and where that looks like a trap nobody is asked for it. `sbom` writes what is ' +
-      'installed; known vulnerabilities are told by what `advisories` brought to this host. Exit code 4: refused.',
+      'installed; known vulnerabilities are told by what `advisories` brought to this host. `tree` judges all images of a registry: ' +
+      'what is built on what, and which few ancestors to update first. Exit code 4: refused.',
     forms: [
       'image judge NAME',
       'image scan DOCKERFILE',
@@ -97,10 +98,11 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'image sbom ARCHIVE|LAYOUT|FOLDER|NAME',
       'image remember ARCHIVE|LAYOUT|NAME --name NAME',
       'image pull NAME -o DIRECTORY',
+      'image tree REGISTRY|LAYOUT...',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['judge', 'scan', 'remember', 'sbom', 'pull'] },
-      { name: 'SUBJECT', optional: true, complete: 'file' },
+      { name: 'ACTION', complete: ['judge', 'scan', 'remember', 'sbom', 'pull', 'tree'] },
+      { name: 'SUBJECT', optional: true, many: true, complete: 'file' },
     ],
     options: [
       {
@@ -113,7 +115,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         name: 'format',
         value: 'FORMAT',
         complete: ['text', 'json', 'sarif', 'html', 'junit', 'cyclonedx', 'spdx'],
-        summary: 'of the report; of sbom cyclonedx, else spdx',
+        summary: 'of the report; of sbom cyclonedx, else spdx; of tree text, json, html',
       },
       {
         name: 'ignore',
@@ -183,6 +185,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       },
       { line: 'image pull debian:12 -o debian', says: 'an OCI layout, each digest checked' },
       { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
+      { line: 'image tree localhost:5000', says: 'what is built on what, and what to update first' },
       { line: 'image sbom app.tar --format spdx -o app.spdx.json', says: 'what is installed, for other tools' },
     ],
     exits: ['notFound', 'refused'],

@@ -127,7 +127,7 @@ async function inspectFiles(
 }
 
 /** YARA and ClamAV, unless somebody does without; a bill of materials needs neither. */
-async function scannerFor(invocation: Invocation): Promise<{
+export async function scannerFor(invocation: Invocation): Promise<{
   readonly scanner: Awaited<ReturnType<typeof hostScanner>> | undefined;
   readonly notes: readonly string[];
 }> {
@@ -154,7 +154,7 @@ async function finished(
 }
 
 /** Where what is known of layers is kept; `--no-cache` reads all anew, and keeps nothing. */
-function cacheFolder({ flags, environment }: Invocation): string | undefined {
+export function cacheFolder({ flags, environment }: Invocation): string | undefined {
   if (flags.has('no-cache')) return undefined;
   const caches = environment['XDG_CACHE_HOME'] || join(environment['HOME'] ?? homedir(), '.cache');
   return join(caches, 'ringwall', 'layers');

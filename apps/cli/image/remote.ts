@@ -62,7 +62,7 @@ export async function asking<Result>(name: string, work: () => Promise<Result>):
 }
 
 /** Several are separated by commas. */
-function namesOf({ values }: Invocation, option: string): string[] {
+export function namesOf({ values }: Invocation, option: string): string[] {
   return (values.get(option) ?? '')
     .split(',')
     .map((name) => name.trim())

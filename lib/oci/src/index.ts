@@ -103,11 +103,22 @@ export {
   type Platform,
 } from './manifests/manifest.ts';
 export { findAncestors, type Ancestor, type Ancestry, type KnownImage } from './inheritance/ancestors.ts';
-export { renderHtml, reportStyle } from './reports/html.ts';
+export {
+  plantTree,
+  shareOf,
+  type AncestorUpdate,
+  type ImageTree,
+  type SurveyedFinding,
+  type SurveyedImage,
+  type TreeNode,
+} from './inheritance/image-tree.ts';
+export { renderHtml } from './reports/html.ts';
+export { reportStyle } from './reports/page.ts';
+export { renderTreeHtml, type SurveyFailure } from './reports/tree-html.ts';
 export { parseIgnoreList, type IgnoreEntry } from './reports/ignore-list.ts';
 export { renderJunit } from './reports/junit.ts';
 export { renderSarif } from './reports/sarif.ts';
-export { compileReport, fails, type ReportedFinding, type ScanReport } from './reports/scan-report.ts';
+export { compileReport, fails, findingId, type ReportedFinding, type ScanReport } from './reports/scan-report.ts';
 export {
   ADVISORY_STATUSES,
   type Advisory,

@@ -126,6 +126,6 @@ function distributionOf(createdBy: string): string {
   return archive === undefined ? '' : (archive.split('-')[0] ?? '');
 }
 
-function repositoryOf(name: string): string {
+export function repositoryOf(name: string): string {
   return name.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
 }

@@ -1,37 +1,17 @@
-// A report as one page that needs nothing: no script, no font, no other file. Its policy lets a browser load and run nothing at
-// all, so that what an image holds could do no harm even where an escape were forgotten.
+// A report as one page that needs nothing: no script, no font, no other file.
 import { FINDING_SEVERITIES } from '../inspection/finding.ts';
 import { escapeMarkup } from './markup.ts';
+import { list, renderPage, section } from './page.ts';
 import type { ReportedFinding, ScanReport } from './scan-report.ts';
 
 /** Beyond it a browser takes seconds; the JSON has all. */
 const MAX_SHOWN_FINDINGS = 5000;
 
-const STYLE = `:root{color-scheme:light dark;--ink:#1c2024;--dim:#60646c;--line:#d9d9e0;--card:#f6f6f8;--critical:#b3123b;--high:#c2410c;--medium:#9a6700;--low:#3e63dd;--info:#60646c}
-@media(prefers-color-scheme:dark){:root{--ink:#edeef0;--dim:#b0b4ba;--line:#363a3f;--card:#18191b;--critical:#ff6b8b;--high:#ff9d5c;--medium:#f5c542;--low:#9eb1ff;--info:#b0b4ba}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);max-width:60rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}code{font:.9em ui-monospace,monospace;background:var(--card);padding:.1em .3em;border-radius:4px}
-.dim{color:var(--dim)}ul{list-style:none;padding:0}li.finding{border-left:4px solid var(--line);background:var(--card);padding:.6rem .9rem;margin:.5rem 0;border-radius:4px}
-.critical{border-color:var(--critical)!important}.high{border-color:var(--high)!important}.medium{border-color:var(--medium)!important}.low{border-color:var(--low)!important}
-b.critical{color:var(--critical)}b.high{color:var(--high)}b.medium{color:var(--medium)}b.low{color:var(--low)}b.info{color:var(--info)}
-.tree li{margin:.25rem 0;padding-left:1.2rem;border-left:2px solid var(--line)}table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}`;
-
 /** `styleDigest`: of `reportStyle()`, `sha256-…` in base64, as CSP 3 names what may apply. */
 export function renderHtml(report: ScanReport, styleDigest: string): string {
   const { subject, digest, platform, scannedAt, findings } = report;
   const shown = findings.slice(0, MAX_SHOWN_FINDINGS);
-  return [
-    '<!doctype html>',
-    '<html lang="en">',
-    '<head>',
-    '<meta charset="utf-8">',
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '${styleDigest}'; base-uri 'none'; form-action 'none'">`,
-    '<meta name="viewport" content="width=device-width,initial-scale=1">',
-    '<meta name="referrer" content="no-referrer">',
-    `<title>${escapeMarkup(subject)}: what is in it</title>`,
-    `<style>${STYLE}</style>`,
-    '</head>',
-    '<body>',
+  return renderPage(`${subject}: what is in it`, styleDigest, [
     `<h1>${escapeMarkup(subject)}</h1>`,
     `<p class="dim">${[digest, platform, scannedAt]
       .filter((part) => part !== '')
@@ -46,17 +26,7 @@ export function renderHtml(report: ScanReport, styleDigest: string): string {
       : '',
     section('Ignored', ignored(report)),
     section('To know', list(report.notes.map(escapeMarkup))),
-    '</body>',
-    '</html>',
-    '',
-  ]
-    .filter((part) => part !== '')
-    .join('\n');
-}
-
-/** What the policy of the page must name by its digest. */
-export function reportStyle(): string {
-  return STYLE;
+  ]);
 }
 
 function summary(findings: readonly ReportedFinding[]): string {
@@ -123,12 +93,4 @@ function ignored({ ignored: all, expired, unused }: ScanReport): string {
     ...expired.map(({ rule, path, until }) => `expired on ${until}: ${escapeMarkup(`${rule} ${path}`)}`),
     ...unused.map(({ rule, path }) => `of no finding any more: ${escapeMarkup(`${rule} ${path}`)}`),
   ]);
-}
-
-function section(title: string, inside: string): string {
-  return inside === '' ? '' : `<h2>${title}</h2>${inside}`;
-}
-
-function list(items: readonly string[]): string {
-  return items.length === 0 ? '' : `<ul>${items.map((each) => `<li>${each}</li>`).join('\n')}</ul>`;
 }

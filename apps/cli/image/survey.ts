@@ -1,0 +1,269 @@
+// All images of registries, layouts and archives, judged one by one; layers that they share are read once. What is kept of each is
+// little, so that thousands fit.
+import { RingwallError } from '@ringwall/api/errors';
+import {
+  namesOfImages,
+  openImage,
+  openLayerReader,
+  finishersOfEachLayer,
+  type LayerReader,
+  type StoredImage,
+} from '@ringwall/host/images';
+import {
+  listRepositories,
+  listTags,
+  openRemoteImage,
+  readCredentials,
+  RegistryError,
+  type SessionOptions,
+} from '@ringwall/host/registry';
+import {
+  findAncestors,
+  findingId,
+  IMAGE_RULES,
+  judgeImage,
+  OciError,
+  parseReference,
+  vulnerabilityRule,
+  type SurveyedImage,
+  type SurveyFailure,
+} from '@ringwall/oci';
+import type { Invocation } from '../invocation.ts';
+import { plainText } from '../terminal.ts';
+import { withAdvisories } from './advisories.ts';
+import { cacheFolder, scannerFor } from './inspect-subject.ts';
+import { reading, usage } from './names.ts';
+import { platformOf } from './platform.ts';
+import { namesOf } from './remote.ts';
+import { kindOf } from './subject.ts';
+
+/** A tag is a request or two; a registry of more is looked at part by part. */
+export const MAX_TAGS = 5000;
+/** Each holds an image's files in memory; their layers are read on all cores all the same. */
+const PARALLEL = 3;
+
+export interface Survey {
+  readonly images: readonly SurveyedImage[];
+  readonly failures: readonly SurveyFailure[];
+  /** Tags beyond `MAX_TAGS`. */
+  readonly left: boolean;
+  /** What was not looked at, and why. */
+  readonly notes: readonly string[];
+}
+
+/** An image that can be opened, under the name by which people know it. */
+interface Candidate {
+  readonly name: string;
+  readonly open: () => Promise<StoredImage & Partial<Disposable>>;
+}
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
+/** Throws `RingwallError` where a subject cannot be listed; an image that cannot be judged is a failure of the survey. */
+export async function surveyImages(
+  invocation: Invocation,
+  subjects: readonly string[],
+  onStep: (step: string) => void,
+): Promise<Survey> {
+  const { signal } = new AbortController();
+  const known = new Map<string, Mutable<SurveyedImage>>();
+  const failures: SurveyFailure[] = [];
+  const { scanner, notes } = await scannerFor(invocation);
+  await using reader = openLayerReader({
+    cacheFolder: cacheFolder(invocation),
+    finishers: finishersOfEachLayer(),
+    scanner,
+    signal,
+  });
+  const candidates = listCandidates(invocation, subjects, signal);
+  let tags = 0;
+  let left = false;
+  const surveyNext = async (): Promise<void> => {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- as many at once as there are such loops
+      const next = await candidates.next();
+      if (next.done === true) return;
+      if (tags >= MAX_TAGS) {
+        left = true;
+        return;
+      }
+      tags += 1;
+      const { value } = next;
+      onStep(`${value.name} (${String(tags)})`);
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        await survey(value, known, reader, invocation);
+      } catch (error) {
+        if (!(error instanceof OciError || error instanceof RegistryError)) throw error;
+        failures.push({ name: value.name, reason: error.message });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, surveyNext));
+  const images = [...known.values()].map((image) => ({ ...image, names: sortNames(image.names) }));
+  return { images, failures, left, notes };
+}
+
+/** Those that say a version first, so that no change of `latest` changes what an image is called. */
+function sortNames([first, ...others]: SurveyedImage['names']): SurveyedImage['names'] {
+  const isLatest = (name: string): number => (name.endsWith(':latest') ? 1 : 0);
+  const [one = first, ...rest] = [first, ...others].toSorted(
+    (a, b) => isLatest(a) - isLatest(b) || a.localeCompare(b, 'en'),
+  );
+  return [one, ...rest];
+}
+
+async function survey(
+  { name, open }: Candidate,
+  known: Map<string, Mutable<SurveyedImage>>,
+  reader: LayerReader,
+  invocation: Invocation,
+): Promise<void> {
+  const stored = await open();
+  try {
+    const digest = stored.digest === '' ? name : stored.digest;
+    const before = known.get(digest);
+    if (before !== undefined) {
+      before.names = [...before.names, name];
+      return;
+    }
+    const entry: Mutable<SurveyedImage> = {
+      names: [name],
+      digest,
+      diffIds: stored.layers.map(({ diffId }) => diffId),
+      created: stored.config.created,
+      findings: [],
+      guesses: findAncestors(stored, []).ancestors,
+    };
+    // Before it is read: another tag may lead to it meanwhile.
+    known.set(digest, entry);
+    try {
+      const image = await reader.inspect(stored);
+      const findings = withAdvisories(invocation, (source) =>
+        judgeImage(image, [...IMAGE_RULES, vulnerabilityRule(source)]),
+      );
+      entry.findings = findings.map((finding) => ({
+        id: findingId(finding),
+        severity: finding.severity,
+        layer: finding.layer,
+      }));
+    } catch (error) {
+      known.delete(digest);
+      throw error;
+    }
+  } finally {
+    stored[Symbol.dispose]?.();
+  }
+}
+
+async function* listCandidates(
+  invocation: Invocation,
+  subjects: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<Candidate, void> {
+  for (const subject of subjects) {
+    const kind = kindOf(subject);
+    if (kind === 'image') yield* localCandidates(invocation, subject, signal);
+    else if (kind === 'name') yield* remoteCandidates(invocation, subject, signal);
+    else throw usage(`${subject} holds no images`, 'name a registry, a layout or an archive');
+  }
+}
+
+function* localCandidates(invocation: Invocation, path: string, signal: AbortSignal): Generator<Candidate, void> {
+  const names = reading(path, () => namesOfImages(path));
+  if (names === undefined) throw new RingwallError('image-failed', `${path} holds no images`);
+  for (const image of names) {
+    const open = async (): Promise<StoredImage & Partial<Disposable>> => {
+      const opened = await openImage(path, { image, platform: platformOf(invocation), signal });
+      if (opened === undefined) throw new OciError('malformed', 'is not there any more');
+      return opened;
+    };
+    yield { name: image === '' ? path : image.includes('/') ? image : `${path}:${image}`, open };
+  }
+}
+
+async function* remoteCandidates(
+  invocation: Invocation,
+  subject: string,
+  signal: AbortSignal,
+): AsyncGenerator<Candidate, void> {
+  const { domain, prefix } = splitRegistry(subject);
+  const find = readCredentials(invocation.environment);
+  const plainHttp = new Set(namesOf(invocation, 'plain-http'));
+  const session: SessionOptions = {
+    domain,
+    credentials: () => find(domain),
+    plainHttp: plainHttp.has(domain),
+  };
+  for await (const repository of repositoriesOf(session, prefix, signal)) {
+    for await (const tag of tagsOf(session, repository, signal)) {
+      if (typeof tag !== 'string') {
+        yield { name: `${domain}/${repository}`, open: () => Promise.reject(tag) };
+        continue;
+      }
+      const name = `${domain}/${repository}:${tag}`;
+      const open = (): Promise<StoredImage> =>
+        openRemoteImage(parseReference(name), {
+          platform: platformOf(invocation),
+          signal,
+          credentials: find,
+          mirrors: [],
+          plainHttp,
+        });
+      yield { name, open };
+    }
+  }
+}
+
+/** One repository that shows itself to nobody is no reason to look at no other. */
+async function* tagsOf(
+  session: SessionOptions,
+  repository: string,
+  signal: AbortSignal,
+): AsyncGenerator<string | RegistryError, void> {
+  try {
+    yield* listTags(session, repository, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || (error.code !== 'unauthorized' && error.code !== 'not-found')) throw error;
+    yield error;
+  }
+}
+
+/** A registry that does not list its repositories may still list the tags of one that is named. */
+async function* repositoriesOf(
+  session: SessionOptions,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<string, void> {
+  try {
+    for await (const name of listRepositories(session, signal))
+      if (prefix === '' || name === prefix || name.startsWith(`${prefix}/`)) yield name;
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    const isClosed = error.code === 'unauthorized' || error.code === 'not-found';
+    if (isClosed && prefix !== '') yield prefix;
+    else if (isClosed)
+      throw new RingwallError(
+        'unauthorized',
+        `${session.domain} does not list its repositories: ${plainText(error.message)}`,
+        {
+          cause: error,
+          hint: `name one of them, as in ${session.domain}/acme/app`,
+        },
+      );
+    else throw error;
+  }
+}
+
+/** `registry.example`, or with the beginning of what is meant in it: `registry.example/acme`. */
+function splitRegistry(subject: string): { readonly domain: string; readonly prefix: string } {
+  const hasPath = subject.includes('/');
+  // The name of a repository of that registry: only its form matters.
+  const reference = reading(subject, () => parseReference(hasPath ? subject : `${subject}/x`));
+  if (reference.tag !== undefined || reference.digest !== undefined)
+    throw usage(`${subject} is one image`, 'name a registry, or a repository without a tag');
+  const first = subject.split('/')[0] ?? '';
+  if (reference.domain === 'docker.io' && !first.startsWith('docker.io'))
+    throw usage(`${subject} names no registry`, 'as in registry.example, localhost:5000/acme, docker.io/acme/app');
+  return { domain: reference.domain, prefix: hasPath ? reference.path : '' };
+}
