@@ -114,8 +114,8 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       {
         name: 'format',
         value: 'FORMAT',
-        complete: ['text', 'json', 'sarif', 'html', 'junit', 'cyclonedx', 'spdx'],
-        summary: 'of the report; of sbom cyclonedx, else spdx; of tree text, json, html',
+        complete: ['text', 'json', 'sarif', 'html', 'junit', 'cyclonedx', 'spdx', 'licences'],
+        summary: 'of the report; of sbom cyclonedx, else spdx or licences; of tree text, json, html',
       },
       {
         name: 'ignore',

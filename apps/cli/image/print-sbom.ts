@@ -1,5 +1,12 @@
-// `ringwall image sbom`: what is installed in an image, as a bill of materials that other tools read.
-import { installedPackages, renderCycloneDx, renderSpdx } from '@ringwall/oci';
+// `ringwall image sbom`: what is installed in an image, as a bill of materials that other tools read, or as a list of licences.
+import {
+  installedPackages,
+  renderCycloneDx,
+  renderLicences,
+  renderSpdx,
+  type ImagePackages,
+  type SbomSubject,
+} from '@ringwall/oci';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
@@ -7,12 +14,18 @@ import { writeWhole } from '../write-whole.ts';
 import { usage } from './names.ts';
 import { openScanned } from './inspect-subject.ts';
 
-const RENDERERS = { cyclonedx: renderCycloneDx, spdx: renderSpdx } as const;
+type Render = (subject: SbomSubject, packages: ImagePackages) => string;
+
+const RENDERERS: Readonly<Record<string, Render>> = {
+  cyclonedx: renderCycloneDx,
+  spdx: renderSpdx,
+  licences: (_subject, packages) => renderLicences(packages),
+};
 
 export async function printSbom(invocation: Invocation, subject: string): Promise<number> {
   const { values, out, err } = invocation;
   const wanted = values.get('format') ?? 'cyclonedx';
-  const render = wanted === 'spdx' || wanted === 'cyclonedx' ? RENDERERS[wanted] : undefined;
+  const render = Object.hasOwn(RENDERERS, wanted) ? RENDERERS[wanted] : undefined;
   if (render === undefined)
     throw usage(`--format ${JSON.stringify(wanted)}`, `of sbom one of ${Object.keys(RENDERERS).join(', ')}`);
   const scanned = await openScanned(invocation, subject);

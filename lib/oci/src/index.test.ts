@@ -79,6 +79,7 @@ test('the public names of @ringwall/oci', () => {
     'renderCycloneDx',
     'renderHtml',
     'renderJunit',
+    'renderLicences',
     'renderSarif',
     'renderSpdx',
     'renderTreeHtml',

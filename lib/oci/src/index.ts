@@ -148,6 +148,7 @@ export { renderCycloneDx } from './sbom/cyclonedx.ts';
 export { parseSbom } from './sbom/parse-sbom.ts';
 export { MAX_SBOM_BYTES, type ParsedSbom } from './sbom/read-sbom.ts';
 export type { SbomSubject } from './sbom/sbom.ts';
+export { renderLicences } from './sbom/licences.ts';
 export { renderSpdx } from './sbom/spdx.ts';
 export {
   effectiveSettings,

@@ -2,6 +2,7 @@
 import { judgeArchive } from '../findings/archive/judge-archive.ts';
 import { FINDING_INSPECTORS, FINDING_JUDGES } from '../findings/finding-rules.ts';
 import type { ImageRule } from './inspected-image.ts';
+import { copyrightInspector } from '../packages/dpkg/copyright.ts';
 import { dpkgListInspector } from '../packages/dpkg/dpkg.ts';
 import { osReleaseInspector } from '../packages/os-release.ts';
 import { PACKAGE_INSPECTORS } from '../packages/package-inspectors.ts';
@@ -10,6 +11,7 @@ import type { Inspector } from './inspector.ts';
 export const INSPECTORS: readonly Inspector[] = [
   ...PACKAGE_INSPECTORS,
   dpkgListInspector,
+  copyrightInspector,
   osReleaseInspector,
   ...FINDING_INSPECTORS,
 ];

@@ -3,6 +3,7 @@
 // lowest layer from which on it was always there.
 import type { InspectedImage, PlacedFact } from '../inspection/inspected-image.ts';
 import type { FactValue } from '../inspection/inspector.ts';
+import { copyrightLicences, type CopyrightLicence } from './dpkg/copyright.ts';
 import { dpkgListInspector } from './dpkg/dpkg.ts';
 import { distributionOf, type Distribution } from './os-release.ts';
 import { readPackageFact, type PackageFact } from './package-fact.ts';
@@ -14,6 +15,8 @@ export interface InstalledPackage extends PackageFact {
   readonly layer: number;
   /** The package of the distribution that this package of a language came with; '' where it came by itself. */
   readonly ownedBy: string;
+  /** Read out of free text, where the package names its licence in no field. */
+  readonly concludedLicence?: string;
 }
 
 export interface UnreadDatabase {
@@ -42,11 +45,18 @@ export function installedPackages(image: InspectedImage): ImagePackages {
     }
   }
   const owners = ownersOf(image, found);
+  const licences = copyrightLicences(image);
   const packages = found.map((each) => {
+    if (each.type === 'deb') return withLicence(each, licences.get(each.name));
     const owner = owners.get(mergedPath(each.path));
     return owner === undefined || owner === each.name ? each : { ...each, ownedBy: owner };
   });
   return { distribution: distributionOf(image), packages, unread };
+}
+
+function withLicence(found: InstalledPackage, said: CopyrightLicence | undefined): InstalledPackage {
+  if (said === undefined) return found;
+  return said.isConcluded ? { ...found, concludedLicence: said.licence } : { ...found, licence: said.licence };
 }
 
 /** The lowest layer from which on each version of the file has the package. */

@@ -1,10 +1,20 @@
 // Databases and programs that real tools made, held against what the tools themselves say of them.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeEntry } from '../../testing/make-image.ts';
+import { parseCopyright } from './dpkg/copyright.ts';
 import { parseDpkgStatus } from './dpkg/dpkg.ts';
 import type { PackageFact } from './package-fact.ts';
 import { programInspector } from './programs/programs.ts';
@@ -69,6 +79,23 @@ describe.skipIf(!has('/usr/bin/dpkg-query'))('dpkg (skipped: needs dpkg-query)',
     );
     expect(found.toSorted()).toEqual(said.toSorted());
     expect(found.length).toBeGreaterThan(50);
+  });
+});
+
+const DOCUMENTS = '/usr/share/doc';
+describe.skipIf(!has(`${DOCUMENTS}/dpkg/copyright`))('licences (skipped: needs the documents of dpkg)', () => {
+  it('are read of nearly all packages of this machine, and said so where they are only concluded', () => {
+    const licences = readdirSync(DOCUMENTS).flatMap((name) => {
+      const file = `${DOCUMENTS}/${name}/copyright`;
+      return has(file) ? [parseCopyright(readFileSync(file, 'utf8'))] : [];
+    });
+    const read = licences.filter(({ licence }) => licence !== '');
+    console.log(
+      `licences: ${String(read.length)} of ${String(licences.length)} read, ${String(read.filter(({ isConcluded }) => isConcluded).length)} of them out of free text`,
+    );
+    expect(read.length / licences.length).toBeGreaterThan(0.85);
+    const zstd = parseCopyright(readFileSync(`${DOCUMENTS}/libzstd1/copyright`, 'utf8'));
+    expect(zstd).toEqual({ licence: expect.stringContaining('BSD-3-Clause'), isConcluded: false });
   });
 });
 

@@ -54,7 +54,9 @@ export function renderCycloneDx(subject: SbomSubject, packages: ImagePackages): 
 }
 
 function componentOf(subject: SbomSubject, { found, purl, reference }: SbomComponent): unknown {
-  const { licence } = found;
+  const licence = found.licence || (found.concludedLicence ?? '');
+  // Of 1.6: what the package says itself, and what somebody read out of its texts.
+  const acknowledgement = found.licence === '' ? 'concluded' : 'declared';
   const properties = [
     ['ringwall:layer', subject.layers[found.layer] ?? ''],
     ['ringwall:source', `${found.source} ${found.sourceVersion}`],
@@ -69,7 +71,11 @@ function componentOf(subject: SbomSubject, { found, purl, reference }: SbomCompo
     purl,
     ...(licence === ''
       ? {}
-      : { licenses: isLicenceExpression(licence) ? [{ expression: licence }] : [{ license: { name: licence } }] }),
+      : {
+          licenses: isLicenceExpression(licence)
+            ? [{ expression: licence, acknowledgement }]
+            : [{ license: { name: licence, acknowledgement } }],
+        }),
     ...(found.path === '' ? {} : { evidence: { occurrences: [{ location: found.path }] } }),
     properties: properties.map(([name, value]) => ({ name, value })),
   };

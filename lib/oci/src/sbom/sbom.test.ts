@@ -6,6 +6,7 @@ import { installedPackages } from '../packages/installed-packages.ts';
 import { renderCycloneDx } from './cyclonedx.ts';
 import { isLicenceExpression } from './licence-expression.ts';
 import { parseSbom } from './parse-sbom.ts';
+import { renderLicences } from './licences.ts';
 import type { SbomSubject } from './sbom.ts';
 import { renderSpdx } from './spdx.ts';
 
@@ -73,6 +74,16 @@ describe.each(FORMATS)('%s', (format, render) => {
 });
 
 describe('renderCycloneDx()', () => {
+  it('tells a licence that the package names from one that was read out of its texts', () => {
+    const [first] = PACKAGES.packages;
+    const packages = first === undefined ? [] : [{ ...first, licence: '', concludedLicence: 'MIT' }];
+    for (const [, render] of FORMATS) {
+      const written = render(SUBJECT, { ...PACKAGES, packages });
+      expect(written).toMatch(/"licenseConcluded": "MIT"|"expression": "MIT",\s+"acknowledgement": "concluded"/);
+      expect(written).not.toMatch(/"licenseDeclared": "MIT"|"acknowledgement": "declared"/);
+    }
+  });
+
   it('keeps licences of SPDX and free text apart', () => {
     const text = renderCycloneDx(SUBJECT, PACKAGES);
     expect(text).toContain('"expression": "GPL-2.0-only"');
@@ -158,3 +169,22 @@ describe('isLicenceExpression()', () => {
 function json(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }
+
+it('renderLicences() groups packages, says what was concluded, and leaves out none that says nothing', () => {
+  const [first] = PACKAGES.packages;
+  if (first === undefined) throw new Error('no package');
+  const packages = [
+    { ...first, name: 'a', licence: 'MIT' },
+    { ...first, name: 'b', licence: '' },
+    { ...first, name: 'c', licence: '', concludedLicence: 'ISC' },
+    { ...first, name: 'd', licence: 'MIT' },
+    { ...first, name: 'e\n\u202e', licence: 'Zlib' },
+  ];
+  expect(renderLicences({ ...PACKAGES, packages }).split('\n')).toEqual([
+    'MIT\t2\ta, d',
+    'ISC (read out of the text)\t1\tc',
+    'Zlib\t1\te ',
+    'not said\t1\tb',
+    '',
+  ]);
+});

@@ -65,7 +65,7 @@ function nothingSaid(): Readonly<Record<string, unknown>> {
 }
 
 function packageOf(subject: SbomSubject, { found, purl }: SbomComponent, id: string): unknown {
-  const { licence } = found;
+  const { licence, concludedLicence = '' } = found;
   const said = isLicenceExpression(licence);
   const layer = subject.layers[found.layer];
   return {
@@ -74,6 +74,7 @@ function packageOf(subject: SbomSubject, { found, purl }: SbomComponent, id: str
     versionInfo: found.version,
     ...nothingSaid(),
     ...(said ? { licenseDeclared: licence } : {}),
+    ...(isLicenceExpression(concludedLicence) ? { licenseConcluded: concludedLicence } : {}),
     ...(said || licence === '' ? {} : { licenseComments: licence }),
     sourceInfo: [`built from ${found.source} ${found.sourceVersion}`, `found in ${found.path}`]
       .concat(found.ownedBy === '' ? [] : [`part of ${found.ownedBy}`])
