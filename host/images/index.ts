@@ -6,6 +6,7 @@ export { openStoredImage, type StoredImage, type StoreOptions } from './image-in
 export { namesOfImages, openImage, type OpenedImage, type OpenImageOptions } from './open-image.ts';
 export { finishersOfEachLayer, hostFinishers, hostScanner } from './finishers.ts';
 export { openSampling } from './sampling.ts';
+export { openRootTar } from './open-root-tar.ts';
 export { writeLayout, type WriteOptions } from './write-layout.ts';
 export { addToCatalogue, readCatalogue } from './catalogue.ts';
 export { inspectFileSystem } from './inspect-file-system.ts';

@@ -52,7 +52,9 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
     const { digest, diffId } = image.layers[at] ?? { digest: '', diffId: '' };
     const blob = image.blobs[at];
     if (blob === undefined) throw new OciError('malformed', `layer ${String(at + 1)} is not there`);
-    const kept = cache?.get(digest);
+    // One that nothing names could be any other the next time.
+    const namedCache = digest === '' ? undefined : cache;
+    const kept = namedCache?.get(digest);
     if (kept !== undefined) {
       known += 1;
       return kept;
@@ -63,12 +65,12 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
     const packed = digest === diffId ? '' : digest;
     const { record, isLasting } = await threads.read({ blob, digest: packed, diffId }, ended);
     const contents = await finishFacts(decodeLayer(record), INSPECTORS, finishers);
-    if (isLasting) cache?.put(digest, contents);
+    if (isLasting) namedCache?.put(digest, contents);
     return contents;
   };
   const layerOf = (image: StoredImage, at: number): Promise<LayerContents> => {
     const digest = image.layers[at]?.digest ?? '';
-    const running = underWay.get(digest);
+    const running = digest === '' ? undefined : underWay.get(digest);
     if (running !== undefined) return running;
     const contents = contentsOf(image, at).catch((error: unknown) => {
       throw named(error, at, image);
@@ -94,7 +96,8 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
 function named(error: unknown, at: number, { layers }: StoredImage): unknown {
   if (!(error instanceof OciError)) return error;
   const { digest = '' } = layers[at] ?? {};
-  return new OciError(error.code, `layer ${String(at + 1)} (${digest.slice(0, 19)}): ${error.message}`, {
+  const which = digest === '' ? '' : ` (${digest.slice(0, 19)})`;
+  return new OciError(error.code, `layer ${String(at + 1)}${which}: ${error.message}`, {
     cause: error,
   });
 }

@@ -85,7 +85,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
     description:
       'Without a service, and offline but for `pull` and for `scan` of a name. `judge` says whether a name looks like a trap: typos, foreign letters, moved borders, ' +
       'claims to be official. `scan` looks into an image and unpacks it nowhere: an OCI layout, what docker save, podman ' +
-      'save or skopeo wrote, the root folder of a system; and judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark ' +
+      'save or skopeo wrote, the root of a system as a folder or a tar; and judges a Dockerfile by hadolint’s rules, the CIS Docker Benchmark ' +
       'and our own. What is known of a layer is kept by its digest, so that a base is read once. `remember` puts an ' +
       'image into the catalogue by which ancestors of others are told. `pull` writes an image as an OCI ' +
       'layout; its name is judged first, and where that looks like a trap nobody is asked for it. `sbom` writes what is ' +

@@ -9,6 +9,7 @@ import {
   inspectFolder,
   openImage,
   openLayerReader,
+  openRootTar,
   openSampling,
   type StoredImage,
 } from '@ringwall/host/images';
@@ -26,7 +27,7 @@ import type { Invocation } from '../invocation.ts';
 import { judging } from './judging.ts';
 import { readBytes, usage } from './names.ts';
 import { platformOf } from './platform.ts';
-import { kindOf } from './subject.ts';
+import { kindOf, ROOT_FOLDERS } from './subject.ts';
 
 /** Of what could not be read, so many are named. */
 const MAX_UNREAD_NAMED = 5;
@@ -45,7 +46,7 @@ export function openScanned(invocation: Invocation, subject: string): Promise<Sc
   if (kind === 'name') return inspectRemote(invocation, subject);
   if (kind === 'dockerfile' || kind === 'sbom')
     throw usage(`${subject} is no image`, 'name an archive, a layout, a folder, or an image');
-  const inspect = { image: inspectArchive, root: inspectRoot, disk: inspectDisk }[kind];
+  const inspect = { image: inspectArchive, root: inspectRoot, 'root-tar': inspectRootTar, disk: inspectDisk }[kind];
   return judging(subject, () => inspect(invocation, subject));
 }
 
@@ -70,12 +71,20 @@ async function inspectArchive(invocation: Invocation, path: string): Promise<Sca
   const signal = new AbortController().signal;
   const image = invocation.values.get('image') ?? '';
   using opened = await openImage(path, { image, platform: platformOf(invocation), signal });
-  if (opened === undefined) {
-    throw new RingwallError('image-failed', `${path} is no image`, {
-      hint: 'an OCI layout, or what docker save, podman save or skopeo copy wrote',
-    });
-  }
+  if (opened === undefined) return await inspectRootTar(invocation, path);
   return await inspectStored(invocation, opened, signal);
+}
+
+async function inspectRootTar(invocation: Invocation, path: string): Promise<Scanned> {
+  using opened = openRootTar(path);
+  const scanned = await inspectStored(invocation, opened, new AbortController().signal);
+  if (
+    scanned.image.visible.some(({ entry: { path: file } }) => ROOT_FOLDERS.some((name) => file.startsWith(`${name}/`)))
+  )
+    return scanned;
+  throw new RingwallError('image-failed', `${path} is neither an image nor the root of a system`, {
+    hint: 'an OCI layout, what docker save, podman save or skopeo copy wrote, or an archive with etc and usr',
+  });
 }
 
 async function inspectStored(invocation: Invocation, stored: StoredImage, signal: AbortSignal): Promise<Scanned> {
