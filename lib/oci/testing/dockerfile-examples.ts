@@ -391,6 +391,62 @@ export const DOCKERFILE_EXAMPLES: Readonly<Record<string, RuleExamples>> = {
       'RUN go run main.go',
     ],
   },
+  DL3064: {
+    bad: ['ARG NPM_TOKEN', 'ENV DB_PASSWORD=$X', 'ENV API_KEY x', 'ONBUILD ARG client_secret'],
+    good: ['ENV DB_PASSWORD_FILE=/run/secrets/db', 'ARG VERSION=1', 'ENV MODE token'],
+  },
+  DL3065: {
+    bad: ['FROM --platform=$TARGETPLATFORM a:1', 'FROM --platform=${TARGETPLATFORM} a:1'],
+    good: ['FROM --platform=$BUILDPLATFORM a:1', 'FROM a:1'],
+  },
+  DL3066: {
+    bad: ['USER app', 'USER root:0', 'USER "app"'],
+    good: ['USER 10001', 'USER 10001:app', 'USER $UID'],
+  },
+  DL3067: {
+    bad: ['COPY --from=build / /', 'COPY --from=a:1 ["/", "/"]'],
+    good: ['COPY --from=build /out /', 'COPY --from=build / /mnt', 'COPY / /'],
+  },
+  DL3068: {
+    bad: ['RUN npm ci', 'RUN npm install -g a@1', 'ONBUILD RUN npm install'],
+    good: ['RUN --mount=type=cache,target=/home/node/.npm npm ci', 'RUN npm run build', 'RUN echo npm ci'],
+  },
+  DL3069: {
+    bad: ['RUN cargo build --release', 'RUN --mount=type=cache,target=/root/.npm cargo install a'],
+    good: ['RUN --mount=type=cache,target=/usr/local/cargo/registry cargo build', 'RUN cargo --version'],
+  },
+  DL3070: {
+    bad: ['RUN go build ./...', 'RUN go mod download'],
+    good: ['RUN --mount=type=cache,target=/go/pkg/mod go build', 'RUN go version'],
+  },
+  DL3071: {
+    bad: ['RUN mvn -B package', 'RUN a && mvn dependency:resolve'],
+    good: ['RUN --mount=type=cache,target=/root/.m2 mvn package', 'RUN mvn --version'],
+  },
+  DL3072: {
+    bad: ['RUN ./gradlew build', 'RUN gradle build'],
+    good: ['RUN --mount=type=cache,target=/root/.gradle ./gradlew build', 'RUN ls gradle'],
+  },
+  DL3073: {
+    bad: ['RUN composer install --no-dev', 'RUN composer require a/b'],
+    good: ['RUN --mount=type=cache,target=/root/.composer/cache composer install', 'RUN composer --version'],
+  },
+  DL3074: {
+    bad: ['RUN dotnet restore', 'RUN dotnet publish -c Release', 'RUN nuget restore'],
+    good: ['RUN --mount=type=cache,target=/root/.nuget/packages dotnet restore', 'RUN dotnet --info'],
+  },
+  DL3075: {
+    bad: ['RUN pnpm install', 'RUN pnpm i'],
+    good: ['RUN --mount=type=cache,id=pnpm,target=/pnpm/store pnpm install', 'RUN pnpm run build'],
+  },
+  DL3076: {
+    bad: ['RUN mix deps.get', 'RUN MIX_ENV=prod mix compile'],
+    good: ['RUN --mount=type=cache,target=/root/.hex mix deps.get', 'RUN mix release'],
+  },
+  DL3077: {
+    bad: ['RUN bundle install', 'RUN gem install rails:7.1'],
+    good: ['RUN --mount=type=cache,target=/usr/local/bundle bundle install', 'RUN bundle exec rake'],
+  },
   DL4000: { bad: ['MAINTAINER me'], good: ['LABEL maintainer=me', 'RUN echo MAINTAINER'] },
   DL4001: {
     bad: ['RUN curl a|nRUN wget b', 'FROM a:1 AS x|nRUN curl a|nFROM x|nRUN wget b'],
@@ -416,6 +472,10 @@ export const DOCKERFILE_EXAMPLES: Readonly<Record<string, RuleExamples>> = {
       'RUN echo "a | b"',
       'SHELL ["pwsh", "-Command"]|nRUN a | b',
     ],
+  },
+  DL4007: {
+    bad: ['COPY . /app', 'COPY ./ ./', 'COPY ["." , "/app"]', 'COPY a . /app/'],
+    good: ['COPY src ./src', 'COPY --from=build . /app', 'COPY .env.example /app/'],
   },
   RW1001: {
     bad: ['RUN echo "a', 'RUN if a; then b'],
@@ -509,7 +569,7 @@ export const DOCKERFILE_EXAMPLES: Readonly<Record<string, RuleExamples>> = {
     bad: ['RUN apt-get update', 'RUN set -e; apk update'],
     good: ['RUN apt-get update && apt-get install -y a', 'RUN yum install -y a', 'RUN git submodule update'],
   },
-  RW2008: {
+  DL3063: {
     bad: ['RUN a', 'FROM a:1 AS b|nUSER app|nFROM c:1'],
     good: ['USER app', 'FROM a:1 AS b|nUSER app|nFROM b', 'FROM gcr.io/distroless/static:nonroot'],
   },

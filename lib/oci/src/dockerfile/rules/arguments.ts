@@ -56,10 +56,20 @@ export function removes(command: Command, folder: string): boolean {
 
 /** `--mount=type=cache,target=…` at the folder or above it: what is written there is in no layer. */
 export function isCacheMount({ run }: Command, folder: string): boolean {
-  return run.instruction.flags.some(({ name, value }) => {
-    if (name !== 'mount' || value === undefined || !/(?:^|,)type=(?:cache|tmpfs)(?:,|$)/.test(value)) return false;
-    const target = /(?:^|,)(?:target|dst|destination)=([^,]+)/.exec(value)?.[1]?.replace(/\/$/, '') ?? '';
-    return target === folder || folder.startsWith(`${target}/`) || target.startsWith(`${folder}/`);
+  return cacheTargets(run).some(
+    (target) => target === folder || folder.startsWith(`${target}/`) || target.startsWith(`${folder}/`),
+  );
+}
+
+/** The same at any folder whose path has this part: caches lie in a home, and whose it is the base image says. */
+export function hasCacheMountWith({ run }: Command, part: string): boolean {
+  return cacheTargets(run).some((target) => target.includes(part));
+}
+
+function cacheTargets({ instruction }: Command['run']): readonly string[] {
+  return instruction.flags.flatMap(({ name, value }) => {
+    if (name !== 'mount' || value === undefined || !/(?:^|,)type=(?:cache|tmpfs)(?:,|$)/.test(value)) return [];
+    return [/(?:^|,)(?:target|dst|destination)=([^,]+)/.exec(value)?.[1]?.replace(/\/$/, '') ?? ''];
   });
 }
 

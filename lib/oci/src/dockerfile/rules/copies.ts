@@ -28,6 +28,36 @@ function sourceFlag({ flags }: Instruction): { value: string | undefined } | und
 
 export const COPY_RULES: readonly Rule[] = [
   {
+    id: 'DL3067',
+    title: 'COPY takes from another stage what is needed, not all of it',
+    severity: 'warning',
+    reason: 'with its whole file system come the tools, the caches and the secrets of that build',
+    reference: hadolint('DL3067'),
+    fix: 'COPY --from=build /out/app /app',
+    *check(view) {
+      for (const { copy } of copiesOf(view, 'COPY')) {
+        const paths = copy.words.map(({ text }) => text.replaceAll(/["']/g, ''));
+        if (sourceFlag(copy) !== undefined && paths.at(-1) === '/' && paths.slice(0, -1).includes('/'))
+          yield { at: copy.at };
+      }
+    },
+  },
+  {
+    id: 'DL4007',
+    title: 'COPY names what it copies, not the whole context',
+    severity: 'warning',
+    reason: 'what lies beside the sources comes along: .git, .env, keys; and each change of any of it builds all anew',
+    reference: hadolint('DL4007'),
+    fix: 'COPY src ./src',
+    *check(view) {
+      for (const { copy } of copiesOf(view, 'COPY')) {
+        if (sourceFlag(copy) !== undefined) continue;
+        const whole = copy.words.slice(0, -1).find(({ text }) => /^["']?\.\/?["']?$/.test(text));
+        if (whole !== undefined) yield { at: whole.at };
+      }
+    },
+  },
+  {
     id: 'DL3010',
     title: 'let ADD unpack an archive of the context',
     severity: 'info',

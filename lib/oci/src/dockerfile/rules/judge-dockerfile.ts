@@ -1,11 +1,13 @@
 // A Dockerfile against all rules: findings with stable ids, places and the smallest fix.
 import { parseDockerfile, type Dockerfile } from '../dockerfile.ts';
 import type { Position } from '../logical-lines.ts';
+import { BUILD_CACHE_RULES } from './build-caches.ts';
 import { COPY_RULES } from './copies.ts';
 import { LABEL_RULES } from './labels.ts';
 import { LANGUAGE_PACKAGE_RULES } from './language-packages.ts';
 import type { Rule, RuleOptions, Severity } from './rule.ts';
 import { SECURITY_RULES } from './security.ts';
+import { SETTING_RULES } from './settings.ts';
 import { SHELL_COMMAND_RULES } from './shell-commands.ts';
 import { STRUCTURE_RULES } from './structure.ts';
 import { SYSTEM_PACKAGE_RULES } from './system-packages.ts';
@@ -19,7 +21,9 @@ export const DOCKERFILE_RULES: readonly Rule[] = [
   ...STRUCTURE_RULES,
   ...SYSTEM_PACKAGE_RULES,
   ...LANGUAGE_PACKAGE_RULES,
+  ...BUILD_CACHE_RULES,
   ...COPY_RULES,
+  ...SETTING_RULES,
   ...SHELL_COMMAND_RULES,
   ...LABEL_RULES,
   ...SECURITY_RULES,

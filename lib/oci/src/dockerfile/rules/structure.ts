@@ -83,11 +83,11 @@ export const STRUCTURE_RULES: readonly Rule[] = [
     },
   },
   {
-    id: 'RW2008',
+    id: 'DL3063',
     title: 'the image says who it runs as',
     severity: 'warning',
     reason: 'without a USER it runs as the base image says, which is root nearly always',
-    reference: 'CIS Docker Benchmark 1.7, 4.1; https://docs.docker.com/reference/dockerfile/#user',
+    reference: hadolint('DL3063'),
     fix: 'USER 10001',
     cis: '4.1',
     *check(view) {
