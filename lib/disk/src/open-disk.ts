@@ -8,6 +8,7 @@ import { openErofs } from './filesystems/erofs/erofs.ts';
 import { openExt, recogniseExt } from './filesystems/ext/ext.ts';
 import { looksLikeFat } from './filesystems/fat/boot-sector.ts';
 import { openFat } from './filesystems/fat/fat.ts';
+import { FileSystemsInUse, type FileSystemContents } from './file-systems-in-use.ts';
 import type { FileSystem } from './filesystems/file-system.ts';
 import { openIso9660 } from './filesystems/iso9660/iso9660.ts';
 import { isIso9660 } from './filesystems/iso9660/volume-descriptors.ts';
@@ -25,7 +26,7 @@ import type { Codecs } from './source/codecs.ts';
 import { firstDataOf } from './source/zeros.ts';
 
 export type VolumeContents =
-  | { readonly kind: 'file-system'; readonly fileSystem: FileSystem }
+  | FileSystemContents
   /** Its first bytes are those of a format that it then is not. */
   | { readonly kind: 'damaged'; readonly format: string; readonly message: string }
   /** Known by name, and not read: encrypted as a whole, a part of something larger, or a file system without a reader here. */
@@ -101,11 +102,12 @@ const LOOKED_AT_BYTES = 64 * 1024;
 /** `source` is the disk as its guest sees it: `openImage` makes one of an image. */
 export function openDisk(source: ByteSource | DiskImage, options: OpenDiskOptions = {}): Disk {
   const isEncrypted = 'encryption' in source && source.encryption !== undefined;
-  return isEncrypted ? openEncrypted(source, options) : openAt(source, options, '', 1);
+  const opening = { ...options, inUse: new FileSystemsInUse() };
+  return isEncrypted ? openEncrypted(source, opening) : openAt(source, opening, '', 1);
 }
 
 /** An image that encrypts all of its disk: as one volume, with those inside it where it was unlocked. */
-function openEncrypted(source: DiskImage, options: OpenDiskOptions): Disk {
+function openEncrypted(source: DiskImage, options: Opening): Disk {
   const header = source.encryption?.header;
   const contents: VolumeContents =
     header === undefined ? { kind: 'recognised', recognised: OLD_QCOW2_AES } : luksContents(header);
@@ -119,10 +121,15 @@ function insideOf({ name }: Volume, volume: Volume): Volume {
   return { ...volume, place: `${volume.place}, inside ${name}`, underKey: true };
 }
 
+/** What all disks inside one another share. */
+interface Opening extends OpenDiskOptions {
+  readonly inUse: FileSystemsInUse;
+}
+
 /** `prefix` is what the names of its volumes begin with; `depth` counts disks inside one another. */
-function openAt(source: ByteSource, options: OpenDiskOptions, prefix: string, depth: number): Disk {
-  const { codecs = {} } = options;
-  const whole = contentsOf(source, codecs);
+function openAt(source: ByteSource, options: Opening, prefix: string, depth: number): Disk {
+  const { codecs = {}, inUse } = options;
+  const whole = contentsOf(source, codecs, inUse);
   const wholeVolume: Volume = {
     name: `${prefix}1`,
     place: 'the whole disk',
@@ -137,7 +144,9 @@ function openAt(source: ByteSource, options: OpenDiskOptions, prefix: string, de
   const outer =
     table === undefined || partitions.length === 0
       ? [wholeVolume]
-      : partitions.map((partition) => volumeOf(source, table, partition, { codecs, notes, prefix }));
+      : lookedAt(partitions, 'partitions', inUse, notes).map((partition) =>
+          volumeOf(source, table, partition, { codecs, inUse, notes, prefix }),
+        );
   // Install media are a file system and a table of partitions at once; a disk can still carry what it was before.
   if (partitions.length > 0 && whole.kind === 'file-system') outer.push({ ...wholeVolume, name: `${prefix}disk` });
   const inner = depth < MAX_DEPTH ? volumesInside(outer, options, { notes, prefix, depth }) : [];
@@ -156,12 +165,12 @@ interface Place {
 }
 
 /** What encryption that opens, and groups of physical volumes, hold in turn. */
-function volumesInside(outer: readonly Volume[], options: OpenDiskOptions, place: Place): Volume[] {
+function volumesInside(outer: readonly Volume[], options: Opening, place: Place): Volume[] {
   const logical = logicalVolumes(outer, options, place);
   return [...logical, ...[...outer, ...logical].flatMap((volume) => decryptedVolumes(volume, options, place))];
 }
 
-function decryptedVolumes(volume: Volume, options: OpenDiskOptions, place: Place): Volume[] {
+function decryptedVolumes(volume: Volume, options: Opening, place: Place): Volume[] {
   const { name, source, contents } = volume;
   if (contents.kind !== 'luks') return [];
   for (const key of options.keys ?? []) {
@@ -179,7 +188,7 @@ function decryptedVolumes(volume: Volume, options: OpenDiskOptions, place: Place
   return [];
 }
 
-function logicalVolumes(outer: readonly Volume[], { codecs = {} }: OpenDiskOptions, place: Place): Volume[] {
+function logicalVolumes(outer: readonly Volume[], { codecs = {}, inUse }: Opening, place: Place): Volume[] {
   const physical = outer.filter(
     ({ contents }) => contents.kind === 'recognised' && contents.recognised.format === 'lvm',
   );
@@ -187,19 +196,18 @@ function logicalVolumes(outer: readonly Volume[], { codecs = {} }: OpenDiskOptio
   const { notes, prefix } = place;
   try {
     const group = readVolumeGroup(physical.map(({ source }) => source));
-    return group.volumes
-      .filter(({ visible }) => visible)
-      .flatMap((logical): Volume[] => {
-        const name = `${prefix}${group.name}/${logical.name}`;
-        try {
-          const source = logical.open();
-          const contents = contentsOf(source, codecs);
-          return [{ name, place: `logical volume (${logical.kinds.join(', ')})`, size: source.size, source, contents }];
-        } catch (error) {
-          notes.push(`the logical volume ${name} cannot be read: ${messageOf(error)}`);
-          return [];
-        }
-      });
+    const visible = group.volumes.filter((volume) => volume.visible);
+    return lookedAt(visible, 'logical volumes', inUse, notes).flatMap((logical): Volume[] => {
+      const name = `${prefix}${group.name}/${logical.name}`;
+      try {
+        const source = logical.open();
+        const contents = contentsOf(source, codecs, inUse);
+        return [{ name, place: `logical volume (${logical.kinds.join(', ')})`, size: source.size, source, contents }];
+      } catch (error) {
+        notes.push(`the logical volume ${name} cannot be read: ${messageOf(error)}`);
+        return [];
+      }
+    });
   } catch (error) {
     notes.push(`the volume group cannot be read: ${messageOf(error)}`);
     return [];
@@ -207,7 +215,11 @@ function logicalVolumes(outer: readonly Volume[], { codecs = {} }: OpenDiskOptio
 }
 
 /** What fills `source` from its start: of a partition, or of what encryption was opened from. */
-export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
+export function contentsOf(
+  source: ByteSource,
+  codecs: Codecs,
+  inUse: FileSystemsInUse = new FileSystemsInUse(),
+): VolumeContents {
   const head = source.read(0, Math.min(source.size, LOOKED_AT_BYTES));
   const encryption = recogniseEncryption(source);
   if (encryption?.format === 'luks') return luksContents(source);
@@ -216,7 +228,7 @@ export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
   for (const { name, recognises, open } of FILE_SYSTEMS) {
     if (!recognises(head, source)) continue;
     try {
-      return { kind: 'file-system', fileSystem: open(source, codecs) };
+      return inUse.add(() => open(source, codecs));
     } catch (error) {
       damaged ??= { kind: 'damaged', format: name, message: messageOf(error) };
     }
@@ -226,6 +238,13 @@ export function contentsOf(source: ByteSource, codecs: Codecs): VolumeContents {
   if (damaged !== undefined) return damaged;
   const first = firstDataOf(source);
   return first.kind === 'none' ? { kind: 'zeros' } : { kind: 'unknown', dataAt: first.at };
+}
+
+/** As many of `all` as one disk may have; that there are more is said. */
+function lookedAt<Item>(all: readonly Item[], what: string, inUse: FileSystemsInUse, notes: string[]): readonly Item[] {
+  const room = inUse.room(all.length);
+  if (room < all.length) notes.push(`${all.length - room} further ${what} were not looked at`);
+  return all.slice(0, room);
 }
 
 function tableOf(source: ByteSource, notes: string[]): PartitionTable | undefined {
@@ -249,7 +268,12 @@ function volumeOf(
   disk: ByteSource,
   { scheme }: PartitionTable,
   partition: Partition,
-  { codecs, notes, prefix }: { readonly codecs: Codecs } & Pick<Place, 'notes' | 'prefix'>,
+  {
+    codecs,
+    inUse,
+    notes,
+    prefix,
+  }: { readonly codecs: Codecs } & Pick<Opening, 'inUse'> & Pick<Place, 'notes' | 'prefix'>,
 ): Volume {
   const { number, name, offset } = partition;
   const start = Math.min(offset, disk.size);
@@ -263,7 +287,7 @@ function volumeOf(
     place: `partition ${number} of ${scheme}${called}, from byte ${offset} on`,
     size,
     source,
-    contents: contentsOf(source, codecs),
+    contents: contentsOf(source, codecs, inUse),
     partition,
   };
 }

@@ -26,6 +26,10 @@ export interface Luks2Metadata {
   readonly segment: LuksSegment;
 }
 
+/** Values of any kind in the JSON: the 4 MiB that it may have could say two million, of some hundred bytes of memory each. */
+const MAX_VALUES = 2 ** 16;
+const BEFORE_VALUES = new Set(Array.from('[{,:', (character) => character.charCodeAt(0)));
+
 /** The metadata in `json`, which lies at `offset` and ends with zeros. */
 export function parseLuks2Metadata(json: Uint8Array, offset: number): Luks2Metadata {
   const root = parseJson(json, offset);
@@ -56,6 +60,11 @@ function parseJson(json: Uint8Array, offset: number): JsonField {
   const text = end === -1 ? json : json.subarray(0, end);
   if (end !== -1 && json.subarray(end).some((byte) => byte !== 0)) {
     throw new ParseError('trailing', 'JSON area', offset + end, 'goes on behind its end, expected zeros');
+  }
+  let values = 0;
+  for (const byte of text) if (BEFORE_VALUES.has(byte)) values += 1;
+  if (values > MAX_VALUES) {
+    throw new ParseError('limit', 'JSON area', offset, `holds ${values} values, expected at most ${MAX_VALUES}`);
   }
   try {
     return new JsonField(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text)), 'JSON area', offset);

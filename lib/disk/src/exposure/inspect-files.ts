@@ -14,8 +14,10 @@ import { EXPOSURE_RULES } from './rules/index.ts';
 export const MAX_ENTRIES = 5_000_000;
 /** Each is remembered, so that none is walked twice: 40 MB at this many. */
 const MAX_DIRECTORIES = 1_000_000;
-/** Deeper than any path that a system can open (PATH_MAX, 4,096 bytes). */
-const MAX_DEPTH = 2048;
+/** Longer than any path that a system can open (PATH_MAX). */
+const MAX_PATH_CHARACTERS = 4096;
+/** Of all paths that a report lists: some hundred thousand usual ones. */
+const MAX_LISTED_CHARACTERS = 4 * 2 ** 20;
 /** Of one rule: what a thief would find is clear by then. The others are counted. */
 const MAX_FINDS_OF_A_RULE = 200;
 const MAX_DAMAGES = 100;
@@ -72,7 +74,7 @@ export function inspectFiles(fs: FileSystem, { rules = EXPOSURE_RULES, readText 
 
 interface OpenDirectory {
   readonly entries: Iterator<DirectoryEntry>;
-  readonly names: readonly string[];
+  readonly pathCharacters: number;
 }
 
 class Walk {
@@ -85,7 +87,10 @@ class Walk {
   readonly #index: PathIndex<ExposureRule>;
   readonly #seen = new Set<number>();
   readonly #counts = new Map<string, number>();
+  /** The names of the directories that are open, and of what is looked at: one list for all, since a path may be long. */
+  readonly #names: string[] = [];
   #entries = 0;
+  #listedCharacters = 0;
 
   constructor(index: PathIndex<ExposureRule>) {
     this.#index = index;
@@ -94,12 +99,13 @@ class Walk {
   /** Depth first, with the entries of each open directory read as they are needed: memory grows with depth alone. */
   from(root: FileNode): void {
     const open: OpenDirectory[] = [];
-    this.#enter(open, root, []);
+    this.#enter(open, root);
     for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
-      const { entries, names } = top;
-      const step = this.#guarded(names, () => entries.next());
+      const { entries } = top;
+      const step = this.#guarded(this.#names, () => entries.next());
       if (step === undefined || step.done === true) {
         open.pop();
+        this.#names.pop();
         continue;
       }
       this.#entries += 1;
@@ -108,14 +114,17 @@ class Walk {
         return;
       }
       const entry = step.value;
-      const path = [...names, entry.name];
-      if (entry.kind === 'directory') {
-        const directory = this.#guarded(path, () => entry.node());
-        if (directory !== undefined) this.#enter(open, directory, path);
-      } else {
-        this.#file(entry, path, open);
-      }
+      this.#names.push(entry.name);
+      // The name of a directory that is open now stays until its last entry was seen.
+      if (!this.#look(entry, open)) this.#names.pop();
     }
+  }
+
+  /** Whether it is a directory, and open. */
+  #look(entry: DirectoryEntry, open: OpenDirectory[]): boolean {
+    if (entry.kind !== 'directory') return this.#file(entry, open);
+    const directory = this.#guarded(this.#names, () => entry.node());
+    return directory !== undefined && this.#enter(open, directory);
   }
 
   /** Names first, where any are left; else the rules that know contents. */
@@ -138,34 +147,38 @@ class Walk {
     });
   }
 
-  #enter(open: OpenDirectory[], directory: FileNode, names: readonly string[]): void {
-    if (this.#seen.has(directory.id)) return;
-    if (names.length > MAX_DEPTH || this.#seen.size >= MAX_DIRECTORIES) {
+  #enter(open: OpenDirectory[], directory: FileNode): boolean {
+    if (this.#seen.has(directory.id)) return false;
+    const pathCharacters = (open.at(-1)?.pathCharacters ?? 0) + 1 + (this.#names.at(-1) ?? '').length;
+    if (pathCharacters > MAX_PATH_CHARACTERS || this.#seen.size >= MAX_DIRECTORIES) {
       this.incomplete = true;
-      return;
+      return false;
     }
     this.#seen.add(directory.id);
     this.directories += 1;
-    const entries = this.#guarded(names, () => directory.entries()[Symbol.iterator]());
-    if (entries !== undefined) open.push({ entries, names });
+    const entries = this.#guarded(this.#names, () => directory.entries()[Symbol.iterator]());
+    if (entries === undefined) return false;
+    open.push({ entries, pathCharacters });
+    return true;
   }
 
-  #file(entry: DirectoryEntry, names: readonly string[], open: OpenDirectory[]): void {
+  /** Whether it was a directory after all, and is open. */
+  #file(entry: DirectoryEntry, open: OpenDirectory[]): boolean {
     this.files += 1;
-    const rules = this.#index.find(names);
+    const rules = this.#index.find(this.#names);
     // Only a directory without kinds in its entries costs a look at each node.
-    if (entry.kind === 'file' && rules.length === 0) return;
-    if (entry.kind !== undefined && entry.kind !== 'file') return;
-    this.#guarded(names, () => {
+    if (entry.kind === 'file' && rules.length === 0) return false;
+    if (entry.kind !== undefined && entry.kind !== 'file') return false;
+    const isOpen = this.#guarded(this.#names, () => {
       const node = entry.node();
       if (node.kind === 'directory') {
         this.files -= 1;
-        this.#enter(open, node, names);
-        return;
+        return this.#enter(open, node);
       }
-      if (node.kind !== 'file') return;
-      for (const rule of rules) this.#judge(rule, node, names, false);
+      if (node.kind === 'file') for (const rule of rules) this.#judge(rule, node, this.#names, false);
+      return false;
     });
+    return isOpen === true;
   }
 
   #judge(rule: ExposureRule, node: FileNode, names: readonly string[], deleted: boolean): boolean {
@@ -177,10 +190,11 @@ class Walk {
     if (sighting === undefined || (rule.recognise === undefined && node.size === 0)) return false;
     const count = (this.#counts.get(rule.id) ?? 0) + 1;
     this.#counts.set(rule.id, count);
-    if (count > MAX_FINDS_OF_A_RULE) {
-      this.more.set(rule.id, count - MAX_FINDS_OF_A_RULE);
+    if (count > MAX_FINDS_OF_A_RULE || this.#listedCharacters + path.length > MAX_LISTED_CHARACTERS) {
+      this.more.set(rule.id, (this.more.get(rule.id) ?? 0) + 1);
       return true;
     }
+    this.#listedCharacters += path.length;
     this.finds.push({
       rule,
       path,

@@ -17,8 +17,14 @@ interface Pattern<Rule> {
   readonly rule: Rule;
   /** Of each part of a path, what stands between its `*`. */
   readonly parts: readonly (readonly string[])[];
-  /** It began with `**`. */
-  readonly anyDepth: boolean;
+  /** Where it begins: at the root, at any depth (`**`), or in a home (`~`). */
+  readonly under: 'root' | 'anything' | 'home';
+}
+
+/** What holds for all patterns of an index. */
+interface Rules {
+  readonly fold: (name: string) => string;
+  readonly isHome: (names: readonly string[]) => boolean;
 }
 
 /** `ignoreCase` for file systems that do. */
@@ -31,13 +37,18 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
   const byExtension = new Map<string, Pattern<Rule>[]>();
   /** By what a name begins with; '' for those that begin with anything. */
   const byBeginning = new Map<string, Pattern<Rule>[]>();
-  const allHomes = [...HOMES, ...homes.map((home) => home.split('/').filter((part) => part !== ''))];
+  const usual = HOMES.map((home) => home.map((part) => fold(part).split('*')));
+  // Whoever made the disk chooses how many accounts it has: a pattern for the home of each would be gigabytes.
+  const named = new Set(homes.map((home) => fold(joined(home.split('/').filter((part) => part !== '')))));
+  const isHome = (names: readonly string[]): boolean =>
+    named.has(fold(joined(names))) ||
+    usual.some((home) => home.length === names.length && matchesAll(home, names, 0, fold));
   for (const rule of rules) {
-    for (const path of rule.paths.flatMap((written) => expandHome(written, allHomes))) {
-      const anyDepth = path[0] === '**';
-      const named = (anyDepth ? path.slice(1) : path).map(fold);
-      const pattern = { rule, anyDepth, parts: named.map((part) => part.split('*')) };
-      const last = named.at(-1) ?? '';
+    for (const [first = '', ...rest] of rule.paths.map((written) => written.split('/'))) {
+      const under = first === '**' ? 'anything' : first === '~' ? 'home' : 'root';
+      const parts = (first === '' || under !== 'root' ? rest : [first, ...rest]).map(fold);
+      const pattern: Pattern<Rule> = { rule, under, parts: parts.map((part) => part.split('*')) };
+      const last = parts.at(-1) ?? '';
       if (!last.includes('*')) addTo(byName, last, pattern);
       else if (/^\*\.[^*.]+$/.test(last)) addTo(byExtension, last.slice(2), pattern);
       else addTo(byBeginning, last.startsWith('*') ? '' : last.slice(0, 1), pattern);
@@ -45,13 +56,12 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
   }
   return {
     find(names) {
-      const folded = ignoreCase ? names.map(fold) : names;
-      const last = folded.at(-1) ?? '';
+      const last = fold(names.at(-1) ?? '');
       const dot = last.lastIndexOf('.');
       const found: Rule[] = [];
       const gather = (candidates: readonly Pattern<Rule>[] | undefined): void => {
         if (candidates === undefined) return;
-        for (const pattern of candidates) if (matches(pattern, folded)) found.push(pattern.rule);
+        for (const pattern of candidates) if (matches(pattern, names, { fold, isHome })) found.push(pattern.rule);
       };
       gather(byName.get(last));
       if (dot >= 0) gather(byExtension.get(last.slice(dot + 1)));
@@ -60,12 +70,6 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
       return found.length > 1 ? [...new Set(found)] : found;
     },
   };
-}
-
-function expandHome(written: string, homes: readonly (readonly string[])[]): string[][] {
-  const parts = written.split('/');
-  if (parts[0] === '~') return homes.map((home) => [...home, ...parts.slice(1)]);
-  return [parts[0] === '' ? parts.slice(1) : parts];
 }
 
 function matchesPart(pieces: readonly string[], name: string): boolean {
@@ -84,14 +88,29 @@ function matchesPart(pieces: readonly string[], name: string): boolean {
   return true;
 }
 
-function matches<Rule>({ parts, anyDepth }: Pattern<Rule>, names: readonly string[]): boolean {
-  if (anyDepth ? names.length < parts.length : names.length !== parts.length) return false;
+function matches<Rule>({ parts, under }: Pattern<Rule>, names: readonly string[], { fold, isHome }: Rules): boolean {
   const first = names.length - parts.length;
+  if (under === 'root' ? first !== 0 : first < 0) return false;
+  return matchesAll(parts, names, first, fold) && (under !== 'home' || isHome(names.slice(0, first)));
+}
+
+/** Whether each of `parts` means the name at its place, from `first` on. No other name is looked at: paths may be long. */
+function matchesAll(
+  parts: readonly (readonly string[])[],
+  names: readonly string[],
+  first: number,
+  fold: (name: string) => string,
+): boolean {
   // From the end: the name decides most often.
   for (let index = parts.length - 1; index >= 0; index -= 1) {
-    if (!matchesPart(parts[index] ?? [], names[first + index] ?? '')) return false;
+    if (!matchesPart(parts[index] ?? [], fold(names[first + index] ?? ''))) return false;
   }
   return true;
+}
+
+/** Names hold no slash: no two paths are one text. */
+function joined(names: readonly string[]): string {
+  return names.join('/');
 }
 
 function addTo<Value>(map: Map<string, Value[]>, key: string, value: Value): void {

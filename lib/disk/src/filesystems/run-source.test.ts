@@ -2,7 +2,7 @@ import { ParseError } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
 import { DiskError } from '../disk-error.ts';
 import { memorySource, type ByteSource } from '../source/byte-source.ts';
-import { appendRun, MAX_READ_BYTES, sourceOfRuns, type Run } from './run-source.ts';
+import { MAX_READ_BYTES, RunList, sourceOfRuns, type Run } from './run-source.ts';
 
 const disk = memorySource(Uint8Array.from({ length: 32 }, (_, index) => index));
 const runs: readonly Run[] = [
@@ -53,16 +53,25 @@ describe('sourceOfRuns()', () => {
   });
 });
 
-test('appendRun() makes one run of what lies together', () => {
-  const built: Run[] = [];
-  appendRun(built, 4, 100);
-  appendRun(built, 4, 104);
-  appendRun(built, 4, undefined);
-  appendRun(built, 4, undefined);
-  appendRun(built, 4, 108);
-  expect(built).toEqual([
+test('RunList makes one run of what lies together', () => {
+  const built = new RunList();
+  built.append(4, 100);
+  built.append(4, 104);
+  built.append(4, undefined);
+  built.append(4, undefined);
+  built.append(4, 108);
+  expect([...built]).toEqual([
     { at: 0, length: 8, from: 100 },
     { at: 8, length: 8, from: undefined },
     { at: 16, length: 4, from: 108 },
   ]);
+  expect(built.at(1)).toEqual({ at: 8, length: 8, from: undefined });
+  expect([built.at(-1), built.at(3)]).toEqual([undefined, undefined]);
+});
+
+test('a file may lie in more runs than a list begins with room for', () => {
+  const built = new RunList();
+  for (let index = 0; index < 100; index += 1) built.append(1, (index * 7) % 32);
+  const file = sourceOfRuns(disk, built, 100, 'file');
+  expect([...file.read(0, 100)]).toEqual(Array.from({ length: 100 }, (_, index) => (index * 7) % 32));
 });

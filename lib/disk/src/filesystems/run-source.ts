@@ -13,23 +13,65 @@ export interface Run {
   readonly from: number | undefined;
 }
 
+/** What stands in the place of a hole's bytes. */
+const HOLE = -1;
+const FIRST_ROOM = 4;
+
 /**
- * Adds what comes next in the file: its first byte follows the last run. What continues the last run is made one with it, so
- * that a file in one piece is read in one piece.
+ * The runs of a file without gaps, each from where the last one ends. Two numbers for each: a disk may say a million of them for
+ * one file, and as objects they take ten times as much memory.
  */
-export function appendRun(runs: Run[], length: number, from: number | undefined): void {
-  const last = runs.at(-1);
-  if (last === undefined) {
-    runs.push({ at: 0, length, from });
-    return;
+export class RunList implements Iterable<Run> {
+  #ends = new Float64Array(FIRST_ROOM);
+  #from = new Float64Array(FIRST_ROOM);
+  #count = 0;
+
+  get length(): number {
+    return this.#count;
   }
-  const follows = last.from === undefined ? undefined : last.from + last.length;
-  if (follows === from) runs[runs.length - 1] = { ...last, length: last.length + length };
-  else runs.push({ at: last.at + last.length, length, from });
+
+  /**
+   * Adds what comes next in the file. What continues the last run is made one with it, so that a file in one piece is read in
+   * one piece.
+   */
+  append(length: number, from: number | undefined): void {
+    const last = this.at(this.#count - 1);
+    const end = (last === undefined ? 0 : last.at + last.length) + length;
+    const follows = last?.from === undefined ? undefined : last.from + last.length;
+    if (last === undefined || follows !== from) {
+      if (this.#count === this.#ends.length) [this.#ends, this.#from] = [twice(this.#ends), twice(this.#from)];
+      this.#from[this.#count] = from ?? HOLE;
+      this.#count += 1;
+    }
+    this.#ends[this.#count - 1] = end;
+  }
+
+  at(index: number): Run | undefined {
+    if (index < 0 || index >= this.#count) return undefined;
+    const at = index === 0 ? 0 : (this.#ends[index - 1] ?? 0);
+    const from = this.#from[index] ?? HOLE;
+    return { at, length: (this.#ends[index] ?? 0) - at, from: from === HOLE ? undefined : from };
+  }
+
+  *[Symbol.iterator](): Generator<Run> {
+    for (let index = 0; index < this.#count; index += 1) {
+      const run = this.at(index);
+      if (run !== undefined) yield run;
+    }
+  }
 }
 
+function twice(numbers: Float64Array): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(numbers.length * 2);
+  larger.set(numbers);
+  return larger;
+}
+
+/** Runs in their order, few of them or many. */
+export type Runs = readonly Run[] | RunList;
+
 /** A file of `size` bytes in `runs`, which are sorted; what lies in none of them is a hole. */
-export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: number, field: string): ByteSource {
+export function sourceOfRuns(disk: ByteSource, runs: Runs, size: number, field: string): ByteSource {
   refuseDisorder(runs, field);
 
   return {
@@ -37,14 +79,14 @@ export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: numbe
     read(offset, length) {
       checkRange(offset, length, size, field);
       let index = runAt(runs, offset);
-      const first = runs[index];
+      const first = index < 0 ? undefined : runs.at(index);
       if (first?.from !== undefined && offset + length <= first.at + first.length) {
         return disk.read(first.from + (offset - first.at), length);
       }
       checkReadLength(length, field);
       const bytes = new Uint8Array(length);
       for (index = Math.max(index, 0); index < runs.length; index += 1) {
-        const run = runs[index];
+        const run = runs.at(index);
         if (run === undefined || run.at >= offset + length) break;
         if (run.from === undefined) continue;
         const start = Math.max(run.at, offset);
@@ -55,7 +97,7 @@ export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: numbe
     },
     nextData(offset) {
       for (let index = Math.max(runAt(runs, offset), 0); index < runs.length; index += 1) {
-        const run = runs[index];
+        const run = runs.at(index);
         if (run?.from === undefined) continue;
         const start = Math.max(run.at, offset);
         const end = Math.min(run.at + run.length, size);
@@ -68,10 +110,10 @@ export function sourceOfRuns(disk: ByteSource, runs: readonly Run[], size: numbe
 }
 
 /** How many bytes from `start` to `end` of a file lie in runs that are no holes. */
-export function mappedBytes(runs: readonly Run[], start: number, end: number): number {
+export function mappedBytes(runs: Runs, start: number, end: number): number {
   let mapped = 0;
   for (let index = Math.max(runAt(runs, start), 0); index < runs.length; index += 1) {
-    const run = runs[index];
+    const run = runs.at(index);
     if (run === undefined || run.at >= end) break;
     if (run.from !== undefined) mapped += Math.max(Math.min(run.at + run.length, end) - Math.max(run.at, start), 0);
   }
@@ -86,18 +128,18 @@ export function checkReadLength(length: number, field: string): void {
 }
 
 /** Index of the last run that begins at or before `offset`, -1 where none does. */
-function runAt(runs: readonly Run[], offset: number): number {
+function runAt(runs: Runs, offset: number): number {
   let low = 0;
   let high = runs.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((runs[middle]?.at ?? 0) <= offset) low = middle + 1;
+    if ((runs.at(middle)?.at ?? 0) <= offset) low = middle + 1;
     else high = middle;
   }
   return low - 1;
 }
 
-function refuseDisorder(runs: readonly Run[], field: string): void {
+function refuseDisorder(runs: Runs, field: string): void {
   let end = 0;
   for (const run of runs) {
     if (run.at < end || run.length < 0 || !Number.isSafeInteger(run.at + run.length)) {

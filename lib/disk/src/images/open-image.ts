@@ -2,7 +2,7 @@
 // the caller gives their bytes.
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../disk-error.ts';
-import { ByteCache } from '../source/byte-cache.ts';
+import { ByteCache, giveBack } from '../source/byte-cache.ts';
 import type { ByteSource } from '../source/byte-source.ts';
 import type {
   DiskImage,
@@ -68,7 +68,8 @@ function parse(source: ByteSource, format: ImageFormat | undefined): ParsedImage
 class Chain {
   readonly #options: OpenImageOptions;
   readonly #tables = new ByteCache(TABLE_CACHE_BYTES);
-  readonly #blocks = new ByteCache(BLOCK_CACHE_BYTES);
+  // What is read of a block is copied out of it at once (runs.ts).
+  readonly #blocks = new ByteCache(BLOCK_CACHE_BYTES, giveBack);
 
   constructor(options: OpenImageOptions) {
     this.#options = options;

@@ -16,7 +16,10 @@ function zlib(): typeof Zlib {
   return (loaded ??= process.getBuiltinModule('node:zlib'));
 }
 
-/** Into one buffer: Node's usual pieces of 16 KiB are joined by a copy of it all. The least that zlib takes are 64 bytes. */
+/**
+ * Into one buffer: Node's usual pieces of 16 KiB are joined by a copy of it all. With a byte to spare, since a buffer that is full
+ * makes Node take a second one. The least that zlib takes are 64 bytes.
+ */
 function atOnce(maxOutputLength: number): { readonly maxOutputLength: number; readonly chunkSize: number } {
-  return { maxOutputLength, chunkSize: Math.max(maxOutputLength, 64) };
+  return { maxOutputLength, chunkSize: Math.max(maxOutputLength + 1, 64) };
 }

@@ -14,14 +14,28 @@ interface Entry {
   readonly bytes: Uint8Array;
 }
 
+/** Below, an allocator keeps the memory for itself, and may have cut it out of something larger. */
+const GIVEN_BACK_FROM_BYTES = 2 ** 19;
+
+/**
+ * Gives the memory of a block back that nobody else holds. A collector of garbage comes when some 64 MiB wait for it, and while it
+ * works as much again can come together: half of what a reader may take, out of blocks of 2 MiB that were read once.
+ */
+export function giveBack({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength < GIVEN_BACK_FROM_BYTES || buffer.byteLength > byteLength + 1) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 export class ByteCache {
   readonly #limitBytes: number;
+  readonly #forgotten: (bytes: Uint8Array) => void;
   /** In order of last use: a Set keeps the order of insertion. */
   readonly #byUse = new Set<Entry>();
   #bytes = 0;
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, forgotten: (bytes: Uint8Array) => void = () => {}) {
     this.#limitBytes = limitBytes;
+    this.#forgotten = forgotten;
   }
 
   get bytes(): number {
@@ -60,5 +74,6 @@ export class ByteCache {
     entry.section.delete(entry.key);
     this.#byUse.delete(entry);
     this.#bytes -= entry.bytes.length;
+    this.#forgotten(entry.bytes);
   }
 }

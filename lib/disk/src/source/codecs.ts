@@ -2,8 +2,9 @@
 // any in JavaScript. Whoever opens an image without compressed parts needs none.
 
 /**
- * One compressed block to its bytes. It stops at `maxBytes` and throws, so that a bomb costs no more memory than the format
- * allows for a block; bytes after the compressed stream's own end are passed over, because formats pad blocks to sectors.
+ * One compressed block to its bytes, in memory of their own, which the reader gives back. It stops at `maxBytes` and throws, so that
+ * a bomb costs no more memory than the format allows for a block; bytes after the compressed stream's own end are passed over,
+ * because formats pad blocks to sectors.
  */
 export type Decompress = (block: Uint8Array, maxBytes: number) => Uint8Array;
 

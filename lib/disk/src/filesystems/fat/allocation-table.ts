@@ -2,14 +2,14 @@
 import { BoundedMap, ParseError } from '@ringwall/bytes';
 import { DiskError } from '../../disk-error.ts';
 import type { ByteSource } from '../../source/byte-source.ts';
-import { appendRun, type Run } from '../run-source.ts';
+import { RunList } from '../run-source.ts';
 import type { FatGeometry } from './boot-sector.ts';
 
 /** The table is read in pages of 4 KiB, of which 64 are kept: the chains of a directory's files lie near each other. */
 const PAGE_BYTES = 4096;
 const CACHED_PAGES = 64;
 
-/** Pieces of one file: some 60 MiB of memory, and every cluster of a file of 4 GiB in clusters of 4 KiB. */
+/** Pieces of one file: 16 MiB of memory, and every cluster of a file of 4 GiB in clusters of 4 KiB. */
 const MAX_RUNS = 2 ** 20;
 
 const FREE = 0;
@@ -84,13 +84,13 @@ export class AllocationTable {
   }
 
   /** The runs of a file of `size` bytes whose first cluster is `first`. */
-  runs(first: number, size: number): readonly Run[] {
+  runs(first: number, size: number): RunList {
     const { clusterBytes } = this.#geometry;
-    const runs: Run[] = [];
+    const runs = new RunList();
     if (size === 0) return runs;
     let covered = 0;
     for (const cluster of this.chain(first, 'cluster chain')) {
-      appendRun(runs, clusterBytes, this.placeOf(cluster));
+      runs.append(clusterBytes, this.placeOf(cluster));
       covered += clusterBytes;
       if (covered >= size) return runs;
       if (runs.length > MAX_RUNS) throw new DiskError('limit', `a file in more than ${MAX_RUNS} pieces`);

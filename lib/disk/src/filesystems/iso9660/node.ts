@@ -88,7 +88,7 @@ export class IsoNode implements FileNode {
 }
 
 function idOf({ isDirectory, first, runs }: IsoEntry): number {
-  return isDirectory ? (runs[0]?.from ?? first.position) : first.position;
+  return isDirectory ? (runs.at(0)?.from ?? first.position) : first.position;
 }
 
 function kindOf({ isDirectory, rockRidge: { mode } }: IsoEntry): FileKind {

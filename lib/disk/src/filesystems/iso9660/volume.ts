@@ -1,7 +1,7 @@
 // An ISO 9660 volume: directories by the extents that they lie in, files with all of their extents.
 import { BoundedMap, ParseError } from '@ringwall/bytes';
 import type { ByteSource } from '../../source/byte-source.ts';
-import { appendRun, sourceOfRuns, type Run } from '../run-source.ts';
+import { RunList, sourceOfRuns, type Runs } from '../run-source.ts';
 import { FLAG, parseDirectoryRecord, type DirectoryRecord } from './directory-record.ts';
 import { readRockRidge, systemUseSkip, type RockRidge } from './rock-ridge.ts';
 import { SECTOR_BYTES, ucs2, type VolumeDescriptor, type VolumeDescriptors } from './volume-descriptors.ts';
@@ -21,7 +21,7 @@ export interface IsoEntry {
   readonly rockRidge: RockRidge;
   readonly isDirectory: boolean;
   /** Where its contents lie, and how many bytes they are. */
-  readonly runs: readonly Run[];
+  readonly runs: Runs;
   readonly size: number;
 }
 
@@ -55,7 +55,7 @@ export class IsoVolume {
     const contents = this.open(directory);
     let parts: DirectoryRecord[] = [];
     let position = directory.first.position;
-    for (const record of this.#records(contents, directory.runs[0]?.from ?? 0)) {
+    for (const record of this.#records(contents, directory.runs.at(0)?.from ?? 0)) {
       position = record.position;
       // Itself and its parent, by names of one byte.
       const [only] = record.rawName;
@@ -137,8 +137,8 @@ export class IsoVolume {
     const rockRidge = this.#rockRidge(first);
     const name = this.#nameOf(first, rockRidge);
     if (rockRidge.childBlock !== undefined) return this.#relocated(first, rockRidge.childBlock, name);
-    const runs: Run[] = [];
-    for (const { block, size } of [first, ...others]) appendRun(runs, size, block * this.descriptor.blockBytes);
+    const runs = new RunList();
+    for (const { block, size } of [first, ...others]) runs.append(size, block * this.descriptor.blockBytes);
     const size = parts.reduce((sum, part) => sum + part.size, 0);
     const isDirectory = (first.flags & FLAG.directory) !== 0;
     if (isDirectory && size > MAX_DIRECTORY_BYTES) {

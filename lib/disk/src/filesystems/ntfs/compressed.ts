@@ -3,7 +3,7 @@
 import { BoundedMap, ParseError } from '@ringwall/bytes';
 import { checkRange, type ByteSource } from '../../source/byte-source.ts';
 import { decompressLznt1 } from '../../source/lznt1.ts';
-import { checkReadLength, mappedBytes, sourceOfRuns, type Run } from '../run-source.ts';
+import { checkReadLength, mappedBytes, sourceOfRuns, type Runs } from '../run-source.ts';
 import type { NtfsGeometry } from './boot-sector.ts';
 
 /** Windows compresses 16 clusters of at most 4 KiB together; this is generous. */
@@ -14,7 +14,7 @@ const CACHED_UNITS = 16;
 
 export function openCompressed(
   disk: ByteSource,
-  runs: readonly Run[],
+  runs: Runs,
   size: number,
   unitBits: number,
   { clusterBytes, mftStart }: NtfsGeometry,

@@ -15,7 +15,7 @@ const MIN_CLUSTER_BUDGET = 65_536;
 
 export function* deletedFilesOf(volume: NtfsVolume): Generator<DeletedFile> {
   const budget = { clusters: 4 * volume.geometry.clusterCount + MIN_CLUSTER_BUDGET };
-  for (let number = FIRST_FILE; number < volume.recordCount; number += 1) {
+  for (const number of volume.recordNumbers(FIRST_FILE)) {
     const found = unlessDamaged(() => deletedFile(volume, volume.record(number), budget));
     if (found !== undefined) yield found;
   }

@@ -2,16 +2,16 @@
 // how far it is from the last run; without the second, a hole.
 import { ParseError } from '@ringwall/bytes';
 import { DiskError } from '../../disk-error.ts';
-import { appendRun, type Run } from '../run-source.ts';
+import { RunList } from '../run-source.ts';
 import type { NtfsGeometry } from './boot-sector.ts';
 import type { NonResident } from './record.ts';
 
-/** Pieces of one attribute: some 60 MiB of memory. */
+/** Pieces of one attribute: 16 MiB of memory. */
 const MAX_RUNS = 2 ** 20;
 
 /** The runs of an attribute whose `pieces` are in order. */
-export function decodeRuns(pieces: readonly NonResident[], geometry: NtfsGeometry): readonly Run[] {
-  const runs: Run[] = [];
+export function decodeRuns(pieces: readonly NonResident[], geometry: NtfsGeometry): RunList {
+  const runs = new RunList();
   let next = 0;
   for (const { firstCluster, pairs } of pieces) {
     if (firstCluster !== next) {
@@ -28,7 +28,7 @@ export function decodeRuns(pieces: readonly NonResident[], geometry: NtfsGeometr
 }
 
 /** Adds the runs in `pairs` to `runs`; returns the cluster behind the last one. */
-function decodePairs(pairs: Uint8Array, first: number, geometry: NtfsGeometry, runs: Run[]): number {
+function decodePairs(pairs: Uint8Array, first: number, geometry: NtfsGeometry, runs: RunList): number {
   const { clusterBytes, clusterCount, mftStart } = geometry;
   let next = first;
   let cluster = 0;
@@ -63,7 +63,7 @@ function decodePairs(pairs: Uint8Array, first: number, geometry: NtfsGeometry, r
       }
       from = cluster * clusterBytes;
     }
-    appendRun(runs, length * clusterBytes, from);
+    runs.append(length * clusterBytes, from);
     if (runs.length > MAX_RUNS) throw new DiskError('limit', `an attribute in more than ${MAX_RUNS} pieces`);
     next += length;
     if (next * clusterBytes > Number.MAX_SAFE_INTEGER) {

@@ -1,6 +1,7 @@
 // An NTFS volume: records by number, and what some of the first ones say of all others.
 import { BoundedMap, ParseError } from '@ringwall/bytes';
-import type { ByteSource } from '../../source/byte-source.ts';
+import { DiskError } from '../../disk-error.ts';
+import { dataWithin, type ByteSource } from '../../source/byte-source.ts';
 import { attributeNamed, collectAttributes, openAttribute } from './attributes.ts';
 import type { NtfsGeometry } from './boot-sector.ts';
 import { ATTRIBUTE, parseNtfsRecord, utf16, type NtfsAttribute, type NtfsRecord } from './record.ts';
@@ -19,6 +20,9 @@ const ASCII = /^[ -~]*$/;
 
 /** A label has 32 characters; more is cut. */
 const MAX_LABEL_BYTES = 256;
+
+/** Of a file server with four million files. Pieces of the table may all lie in one place, and then it ends nowhere. */
+const MAX_RECORDS = 2 ** 22;
 
 /** Records that are kept: parts of paths are asked for again and again. */
 const CACHED_RECORDS = 256;
@@ -52,8 +56,20 @@ export class NtfsVolume {
     if (this.#mft.size < recordBytes) throw new ParseError('invalid', '$MFT', mftStart, `has ${this.#mft.size} bytes`);
   }
 
-  get recordCount(): number {
-    return Math.floor(this.#mft.size / this.geometry.recordBytes);
+  /** The numbers of all records from `first` on that lie somewhere: where the table has a hole, there is none. */
+  *recordNumbers(first: number): Generator<number> {
+    const { recordBytes } = this.geometry;
+    const end = Math.floor(this.#mft.size / recordBytes) * recordBytes;
+    for (let at = first * recordBytes, count = 0; at < end;) {
+      const data = dataWithin(this.#mft, at, end - at);
+      if (data === undefined) return;
+      const last = at + data.offset + data.length;
+      for (at = Math.floor((at + data.offset) / recordBytes) * recordBytes; at < last; at += recordBytes) {
+        count += 1;
+        if (count > MAX_RECORDS) throw new DiskError('limit', `the volume has more than ${MAX_RECORDS} records`);
+        yield at / recordBytes;
+      }
+    }
   }
 
   file(number: number): NtfsFile {

@@ -24,7 +24,7 @@ const UUID_BYTES = 32;
 /** Areas listed in one label; LVM makes at most two of each kind. */
 const MAX_AREAS = 16;
 /** The text of a group with thousands of volumes has some megabytes. */
-const MAX_METADATA_BYTES = 16 * 2 ** 20;
+const MAX_METADATA_BYTES = 8 * 2 ** 20;
 const IGNORED = 1;
 
 /** Whether one of the first four sectors is the label of a physical volume. */
@@ -102,7 +102,7 @@ function readMetadata(source: ByteSource, areaOffset: number, areaSize: number):
   const head = Math.min(length, size - offset);
   const first = source.read(areaOffset + offset, head);
   const rest = source.read(areaOffset + AREA_HEADER_BYTES, length - head);
-  const text = concatBytes(first, rest);
+  const text = rest.length === 0 ? first : concatBytes(first, rest);
   expectChecksum('raw_locn checksum', checksum, text, areaOffset + offset);
   const end = text.indexOf(0);
   const used = end === -1 ? text : text.subarray(0, end);

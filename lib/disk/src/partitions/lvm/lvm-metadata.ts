@@ -12,8 +12,12 @@ export interface LvmSection {
 
 /** Group, its volumes, a volume, its segments: LVM itself goes four deep. */
 const MAX_DEPTH = 16;
-const BETWEEN = /(?:\s+|#[^\n]*(?:\n|$))*/y;
-const TOKEN = /([A-Za-z0-9_.+-]+)|"((?:[^"\\]|\\.)*)"|([{}=[\],])/y;
+/** A group of ten thousand volumes, each in two pieces. A section takes about a kilobyte of memory, whatever the text. */
+const MAX_SECTIONS = 32_768;
+/** Values, and items of lists: as many as those sections hold. */
+const MAX_VALUES = 2 ** 18;
+const SPACE = /\s*/y;
+const TOKEN = /([A-Za-z0-9_.+-]+)|([{}=[\],])/y;
 
 /** `offset` is where the text lies on the disk. */
 export function parseLvmMetadata(text: string, offset: number): LvmSection {
@@ -29,6 +33,8 @@ class Tokens {
   readonly #text: string;
   readonly #offset: number;
   #at = 0;
+  #sections = 0;
+  #values = 0;
 
   constructor(text: string, offset: number) {
     this.#text = text;
@@ -36,27 +42,67 @@ class Tokens {
   }
 
   next(): Token {
-    BETWEEN.lastIndex = this.#at;
-    BETWEEN.exec(this.#text);
-    this.#at = BETWEEN.lastIndex;
+    this.#skipBetween();
     if (this.#at === this.#text.length) return { kind: 'end', text: '' };
+    if (this.#text[this.#at] === '"') return { kind: 'string', text: this.#string() };
     TOKEN.lastIndex = this.#at;
     const match = TOKEN.exec(this.#text);
     if (match === null) throw this.refuse('holds no token here');
     this.#at = TOKEN.lastIndex;
-    if (match[1] !== undefined) return { kind: 'word', text: match[1] };
-    if (match[2] !== undefined) return { kind: 'string', text: match[2].replaceAll(/\\(.)/g, '$1') };
-    return { kind: 'sign', text: match[3] ?? '' };
+    return match[1] === undefined ? { kind: 'sign', text: match[2] ?? '' } : { kind: 'word', text: match[1] };
+  }
+
+  /** To be called before each section and each value is kept. */
+  countSection(): void {
+    this.#sections += 1;
+    if (this.#sections > MAX_SECTIONS) throw this.#limit(`more than ${MAX_SECTIONS} sections`);
+  }
+
+  countValue(): void {
+    this.#values += 1;
+    if (this.#values > MAX_VALUES) throw this.#limit(`more than ${MAX_VALUES} values`);
+  }
+
+  /** White space and comments. */
+  #skipBetween(): void {
+    for (;;) {
+      SPACE.lastIndex = this.#at;
+      SPACE.exec(this.#text);
+      this.#at = SPACE.lastIndex;
+      if (this.#text[this.#at] !== '#') return;
+      const end = this.#text.indexOf('\n', this.#at);
+      this.#at = end === -1 ? this.#text.length : end;
+    }
+  }
+
+  /** Step by step: an expression for all of a string would need a stack as deep as the string is long. */
+  #string(): string {
+    const start = this.#at + 1;
+    for (let from = start; ;) {
+      const quote = this.#text.indexOf('"', from);
+      if (quote === -1) throw this.refuse('has a string that does not end');
+      let escapes = 0;
+      while (this.#text[quote - 1 - escapes] === '\\' && quote - escapes > from) escapes += 1;
+      from = quote + 1;
+      if (escapes % 2 === 1) continue;
+      this.#at = from;
+      return this.#text.slice(start, quote).replaceAll(/\\(.)/g, '$1');
+    }
   }
 
   refuse(detail: string): ParseError {
     return new ParseError('invalid', 'LVM metadata', this.#offset + this.#at, detail);
+  }
+
+  #limit(detail: string): ParseError {
+    return new ParseError('limit', 'LVM metadata', this.#offset + this.#at, detail);
   }
 }
 
 /** Up to the brace that closes it, the outermost up to the end. */
 function parseSection(tokens: Tokens, depth: number): LvmSection {
   if (depth > MAX_DEPTH) throw tokens.refuse(`goes deeper than ${MAX_DEPTH} sections`);
+  tokens.countSection();
   const values = new Map<string, LvmValue>();
   const sections = new Map<string, LvmSection>();
   for (;;) {
@@ -85,6 +131,7 @@ function parseValue(tokens: Tokens): LvmValue {
 }
 
 function scalar(tokens: Tokens, token: Token): number | string {
+  tokens.countValue();
   if (token.kind === 'string') return token.text;
   if (token.kind === 'word' && /^-?\d{1,16}$/.test(token.text)) return Number(token.text);
   // Floating point numbers are settings that no reader needs.

@@ -135,7 +135,8 @@ describe('parseLvmMetadata()', () => {
     ['one closed too often', 'a { } }', /expected a name/],
     ['a name twice', 'a = 1 a = 2', /says a twice/],
     ['a value missing', 'a = }', /expected a value/],
-    ['a string that nobody ends', 'a = "b', /no token/],
+    ['a string that nobody ends', 'a = "b', /does not end/],
+    ['one whose end is escaped', 'a = "b\\\\\\"', /does not end/],
     ['sections without end', 'a {'.repeat(100), /deeper than 16/],
     ['a number of 30 digits', `a = ${'1'.repeat(30)}`, /expected a number or a string/],
     ['a list that nobody ends', 'a = [ 1, 2', /expected a number or a string/],
@@ -146,5 +147,23 @@ describe('parseLvmMetadata()', () => {
 
   test('takes time in proportion to its input', () => {
     expect(() => parseLvmMetadata(`${'# \n'.repeat(300_000)}a = "${'\\"'.repeat(300_000)}`, 0)).toThrow(ParseError);
+  });
+
+  test('takes strings of any length, with whatever is escaped in them', () => {
+    const long = 'b'.repeat(16_000_000);
+    const { values } = parseLvmMetadata(`${'#\n'.repeat(3_000_000)}a = "${long}" b = "x\\"\\\\" c = ""`, 0);
+    expect([...values]).toEqual([
+      ['a', long],
+      ['b', 'x"\\'],
+      ['c', ''],
+    ]);
+  });
+
+  test.each([
+    ['sections', Array.from({ length: 40_000 }, (_, index) => `s${index}{}`).join('')],
+    ['values', Array.from({ length: 300_000 }, (_, index) => `v${index}=1 `).join('')],
+    ['items of lists', `a=[${'1,'.repeat(300_000)}]`],
+  ])('refuses more %s than memory should hold', (_, text) => {
+    expect(() => parseLvmMetadata(text, 0)).toThrow(/more than \d+/);
   });
 });

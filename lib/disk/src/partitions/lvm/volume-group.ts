@@ -37,14 +37,20 @@ export interface LogicalVolume {
  * opened. Throws where they belong to different groups.
  */
 export function readVolumeGroup(disks: readonly ByteSource[]): VolumeGroup {
-  const labelled = disks.map((disk) => ({ disk, label: readLvmLabel(disk) }));
-  const texts = labelled.flatMap(({ label }) => (label.metadata === undefined ? [] : [groupOf(label.metadata)]));
-  const newest = texts.toSorted((left, right) => right.sequence - left.sequence)[0];
-  if (newest === undefined) throw new ParseError('unsupported', 'LVM metadata', 0, 'are on another physical volume');
-  const stranger = texts.find(({ uuid }) => uuid !== newest.uuid);
-  if (stranger !== undefined) {
-    throw new ParseError('invalid', 'LVM metadata', 0, `of groups ${newest.name} and ${stranger.name}, expected one`);
+  const labelled: LabelledDisk[] = [];
+  let newest: GroupText | undefined;
+  // Each has the text of the whole group, of up to 8 MiB: one at a time.
+  for (const disk of disks) {
+    const { uuid: physical, metadata } = readLvmLabel(disk);
+    labelled.push({ disk, uuid: physical });
+    if (metadata === undefined) continue;
+    const group = groupOf(metadata);
+    if (newest !== undefined && newest.uuid !== group.uuid) {
+      throw new ParseError('invalid', 'LVM metadata', 0, `of groups ${newest.name} and ${group.name}, expected one`);
+    }
+    if (newest === undefined || group.sequence > newest.sequence) newest = group;
   }
+  if (newest === undefined) throw new ParseError('unsupported', 'LVM metadata', 0, 'are on another physical volume');
   const { name, uuid, section, offset } = newest;
   const extentBytes = integer(section, 'extent_size', offset, 1, 2 ** 31) * SECTOR_BYTES;
   const places = placesOf(section, offset, labelled);
@@ -52,6 +58,11 @@ export function readVolumeGroup(disks: readonly ByteSource[]): VolumeGroup {
     volumeOf(volume, body, { offset, extentBytes, places }),
   );
   return { name, uuid, volumes };
+}
+
+interface LabelledDisk {
+  readonly disk: ByteSource;
+  readonly uuid: string;
 }
 
 interface GroupText {
@@ -86,11 +97,7 @@ function groupOf({ text, offset }: NonNullable<PhysicalVolumeLabel['metadata']>)
   return { name, uuid: textOf(section, 'id', offset), sequence: integer(section, 'seqno', offset), section, offset };
 }
 
-function placesOf(
-  group: LvmSection,
-  offset: number,
-  labelled: readonly { readonly disk: ByteSource; readonly label: PhysicalVolumeLabel }[],
-): Map<string, Place> {
+function placesOf(group: LvmSection, offset: number, labelled: readonly LabelledDisk[]): Map<string, Place> {
   const places = new Map<string, Place>();
   for (const [name, body] of group.sections.get('physical_volumes')?.sections ?? []) {
     const uuid = textOf(body, 'id', offset);
@@ -98,7 +105,7 @@ function placesOf(
       uuid,
       firstByte: integer(body, 'pe_start', offset, 0, 2 ** 43) * SECTOR_BYTES,
       extents: integer(body, 'pe_count', offset),
-      disk: labelled.find(({ label }) => label.uuid === uuid)?.disk,
+      disk: labelled.find((known) => known.uuid === uuid)?.disk,
     });
   }
   return places;
