@@ -86,7 +86,7 @@ async function runThreads(job: ConvertJob, count: number, { onWritten, signal }:
 }
 
 async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
-  const worker = startWorker('disk/convert-worker', job);
+  const worker = startWorker('disk/convert-worker', { workerData: job });
   const terminate = (): void => void worker.terminate();
   signal.addEventListener('abort', terminate);
   try {

@@ -50,7 +50,7 @@ async function runThread(
   signal: AbortSignal,
   onRead: ((bytes: number) => void) | undefined,
 ): Promise<number[]> {
-  const worker = startWorker('disk/read-back-worker', job);
+  const worker = startWorker('disk/read-back-worker', { workerData: job });
   const terminate = (): void => void worker.terminate();
   signal.addEventListener('abort', terminate);
   const differing: number[] = [];

@@ -14,7 +14,7 @@ export interface StreamDigest {
 export function openDigestThread(): OpenHash {
   const ring = makeRing();
   const write = openRingWriter(ring);
-  const worker = startWorker('images/digest-worker', ring);
+  const worker = startWorker('images/digest-worker', { workerData: ring });
   const waiting = new Map<number, PromiseWithResolvers<string>>();
   worker.on('message', ({ stream, digest }: StreamDigest) => {
     waiting.get(stream)?.resolve(digest);

@@ -1,6 +1,6 @@
 // The layers of an image read, all at once, or taken from what is known of them.
 import {
-  decodeLayer,
+  countContents,
   finishFacts,
   idsOf,
   inspectImage,
@@ -12,6 +12,7 @@ import {
 } from '@ringwall/oci';
 import type { StoredImage } from './image-in-store.ts';
 import { openLayerCache } from './layer-cache.ts';
+import { makeBudget, openSharedBudget } from './shared-budget.ts';
 import { openLayerThreads, type LayerThreads } from './layer-threads.ts';
 import type { SampleLooker } from './sampling.ts';
 
@@ -48,7 +49,7 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
   /** Two images of one run, or one image with a layer twice. */
   const underWay = new Map<string, Promise<LayerContents>>();
 
-  const contentsOf = async (image: StoredImage, at: number): Promise<LayerContents> => {
+  const contentsOf = async (image: StoredImage, at: number, budget: SharedArrayBuffer): Promise<LayerContents> => {
     const { digest, diffId } = image.layers[at] ?? { digest: '', diffId: '' };
     const blob = image.blobs[at];
     if (blob === undefined) throw new OciError('malformed', `layer ${String(at + 1)} is not there`);
@@ -56,6 +57,7 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
     const namedCache = digest === '' ? undefined : cache;
     const kept = namedCache?.get(digest);
     if (kept !== undefined) {
+      countContents(kept, openSharedBudget(budget));
       known += 1;
       return kept;
     }
@@ -63,16 +65,16 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
     threads ??= openLayerThreads(image.layers.length, scanner);
     // An archive names its layers by what they unpack to.
     const packed = digest === diffId ? '' : digest;
-    const { record, isLasting } = await threads.read({ blob, digest: packed, diffId }, ended);
-    const contents = await finishFacts(decodeLayer(record), INSPECTORS, finishers);
+    const { contents: unfinished, isLasting } = await threads.read({ blob, digest: packed, diffId, budget }, ended);
+    const contents = await finishFacts(unfinished, INSPECTORS, finishers);
     if (isLasting) namedCache?.put(digest, contents);
     return contents;
   };
-  const layerOf = (image: StoredImage, at: number): Promise<LayerContents> => {
+  const layerOf = (image: StoredImage, at: number, budget: SharedArrayBuffer): Promise<LayerContents> => {
     const digest = image.layers[at]?.digest ?? '';
     const running = digest === '' ? undefined : underWay.get(digest);
     if (running !== undefined) return running;
-    const contents = contentsOf(image, at).catch((error: unknown) => {
+    const contents = contentsOf(image, at, budget).catch((error: unknown) => {
       throw named(error, at, image);
     });
     underWay.set(digest, contents);
@@ -81,7 +83,8 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
   };
   return {
     inspect: async (image) => {
-      const contents = await Promise.all(image.layers.map((_, at) => layerOf(image, at)));
+      const budget = makeBudget();
+      const contents = await Promise.all(image.layers.map((_, at) => layerOf(image, at, budget)));
       return inspectImage(image.config, image.layers, contents);
     },
     counts: () => ({ read, known }),

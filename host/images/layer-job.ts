@@ -1,5 +1,5 @@
 // What the reading of layers and its worker threads say to each other.
-import type { Sample } from '@ringwall/oci';
+import type { LayerColumns, Sample } from '@ringwall/oci';
 import type { Looked } from '../malware/index.ts';
 
 /** One layer. */
@@ -13,6 +13,8 @@ export interface LayerJob {
   readonly diffId: string;
   /** How many bytes of samples are sent at a time; 0 where nobody looks at them. */
   readonly batchBytes: number;
+  /** Of the image that it is of (shared-budget.ts). */
+  readonly budget: SharedArrayBuffer;
 }
 
 /** To the thread. An empty chunk is the end. */
@@ -27,7 +29,7 @@ export type FromLayerThread =
   /** It has room for a chunk. */
   | { readonly kind: 'more' }
   | { readonly kind: 'samples'; readonly samples: readonly Sample[] }
-  /** `record` as `encodeLayer` has it. `isLasting`: of what was said of its samples. */
-  | { readonly kind: 'done'; readonly record: string; readonly unpackedBytes: number; readonly isLasting: boolean }
+  /** `isLasting`: of what was said of its samples. */
+  | { readonly kind: 'done'; readonly columns: LayerColumns; readonly isLasting: boolean }
   /** `code` of OciError, or '' for an error of this machine. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };

@@ -1,33 +1,35 @@
 // The threads that read layers: as many as there are layers to read and cores to do it, each taking the next when it is done.
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { OCI_ERROR_CODES, OciError, type Sample } from '@ringwall/oci';
+import { contentsOf, OCI_ERROR_CODES, OciError, type LayerContents, type Sample } from '@ringwall/oci';
 import { startWorker } from '../threads/index.ts';
 import type { Blob } from './blob.ts';
 import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
 import type { SampleLooker } from './sampling.ts';
 
-/** Each may hold a package database of `MAX_INSPECTED_BYTES`; all of them must do with 512 MB. */
+/** All of them must do with 512 MB; what is large they hold one after the other. */
 const MAX_THREADS = 4;
+/** Of a thread: what it keeps of a layer is bounded, but not what it leaves behind until that is collected. */
+const MAX_HEAP_MB = 192;
 
 export interface LayerToRead {
   readonly blob: Blob;
   /** '' where it is not known. */
   readonly digest: string;
   readonly diffId: string;
+  readonly budget: SharedArrayBuffer;
 }
 
-export interface LayerRecord {
-  /** As `encodeLayer` has it: facts are neither finished nor redacted. */
-  readonly record: string;
-  readonly unpackedBytes: number;
+export interface ReadLayer {
+  /** Facts are neither finished nor redacted. */
+  readonly contents: LayerContents;
   /** False where another time more may be said of it. */
   readonly isLasting: boolean;
 }
 
 export interface LayerThreads extends AsyncDisposable {
   /** Throws OciError, or what reading the blob throws. */
-  readonly read: (layer: LayerToRead, signal: AbortSignal) => Promise<LayerRecord>;
+  readonly read: (layer: LayerToRead, signal: AbortSignal) => Promise<ReadLayer>;
 }
 
 interface Thread {
@@ -50,7 +52,10 @@ export function openLayerThreads(count: number, looker: SampleLooker | undefined
     return thread;
   };
   const start = (): Thread => {
-    const thread: Thread = { worker: startWorker('images/layer-worker'), busy: true };
+    const thread: Thread = {
+      worker: startWorker('images/layer-worker', { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB } }),
+      busy: true,
+    };
     threads.push(thread);
     return thread;
   };
@@ -70,9 +75,9 @@ export function openLayerThreads(count: number, looker: SampleLooker | undefined
       const thread = await idle();
       try {
         signal.throwIfAborted();
-        const record = await runJob(thread.worker, layer, looker, signal);
+        const read = await runJob(thread.worker, layer, looker, signal);
         release(thread);
-        return record;
+        return read;
       } catch (error) {
         await replace(thread);
         throw error;
@@ -89,30 +94,32 @@ async function runJob(
   layer: LayerToRead,
   looker: SampleLooker | undefined,
   signal: AbortSignal,
-): Promise<LayerRecord> {
-  const { blob, digest, diffId } = layer;
+): Promise<ReadLayer> {
+  const { blob, digest, diffId, budget } = layer;
   using listeners = new DisposableStack();
   const stop = new AbortController();
   listeners.defer(() => stop.abort());
   const ended = AbortSignal.any([signal, stop.signal]);
   const chunks = blob.kind === 'stream' ? blob.open(ended)[Symbol.asyncIterator]() : undefined;
-  const { promise, resolve, reject } = Promise.withResolvers<LayerRecord>();
+  const { promise, resolve, reject } = Promise.withResolvers<ReadLayer>();
   const hear = (message: FromLayerThread): void => {
-    if (message.kind === 'done') resolve(message);
+    if (message.kind === 'done') resolve({ contents: contentsOf(message.columns), isLasting: message.isLasting });
     else if (message.kind === 'failed') reject(errorOf(message));
     else if (message.kind === 'samples') void answerLook(worker, looker, message.samples).catch(reject);
     else if (chunks !== undefined) void sendNext(worker, chunks).catch(reject);
   };
   const exited = (): void => reject(new OciError('limit', 'needs more memory than a thread has'));
   const abort = (): void => reject(signal.reason);
-  worker.on('message', hear).on('error', reject).on('exit', exited);
+  const failed = (error: Error): void =>
+    'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? exited() : reject(error);
+  worker.on('message', hear).on('error', failed).on('exit', exited);
   signal.addEventListener('abort', abort);
   listeners.defer(() => {
-    worker.off('message', hear).off('error', reject).off('exit', exited);
+    worker.off('message', hear).off('error', failed).off('exit', exited);
     signal.removeEventListener('abort', abort);
   });
   const file = blob.kind === 'file' ? { descriptor: blob.descriptor, offset: blob.offset } : undefined;
-  send(worker, { kind: 'job', file, bytes: blob.bytes, digest, diffId, batchBytes: looker?.batchBytes ?? 0 });
+  send(worker, { kind: 'job', file, bytes: blob.bytes, digest, diffId, budget, batchBytes: looker?.batchBytes ?? 0 });
   return await promise;
 }
 

@@ -1,12 +1,14 @@
 // One thread that reads layers, one after the other.
 import { parentPort } from 'node:worker_threads';
-import { encodeLayer, INSPECTORS, OciError, openLayerInspection, type Sample } from '@ringwall/oci';
+import { columnsOf, INSPECTORS, OciError, openLayerInspection, type Sample } from '@ringwall/oci';
 import type { Looked } from '../malware/index.ts';
 import { readPart } from './blob.ts';
 import type { FromLayerThread, LayerJob, ToLayerThread } from './layer-job.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { openDigestThread } from './digest-thread.ts';
 import { openSampling } from './sampling.ts';
 import { hashHere, type OpenHash } from './stream-hash.ts';
+import { openSharedBudget } from './shared-budget.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
 const READ_BYTES: number = 512 * 1024;
@@ -27,19 +29,24 @@ port.on('message', (message: ToLayerThread) => {
 });
 
 async function work(job: LayerJob): Promise<void> {
+  const budget = openSharedBudget(job.budget, collectGarbage);
   try {
     const { digest, diffId, bytes, batchBytes } = job;
     const sampling = batchBytes === 0 ? undefined : openSampling({ batchBytes, look });
-    const { contents, unpackedBytes } = await unpackLayer(
+    const inspectors = sampling === undefined ? INSPECTORS : [...INSPECTORS, sampling.inspector];
+    const contents = await unpackLayer(
       { chunks: job.file === undefined ? sent() : chunksOf(job.file, bytes), bytes, digest, diffId },
-      openLayerInspection(sampling === undefined ? INSPECTORS : [...INSPECTORS, sampling.inspector]),
-      bytes < MIN_BYTES_FOR_A_THREAD ? hashHere : (hashBeside ??= openDigestThread()),
-      sampling?.room,
+      {
+        inspection: openLayerInspection(inspectors, budget),
+        budget,
+        openHash: bytes < MIN_BYTES_FOR_A_THREAD ? hashHere : (hashBeside ??= openDigestThread()),
+        room: sampling?.room,
+      },
     );
     const { facts, isLasting } = (await sampling?.end()) ?? NOBODY_LOOKED;
-    const record = encodeLayer({ ...contents, facts: [...contents.facts, ...facts] });
-    post({ kind: 'done', record, unpackedBytes, isLasting });
+    post({ kind: 'done', columns: columnsOf({ ...contents, facts: [...contents.facts, ...facts] }), isLasting });
   } catch (error) {
+    budget.leaveAll();
     const code = error instanceof OciError ? error.code : '';
     post({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) });
   }

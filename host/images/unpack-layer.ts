@@ -1,15 +1,20 @@
 // A layer's bytes, checked and unpacked as they come: gzip (RFC 1952), zstd (RFC 8878) or plain tar, told by the first bytes.
 // Nothing is written anywhere.
 import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
-import { OciError, type LayerContents, type LayerInspection } from '@ringwall/oci';
+import { OciError, type InspectionBudget, type LayerContents, type LayerInspection } from '@ringwall/oci';
 import { algorithmOf } from './blob.ts';
 import type { OpenHash, StreamHash } from './stream-hash.ts';
 
 /** zlib makes chunks of 16 KiB otherwise, and each costs a turn of the event loop. */
 const CHUNK_BYTES = 512 * 1024;
-/** As zstd itself by default: the window that a stream may make us hold. */
-const ZSTD_WINDOW_LOG = 27;
+/** RFC 8878, section 3.1.1.1.2: what every decoder should have for a window; one of each thread may be held. */
+const ZSTD_WINDOW_LOG = 23;
+/** As zstd itself by default: one layer of an image at a time may make us hold it. */
+const ZSTD_LARGE_WINDOW_LOG = 27;
+/** The longest beginning that says how a layer is packed: a frame header of zstd. */
+const START_BYTES = 18;
 /** A file of zeros packs to a thousandth: a layer may hold some, and is no bomb. */
 const FREE_BYTES: number = 256 * 1024 ** 2;
 /** Text of the most regular kind packs to a hundredth; what unpacks to more than that is made to cost time. */
@@ -30,18 +35,19 @@ export interface PackedLayer {
   readonly diffId: string;
 }
 
-export interface UnpackedLayer {
-  readonly contents: LayerContents;
-  readonly unpackedBytes: number;
+export interface UnpackOptions {
+  readonly inspection: LayerInspection;
+  readonly budget: InspectionBudget;
+  readonly openHash: OpenHash;
+  /** Says between chunks what to wait for. */
+  readonly room?: (() => Promise<void> | undefined) | undefined;
 }
 
-/** `room` says between chunks what to wait for. Throws OciError, or what `chunks` and `room` throw. */
+/** Throws OciError, or what `chunks` and `room` throw. */
 export async function unpackLayer(
   layer: PackedLayer,
-  inspection: LayerInspection,
-  openHash: OpenHash,
-  room: () => Promise<void> | undefined = () => undefined,
-): Promise<UnpackedLayer> {
+  { inspection, budget, openHash, room = () => undefined }: UnpackOptions,
+): Promise<LayerContents> {
   const { digest, diffId, bytes } = layer;
   const packed = digest === '' ? undefined : openHash(algorithmOf(digest));
   const unpacked = diffId === '' ? undefined : openHash(algorithmOf(diffId));
@@ -56,22 +62,23 @@ export async function unpackLayer(
     return room();
   };
   const chunks = counted(layer, packed);
-  const first = await chunks.next();
-  const start = first.done === true ? new Uint8Array() : first.value;
+  const start = await startOf(chunks);
   const whole = joined(start, chunks);
-  const decompressor = decompressorFor(start);
+  const needsLargeWindow = zstdWindowBytes(start) > 2 ** ZSTD_WINDOW_LOG;
+  if (needsLargeWindow) budget.enterLarge();
   try {
-    if (decompressor === undefined) for await (const chunk of whole) await take(chunk);
-    else
-      await pipeline(whole, decompressor, async (source: AsyncIterable<Uint8Array>) => {
-        for await (const chunk of source) await take(chunk);
-      });
+    await unpack(whole, start, needsLargeWindow ? ZSTD_LARGE_WINDOW_LOG : ZSTD_WINDOW_LOG, take);
   } catch (error) {
     throw explained(error);
   }
+  if (needsLargeWindow) {
+    // The window is garbage only when nothing that waits for this turn to end holds its stream.
+    await setImmediate();
+    budget.leaveLarge();
+  }
   await check(packed, digest, 'its digest');
   await check(unpacked, diffId, 'the digest of what it unpacks to');
-  return { contents: inspection.end(), unpackedBytes };
+  return inspection.end();
 }
 
 async function* counted(
@@ -88,12 +95,63 @@ async function* counted(
   if (seen < bytes) throw new OciError('malformed', `has ${String(seen)} of the ${String(bytes)} bytes that were said`);
 }
 
+async function unpack(
+  whole: AsyncIterable<Uint8Array>,
+  start: Uint8Array,
+  windowLog: number,
+  take: (chunk: Uint8Array) => Promise<void> | undefined,
+): Promise<void> {
+  const decompressor = decompressorFor(start, windowLog);
+  if (decompressor === undefined) for await (const chunk of whole) await take(chunk);
+  else
+    await pipeline(whole, decompressor, async (source: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of source) await take(chunk);
+    });
+}
+
+/** Enough to know what it is, however short the pieces are. */
+async function startOf(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+  let start = new Uint8Array();
+  while (start.length < START_BYTES) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const next = await chunks.next();
+    if (next.done === true) break;
+    start = start.length === 0 ? new Uint8Array(next.value) : Buffer.concat([start, next.value]);
+  }
+  return start;
+}
+
+/** Of the first frame: later ones must do with as much. RFC 8878, section 3.1.1.1. */
+function zstdWindowBytes(start: Uint8Array): number {
+  if (start.length < START_BYTES || !ZSTD.every((byte, at) => start[at] === byte)) return 0;
+  const view = new DataView(start.buffer, start.byteOffset);
+  const descriptor = view.getUint8(ZSTD.length);
+  const isSingleSegment = (descriptor & 0x20) !== 0;
+  if (!isSingleSegment) {
+    const window = view.getUint8(ZSTD.length + 1);
+    const base = 2 ** (10 + (window >> 3));
+    return base + (base / 8) * (window & 7);
+  }
+  const size = ZSTD.length + 1 + ([0, 1, 2, 4][descriptor & 3] ?? 0);
+  return (
+    [
+      () => view.getUint8(size),
+      () => view.getUint16(size, true) + 256,
+      () => view.getUint32(size, true),
+      () => Number(view.getBigUint64(size, true)),
+    ][descriptor >> 6]?.() ?? 0
+  );
+}
+
 async function* joined(start: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   yield start;
   yield* rest;
 }
 
-function decompressorFor(start: Uint8Array): ReturnType<typeof createGunzip | typeof createZstdDecompress> | undefined {
+function decompressorFor(
+  start: Uint8Array,
+  windowLog: number,
+): ReturnType<typeof createGunzip | typeof createZstdDecompress> | undefined {
   const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => start[at] === byte);
   const refused = REFUSED.find(([, magic]) => begins(magic));
   if (refused !== undefined) throw new OciError('malformed', `is packed with ${refused[0]}, which no registry serves`);
@@ -101,7 +159,7 @@ function decompressorFor(start: Uint8Array): ReturnType<typeof createGunzip | ty
   if (!begins(ZSTD)) return undefined;
   return createZstdDecompress({
     chunkSize: CHUNK_BYTES,
-    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG },
+    params: { [constants.ZSTD_d_windowLogMax]: windowLog },
   });
 }
 

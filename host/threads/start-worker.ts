@@ -1,16 +1,16 @@
 // Starts a worker thread of this house, as source with what source is started with, in a bundle with nothing.
 import { basename } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 const IS_SOURCE = import.meta.url.endsWith('.ts');
 /** The parts of a program that is split lie in a folder beside it (tools/build.ts); workers lie beside the program. */
 const IS_PART = /\.parts\/[^/]*$/.test(import.meta.url);
 
 /** `module` as `disk/convert-worker`: the room and the file, which is a bundle of its own in tools/build.ts. */
-export function startWorker(module: string, workerData?: unknown): Worker {
+export function startWorker(module: string, options: Pick<WorkerOptions, 'workerData' | 'resourceLimits'>): Worker {
   const path = IS_SOURCE ? `../${module}.ts` : `${IS_PART ? '..' : '.'}/${basename(module)}.mjs`;
   return new Worker(new URL(path, import.meta.url), {
-    workerData,
+    ...options,
     // Bundled services have settings of V8 that are the whole process's: a thread that is given them does not start.
     execArgv: IS_SOURCE ? process.execArgv : [],
   });

@@ -65,6 +65,7 @@ export type { Fact, FactFinisher, FactValue, Inspector } from './inspection/insp
 export { IMAGE_RULES, INSPECTORS } from './inspection/catalogue.ts';
 export { inspectImage, judgeImage, sortFindings } from './inspection/inspect-image.ts';
 export {
+  countContents,
   openEntryInspection,
   openLayerInspection,
   type EntryInspection,
@@ -85,7 +86,15 @@ export { recognised, unscanned, type ScannerProgram } from './findings/malware/s
 export { renderYaraRules } from './findings/malware/yara-rules.ts';
 export { FINDING_JUDGES, FINDING_RULES } from './findings/finding-rules.ts';
 export { finishFacts, idsOf } from './inspection/finish-facts.ts';
-export { decodeLayer, encodeLayer, RECORD_FORMAT } from './inspection/layer-record.ts';
+export { checkBudget, type InspectionBudget } from './inspection/inspection-budget.ts';
+export {
+  columnsOf,
+  contentsOf,
+  decodeLayer,
+  encodeLayer,
+  RECORD_FORMAT,
+  type LayerColumns,
+} from './inspection/layer-record.ts';
 export { indexTar, type IndexedFile, type TarIndex } from './layers/tar-index.ts';
 export { describeLayers, parseImageConfig, type ParsedConfig } from './manifests/config.ts';
 export { parseDockerArchive, type ArchivedImage } from './manifests/docker-archive.ts';

@@ -3,6 +3,7 @@ import { openLayerTree, type ImageFile, type LayerTree } from '../layers/layer-t
 import { OciError } from '../oci-error.ts';
 import { FINDING_SEVERITIES, type Finding } from './finding.ts';
 import type { LayerContents } from './inspect-layer.ts';
+import { checkBudget } from './inspection-budget.ts';
 import type { ImageConfig, ImageRule, InspectedImage, InspectedLayer, PlacedFact } from './inspected-image.ts';
 
 /** OCI and Docker allow more; overlayfs does not, and no image is built with so many. */
@@ -18,6 +19,10 @@ export function inspectImage(
     throw new OciError('malformed', `${contents.length} layers were read, and ${layers.length} are named`);
   }
   if (layers.length > MAX_LAYERS) throw new OciError('limit', `image has more than ${MAX_LAYERS} layers`);
+  checkBudget(
+    contents.reduce((files, { entries }) => files + entries.length, 0),
+    0,
+  );
   const tree = openLayerTree();
   for (const [layer, { entries }] of contents.entries()) for (const entry of entries) tree.add(layer, entry);
   const visible = tree.visible();

@@ -4,14 +4,18 @@ import { ParseError } from '@ringwall/bytes';
 import type { TarEntry } from '../layers/tar-entry.ts';
 import { openTarReader, type ContentSink } from '../layers/tar-reader.ts';
 import { OciError } from '../oci-error.ts';
+import { LARGE_FILE_BYTES, openBudget, type InspectionBudget } from './inspection-budget.ts';
 import type { Fact, Inspector } from './inspector.ts';
 
-/** What inspectors get of one file: package databases of a whole distribution have some 50 MiB. Four layers are read at once. */
+/** What inspectors get of one file: package databases of a whole distribution have some 50 MiB. */
 export const MAX_INSPECTED_BYTES: number = 64 * 1024 ** 2;
-/** Of the list of entries and of the facts, as text: layers of 300,000 files have some 35 MiB. */
-export const MAX_LAYER_CHARACTERS: number = 48 * 1024 ** 2;
+/** Most files are smaller. */
+const BUFFER_BYTES: number = 64 * 1024;
 /** Of an entry, beside its path, target and attributes. */
 const ENTRY_CHARACTERS = 60;
+/** Of a fact, beside its path and its value, and how often its value counts. */
+const FACT_CHARACTERS = 200;
+const FACT_WEIGHT = 3;
 
 /** What is kept of a layer. */
 export interface LayerContents {
@@ -34,9 +38,12 @@ export interface EntryInspection {
   readonly end: () => LayerContents;
 }
 
-export function openLayerInspection(inspectors: readonly Inspector[]): LayerInspection {
+export function openLayerInspection(
+  inspectors: readonly Inspector[],
+  budget: InspectionBudget = openBudget(),
+): LayerInspection {
   let last = '';
-  const inspection = openEntryInspection(inspectors);
+  const inspection = openEntryInspection(inspectors, budget);
   const reader = openTarReader({
     entry: (entry) => {
       last = entry.path;
@@ -62,30 +69,35 @@ export function openLayerInspection(inspectors: readonly Inspector[]): LayerInsp
   };
 }
 
-export function openEntryInspection(inspectors: readonly Inspector[]): EntryInspection {
+export function openEntryInspection(
+  inspectors: readonly Inspector[],
+  budget: InspectionBudget = openBudget(),
+): EntryInspection {
   const entries: TarEntry[] = [];
   const facts: Fact[] = [];
-  let characters = 0;
-  let buffer = new Uint8Array(64 * 1024);
+  let buffer = new Uint8Array(BUFFER_BYTES);
+  let isLarge = false;
   let filled = 0;
   let wanted = 0;
   let current: TarEntry | undefined;
   const asking: { readonly inspector: Inspector; readonly bytes: number }[] = [];
 
-  const count = (more: number): void => {
-    characters += more;
-    if (characters > MAX_LAYER_CHARACTERS)
-      throw new OciError('limit', `what is to be kept of it has more than ${MAX_LAYER_CHARACTERS} characters`);
-  };
   const finish = (content: Uint8Array): void => {
     if (current === undefined) return;
     for (const { inspector, bytes } of asking) {
       for (const value of inspect(inspector, current, content.subarray(0, bytes))) {
-        count(current.path.length + inspector.id.length + JSON.stringify(value).length);
-        facts.push({ inspector: inspector.id, path: current.path, value });
+        const fact = { inspector: inspector.id, path: current.path, value };
+        budget.keep(0, charactersOfFact(fact));
+        facts.push(fact);
       }
     }
     current = undefined;
+    if (!isLarge) return;
+    isLarge = false;
+    // Given back at once, not when garbage is next collected.
+    buffer.buffer.transfer(0);
+    buffer = new Uint8Array(BUFFER_BYTES);
+    budget.leaveLarge();
   };
   const take = (chunk: Uint8Array): void => {
     const part = chunk.length > wanted - filled ? chunk.subarray(0, wanted - filled) : chunk;
@@ -94,14 +106,20 @@ export function openEntryInspection(inspectors: readonly Inspector[]): EntryInsp
       finish(part);
       return;
     }
-    if (buffer.length < wanted) buffer = new Uint8Array(wanted);
+    if (buffer.length < wanted) {
+      if (wanted > LARGE_FILE_BYTES && !isLarge) {
+        budget.enterLarge();
+        isLarge = true;
+      }
+      buffer = new Uint8Array(wanted);
+    }
     buffer.set(part, filled);
     filled += part.length;
   };
   return {
     entry: (entry) => {
       finish(buffer.subarray(0, filled));
-      count(charactersOf(entry));
+      budget.keep(1, charactersOf(entry));
       entries.push(entry);
       filled = 0;
       wanted = 0;
@@ -134,6 +152,17 @@ function inspect(inspector: Inspector, entry: TarEntry, bytes: Uint8Array): read
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new OciError('malformed', `inspector ${inspector.id} at “${entry.path}”: ${message}`, { cause });
   }
+}
+
+/** What was kept of a layer counts like what is read of one. Throws OciError `limit`. */
+export function countContents({ entries, facts }: LayerContents, budget: InspectionBudget): void {
+  for (const entry of entries) budget.keep(1, charactersOf(entry));
+  for (const fact of facts) budget.keep(0, charactersOfFact(fact));
+}
+
+/** As objects they take some times what they have as text. */
+function charactersOfFact({ path, value }: Fact): number {
+  return FACT_CHARACTERS + path.length + FACT_WEIGHT * JSON.stringify(value).length;
 }
 
 function charactersOf({ path, target, userName, groupName, attributes }: TarEntry): number {

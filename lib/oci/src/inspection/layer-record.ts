@@ -21,21 +21,24 @@ const TYPES: readonly EntryType[] = [
 ];
 const HAZARDS: readonly Hazard[] = ['outside', 'link-outside', 'device'];
 
-/** One line each, in this order. Those of `links` and `attributes` begin with the number of their entry. */
+/** In this order. Those of `links` and `attributes` begin with the number of their entry. */
 const COLUMNS = ['kinds', 'kindOf', 'paths', 'bytes', 'modified', 'links', 'attributes', 'facts'] as const;
-type Columns = Readonly<Record<(typeof COLUMNS)[number], readonly unknown[]>>;
 
-export function encodeLayer({ entries, facts }: LayerContents): string {
+/** What a thread hands to another: of arrays, numbers and texts alone. */
+export type LayerColumns = Readonly<Record<(typeof COLUMNS)[number], readonly unknown[]>>;
+
+export function columnsOf({ entries, facts }: LayerContents): LayerColumns {
   const numbers = new Map<string, number>();
   const kinds: unknown[] = [];
-  const columns: Columns = {
+  return {
     kinds,
     kindOf: entries.map((entry) => {
-      const key = `${entry.type} ${entry.mode} ${entry.uid} ${entry.gid} ${entry.isSparse} ${entry.hazards.join(',')} ${JSON.stringify([entry.userName, entry.groupName])}`;
+      const row = rowOf(entry);
+      const key = JSON.stringify(row);
       const known = numbers.get(key) ?? numbers.size;
       if (known === numbers.size) {
         numbers.set(key, known);
-        kinds.push(rowOf(entry));
+        kinds.push(row);
       }
       return known;
     }),
@@ -46,20 +49,17 @@ export function encodeLayer({ entries, facts }: LayerContents): string {
     attributes: entries.flatMap(({ attributes }, at) => (attributes.size === 0 ? [] : [[at, ...attributes].flat()])),
     facts: facts.map(({ inspector, path, value }) => [inspector, path, value]),
   };
-  return COLUMNS.map((name) => JSON.stringify(columns[name])).join('\n');
 }
 
-/** Throws OciError `malformed`: a file of a cache may hold anything. */
-export function decodeLayer(record: string): LayerContents {
-  const lines = record.split('\n');
-  const [kinds = [], kindOf = [], paths = [], bytes = [], modified = [], links = [], attributes = [], facts = []] =
-    COLUMNS.map((_, at) => columnOf(lines[at] ?? ''));
-  const known = kinds.map(kindOfRow);
-  const targets = new Map(links.map((row) => [number(list(row)[0]), text(list(row)[1])]));
-  const attributed = new Map(attributes.map((row) => [number(list(row)[0]), attributesOf(list(row).slice(1))]));
+/** Throws OciError `malformed`. */
+export function contentsOf(columns: LayerColumns): LayerContents {
+  const { kindOf, bytes, modified } = columns;
+  const kinds = columns.kinds.map(kindOfRow);
+  const targets = new Map(columns.links.map((row) => [number(list(row)[0]), text(list(row)[1])]));
+  const attributed = new Map(columns.attributes.map((row) => [number(list(row)[0]), attributesOf(list(row).slice(1))]));
   return {
-    entries: paths.map((path, at) => {
-      const kind = known[number(kindOf[at])] ?? broken();
+    entries: columns.paths.map((path, at) => {
+      const kind = kinds[number(kindOf[at])] ?? broken();
       return {
         path: text(path),
         type: kind.type,
@@ -76,8 +76,22 @@ export function decodeLayer(record: string): LayerContents {
         hazards: kind.hazards,
       };
     }),
-    facts: facts.map(factOf),
+    facts: columns.facts.map(factOf),
   };
+}
+
+/** A line for each column. */
+export function encodeLayer(contents: LayerContents): string {
+  const columns = columnsOf(contents);
+  return COLUMNS.map((name) => JSON.stringify(columns[name])).join('\n');
+}
+
+/** Throws OciError `malformed`: a file of a cache may hold anything. */
+export function decodeLayer(record: string): LayerContents {
+  const lines = record.split('\n');
+  const [kinds = [], kindOf = [], paths = [], bytes = [], modified = [], links = [], attributes = [], facts = []] =
+    COLUMNS.map((_, at) => columnOf(lines[at] ?? ''));
+  return contentsOf({ kinds, kindOf, paths, bytes, modified, links, attributes, facts });
 }
 
 type Kind = Pick<TarEntry, 'type' | 'mode' | 'uid' | 'gid' | 'userName' | 'groupName' | 'isSparse' | 'hazards'>;

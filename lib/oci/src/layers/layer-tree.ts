@@ -1,14 +1,11 @@
 // The files of an image, layer upon layer: which layer brought each, and what a later one hid. OCI Image Specification 1.1,
 // "Whiteouts" and "Opaque Whiteout". What is hidden is still carried by the image, so it is kept here.
-import { OciError } from '../oci-error.ts';
 import type { TarEntry } from './tar-entry.ts';
 
 const PREFIX = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Records of aufs itself (`.wh..wh.plnk`), which hide nothing. */
 const OF_AUFS = '.wh..wh.';
-/** Of all layers together: a judgement must do with 512 MB, and each takes about a kilobyte of it. Images of desktops have 300,000. */
-export const MAX_FILES_OF_AN_IMAGE = 350_000;
 
 export interface ImageFile {
   readonly entry: TarEntry;
@@ -19,7 +16,7 @@ export interface ImageFile {
 }
 
 export interface LayerTree {
-  /** Layers in order, entries in the order of their archive. Throws OciError `limit`. */
+  /** Layers in order, entries in the order of their archive. */
   readonly add: (layer: number, entry: TarEntry) => void;
   /** What a container would see. */
   readonly visible: () => readonly ImageFile[];
@@ -38,7 +35,6 @@ interface Node {
 export function openLayerTree(): LayerTree {
   const root: Node = { file: undefined, children: undefined, clearedFor: 0 };
   const hidden: ImageFile[] = [];
-  let files = 0;
 
   /** Only what came with layers below: a whiteout says nothing of its own layer. */
   const hide = (node: Node, layer: number, itself: boolean): void => {
@@ -62,9 +58,6 @@ export function openLayerTree(): LayerTree {
     return last.node;
   };
   const add = (layer: number, entry: TarEntry): void => {
-    files += 1;
-    if (files > MAX_FILES_OF_AN_IMAGE)
-      throw new OciError('limit', `image has more than ${MAX_FILES_OF_AN_IMAGE} files`);
     const slash = entry.path.lastIndexOf('/');
     const name = entry.path.slice(slash + 1);
     if (name.startsWith(PREFIX)) {

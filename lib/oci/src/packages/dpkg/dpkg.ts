@@ -82,6 +82,8 @@ function packageOf(fields: ReadonlyMap<string, string>): PackageFact | undefined
 }
 
 const WANTED: ReadonlySet<string> = new Set(['package', 'status', 'version', 'architecture', 'source']);
+/** Beyond those that are wanted: lines may be as long as the file, and have no colon. */
+const MAX_NAME_CHARACTERS = 32;
 
 function* paragraphs(text: string): Generator<ReadonlyMap<string, string>> {
   let fields = new Map<string, string>();
@@ -93,13 +95,12 @@ function* paragraphs(text: string): Generator<ReadonlyMap<string, string>> {
       if (fields.size > 0) yield fields;
       fields = new Map();
     } else {
-      const colon = text.indexOf(':', start);
-      // Lines that go on begin with a blank; none of the fields that are wanted has any.
-      if (colon > start && colon < end && text[start] !== ' ' && text[start] !== '\t') {
-        const name = text.slice(start, Math.min(colon, start + 32)).toLowerCase();
-        if (WANTED.has(name) && !fields.has(name)) {
-          fields.set(name, text.slice(colon + 1, Math.min(end, colon + MAX_FIELD_CHARACTERS)).trim());
-        }
+      const [name = '', rest] = text.slice(start, Math.min(end, start + MAX_NAME_CHARACTERS)).split(':', 2);
+      const field = name.toLowerCase();
+      // Lines that go on begin with a blank: no such field is wanted.
+      if (rest !== undefined && WANTED.has(field) && !fields.has(field)) {
+        const value = start + name.length + 1;
+        fields.set(field, text.slice(value, Math.min(end, value + MAX_FIELD_CHARACTERS)).trim());
       }
     }
     start = end + 1;

@@ -1,0 +1,132 @@
+// What a hostile image may take: the whole program, in a process of its own, by the most memory that it ever had.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { layerOf, paxHeader, tarFile, tarHeader, writeMadeLayout, type MadeLayer } from './testing/made-image.ts';
+
+const PROGRAM = resolve(import.meta.dirname, '../../dist/ringwall.mjs');
+const MAX_PEAK_MB = 512;
+/** A quiet machine takes seconds for each; what is not bounded takes for ever. */
+const MAX_MS = 240_000;
+/** Written by the process itself, for its parent's peak is counted into what the system says of a child. */
+const TELL_PEAK = `import { readFileSync } from 'node:fs';
+process.on('exit', () => process.stderr.write('peak ' + /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]));`;
+
+const gzip = (tar: Buffer): MadeLayer => layerOf(tar, (bytes) => gzipSync(bytes, { level: 1 }));
+const each = (count: number, make: (at: number) => Buffer): Buffer =>
+  Buffer.concat(Array.from({ length: count }, (_, at) => make(at)));
+
+interface Hostile {
+  readonly layers: () => readonly MadeLayer[];
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Of the message; absent where it is judged to the end. */
+  readonly refused?: string;
+}
+
+const EMPTY: MadeLayer = gzip(Buffer.alloc(1024));
+
+const HOSTILE: Readonly<Record<string, Hostile>> = {
+  'millions of files in four layers': {
+    layers: () => {
+      const layer = (name: string): MadeLayer => gzip(each(100_000, (at) => tarHeader(`${name}/${String(at)}`, 0)));
+      return ['a', 'b', 'c', 'd'].map(layer);
+    },
+    refused: 'image has more than 350000 files',
+  },
+  'paths as long as can be': {
+    layers: () => {
+      const path = (at: number): string => `${'ж'.repeat(4000)}${String(at)}`;
+      const layer = gzip(each(7000, (at) => Buffer.concat([paxHeader({ path: path(at) }), tarHeader('a', 0)])));
+      return [layer, gzip(each(7000, (at) => Buffer.concat([paxHeader({ path: path(-at) }), tarHeader('a', 0)])))];
+    },
+    refused: 'what is to be kept of the image has more than',
+  },
+  'windows of 128 MiB in three layers': {
+    layers: () => {
+      const params = {
+        [constants.ZSTD_c_compressionLevel]: 1,
+        [constants.ZSTD_c_windowLog]: 27,
+        [constants.ZSTD_c_contentSizeFlag]: 0,
+      };
+      // More than the window, so that all of it is filled.
+      const content = each(140, (at) => Buffer.alloc(1_000_000, `${String(at)} of what is in it\n`));
+      return ['a', 'b', 'c'].map((name) => layerOf(tarFile(name, content), (tar) => zstdCompressSync(tar, { params })));
+    },
+  },
+  'package databases as large as are read': {
+    layers: () => {
+      const text = Buffer.alloc(60_000_000, 'no colon, no end of a paragraph, and letters beyond Latin: ж\n');
+      const paths = ['var/lib/dpkg/status', 'lib/apk/db/installed', 'usr/lib/sysimage/rpm/Packages.db'];
+      return paths.map((path) => gzip(tarFile(path, text)));
+    },
+  },
+  'hundreds of thousands of packages': {
+    layers: () => {
+      const stanza = (at: number): Buffer =>
+        Buffer.from(
+          `Package: p${String(at)}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.${String(at)}\n\n`,
+        );
+      const status = gzip(tarFile('var/lib/dpkg/status', each(90_000, stanza)));
+      return [status, gzip(tarFile('var/lib/dpkg/status', each(90_001, stanza)))];
+    },
+    refused: 'what is to be kept of the image has more than',
+  },
+  'ten thousand layers': {
+    layers: () => Array.from({ length: 10_000 }, () => EMPTY),
+    refused: 'more than 512 layers',
+  },
+  'a history without end': {
+    layers: () => [],
+    config: { history: [{ created_by: `RUN ${'a $(b `c` "d" || '.repeat(150_000)}`, empty_layer: true }] },
+  },
+  'terabytes of holes': {
+    layers: () => [
+      gzip(
+        each(2000, (at) =>
+          Buffer.concat([
+            paxHeader({ 'GNU.sparse.size': '100000000', 'GNU.sparse.map': '100000000,0' }),
+            tarHeader(`opt/${String(at)}`, 0),
+          ]),
+        ),
+      ),
+    ],
+    refused: 'bytes of holes',
+  },
+};
+describe('image scan', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ringwall-bounds-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it.each(Object.entries(HOSTILE))('takes no more than it may for an image of %s', (_what, hostile) => {
+    const [image, tell] = [join(folder, 'image'), join(folder, 'tell-peak.mjs')];
+    writeMadeLayout(image, hostile.layers(), hostile.config);
+    writeFileSync(tell, TELL_PEAK);
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [
+        '--import',
+        tell,
+        PROGRAM,
+        'image',
+        'scan',
+        image,
+        '--no-cache',
+        '--no-scanners',
+        '--fail-on',
+        'never',
+        '--json',
+      ],
+      { encoding: 'utf8', env: { PATH: '/usr/bin:/bin', HOME: folder }, timeout: MAX_MS },
+    );
+    const peakMegabytes = (Number(/peak (\d+)/.exec(stderr)?.[1]) * 1024) / 1e6;
+    expect(peakMegabytes).toBeLessThan(MAX_PEAK_MB);
+    expect(status).toBe(hostile.refused === undefined ? 0 : 1);
+    if (hostile.refused !== undefined) expect(stdout).toContain(hostile.refused);
+  });
+});
