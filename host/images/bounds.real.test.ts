@@ -29,9 +29,9 @@ interface Hostile {
 const EMPTY: MadeLayer = gzip(Buffer.alloc(1024));
 
 const HOSTILE: Readonly<Record<string, Hostile>> = {
-  'millions of files in four layers': {
+  'hundreds of thousands of files in four layers': {
     layers: () => {
-      const layer = (name: string): MadeLayer => gzip(each(100_000, (at) => tarHeader(`${name}/${String(at)}`, 0)));
+      const layer = (name: string): MadeLayer => gzip(each(90_000, (at) => tarHeader(`${name}/${String(at)}`, 0)));
       return ['a', 'b', 'c', 'd'].map(layer);
     },
     refused: 'image has more than 350000 files',
@@ -127,6 +127,6 @@ describe('image scan', () => {
     const peakMegabytes = (Number(/peak (\d+)/.exec(stderr)?.[1]) * 1024) / 1e6;
     expect(peakMegabytes).toBeLessThan(MAX_PEAK_MB);
     expect(status).toBe(hostile.refused === undefined ? 0 : 1);
-    if (hostile.refused !== undefined) expect(stdout).toContain(hostile.refused);
+    expect(stdout).toContain(hostile.refused ?? '"findings"');
   });
 });

@@ -37,7 +37,8 @@ export function tarHeader(name: string, bytes: number, typeflag = '0'): Buffer {
   header.write('0000644\x000000000\x000000000\0', 100);
   header.write(`${bytes.toString(8).padStart(11, '0')}\x0000000000000\0        ${typeflag}`, 124);
   header.write('ustar\x0000', 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (const byte of header) sum += byte;
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
   return header;
 }
