@@ -1,5 +1,5 @@
-// A small system as somebody would bring it from elsewhere: Debian's kernel and systemd-boot, by mmdebstrap, on a disk with
-// GPT and an ESP, made without root's devices. Its userland is a busybox in an initrd, which says its command line and then
+// A small system as somebody would bring it from elsewhere: Debian's kernel and systemd-boot or GRUB, by mmdebstrap, on a disk
+// with GPT and an ESP, made without root's devices. Its userland is a busybox in an initrd, which says its command line and then
 // is a shell on the console, with its disk at /dev/vda.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,11 +9,18 @@ import { utf8 } from '@ringwall/bytes';
 import { writeCpio, type CpioEntry } from '@ringwall/host/guestimage';
 
 const SUITE = 'bookworm';
-const PACKAGES = ['linux-image-cloud-amd64', 'systemd-boot-efi', 'busybox-static'];
-const BOOT_LOADER = './usr/lib/systemd/boot/efi/systemd-bootx64.efi';
+const PACKAGES = ['linux-image-cloud-amd64', 'systemd-boot-efi', 'grub-efi-amd64-bin', 'busybox-static'];
 const BUSYBOX = './bin/busybox';
 /** In the order in which they are loaded: what the kernel lacks to see its disk. */
 const MODULES = ['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_blk'];
+
+export type BootLoader = 'systemd-boot' | 'grub';
+
+/** GRUB as Debian signs it for Secure Boot, without the signature: all its modules are in it, that for TPMs, too. */
+const BOOT_LOADERS: Readonly<Record<BootLoader, string>> = {
+  'systemd-boot': './usr/lib/systemd/boot/efi/systemd-bootx64.efi',
+  grub: './usr/lib/grub/x86_64-efi/monolithic/grubx64.efi',
+};
 
 const ESP_MIB = 32;
 const DISK_MIB = 48;
@@ -57,25 +64,29 @@ export interface CloudImage {
   readonly commandLineOffset: number;
 }
 
-export function makeCloudImage(directory: string, commandLine: string): CloudImage {
+/** `directory` is its own. */
+export function makeCloudImage(
+  directory: string,
+  commandLine: string,
+  bootLoader: BootLoader = 'systemd-boot',
+): CloudImage {
   const parts = fetchParts();
   const [esp, disk, image] = ['esp.img', 'disk.img', 'cloud.qcow2'].map((name) => join(directory, name));
   if (esp === undefined || disk === undefined || image === undefined) throw new Error('three names are three');
-  const entry = join(directory, 'entry.conf');
-  writeFileSync(entry, bootEntry(commandLine));
-  const settings = join(directory, 'loader.conf');
-  writeFileSync(settings, 'timeout 0\n');
   must('truncate', '-s', `${String(ESP_MIB)}M`, esp);
   must('mformat', '-i', esp, '::');
-  must('mmd', '-i', esp, '::/EFI', '::/EFI/BOOT', '::/loader', '::/loader/entries');
+  must('mmd', '-i', esp, '::/EFI', '::/EFI/BOOT', '::/EFI/debian', '::/loader', '::/loader/entries');
   for (const [from, to] of [
-    [join(parts, 'boot-loader'), '/EFI/BOOT/BOOTX64.EFI'],
+    [join(parts, bootLoader), '/EFI/BOOT/BOOTX64.EFI'],
     [join(parts, 'kernel'), '/vmlinuz'],
     [makeInitrd(directory, parts), '/initrd'],
-    [settings, '/loader/loader.conf'],
-    [entry, ENTRY],
   ] as const) {
     must('mcopy', '-i', esp, from, `::${to}`);
+  }
+  const written = join(directory, 'settings');
+  for (const [to, text] of SETTINGS[bootLoader](commandLine)) {
+    writeFileSync(written, text);
+    must('mcopy', '-i', esp, written, `::${to}`);
   }
   must('truncate', '-s', `${String(DISK_MIB)}M`, disk);
   must('sgdisk', '-n', `1:${String(ESP_SECTOR)}:+${String(ESP_MIB)}M`, '-t', '1:ef00', disk);
@@ -89,14 +100,34 @@ export function makeCloudImage(directory: string, commandLine: string): CloudIma
     'status=none',
   );
   must('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', disk, image);
-  return { path: image, commandLineOffset: readFileSync(disk).indexOf(`options ${commandLine}`) + 'options '.length };
+  const before = bootLoader === 'grub' ? 'linux /vmlinuz ' : 'options ';
+  return { path: image, commandLineOffset: readFileSync(disk).indexOf(`${before}${commandLine}`) + before.length };
 }
 
-const ENTRY = '/loader/entries/cloud.conf';
-
-function bootEntry(commandLine: string): string {
-  return `title cloud\nlinux /vmlinuz\ninitrd /initrd\noptions ${commandLine}\n`;
-}
+/** Paths on the ESP, and what is written there. */
+const SETTINGS: Readonly<
+  Record<BootLoader, (commandLine: string) => readonly (readonly [path: string, text: string])[]>
+> = {
+  'systemd-boot': (commandLine) => [
+    ['/loader/loader.conf', 'timeout 0\n'],
+    ['/loader/entries/cloud.conf', `title cloud\nlinux /vmlinuz\ninitrd /initrd\noptions ${commandLine}\n`],
+  ],
+  // As update-grub has it in short: found by its own disk, no menu.
+  grub: (commandLine) => [
+    [
+      '/EFI/debian/grub.cfg',
+      [
+        'search --no-floppy --file --set=root /vmlinuz',
+        'set timeout=0',
+        'menuentry cloud {',
+        `  linux /vmlinuz ${commandLine}`,
+        '  initrd /initrd',
+        '}',
+        '',
+      ].join('\n'),
+    ],
+  ],
+};
 
 function makeInitrd(directory: string, parts: string): string {
   const initrd = join(directory, 'initrd');
@@ -114,7 +145,7 @@ function makeInitrd(directory: string, parts: string): string {
   return initrd;
 }
 
-/** Kernel, boot loader and busybox, as Debian's packages have them. */
+/** Kernel, boot loaders and busybox, as Debian's packages have them. */
 function fetchParts(): string {
   if (existsSync(CACHE)) return CACHE;
   const work = `${CACHE}.${String(process.pid)}`;
@@ -123,12 +154,13 @@ function fetchParts(): string {
     const archive = join(work, 'root.tar');
     must('mmdebstrap', '--mode=root', '--variant=extract', `--include=${PACKAGES.join()}`, SUITE, archive);
     const modules = MODULES.map((name) => `./lib/modules/*/${name}.ko`);
-    must('tar', '-C', work, '-xf', archive, '--wildcards', './boot/vmlinuz-*', BOOT_LOADER, BUSYBOX, ...modules);
+    const loaders = Object.values(BOOT_LOADERS);
+    must('tar', '-C', work, '-xf', archive, '--wildcards', './boot/vmlinuz-*', ...loaders, BUSYBOX, ...modules);
     const [kernel = 'none'] = readdirSync(join(work, 'boot'));
     const whole = join(work, 'parts');
     mkdirSync(whole);
     renameSync(join(work, 'boot', kernel), join(whole, 'kernel'));
-    renameSync(join(work, BOOT_LOADER), join(whole, 'boot-loader'));
+    for (const [name, path] of Object.entries(BOOT_LOADERS)) renameSync(join(work, path), join(whole, name));
     renameSync(join(work, BUSYBOX), join(whole, 'busybox'));
     must('find', join(work, 'lib'), '-name', '*.ko', '-exec', 'mv', '-t', whole, '{}', '+');
     renameSync(whole, CACHE);

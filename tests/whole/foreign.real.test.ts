@@ -101,6 +101,19 @@ describe.skipIf(LACKS !== '')(`a cloud image${LACKS}`, () => {
     expect(await recordOf('disk:web')).toMatch(/PROVEN.*the keys of disk web .*were destroyed.*found 0/);
   });
 
+  test('that GRUB boots is learned, accepted and attested, too', async () => {
+    const work = join(instance.directory, 'grub');
+    mkdirSync(work);
+    const { path } = makeCloudImage(work, COMMAND_LINE, 'grub');
+    const report = flat(await instance.ok('run', '--disk-image', path, '--name', 'grub', '--learn'));
+    expect(report).toMatch(/PCR 4: boot loader or kernel.*PCR 8: command of the boot loader.*PCR 9: file read by/);
+    await instance.ok('reference', 'accept', 'learned:grub');
+    await instance.ok('stop', 'grub', '--grace', '0');
+    expect(await instance.ok('start', 'grub')).toContain('grub: attested.');
+    await instance.ok('rm', '--force', 'grub');
+    await instance.ok('disk', 'rm', 'grub');
+  });
+
   test('leaves nothing behind', async () => {
     expect(await leftovers(instance)).toEqual([]);
   });
