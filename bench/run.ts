@@ -7,6 +7,7 @@ import { benchIdle } from './idle.ts';
 import { benchIma } from './ima.ts';
 import { benchLookalikes } from './lookalikes.ts';
 import { describeMachine, type Figure } from './measure.ts';
+import { benchNetwork } from './network.ts';
 import { benchScan } from './scan.ts';
 import { benchSeal } from './seal.ts';
 import { benchVerify } from './verify.ts';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   idle: benchIdle,
   ima: benchIma,
   lookalikes: benchLookalikes,
+  network: benchNetwork,
   scan: benchScan,
   seal: benchSeal,
   verify: benchVerify,

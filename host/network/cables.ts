@@ -1,6 +1,6 @@
 // The host's end of a machine's cable: an interface in the network's namespace with a route to the machine alone, and with its
 // card's address written down for good, so that nothing that the machine says of itself is learned.
-import { GATEWAY_IPV6, printAddress, type Machine } from '@ringwall/netpolicy';
+import { GATEWAY_IPV6, type Machine } from '@ringwall/netpolicy';
 import { runChecked, type Run } from '../exec/index.ts';
 
 const IP = '/usr/sbin/ip';
@@ -24,7 +24,7 @@ export async function cutCable(inside: Run, machine: Machine): Promise<void> {
   await runChecked(inside, [IP, 'link', 'set', 'dev', machine.interface, 'down']);
   for (const address of machine.addresses) {
     for (const end of ['--orig-src', '--orig-dst']) {
-      const argv = [CONNTRACK, '-D', '-f', address.family === 4 ? 'ipv4' : 'ipv6', end, printAddress(address)];
+      const argv = [CONNTRACK, '-D', '-f', address.family === 4 ? 'ipv4' : 'ipv6', end, address.text];
       await runChecked(async (command, options) => {
         const result = await inside(command, options);
         return result.code === NOTHING_DELETED ? { ...result, code: 0 } : result;
@@ -39,7 +39,7 @@ export function cableCommands({ interface: device, mac, addresses }: Machine): s
     `link set dev ${device} up\n`,
     `address replace ${GATEWAY_IPV6}/64 dev ${device} nodad\n`,
     ...addresses.flatMap((address) => {
-      const text = printAddress(address);
+      const text = address.text;
       const length = address.family === 4 ? 32 : 128;
       return [
         `route replace ${text}/${length} dev ${device}\n`,

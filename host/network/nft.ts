@@ -6,7 +6,9 @@ import type { Run } from '../exec/index.ts';
 
 const NFT = '/usr/sbin/nft';
 /** nft opens its input anew by name, which a pipe can take; what Node gives a child is a socket, which cannot. */
-const THROUGH_A_PIPE = ['/bin/sh', '-c', 'cat | "$0" "$@"'] as const;
+const THROUGH_A_PIPE = ['/bin/sh', '-c', 'cat | "$0" "$@" -f -'] as const;
+/** A batch that fits in one argument (MAX_ARG_STRLEN of Linux is 128 KiB) spares two processes; there is nothing secret in it. */
+const MAX_ARGUMENT_BYTES: number = 64 * 1024;
 /** 65,536 machines load in some seconds; more is a kernel that hangs. */
 const NFT_TIMEOUT_MS = 60_000;
 /** A listing with all elements of as many machines. */
@@ -40,8 +42,11 @@ export async function listRules(inside: Run, terse: boolean): Promise<readonly u
 
 async function submit(inside: Run, commands: readonly NftCommand[], dry: boolean): Promise<string | undefined> {
   const input = JSON.stringify({ nftables: commands });
-  const argv = [...THROUGH_A_PIPE, NFT, ...(dry ? ['-c'] : []), '-j', '-f', '-'];
-  const result = await inside(argv, { input, timeoutMs: NFT_TIMEOUT_MS, env: { PATH: '/usr/bin:/bin' } });
+  const nft = [NFT, ...(dry ? ['-c'] : []), '-j'];
+  const options = { timeoutMs: NFT_TIMEOUT_MS, env: { PATH: '/usr/bin:/bin' } };
+  const result = await (input.length > MAX_ARGUMENT_BYTES
+    ? inside([...THROUGH_A_PIPE, ...nft], { ...options, input })
+    : inside([...nft, input], options));
   if (result.code === 0) return undefined;
   const said = result.stderr.toString().trim();
   return shown(said === '' ? `status ${result.code}` : said);

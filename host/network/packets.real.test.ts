@@ -7,7 +7,6 @@ import {
   parseMachines,
   parsePolicy,
   parseSingleService,
-  printAddress,
   ReachModel,
   type Machine,
   type Network,
@@ -19,7 +18,8 @@ import { NEEDS_PACKETS, Testbed } from './testing/testbed.ts';
 /** Each is a machine with both addresses: those that a policy's random machines have not are there all the same, unknown to it. */
 const STATIONS = 8;
 const ROUNDS = 8;
-const WAIT_SECONDS = 0.8;
+const WAIT_SECONDS = 0.6;
+const ATTEMPTS = 6;
 const SERVICES = ['tcp/22', 'tcp/80', 'tcp/443', 'tcp/5433', 'udp/443', 'udp/9999', 'ping', 'icmp/timestamp-request'];
 /** Random policies that allow nearly nothing prove little: most of those that are tried allow a twelfth of all journeys at least. */
 const DRAWN = 150;
@@ -58,6 +58,9 @@ afterAll(async () => {
   await bed?.[Symbol.asyncDispose]();
 });
 
+/** Each sending has a number of its own, which its packets carry. */
+let round = 0;
+
 interface Journey {
   readonly from: Machine;
   readonly to: Machine;
@@ -79,19 +82,32 @@ const JOURNEYS: readonly Journey[] = EVERYBODY.flatMap((from) =>
   ),
 );
 
-async function arrivals({ stations }: Testbed, round: number): Promise<ReadonlySet<Journey>> {
+/**
+ * What arrives. What should and has not is sent again, for a busy host is late; whatever has arrived once has arrived, so that
+ * nothing that should not can hide behind that.
+ */
+async function arrivals(bench: Testbed, expected: readonly Journey[]): Promise<ReadonlySet<Journey>> {
+  const found = new Set<Journey>();
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    for (const journey of await sendAll(bench, (round += 1))) found.add(journey);
+    if (expected.every((journey) => found.has(journey))) break;
+  }
+  return found;
+}
+
+async function sendAll({ stations }: Testbed, number: number): Promise<ReadonlySet<Journey>> {
   const own = stations.map(({ machine }) => JOURNEYS.filter(({ from }) => from === machine));
   const answered = await Promise.all(
     stations.map((station, index) =>
       station.tell(
         'probe',
-        round,
+        number,
         (own[index] ?? []).map((journey) => wire(journey)),
         WAIT_SECONDS,
       ),
     ),
   );
-  const received = await Promise.all(stations.map((station) => station.tell('collect', round)));
+  const received = await Promise.all(stations.map((station) => station.tell('collect', number)));
   const found = new Set<Journey | undefined>();
   for (const [index, list] of answered.entries()) for (const at of numbers(list)) found.add(own[index]?.[at]);
   for (const list of received) {
@@ -110,7 +126,7 @@ function wire({ to, family, service }: Journey): [string, string, number] {
 function addressOf(machine: Machine, family: 4 | 6): string {
   const address = machine.addresses.find((own) => own.family === family);
   if (address === undefined) throw new Error(`${machine.name} has no address of family ${family}`);
-  return printAddress(address);
+  return address.text;
 }
 
 function numbers(value: unknown): number[] {
@@ -149,16 +165,16 @@ function drawCases(): { policy: unknown; network: Network; machines: readonly Ma
 describe.skipIf(NEEDS_PACKETS !== '')(`packets between machines${NEEDS_PACKETS}`, () => {
   test('arrive everywhere where there are no walls: what follows is no accident of the cables', async () => {
     if (bed === undefined) throw new Error('no testbed');
-    expect(told(await arrivals(bed, 1))).toEqual(told(JOURNEYS));
+    expect(told(await arrivals(bed, JOURNEYS))).toEqual(told(JOURNEYS));
   });
 
   test('arrive where the model says and nowhere else, under random policies', async () => {
     if (bed === undefined) throw new Error('no testbed');
     const walls = new Walls(bed.inside);
     let passed = 0;
-    for (const [index, { policy, network, machines, allowed }] of drawCases().entries()) {
+    for (const { policy, network, machines, allowed } of drawCases()) {
       await walls.change(compileNetwork(network, machines));
-      expect(told(await arrivals(bed, index + 2)), JSON.stringify(policy)).toEqual(told(allowed));
+      expect(told(await arrivals(bed, allowed)), JSON.stringify(policy)).toEqual(told(allowed));
       passed += allowed.length;
     }
     // A run in which nothing is ever allowed would prove little.

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { GATEWAY_IPV4, GATEWAY_IPV6, printAddress, type Machine } from '@ringwall/netpolicy';
+import { GATEWAY_IPV4, GATEWAY_IPV6, type Machine } from '@ringwall/netpolicy';
 import { run, runChecked, type Run } from '../../exec/index.ts';
 import { closeNamespace, connectCables, openNamespace } from '../index.ts';
 
@@ -77,7 +77,7 @@ export class Testbed implements AsyncDisposable {
 /** What a machine does with its card: its addresses, alone in their prefix, and all else by the gateway on the link. */
 function guestCommands({ addresses }: Machine): string {
   const lines = addresses.flatMap((address) => {
-    const text = printAddress(address);
+    const text = address.text;
     return address.family === 4
       ? [
           `address add ${text}/32 dev eth0`,

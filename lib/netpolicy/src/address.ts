@@ -7,6 +7,8 @@ export type Family = 4 | 6;
 export interface Address {
   readonly family: Family;
   readonly value: bigint;
+  /** Its canonical form: one address has one text. */
+  readonly text: string;
 }
 
 /** All addresses from `first` to `last`, both included. */
@@ -22,9 +24,9 @@ const MAX_ADDRESS_CHARACTERS = 39;
 const GROUPS = 8;
 
 export function parseAddress(text: string, at: string): Address {
-  const value = text.includes(':') ? ipv6Value(text) : ipv4Value(text);
-  if (value === undefined) throw new NetPolicyError('address-invalid', at, `${quoted(text)} is not an address`);
-  return { family: text.includes(':') ? 6 : 4, value };
+  const address = text.includes(':') ? parseIpv6(text) : parseIpv4(text);
+  if (address === undefined) throw new NetPolicyError('address-invalid', at, `${quoted(text)} is not an address`);
+  return address;
 }
 
 /** Parses `10.0.0.1`, `10.0.0.0/24` (host bits must be zero) or `10.0.0.1-10.0.0.9`. */
@@ -53,19 +55,24 @@ export function parseRange(text: string, at: string): AddressRange {
   return { family, first: value, last: value | mask };
 }
 
-export function printAddress({ family, value }: Address): string {
-  return family === 4 ? printIpv4(Number(value)) : printIpv6(value);
+export function addressOf(family: Family, value: bigint): Address {
+  if (family === 4) return { family, value, text: printIpv4(Number(value)) };
+  const digits = value.toString(16).padStart(32, '0');
+  const groups = Array.from({ length: GROUPS }, (_, index) =>
+    Number.parseInt(digits.slice(index * 4, index * 4 + 4), 16),
+  );
+  return { family, value, text: printIpv6(groups) };
 }
 
 export function printRange(range: AddressRange): string {
-  const first = printAddress({ family: range.family, value: range.first });
+  const first = addressOf(range.family, range.first).text;
   if (range.first === range.last) return first;
   const size = range.last - range.first + 1n;
   const hostBits = size.toString(2).length - 1;
   if ((size & (size - 1n)) === 0n && (range.first & (size - 1n)) === 0n) {
     return `${first}/${FAMILY_BITS[range.family] - hostBits}`;
   }
-  return `${first}-${printAddress({ family: range.family, value: range.last })}`;
+  return `${first}-${addressOf(range.family, range.last).text}`;
 }
 
 export function rangesOverlap(a: AddressRange, b: AddressRange): boolean {
@@ -85,7 +92,7 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > MAX_ADDRESS_CHARACTERS ? `${text.slice(0, MAX_ADDRESS_CHARACTERS)}…` : text);
 }
 
-function ipv4Value(text: string): bigint | undefined {
+function parseIpv4(text: string): Address | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (match === null) return undefined;
   let value = 0;
@@ -96,22 +103,24 @@ function ipv4Value(text: string): bigint | undefined {
     if (byte > 255 || (part.length > 1 && part.startsWith('0'))) return undefined;
     value = value * 256 + byte;
   }
-  return BigInt(value);
+  return { family: 4, value: BigInt(value), text };
 }
 
-function ipv6Value(text: string): bigint | undefined {
+function parseIpv6(text: string): Address | undefined {
   if (text.length > MAX_ADDRESS_CHARACTERS || !/^[0-9a-fA-F:]+$/.test(text)) return undefined;
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const [head = [], tail = []] = halves.map((half) => (half === '' ? [] : half.split(':')));
   const missing = GROUPS - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
-  let digits = '';
+  const groups: number[] = [];
+  let digits = '0x';
   for (const group of [...head, ...Array<string>(halves.length === 2 ? missing : 0).fill('0'), ...tail]) {
     if (group.length < 1 || group.length > 4) return undefined;
+    groups.push(Number.parseInt(group, 16));
     digits += group.padStart(4, '0');
   }
-  return BigInt(`0x${digits}`);
+  return { family: 6, value: BigInt(digits), text: printIpv6(groups) };
 }
 
 function printIpv4(value: number): string {
@@ -119,17 +128,16 @@ function printIpv4(value: number): string {
 }
 
 /** RFC 5952, 4: lower case, no leading zeros, the first of the longest runs of at least two zero groups as `::`. */
-function printIpv6(value: bigint): string {
-  const digits = value.toString(16).padStart(32, '0');
-  const groups = Array.from({ length: GROUPS }, (_, index) =>
-    Number.parseInt(digits.slice(index * 4, index * 4 + 4), 16).toString(16),
-  );
+function printIpv6(groups: readonly number[]): string {
   let [runStart, runLength] = [0, 1];
   for (let start = 0; start < GROUPS; start += 1) {
     let length = 0;
-    while (groups[start + length] === '0') length += 1;
+    while (groups[start + length] === 0) length += 1;
     if (length > runLength) [runStart, runLength] = [start, length];
+    start += length;
   }
-  if (runLength < 2) return groups.join(':');
-  return `${groups.slice(0, runStart).join(':')}::${groups.slice(runStart + runLength).join(':')}`;
+  const print = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(':');
+  return runLength < 2
+    ? print(groups)
+    : `${print(groups.slice(0, runStart))}::${print(groups.slice(runStart + runLength))}`;
 }

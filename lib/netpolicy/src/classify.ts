@@ -47,6 +47,8 @@ export class Classifier {
   readonly #endsByLabel = new Map<string, number[]>();
   readonly #endsByMachine = new Map<string, number>();
   readonly #endsOfAll: number[] = [];
+  /** Of labels that rules ask for. */
+  readonly #keys: readonly string[];
   readonly #texts: readonly string[];
   readonly #groups = new Map<string, Group>();
   readonly #groupByKey = new Map<string, Group>();
@@ -69,6 +71,8 @@ export class Classifier {
     this.toEnd = rules.map(({ to }) => endOf(to));
     this.#ends = ends;
     this.#texts = [...index.keys()];
+    const keys = ends.flatMap((endpoint) => (endpoint.kind === 'labels' ? Object.keys(endpoint.labels) : []));
+    this.#keys = [...new Set(keys)].toSorted();
     this.#pieces = { 4: this.#cut(4), 6: this.#cut(6) };
     for (const [end, endpoint] of ends.entries()) {
       if (endpoint.kind === 'machine') this.#endsByMachine.set(endpoint.machine, end);
@@ -86,7 +90,7 @@ export class Classifier {
   groupOf(machine: Machine, { family, value }: Address): Group {
     const ranges = pieceAt(this.#pieces[family], value)?.owners ?? [];
     const named = this.#endsByMachine.get(machine.name);
-    const key = `${labelText(machine)} ${ranges.join()} ${named ?? ''}`;
+    const key = `${this.#askedOf(machine)} ${ranges.join()} ${named ?? ''}`;
     return this.#remember(key, true, () => [
       ...this.#endsOfAll,
       ...this.#endsOfLabels(machine),
@@ -154,6 +158,16 @@ export class Classifier {
     return partition(intervals, this.#budget);
   }
 
+  /** The labels of a machine that some rule asks for, in one text. */
+  #askedOf({ labels }: Machine): string {
+    let text = '';
+    for (const key of this.#keys) {
+      const value = labels[key];
+      if (value !== undefined) text += `${key}=${value},`;
+    }
+    return text;
+  }
+
   #endsOfLabels({ labels }: Machine): number[] {
     const candidates = Object.entries(labels).flatMap((pair) => this.#endsByLabel.get(pair.join('=')) ?? []);
     return candidates.filter((end) => {
@@ -182,14 +196,6 @@ export class Classifier {
     const texts = ends.map((end) => this.#texts[end] ?? '').toSorted();
     return this.#groupIds.of([inside ? 'inside' : 'outside', ...texts].join('\n'));
   }
-}
-
-/** All that rules can ask of a machine's labels, in one text. */
-function labelText({ labels }: Machine): string {
-  return Object.entries(labels)
-    .map((pair) => pair.join('='))
-    .toSorted()
-    .join();
 }
 
 export function hasLabels(labels: Machine['labels'], wanted: Machine['labels']): boolean {

@@ -12,7 +12,7 @@ import {
   renderTable,
 } from './index.ts';
 import type { Machine, Network } from './index.ts';
-import { parseRange, printAddress } from './address.ts';
+import { parseRange } from './address.ts';
 import type { Ruleset } from './ruleset.ts';
 
 const AT_SECONDS: number = Date.parse(AT) / 1000;
@@ -215,8 +215,8 @@ function allowAll(): object {
 function journeys(sender: Machine, machines: readonly Machine[]): { from: string; to: string }[] {
   return sender.addresses.flatMap((own) => {
     const others = machines.filter((machine) => machine !== sender).flatMap(({ addresses }) => addresses);
-    const inside = others.filter(({ family }) => family === own.family).map((address) => printAddress(address));
+    const inside = others.filter(({ family }) => family === own.family).map((address) => address.text);
     const outside = OUTSIDE.filter((text) => text.includes(':') === (own.family === 6));
-    return [...inside, ...outside].map((to) => ({ from: printAddress(own), to }));
+    return [...inside, ...outside].map((to) => ({ from: own.text, to }));
   });
 }

@@ -1,6 +1,6 @@
 // Compiles a network and its machines to the tree of rules. The skeleton is fixed (tables.ts); everything that a policy says, and
 // every machine, is elements of its sets, so that a packet costs the same whatever the policy, and a machine more is elements more.
-import { type AddressRange, printAddress } from './address.ts';
+import { type AddressRange } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, type Group, type ServiceClass } from './classify.ts';
 import type { Machine } from './machine.ts';
@@ -95,7 +95,7 @@ export function compileNetwork(
 export function elementsOf(classifier: Classifier, machine: Machine): MachineElement[] {
   const { interface: device, mac } = machine;
   return machine.addresses.flatMap((address): MachineElement[] => {
-    const text = printAddress(address);
+    const text = address.text;
     const group = { key: [text], value: classifier.groupOf(machine, address).id };
     const sender = { key: [device, mac, text] };
     return address.family === 4

@@ -1,7 +1,6 @@
 // What a change of a policy opens and closes: every pair of groups and every service is asked of the old policy and of the new one.
 // Besides the machines that are there, machines are supposed that have just the labels that rules speak of.
-import type { Address, AddressRange } from './address.ts';
-import { printRange } from './address.ts';
+import { addressOf, type AddressRange, printRange } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, type Group, type ServiceClass } from './classify.ts';
 import type { Machine } from './machine.ts';
@@ -108,7 +107,7 @@ function nameGroups(classifier: Classifier, machines: readonly Machine[]): Reado
 
 /** Machines that may come: one for each end with labels, and one with none. Their names are no names of machines. */
 function supposedMachines({ addresses }: Network, rules: readonly Rule[]): Machine[] {
-  const own = addresses.map(({ family, first }): Address => ({ family, value: first }));
+  const own = addresses.map(({ family, first }) => addressOf(family, first));
   const labelled = rules.flatMap(({ from, to }) =>
     [from, to].flatMap((end) => (end.kind === 'labels' ? [end.labels] : [])),
   );

@@ -26,7 +26,6 @@ test('the public names of @ringwall/netpolicy', () => {
       "parseRange",
       "parseService",
       "parseSingleService",
-      "printAddress",
       "printEndpoint",
       "printRange",
       "printService",

@@ -1,14 +1,6 @@
 // The public names of @ringwall/netpolicy.
 
-export {
-  parseAddress,
-  parseRange,
-  printAddress,
-  printRange,
-  type Address,
-  type AddressRange,
-  type Family,
-} from './address.ts';
+export { parseAddress, parseRange, printRange, type Address, type AddressRange, type Family } from './address.ts';
 export { changeMachine, type ChangedNetwork } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
 export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';

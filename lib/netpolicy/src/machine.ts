@@ -1,5 +1,5 @@
 // The machines of a network, as the host knows them: the labels that rules speak of, and what identifies each on the wire.
-import { type Address, parseAddress, printAddress, rangeHas } from './address.ts';
+import { type Address, parseAddress, rangeHas } from './address.ts';
 import { ClosedObject, asText } from './closed-object.ts';
 import { type Labels, MAX_LABELS, parseInterface, parseLabels, parseMac, parseName } from './names.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
@@ -26,13 +26,22 @@ export function parseMachines(json: unknown, network: Network): readonly Machine
   const machines = new ClosedObject({ machines: json }, '').list('machines', MAX_MACHINES, (item, at) =>
     parseMachine(item, at, network),
   );
-  const taken = new Map<string, string>();
-  for (const { name, interface: device, addresses } of machines) {
-    for (const key of [`name ${name}`, `interface ${device}`, ...addresses.map((own) => printAddress(own))]) {
-      const other = taken.get(key);
-      if (other !== undefined) throw new NetPolicyError('overlap', 'machines', `${key} is ${other}’s and ${name}’s`);
-      taken.set(key, name);
-    }
+  const owners = {
+    name: new Map<string, string>(),
+    interface: new Map<string, string>(),
+    address: new Map<string, string>(),
+  };
+  for (const machine of machines) {
+    const take = (what: keyof typeof owners, own: string): void => {
+      const other = owners[what].get(own);
+      if (other !== undefined) {
+        throw new NetPolicyError('overlap', 'machines', `${what} ${own} is ${other}’s and ${machine.name}’s`);
+      }
+      owners[what].set(own, machine.name);
+    };
+    take('name', machine.name);
+    take('interface', machine.interface);
+    for (const { text } of machine.addresses) take('address', text);
   }
   return machines;
 }
@@ -45,7 +54,7 @@ function parseMachine(json: unknown, at: string, network: Network): Machine {
   const addresses = object.list('addresses', MAX_ADDRESSES, (item, where) => {
     const address = parseAddress(asText(item, where), where);
     if (!network.addresses.some((range) => rangeHas(range, address))) {
-      throw new NetPolicyError('address-invalid', where, `${printAddress(address)} is not of network ${network.name}`);
+      throw new NetPolicyError('address-invalid', where, `${address.text} is not of network ${network.name}`);
     }
     return address;
   });

@@ -1,6 +1,6 @@
 // Who can reach whom, decided on the policy itself, rule by rule and without anything that the compiler does: what packets are
 // compared with in the tests, and what `why` answers.
-import { type Address, type AddressRange, printAddress, rangeHas } from './address.ts';
+import { type Address, type AddressRange, rangeHas } from './address.ts';
 import { hasLabels } from './classify.ts';
 import type { Machine } from './machine.ts';
 import { byPrecedence, type Endpoint, type Network, type Rule } from './policy.ts';
@@ -42,15 +42,15 @@ export class ReachModel {
     this.#rules = byPrecedence(network.rules);
     this.#protected = protectedRanges;
     for (const machine of machines) {
-      for (const address of machine.addresses) this.#owners.set(printAddress(address), machine);
+      for (const address of machine.addresses) this.#owners.set(address.text, machine);
     }
   }
 
   decide(flow: Flow): Decision {
     const refused = (reason: Reason): Decision => ({ allowed: false, reason, rule: undefined });
-    const sender = this.#owners.get(printAddress(flow.from));
+    const sender = this.#owners.get(flow.from.text);
     if (sender === undefined) return refused('nobody-sends');
-    const receiver = this.#owners.get(printAddress(flow.to));
+    const receiver = this.#owners.get(flow.to.text);
     if (receiver === undefined) {
       if (this.#network.addresses.some((range) => rangeHas(range, flow.to))) return refused('nobody-there');
       if (this.#network.internet === 'none') return refused('no-way-out');

@@ -1,7 +1,7 @@
 // The skeleton of every network's rules, the same for one machine and for ten thousand: what differs are the elements of its sets.
 // Guards (one table for each family, before connection tracking) say who is behind which interface; `rules` says who may reach
 // whom: from address to group, from two groups to a pair, from pair and service to a decision, each by one lookup.
-import { type AddressRange, type Family, printAddress } from './address.ts';
+import { addressOf, type AddressRange, type Family } from './address.ts';
 import { UPLINK } from './machine.ts';
 import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
 import { ICMP_PROTOCOLS } from './service.ts';
@@ -191,8 +191,8 @@ export function loggingStatement(prefix: string): Statement {
 }
 
 export function rangeKey({ family, first, last }: AddressRange): KeyPart {
-  if (first === last) return printAddress({ family, value: first });
-  return { first: printAddress({ family, value: first }), last: printAddress({ family, value: last }) };
+  if (first === last) return addressOf(family, first).text;
+  return { first: addressOf(family, first).text, last: addressOf(family, last).text };
 }
 
 /** Protocols that have a map of their own, by which a service of theirs is found. */
