@@ -39,10 +39,19 @@ export function judgeVulnerabilities(
 ): readonly Finding[] {
   const matched = matchPackages(packages, source);
   return [
-    ...groupsOf(matched.matches).map((group) => findingOf(group, source, heed)),
+    ...groupsOf(matched.matches).map((group) => withHint(findingOf(group, source, heed), group, packages)),
     ...unjudgedFindings(packages, matched),
     ...kernelFindings(matched.kernels),
   ];
+}
+
+/** Told, and nothing is found less bad for it. */
+function withHint(finding: Finding, group: Group, { unlinked }: ImagePackages): Finding {
+  const isHinted = group.every(({ found }) => found.type === 'deb' && unlinked?.has(found.name) === true);
+  if (!isHinted || finding.rule === 'vulnerability-excluded') return finding;
+  const names = [...new Set(group.map(({ found }) => found.name))].slice(0, MAX_NAMES).join(', ');
+  const hint = `; a hint: no program of the image is linked with ${names} (what one loads by itself is not seen)`;
+  return { ...finding, message: `${finding.message}${hint}` };
 }
 
 type Group = readonly [VulnerabilityMatch, ...VulnerabilityMatch[]];

@@ -156,6 +156,17 @@ describe('matchPackages()', () => {
 });
 
 describe('judgeVulnerabilities()', () => {
+  it('hints that no program is linked with a library, and finds nothing less bad for it', () => {
+    const packages = image(DEBIAN, deb('libssl3', '3.0.11-1~deb12u1', 'openssl'));
+    const plain = judgeVulnerabilities(packages, source([TRACKER]));
+    const hinted = judgeVulnerabilities({ ...packages, unlinked: new Set(['libssl3']) }, source([TRACKER]));
+    expect(
+      hinted.some(({ message }) => message.includes('a hint: no program of the image is linked with libssl3')),
+    ).toBe(true);
+    const judged = plain.map(({ rule, severity, fix }) => ({ rule, severity, fix }));
+    expect(hinted).toMatchObject(judged);
+  });
+
   it('tells binary packages of one source as one finding, with the smallest change', () => {
     const packages = image(
       DEBIAN,

@@ -4,6 +4,7 @@ import { FINDING_INSPECTORS, FINDING_JUDGES } from '../findings/finding-rules.ts
 import type { ImageRule } from './inspected-image.ts';
 import { copyrightInspector } from '../packages/dpkg/copyright.ts';
 import { dpkgListInspector } from '../packages/dpkg/dpkg.ts';
+import { elfLinksInspector } from '../packages/programs/elf-links.ts';
 import { osReleaseInspector } from '../packages/os-release.ts';
 import { PACKAGE_INSPECTORS } from '../packages/package-inspectors.ts';
 import type { Inspector } from './inspector.ts';
@@ -12,6 +13,7 @@ export const INSPECTORS: readonly Inspector[] = [
   ...PACKAGE_INSPECTORS,
   dpkgListInspector,
   copyrightInspector,
+  elfLinksInspector,
   osReleaseInspector,
   ...FINDING_INSPECTORS,
 ];

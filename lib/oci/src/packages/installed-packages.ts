@@ -1,13 +1,17 @@
 // What is installed in an image: of each database the version that a container sees counts, so that a package which a later
 // layer has removed is not installed. Databases are written anew by each layer that installs something: a package is of the
 // lowest layer from which on it was always there.
+import { listField, textField } from '../findings/fact-fields.ts';
 import type { InspectedImage, PlacedFact } from '../inspection/inspected-image.ts';
 import type { FactValue } from '../inspection/inspector.ts';
 import { copyrightLicences, type CopyrightLicence } from './dpkg/copyright.ts';
 import { dpkgListInspector } from './dpkg/dpkg.ts';
+import { isProgram } from './language-files.ts';
+import { mergedPath } from './merged-path.ts';
 import { distributionOf, type Distribution } from './os-release.ts';
 import { readPackageFact, type PackageFact } from './package-fact.ts';
 import { PACKAGE_INSPECTORS } from './package-inspectors.ts';
+import { unlinkedPackages } from './unlinked.ts';
 
 export interface InstalledPackage extends PackageFact {
   /** Of the file that says so: a database, or the package's own description. */
@@ -30,6 +34,8 @@ export interface ImagePackages {
   readonly packages: readonly InstalledPackage[];
   /** What is there and could not be read: its packages are not known, and never clean. */
   readonly unread: readonly UnreadDatabase[];
+  /** Of dpkg, by name: libraries that no program of the image is linked with. A hint. */
+  readonly unlinked?: ReadonlySet<string>;
 }
 
 export function installedPackages(image: InspectedImage): ImagePackages {
@@ -51,7 +57,7 @@ export function installedPackages(image: InspectedImage): ImagePackages {
     const owner = owners.get(mergedPath(each.path));
     return owner === undefined || owner === each.name ? each : { ...each, ownedBy: owner };
   });
-  return { distribution: distributionOf(image), packages, unread };
+  return { distribution: distributionOf(image), packages, unread, unlinked: unlinkedPackages(image, filesOf(image)) };
 }
 
 function withLicence(found: InstalledPackage, said: CopyrightLicence | undefined): InstalledPackage {
@@ -85,6 +91,19 @@ function keyOf(path: string, layer: number, { name, version, architecture }: Pac
   return [path, layer, name, version, architecture].join('\0');
 }
 
+/** Of each package of dpkg. */
+function filesOf(
+  image: InspectedImage,
+): ReadonlyMap<string, { readonly libraries: readonly string[]; readonly hasPrograms: boolean }> {
+  const files = new Map<string, { readonly libraries: readonly string[]; readonly hasPrograms: boolean }>();
+  for (const { hiddenBy, value } of image.facts(dpkgListInspector.id)) {
+    if (hiddenBy !== undefined) continue;
+    const { name, owns, libraries } = filesFact(value);
+    files.set(name, { libraries, hasPrograms: owns.some(isProgram) });
+  }
+  return files;
+}
+
 /** By path: apk and rpm say in their database which files a package has, dpkg in a list of its own. */
 function ownersOf(image: InspectedImage, packages: readonly InstalledPackage[]): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
@@ -98,16 +117,12 @@ function ownersOf(image: InspectedImage, packages: readonly InstalledPackage[]):
   return owners;
 }
 
-function filesFact(value: FactValue): { readonly name: string; readonly owns: readonly string[] } {
-  if (typeof value !== 'object' || value === null || !('name' in value)) return { name: '', owns: [] };
-  const { name, owns } = value;
-  return {
-    name: typeof name === 'string' ? name : '',
-    owns: Array.isArray(owns) ? owns.filter((path) => typeof path === 'string') : [],
-  };
-}
-
-/** Databases from before the merge of /usr say `lib/…` where the image has `usr/lib/…`. */
-function mergedPath(path: string): string {
-  return /^(?:bin|sbin|lib|lib64)\//.test(path) ? `usr/${path}` : path;
+function filesFact(value: FactValue): {
+  readonly name: string;
+  readonly owns: readonly string[];
+  readonly libraries: readonly string[];
+} {
+  const paths = (field: string): readonly string[] =>
+    listField(value, field).filter((path) => typeof path === 'string');
+  return { name: textField(value, 'name'), owns: paths('owns'), libraries: paths('libraries') };
 }

@@ -2,7 +2,7 @@
 // in its place. deb822(5), dpkg-query(1) for the meaning of Status, Debian Policy, section 5.6.1 for Source.
 import type { TarEntry } from '../../layers/tar-entry.ts';
 import type { FactValue, Inspector } from '../../inspection/inspector.ts';
-import { languageFilesOf } from '../language-files.ts';
+import { languageFilesOf, librariesOf } from '../language-files.ts';
 import {
   MAX_FIELD_CHARACTERS,
   MAX_PACKAGES_OF_A_FILE,
@@ -38,18 +38,21 @@ export const dpkgInspector: Inspector = {
   },
 };
 
-/** Which files of a package are packages of a language: dpkg has them in a list for each package. */
+/** Which files of a package are packages of a language, programs or libraries: dpkg has them in a list for each package. */
 export const dpkgListInspector: Inspector = {
-  id: 'dpkg-list/1',
+  id: 'dpkg-list/2',
   wants: (entry) =>
     entry.type === 'file' && LIST.test(entry.path) ? Math.min(entry.bytes, MAX_LIST_BYTES) : undefined,
   inspect: (entry, bytes) => {
     const [, listed = '', summed = ''] = LIST.exec(entry.path) ?? [];
     const lines = new TextDecoder().decode(bytes).split('\n');
     // A line of md5sums is a digest, two spaces, a path.
-    const owns = languageFilesOf(summed === '' ? lines : lines.map((line) => line.slice(34)));
+    const paths = summed === '' ? lines : lines.map((line) => line.slice(34));
+    const owns = languageFilesOf(paths);
+    const libraries = librariesOf(paths);
     // `info/libc6:amd64.list` is of a package that may be installed for several architectures.
-    return owns.length === 0 ? [] : [{ kind: 'files', name: (listed || summed).replace(/:.*$/, ''), owns }];
+    const name = (listed || summed).replace(/:.*$/, '');
+    return owns.length === 0 && libraries.length === 0 ? [] : [{ kind: 'files', name, owns, libraries }];
   },
 };
 
