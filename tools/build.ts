@@ -55,7 +55,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   'layer-worker': { entry: 'host/images/layer-worker.ts', quick: true },
   'digest-worker': { entry: 'host/images/digest-worker.ts', quick: true },
   // And of those that seal files (host/seal/run-lanes.ts).
-  'seal-lane-worker': { entry: 'host/seal/seal-lane-worker.ts' },
+  'seal-lane-worker': { entry: 'host/seal/seal-lane-worker.ts', quick: true },
   // The process between a VMM and its TPM (host/witness/start.ts).
   witness: { entry: 'host/witness/main.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },

@@ -12,7 +12,7 @@ import {
 } from '@ringwall/seal/engine';
 import { equalBytes } from '@ringwall/bytes';
 import type { Lane, OpenJob } from './jobs.ts';
-import { RecordMemory } from './record-memory.ts';
+import { RecordMemory, release } from './record-memory.ts';
 import { Relay } from './relay.ts';
 import { readAt, writeAt } from './whole-io.ts';
 
@@ -102,6 +102,7 @@ export class OpeningLane implements Lane {
       case 'end':
         break;
     }
+    opened.forEach(release);
     return digest;
   }
 

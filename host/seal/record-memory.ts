@@ -14,7 +14,7 @@ import {
 import { openingCipher, sealingCipher } from './aead.ts';
 
 /** What OpenSSL gets at a time: what it gives back then still lies in a core's own cache. */
-const PIECE_BYTES: number = 256 * 1024;
+const PIECE_BYTES: number = 64 * 1024;
 /** Aligned, for the digest's vectors; before it the header, and before that what a leaf begins with. */
 const TEXT_AT = 64;
 const HEADER_AT: number = TEXT_AT - RECORD_HEADER_BYTES;
@@ -44,7 +44,9 @@ export class RecordMemory {
     const cipher = sealingCipher(this.#keys, this.#frame.parametersOf(header, index));
     let end = TEXT_AT;
     for (const piece of inPieces(plaintext)) {
-      this.#memory.set(cipher.update(piece), end);
+      const text = cipher.update(piece);
+      this.#memory.set(text, end);
+      release(text);
       end += piece.length;
     }
     cipher.final();
@@ -85,6 +87,12 @@ export class RecordMemory {
     this.#memory.set(LEAF, LEAF_AT);
     return this.#hasher.digest(this.#memory.subarray(LEAF_AT, end));
   }
+}
+
+/** At once, and not when garbage is collected: the next piece takes the same memory, which the core still has in its cache. */
+export function release({ buffer, length }: Uint8Array): void {
+  // One that shares its memory with others keeps it.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
 }
 
 function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {

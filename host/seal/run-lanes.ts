@@ -1,7 +1,7 @@
 // Runs a job in lanes: one here, which has begun before a thread has started, and the others in threads.
-import { Worker } from 'node:worker_threads';
 import { setImmediate } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
+import { startWorker } from '../threads/index.ts';
 import { errorOf, failureOf, type Failure } from './failure.ts';
 import type { LaneJob } from './jobs.ts';
 import { laneOf } from './lanes.ts';
@@ -21,13 +21,6 @@ export interface LaneOptions {
   readonly onDone?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
-
-const IS_SOURCE = import.meta.url.endsWith('.ts');
-/** As source beside this module; as a bundle beside the program, whose parts have a folder of their own (tools/build.ts). */
-const WORKER = new URL(
-  `${/\.parts\/[^/]*$/.test(import.meta.url) ? '..' : '.'}/seal-lane-worker.${IS_SOURCE ? 'ts' : 'mjs'}`,
-  import.meta.url,
-);
 
 /** Ends when all lanes have, one way or another: whoever closes descriptors then takes them from nobody. */
 export async function runLanes(job: LaneJob, bytes: number, options: LaneOptions): Promise<void> {
@@ -68,7 +61,7 @@ async function here(job: LaneJob, relay: Relay, { onDone }: LaneOptions): Promis
 }
 
 function inThread(job: LaneJob, relay: Relay): Promise<Failure | undefined> {
-  const worker = new Worker(WORKER, { workerData: job, execArgv: IS_SOURCE ? process.execArgv : [] });
+  const worker = startWorker('seal/seal-lane-worker', job);
   return new Promise((resolve) => {
     let failure: Failure | undefined;
     worker.on('message', (told: Failure) => (failure = told));
