@@ -1,4 +1,4 @@
-// One lane of opening: finds the next record in turn, then reads, decrypts and writes it while others do theirs. Nothing of a record is
+// One lane of opening: finds the next record while no other looks, then reads, decrypts and writes it while others do theirs. Nothing of a record is
 // written before its tag was right.
 import { zstdDecompressSync } from 'node:zlib';
 import { SealError } from '@ringwall/seal';
@@ -41,15 +41,14 @@ export class OpeningLane implements Lane {
   }
 
   step(): boolean {
-    const ticket = this.#relay.take();
-    const found = this.#relay.inTurn(ticket, () => this.#find());
+    const found = this.#relay.exclusively(() => this.#find());
     if (found === undefined) return false;
     this.#relay.publish(found.number, this.#open(found));
     this.#relay.addDone(found.header.chunks);
     return true;
   }
 
-  /** In turn. Undefined at the end, which is for whoever waits for all lanes. */
+  /** Undefined at the end, which is for whoever waits for all lanes. */
   #find(): Found | undefined {
     if (this.#relay.get('endAt') > 0) return undefined;
     const [offset, index] = [this.#relay.get('at'), this.#relay.get('chunk')];

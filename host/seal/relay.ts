@@ -1,17 +1,20 @@
-// What the lanes of one work share, in one piece of memory: tickets, whose turn it is, and what only whoever has the turn may change.
-// Records are placed in turn and made at the same time; their digests go into the tree in order, whichever is ready first.
+// What the lanes of one work share, in one piece of memory: a lock, whose turn it is, and what only whoever has one of them may
+// change. Records are placed one after the other and made at the same time; their digests go into the tree in order, whichever is
+// ready first.
 import { DIGEST_BYTES, MerkleTree, TREE_BYTES } from '@ringwall/seal/engine';
 
 /** Records that are made and not yet in the tree: more than the lanes have under way, so that a slow one holds up none. */
 const RING = 512;
 /** A lane that waits looks so often whether another has failed. */
 const WAIT_MS = 20;
+/** Before it sleeps, a lane tries so often: who has the lock is done in less time than waking takes. */
+const TRIES = 500;
 
 /** Words that lanes change with atomic operations. */
-const [NEXT, TURN, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES] = [0, 1, 2, 3, 4, 5] as const;
+const [LOCK, TURN, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES] = [0, 1, 2, 3, 4, 5] as const;
 const CONTROL_BYTES = 64;
-/** Numbers that belong to whoever has the turn. */
-const PLACES = ['at', 'chunk', 'records', 'folded', 'emptyKind', 'emptyChunks', 'endAt'] as const;
+/** Numbers that belong to whoever has the lock, or the turn. */
+const PLACES = ['at', 'chunk', 'claims', 'records', 'folded', 'emptyKind', 'emptyChunks', 'endAt'] as const;
 const READY_AT: number = CONTROL_BYTES + PLACES.length * 8;
 const LEAVES_AT: number = READY_AT + RING * 4;
 const TREE_AT: number = LEAVES_AT + RING * DIGEST_BYTES;
@@ -46,22 +49,31 @@ export class Relay {
     return memory;
   }
 
-  /** A number that nobody else gets. */
-  take(): number {
-    if (this.hasFailed) throw new Stopped();
-    return Atomics.add(this.#control, NEXT, 1);
+  /** Work that nobody else does meanwhile. */
+  exclusively<Result>(work: () => Result): Result {
+    for (let tries = 0; Atomics.compareExchange(this.#control, LOCK, 0, 1) !== 0; tries += 1) {
+      this.#goOn();
+      if (tries > TRIES) Atomics.wait(this.#control, LOCK, 1, WAIT_MS);
+    }
+    try {
+      this.#goOn();
+      return work();
+    } finally {
+      Atomics.store(this.#control, LOCK, 0);
+      Atomics.notify(this.#control, LOCK, 1);
+    }
   }
 
-  /** Work that waits for all with lower tickets, and that nobody else does meanwhile. */
-  inTurn<Result>(ticket: number, work: () => Result): Result {
-    for (;;) {
+  /** Work that waits for all with lower numbers; each number comes once. */
+  inTurn<Result>(number: number, work: () => Result): Result {
+    for (let tries = 0; ; tries += 1) {
       const turn = Atomics.load(this.#control, TURN);
-      if (turn === ticket) break;
-      if (this.hasFailed) throw new Stopped();
-      Atomics.wait(this.#control, TURN, turn, WAIT_MS);
+      if (turn === number) break;
+      this.#goOn();
+      if (tries > TRIES) Atomics.wait(this.#control, TURN, turn, WAIT_MS);
     }
     const result = work();
-    Atomics.store(this.#control, TURN, ticket + 1);
+    Atomics.store(this.#control, TURN, number + 1);
     Atomics.notify(this.#control, TURN);
     return result;
   }
@@ -74,11 +86,11 @@ export class Relay {
     this.#places[PLACES.indexOf(place)] = value;
   }
 
-  /** In turn: the number of the next record, which whoever makes it gives to `publish`. */
+  /** The number of the next record, which whoever makes it gives to `publish`. */
   place(bytes: number): { readonly number: number; readonly at: number } {
     const number = this.get('records');
     while (number - this.#fold() >= RING) {
-      if (this.hasFailed) throw new Stopped();
+      this.#goOn();
       const slot = this.get('folded') % RING;
       Atomics.wait(this.#ready, slot, Atomics.load(this.#ready, slot), WAIT_MS);
     }
@@ -128,7 +140,11 @@ export class Relay {
 
   fail(): void {
     Atomics.store(this.#control, FAILED, 1);
-    Atomics.notify(this.#control, TURN);
+    for (const word of [LOCK, TURN]) Atomics.notify(this.#control, word);
+  }
+
+  #goOn(): void {
+    if (this.hasFailed) throw new Stopped();
   }
 
   /** Puts into the tree what is ready, in order; gives how many are in it. */

@@ -8,8 +8,8 @@ import { Relay } from './relay.ts';
 import { runLanes, type LaneOptions } from './run-lanes.ts';
 import { writeAt } from './whole-io.ts';
 
-/** Tickets are words of 32 bits. */
-const MAX_CHUNKS: number = 2 ** 31 - 1 - 1024;
+/** Words of 32 bits count them. */
+const MAX_CHUNKS: number = 2 ** 31 - 1;
 
 export interface SealSource {
   /** Of its part; one source alone may have none, and is the contents then. */

@@ -1,4 +1,5 @@
-// One lane of sealing: reads a chunk, finds its place in turn, then encrypts, digests and writes it while others do theirs.
+// One lane of sealing: reads chunks, while no other does, until there is one with something to store; then encrypts, digests and
+// writes it while others do theirs. Of what is compressed, only then its size is known, and with it the place of the next.
 import { zstdCompressSync } from 'node:zlib';
 import { PAGE_BYTES, SealError } from '@ringwall/seal';
 import {
@@ -20,13 +21,27 @@ import { readAt, writeAt } from './whole-io.ts';
 const EMPTY_KINDS = ['none', 'zeros', 'kept'] as const;
 const NOTHING: Uint8Array = new Uint8Array();
 
-interface Placed {
+/** Chunks without data that are read before another lane may: reading so many takes some milliseconds. */
+const MAX_CLAIMED = 64;
+
+/** A record that is to be made. */
+interface Due {
   readonly type: Exclude<RecordType, 'end'>;
   readonly chunks: number;
   readonly index: number;
   readonly plaintext: Uint8Array;
+}
+
+interface Placed extends Due {
   readonly number: number;
   readonly at: number;
+}
+
+interface Claim {
+  readonly number: number;
+  readonly due: readonly Due[];
+  /** None yet where they are compressed. */
+  readonly placed: readonly Placed[];
 }
 
 export class SealingLane implements Lane {
@@ -36,6 +51,7 @@ export class SealingLane implements Lane {
   readonly #chunk: Uint8Array;
   readonly #zeros: Buffer;
   readonly #chunks: number;
+  readonly #compresses: boolean;
 
   constructor(job: SealJob) {
     const { chunkBytes } = job.keys.manifest;
@@ -45,21 +61,53 @@ export class SealingLane implements Lane {
     this.#chunk = new Uint8Array(chunkBytes);
     this.#zeros = Buffer.alloc(chunkBytes);
     this.#chunks = Math.ceil(job.bytes / chunkBytes);
+    this.#compresses = job.keys.manifest.compression === 'zstd';
   }
 
   step(): boolean {
-    const index = this.#relay.take();
-    if (index >= this.#chunks) return false;
-    const region = this.#regionOf(index);
-    const chunk = this.#read(index, region);
-    const runs = this.#runsOf(index, chunk, region);
-    const kind = emptinessOf(runs);
-    const stored = kind === undefined ? this.#stored(chunk, runs) : undefined;
-    const isLast = index === this.#chunks - 1;
-    const placed = this.#relay.inTurn(index, () => this.#place(index, { kind, stored, isLast }));
-    for (const each of placed) this.#write(each);
-    this.#relay.addDone(1);
+    const claim = this.#relay.exclusively(() => this.#claim());
+    if (claim === undefined) return false;
+    const { number, due } = claim;
+    const compressed = due.map((record) => this.#compressed(record));
+    const placed = this.#compresses
+      ? this.#relay.inTurn(number, () => compressed.map((record) => this.#placed(record)))
+      : claim.placed;
+    for (const record of placed) this.#write(record);
     return true;
+  }
+
+  /** Alone: the next chunk to store, and before it what says where others are not. Undefined when all chunks were claimed. */
+  #claim(): Claim | undefined {
+    const first = this.#relay.get('chunk');
+    if (first >= this.#chunks) return undefined;
+    const due: Due[] = [];
+    let index = first;
+    for (let stored = false; !stored && index < Math.min(this.#chunks, first + MAX_CLAIMED); index += 1) {
+      const region = this.#regionOf(index);
+      const chunk = this.#read(index, region);
+      const runs = this.#runsOf(index, chunk, region);
+      const kind = emptinessOf(runs);
+      due.push(...this.#emptyBefore(index, kind));
+      stored = kind === undefined;
+      if (stored) due.push({ ...this.#stored(chunk, runs), chunks: 1, index });
+      if (index === this.#chunks - 1) due.push(...this.#emptyBefore(this.#chunks, undefined));
+    }
+    this.#relay.set('chunk', index);
+    this.#relay.addDone(index - first);
+    const number = this.#relay.get('claims');
+    this.#relay.set('claims', number + 1);
+    return { number, due, placed: this.#compresses ? [] : due.map((record) => this.#placed(record)) };
+  }
+
+  /** Counts a chunk of this kind; gives the record of those before it, where they were of another. */
+  #emptyBefore(index: number, kind: 'zeros' | 'kept' | undefined): readonly Due[] {
+    const before = EMPTY_KINDS[this.#relay.get('emptyKind')];
+    const chunks = this.#relay.get('emptyChunks');
+    const isSame = before === kind;
+    this.#relay.set('emptyKind', EMPTY_KINDS.indexOf(kind ?? 'none'));
+    this.#relay.set('emptyChunks', kind === undefined ? 0 : (isSame ? chunks : 0) + 1);
+    if (isSame || (before !== 'zeros' && before !== 'kept')) return [];
+    return [{ type: before, chunks, index: index - chunks, plaintext: NOTHING }];
   }
 
   #regionOf(index: number): Region | undefined {
@@ -91,46 +139,19 @@ export class SealingLane implements Lane {
     return runsOf(chunk, firstPage, isKept);
   }
 
-  #stored(chunk: Uint8Array, runs: readonly Run[]): Pick<Placed, 'type' | 'plaintext'> {
-    const { compression, chunkBytes } = this.#job.keys.manifest;
-    const compresses = compression === 'zstd';
-    const type = recordTypeOf(runs, { isWhole: chunk.length === chunkBytes, compresses });
-    if (type === 'pages') return { type, plaintext: packPages(chunk, runs) };
-    const smaller = compresses ? zstdCompressSync(chunk) : chunk;
-    return smaller.length < chunk.length ? { type: 'compressed', plaintext: smaller } : { type, plaintext: chunk };
+  #stored(chunk: Uint8Array, runs: readonly Run[]): Pick<Due, 'type' | 'plaintext'> {
+    const isWhole = chunk.length === this.#job.keys.manifest.chunkBytes;
+    const type = recordTypeOf(runs, { isWhole, compresses: this.#compresses });
+    return { type, plaintext: type === 'pages' ? packPages(chunk, runs) : chunk };
   }
 
-  /** In turn: which records are due, and where they go. Of chunks that store nothing, only the last knows how many they are. */
-  #place(
-    index: number,
-    {
-      kind,
-      stored,
-      isLast,
-    }: {
-      readonly kind: 'zeros' | 'kept' | undefined;
-      readonly stored: Pick<Placed, 'type' | 'plaintext'> | undefined;
-      readonly isLast: boolean;
-    },
-  ): readonly Placed[] {
-    const placed: Placed[] = [];
-    const pending = EMPTY_KINDS[this.#relay.get('emptyKind')];
-    let chunks = this.#relay.get('emptyChunks');
-    if ((pending === 'zeros' || pending === 'kept') && pending !== kind) {
-      placed.push(this.#placed({ type: pending, chunks, index: index - chunks, plaintext: NOTHING }));
-      chunks = 0;
-    }
-    if (stored !== undefined) placed.push(this.#placed({ ...stored, chunks: 1, index }));
-    if (kind !== undefined) {
-      chunks += 1;
-      if (isLast) placed.push(this.#placed({ type: kind, chunks, index: index + 1 - chunks, plaintext: NOTHING }));
-    }
-    this.#relay.set('emptyKind', EMPTY_KINDS.indexOf(kind ?? 'none'));
-    this.#relay.set('emptyChunks', chunks);
-    return placed;
+  #compressed(record: Due): Due {
+    if (!this.#compresses || record.type !== 'data') return record;
+    const smaller = zstdCompressSync(record.plaintext);
+    return smaller.length < record.plaintext.length ? { ...record, type: 'compressed', plaintext: smaller } : record;
   }
 
-  #placed(record: Omit<Placed, 'number' | 'at'>): Placed {
+  #placed(record: Due): Placed {
     const bytes = RECORD_HEADER_BYTES + record.plaintext.length + TAG_BYTES + DIGEST_BYTES;
     return { ...record, ...this.#relay.place(bytes) };
   }
