@@ -2,6 +2,7 @@
 // at a time against one at a time.
 import { toHex } from '@ringwall/bytes';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { fourLanes } from './four-lanes.ts';
 import { Blake3 } from './hasher.ts';
 
 const VECTORS: readonly (readonly [bytes: number, digest: string])[] = [
@@ -37,6 +38,10 @@ describe('Blake3', () => {
       hasher.memory.set(INPUT, at);
       expect(toHex(hasher.digest(hasher.memory.subarray(at)))).toBe(toHex(new Blake3(MOST).digest(INPUT)));
     }
+  });
+
+  test('has its vectors here: what follows would be slower without, and right', () => {
+    expect(fourLanes(1)).toBeDefined();
   });
 
   test('gives the same where a page may not compile WebAssembly', () => {
