@@ -121,7 +121,7 @@ describe('sealFiles() and openFiles()', () => {
   });
 
   test('store parts by their names, and give them back one by one', async () => {
-    writeFileSync(at('memory'), contentsOf('ddzzzd'));
+    writeFileSync(at('memory'), contentsOf('dddddd'));
     writeFileSync(at('tpm'), contentsOf('s'));
     const sources = ['memory', 'empty', 'tpm'].map((name) => {
       const source = descriptor(name, 'a+');
@@ -144,6 +144,9 @@ describe('sealFiles() and openFiles()', () => {
     for (const part of ['memory', 'tpm']) {
       expect(readFileSync(at(`${part}.opened`)).equals(readFileSync(at(part)))).toBe(true);
     }
+    // Between parts is nothing of what a lane has read before.
+    const all = await openedBy(openSealed([readFileSync(at('sealed'))], { openers: [KEY] }));
+    expect(all).toEqual(Buffer.concat([contentsOf('dddddd'), contentsOf('zz'), contentsOf('s')]));
     const missing = openFiles(descriptor('sealed', 'r'), () => [{ part: 'disk', descriptor: 0 }], { openers: [KEY] });
     await expect(missing).rejects.toMatchObject({ code: 'altered', message: 'it has no part disk' });
   });
