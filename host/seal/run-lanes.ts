@@ -61,7 +61,7 @@ async function here(job: LaneJob, relay: Relay, { onDone }: LaneOptions): Promis
 }
 
 function inThread(job: LaneJob, relay: Relay): Promise<Failure | undefined> {
-  const worker = startWorker('seal/seal-lane-worker', job);
+  const worker = startWorker('seal/seal-lane-worker', { workerData: job });
   return new Promise((resolve) => {
     let failure: Failure | undefined;
     worker.on('message', (told: Failure) => (failure = told));
