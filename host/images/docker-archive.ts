@@ -38,6 +38,7 @@ export function openDockerArchive(find: FindFile, wanted: string): StoredImage &
     blobs: image.layers.map(file),
     annotations: {},
     contents: [],
+    trail: [],
   };
 }
 

@@ -24,6 +24,12 @@ export interface ContentStore {
   readonly manifest: (descriptor: Pick<Descriptor, 'digest' | 'size'>) => Blob;
 }
 
+/** A document by its digest, which was checked. */
+export interface CheckedDocument {
+  readonly digest: string;
+  readonly bytes: Uint8Array;
+}
+
 /** One platform of an image, ready to be read. */
 export interface StoredImage {
   /** Of its manifest; '' where there is none. */
@@ -35,6 +41,8 @@ export interface StoredImage {
   readonly annotations: Readonly<Record<string, string>>;
   /** All that must be copied to have the image, its manifest first; empty where there is none. */
   readonly contents: readonly { readonly descriptor: Descriptor; readonly blob: Blob }[];
+  /** From the index that was asked for, where it was one, to the manifest: a signature of one of them is one of the image. */
+  readonly trail: readonly CheckedDocument[];
 }
 
 export interface StoreOptions {
@@ -49,9 +57,11 @@ export async function openStoredImage(
   { platform, signal }: StoreOptions,
 ): Promise<StoredImage> {
   let descriptor = root;
+  const trail: CheckedDocument[] = [];
   for (let depth = 0; depth < MAX_INDEX_DEPTH; depth += 1) {
     // oxlint-disable-next-line no-await-in-loop -- each names the next
     const bytes = await readBlob(store.manifest(descriptor), descriptor.digest, MAX_DOCUMENT_BYTES, signal);
+    trail.push({ digest: descriptor.digest, bytes });
     const manifest = parseManifest(bytes);
     if (manifest.kind === 'manifest') {
       // oxlint-disable-next-line no-await-in-loop -- ends here
@@ -72,6 +82,7 @@ export async function openStoredImage(
           { descriptor: manifest.config, blob: memoryBlob(config) },
           ...layers.map((layer) => ({ descriptor: layer, blob: store.blob(layer) })),
         ],
+        trail,
       };
     }
     descriptor = choosePlatform(manifest, platform);

@@ -1,8 +1,8 @@
 // The public names of @ringwall/host/images: images that lie in files and folders, and their layers, read on all cores.
 export { inspectFolder } from './inspect-folder.ts';
 export { openLayerReader, type InspectOptions, type LayerReader } from './inspect-layers.ts';
-export { digestOf, memoryBlob, type Blob } from './blob.ts';
-export { openStoredImage, type StoredImage, type StoreOptions } from './image-in-store.ts';
+export { digestOf, memoryBlob, readBlob, type Blob } from './blob.ts';
+export { openStoredImage, type CheckedDocument, type StoredImage, type StoreOptions } from './image-in-store.ts';
 export { namesOfImages, openImage, type OpenedImage, type OpenImageOptions } from './open-image.ts';
 export { finishersOfEachLayer, hostFinishers, hostScanner } from './finishers.ts';
 export { openSampling } from './sampling.ts';

@@ -18,6 +18,7 @@ export function openRootTar(path: string): StoredImage & Disposable {
     blobs: [{ kind: 'file', descriptor, offset: 0, bytes: stat.size }],
     annotations: {},
     contents: [],
+    trail: [],
     [Symbol.dispose]: () => kept.dispose(),
   };
 }

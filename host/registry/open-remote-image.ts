@@ -21,8 +21,13 @@ export interface RemoteOptions extends StoreOptions {
   readonly stallMs?: number;
 }
 
-/** Throws RegistryError or OciError. Layers are read from whoever had the manifest. */
-export async function openRemoteImage(reference: Reference, options: RemoteOptions): Promise<StoredImage> {
+export interface RemoteImage extends StoredImage {
+  /** Whoever had the manifest: layers are read from there, and signatures. */
+  readonly registry: Registry;
+}
+
+/** Throws RegistryError or OciError. */
+export async function openRemoteImage(reference: Reference, options: RemoteOptions): Promise<RemoteImage> {
   const { digest, tag = 'latest' } = reference;
   const wanted = digest === undefined ? tag : `${digest.algorithm}:${digest.hex}`;
   let failure: unknown;
@@ -50,12 +55,12 @@ async function openFrom(
   wanted: string,
   isDigest: boolean,
   options: StoreOptions,
-): Promise<StoredImage> {
+): Promise<RemoteImage> {
   const bytes = await registry.manifest(wanted, options.signal);
   const digest = digestOf(bytes, isDigest ? wanted : 'sha256:');
   if (isDigest && digest !== wanted)
     throw new OciError('malformed', `manifest is ${digest}, and ${wanted} was asked for`);
-  return await openStoredImage(
+  const image = await openStoredImage(
     {
       manifest: (descriptor) =>
         descriptor.digest === digest
@@ -69,6 +74,7 @@ async function openFrom(
     { digest, size: bytes.length, mediaType: mediaTypeOf(bytes) },
     options,
   );
+  return { ...image, registry };
 }
 
 function streamed(bytes: number, open: (signal: AbortSignal) => AsyncIterable<Uint8Array>): Blob {

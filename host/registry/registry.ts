@@ -1,5 +1,5 @@
-// A repository of a registry, as a reader of it. OCI Distribution Specification 1.1, "Pulling manifests", "Pulling blobs". Whoever
-// answers controls every byte: what is read is bounded, and checked by its digest.
+// A repository of a registry, as a reader of it. OCI Distribution Specification 1.1, "Pulling manifests", "Pulling blobs", "Listing
+// Referrers". Whoever answers controls every byte: what is read is bounded, and checked by its digest.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MANIFEST_TYPES, MAX_DOCUMENT_BYTES } from '@ringwall/oci';
 import { bodyOf, readBody, type httpGet } from './http-get.ts';
@@ -20,6 +20,11 @@ export interface Registry {
   readonly manifest: (reference: string, signal: AbortSignal) => Promise<Uint8Array>;
   /** Goes on where a connection broke. The caller checks the digest. */
   readonly blob: (digest: string, bytes: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  /**
+   * An index of what was attached to a manifest; undefined where there is none. A registry that does not know how to ask has them
+   * under a tag ("Referrers Tag Schema").
+   */
+  readonly referrers: (digest: string, signal: AbortSignal) => Promise<Uint8Array | undefined>;
 }
 
 /** Asks nobody yet. */
@@ -27,12 +32,13 @@ export function openRegistry(options: RegistryOptions): Registry {
   const { repository } = options;
   // A token for this repository, to read it.
   const session = openSession(options, `repository:${repository}:pull`);
+  const manifest: Registry['manifest'] = async (reference, signal) => {
+    const headers = { accept: MANIFEST_TYPES.join(', ') };
+    const response = await session.get(`${repository}/manifests/${reference}`, headers, signal);
+    return await readBody(response, MAX_DOCUMENT_BYTES, 'manifest');
+  };
   return {
-    manifest: async (reference, signal) => {
-      const headers = { accept: MANIFEST_TYPES.join(', ') };
-      const response = await session.get(`${repository}/manifests/${reference}`, headers, signal);
-      return await readBody(response, MAX_DOCUMENT_BYTES, 'manifest');
-    },
+    manifest,
     blob: (digest, bytes, signal) => {
       const deadline = AbortSignal.timeout(GRACE_MS + Math.ceil(bytes / MIN_BYTES_PER_MS));
       return resuming(
@@ -45,7 +51,22 @@ export function openRegistry(options: RegistryOptions): Registry {
         { bytes, deadline, digest, retryMs: session.retryMs },
       );
     },
+    referrers: async (digest, signal) =>
+      (await orNone(async () => {
+        const response = await session.get(`${repository}/referrers/${digest}`, {}, signal);
+        return await readBody(response, MAX_DOCUMENT_BYTES, 'list of referrers');
+      })) ?? (await orNone(() => manifest(digest.replace(':', '-'), signal))),
   };
+}
+
+/** undefined where the registry says that there is none. */
+export async function orNone<Result>(ask: () => Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 interface Resumed {

@@ -66,7 +66,16 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'apps/cli',
-    mayImport: [...LIBS, 'api', 'drills', 'host/advisories', 'host/images', 'host/registry', 'host/seal'],
+    mayImport: [
+      ...LIBS,
+      'api',
+      'drills',
+      'host/advisories',
+      'host/images',
+      'host/registry',
+      'host/seal',
+      'host/signatures',
+    ],
     node: 'all',
     why: 'a client of the API; images, advisories and sealed files it reads itself, where no service runs',
   },

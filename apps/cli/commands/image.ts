@@ -3,6 +3,7 @@
 import { EXIT_CODES } from '../exit-codes.ts';
 import { compileNames, reading, usage } from '../image/names.ts';
 import { renderName } from '../image/render-name.ts';
+import { signatureJudge } from '../image/signatures.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 
 type Action = (invocation: Invocation, subject: string, more: readonly string[]) => number | Promise<number>;
@@ -32,8 +33,13 @@ export async function run(invocation: Invocation): Promise<number> {
   return await action.run(invocation, subject, more);
 }
 
-function judge(invocation: Invocation, name: string): number {
+async function judge(invocation: Invocation, name: string): Promise<number> {
   const { out, json } = invocation;
+  const judgeSigned = await signatureJudge(invocation);
+  if (judgeSigned !== undefined) {
+    const { judgeSignedName } = await import('../image/judge-signed-name.ts');
+    return await judgeSignedName(invocation, name, judgeSigned);
+  }
   const verdict = reading(name, () => compileNames(invocation).judge(name));
   if (json) printJson(invocation, { name, ...verdict });
   else for (const line of renderName(name, verdict, out)) out.line(line);

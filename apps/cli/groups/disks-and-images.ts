@@ -174,6 +174,12 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         summary: 'names that are let in, one a line, as in ghcr.io/acme/*',
       },
       { name: 'history', value: 'FILE', complete: 'file', summary: 'names that you have run, one a line' },
+      {
+        name: 'signatures',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'a policy: who must have signed which images; the others are refused',
+      },
     ],
     examples: [
       { line: 'image judge ngnix', says: 'block: two letters of nginx are swapped' },
@@ -184,6 +190,10 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         says: 'its findings are then told from those of your own layers',
       },
       { line: 'image pull debian:12 -o debian', says: 'an OCI layout, each digest checked' },
+      {
+        line: 'image pull ghcr.io/acme/app:1 -o app --signatures policy.json',
+        says: 'only where it is signed by whom you name',
+      },
       { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
       { line: 'image tree localhost:5000', says: 'what is built on what, and what to update first' },
       { line: 'image sbom app.tar --format spdx -o app.spdx.json', says: 'what is installed, for other tools' },

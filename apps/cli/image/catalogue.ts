@@ -10,7 +10,7 @@ import { plainText } from '../terminal.ts';
 import { withAdvisories } from './advisories.ts';
 import { openScanned } from './inspect-subject.ts';
 import { reading, usage } from './names.ts';
-import { kindOf } from './subject.ts';
+import { subjectKind } from './subject.ts';
 
 /** As the XDG Base Directory Specification has it: it is the user's own, and no cache. */
 export function catalogueFile({ environment }: Invocation): string {
@@ -23,7 +23,7 @@ export async function rememberImage(invocation: Invocation, subject: string): Pr
   const name = values.get('name');
   if (name === undefined)
     throw usage('an image is remembered by a name', `as in: ${self} image remember ${subject} --name debian:12.8`);
-  const kind = kindOf(subject);
+  const kind = subjectKind(invocation, subject);
   if (kind !== 'image' && kind !== 'name')
     throw usage(`${subject} has no layers`, 'name an archive, a layout, or an image');
   const scanned = await openScanned(invocation, subject);
@@ -38,6 +38,7 @@ export async function rememberImage(invocation: Invocation, subject: string): Pr
     known: [],
     ignore: [],
     notes: [],
+    signed: '',
     now: new Date(invocation.now()),
   });
   const known = {

@@ -27,7 +27,7 @@ import type { Invocation } from '../invocation.ts';
 import { judging } from './judging.ts';
 import { readBytes, usage } from './names.ts';
 import { platformOf } from './platform.ts';
-import { kindOf, ROOT_FOLDERS } from './subject.ts';
+import { ROOT_FOLDERS, subjectKind } from './subject.ts';
 
 /** Of what could not be read, so many are named. */
 const MAX_UNREAD_NAMED = 5;
@@ -38,11 +38,13 @@ export interface Scanned {
   readonly digest: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
+  /** Who signed it, in a sentence; '' where nobody asked. */
+  readonly signed: string;
 }
 
 /** undefined where its name was refused, which was said. Throws `RingwallError`. */
 export function openScanned(invocation: Invocation, subject: string): Promise<Scanned | undefined> {
-  const kind = kindOf(subject);
+  const kind = subjectKind(invocation, subject);
   if (kind === 'name') return inspectRemote(invocation, subject);
   if (kind === 'dockerfile' || kind === 'sbom')
     throw usage(`${subject} is no image`, 'name an archive, a layout, a folder, or an image');
@@ -57,13 +59,22 @@ export function bareImage(contents: LayerContents): InspectedImage {
 
 async function inspectRemote(invocation: Invocation, name: string): Promise<Scanned | undefined> {
   const { admitName, asking, openRemote } = await import('./remote.ts');
+  const { renderSignatures, signatureJudge } = await import('./signatures.ts');
   const reference = admitName(invocation, name);
   if (reference === undefined) return undefined;
   const { signal } = new AbortController();
   const whole = canonicalReference(reference);
+  const judgeSigned = await signatureJudge(invocation);
   return await judging(whole, async () => {
     const stored = await openRemote(invocation, reference, signal);
-    return await asking(whole, () => inspectStored(invocation, stored, signal));
+    return await asking(whole, async () => {
+      const signed = await judgeSigned?.(stored, reference, signal);
+      if (signed?.verdict === 'refused') {
+        for (const line of renderSignatures(reference, signed, invocation.err)) invocation.err.line(line);
+        return undefined;
+      }
+      return { ...(await inspectStored(invocation, stored, signal)), signed: signed?.reason ?? '' };
+    });
   });
 }
 
@@ -96,7 +107,7 @@ async function inspectStored(invocation: Invocation, stored: StoredImage, signal
     scanner,
     signal,
   });
-  return { image: await reader.inspect(stored), digest, annotations, notes };
+  return { image: await reader.inspect(stored), digest, annotations, notes, signed: '' };
 }
 
 async function inspectRoot(invocation: Invocation, path: string): Promise<Scanned> {
@@ -159,7 +170,7 @@ async function finished(
   const named = unread.slice(0, MAX_UNREAD_NAMED).map((file) => `/${file}`);
   const left = unread.length === 0 ? [] : [`${String(unread.length)} files could not be read: ${named.join(', ')}`];
   const whole = await finishFacts(contents, INSPECTORS, hostFinishers());
-  return { image: bareImage(whole), digest: '', annotations: {}, notes: [...notes, ...left] };
+  return { image: bareImage(whole), digest: '', annotations: {}, notes: [...notes, ...left], signed: '' };
 }
 
 /** Where what is known of layers is kept; `--no-cache` reads all anew, and keeps nothing. */

@@ -8,20 +8,24 @@ import { formatBytes } from '../quantities.ts';
 import { judging } from './judging.ts';
 import { usage } from './names.ts';
 import { admitName, asking, openRemote } from './remote.ts';
+import { renderSignatures, signatureJudge } from './signatures.ts';
 
 export async function pullImage(invocation: Invocation, name: string): Promise<number> {
-  const { out, json, self, values } = invocation;
+  const { out, err, json, self, values } = invocation;
   const output = values.get('output');
   if (output === undefined)
     throw usage('no folder to write to is named', `as in: ${self} image pull ${name} -o debian`);
   const reference = admitName(invocation, name);
   if (reference === undefined) return EXIT_CODES.refused.code;
   const whole = canonicalReference(reference);
+  const judgeSigned = await signatureJudge(invocation);
   const { signal } = new AbortController();
   using progress = invocation.progress();
-  const image = await judging(whole, async () => {
+  const pulled = await judging(whole, async () => {
     progress.step(`asking ${reference.domain}`);
     const stored = await openRemote(invocation, reference, signal);
+    const signed = await asking(whole, async () => judgeSigned?.(stored, reference, signal));
+    if (signed?.verdict === 'refused') return { signed, digest: '' };
     const total = stored.contents.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
     let done = 0;
     const onBytes = (bytes: number): void => {
@@ -30,9 +34,19 @@ export async function pullImage(invocation: Invocation, name: string): Promise<n
     };
     await asking(whole, () => writeLayout(stored, output, { name: reference.tag ?? '', signal, onBytes }));
     progress.done();
-    return stored;
+    return { signed, digest: stored.digest };
   });
-  if (json) printJson(invocation, { name: whole, digest: image.digest, output });
-  else out.line(`${out.tick} ${whole} is in ${output}: ${image.digest}`);
+  const { signed, digest } = pulled;
+  if (signed?.verdict === 'refused') {
+    if (json) printJson(invocation, { name: whole, signatures: signed });
+    else for (const line of renderSignatures(reference, signed, err)) err.line(line);
+    return EXIT_CODES.refused.code;
+  }
+  if (json)
+    printJson(invocation, { name: whole, digest, output, ...(signed === undefined ? {} : { signatures: signed }) });
+  else {
+    if (signed !== undefined) for (const line of renderSignatures(reference, signed, out)) out.line(line);
+    out.line(`${out.tick} ${whole} is in ${output}: ${digest}`);
+  }
   return EXIT_CODES.ok.code;
 }

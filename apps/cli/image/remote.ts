@@ -1,7 +1,6 @@
 // An image that is named, in a registry: its name is judged first, and nobody is asked for a byte of one that is a trap.
 import { RingwallError, type ErrorCode } from '@ringwall/api/errors';
-import type { StoredImage } from '@ringwall/host/images';
-import { openRemoteImage, readCredentials, RegistryError } from '@ringwall/host/registry';
+import { openRemoteImage, readCredentials, RegistryError, type RemoteImage } from '@ringwall/host/registry';
 import { canonicalName, canonicalReference, parseReference, withDefaultTag, type Reference } from '@ringwall/oci';
 import type { Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
@@ -40,7 +39,7 @@ export async function openRemote(
   invocation: Invocation,
   reference: Reference,
   signal: AbortSignal,
-): Promise<StoredImage> {
+): Promise<RemoteImage> {
   return await asking(canonicalReference(reference), () =>
     openRemoteImage(reference, {
       platform: platformOf(invocation),

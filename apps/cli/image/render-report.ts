@@ -17,10 +17,11 @@ const STYLES: Readonly<Record<FindingSeverity, Style>> = {
 };
 
 export function renderReport(report: ScanReport, out: Terminal, all: boolean): string[] {
-  const { subject, platform, findings, layers } = report;
+  const { subject, platform, findings, layers, signed } = report;
   const title = [plainText(subject), platform, counted(layers.length, 'layer')];
   return [
     out.paint('bold', title.filter((part) => part !== '').join(' · ')),
+    ...(signed === '' ? [] : bulleted(`  ${out.tick}`, plainText(signed), out)),
     ...tree(report, out),
     '',
     ...groups(report, out, all),

@@ -33,7 +33,7 @@ import { bareImage, openScanned, type Scanned } from './inspect-subject.ts';
 import { compileNames, readBytes, reading, usage } from './names.ts';
 import { renderReport } from './render-report.ts';
 import { scanDockerfile } from './scan-dockerfile.ts';
-import { kindOf } from './subject.ts';
+import { subjectKind } from './subject.ts';
 
 const DEFAULT_FAIL_ON: FindingSeverity = 'high';
 const NEVER = 'never';
@@ -41,7 +41,7 @@ const FORMATS = ['text', 'json', 'sarif', 'html', 'junit'] as const;
 type Format = (typeof FORMATS)[number];
 
 export async function scanSubject(invocation: Invocation, subject: string): Promise<number> {
-  const kind = kindOf(subject);
+  const kind = subjectKind(invocation, subject);
   if (kind === 'dockerfile') return scanDockerfile(invocation, compileNames(invocation), subject);
   const failOn = severityOf(invocation);
   const format = formatOf(invocation);
@@ -53,7 +53,7 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
   const bill = kind === 'sbom' ? reading(subject, () => parseSbom(readBytes(subject, MAX_SBOM_BYTES))) : undefined;
   const scanned = bill === undefined ? await openScanned(invocation, subject) : scannedBill(bill);
   if (scanned === undefined) return EXIT_CODES.refused.code;
-  const { image, digest, annotations, notes } = scanned;
+  const { image, digest, annotations, notes, signed } = scanned;
   const heed = { vex, imageDigest: digest };
   const ancestry = findAncestors({ ...image, annotations }, known);
   const report = compileReport({
@@ -69,6 +69,7 @@ export async function scanSubject(invocation: Invocation, subject: string): Prom
     known,
     ignore,
     notes,
+    signed,
     now: new Date(invocation.now()),
   });
   const failed = failOn !== NEVER && fails(report, failOn);
@@ -83,6 +84,7 @@ function scannedBill({ format, name }: ParsedSbom): Scanned {
     digest: '',
     annotations: {},
     notes: [`a bill of materials (${format}${name === '' ? '' : `, of ${name}`}): only its packages are judged`],
+    signed: '',
   };
 }
 

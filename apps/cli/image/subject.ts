@@ -1,6 +1,7 @@
 // What it is that shall be scanned: its bytes say it, not its name.
 import { closeSync, existsSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Invocation } from '../invocation.ts';
 import { usage } from './names.ts';
 
 export type SubjectKind = 'image' | 'root' | 'root-tar' | 'disk' | 'dockerfile' | 'sbom' | 'name';
@@ -18,8 +19,17 @@ const UNREAD: readonly (readonly [program: string, magic: Uint8Array])[] = [
   ['bzip2', Uint8Array.of(0x42, 0x5a, 0x68)],
 ];
 
-/** Throws `RingwallError` for what cannot be any of them. */
-export function kindOf(subject: string): SubjectKind {
+/** Throws `RingwallError` for what cannot be any of them, and for what nobody can have signed where signatures are asked for. */
+export function subjectKind({ values }: Invocation, subject: string): SubjectKind {
+  const kind = kindOf(subject);
+  if (kind === 'name' || !values.has('signatures')) return kind;
+  throw usage(
+    `${subject} has no signatures: they lie beside an image in its registry`,
+    'name an image, or do without --signatures',
+  );
+}
+
+function kindOf(subject: string): SubjectKind {
   const stat = statSync(subject, { throwIfNoEntry: false });
   // A path is meant where it begins as one; a name of an image never does.
   if (stat === undefined && !/^[./~]/.test(subject)) return 'name';

@@ -35,7 +35,8 @@ import { cacheFolder, scannerFor } from './inspect-subject.ts';
 import { reading, usage } from './names.ts';
 import { platformOf } from './platform.ts';
 import { namesOf } from './remote.ts';
-import { kindOf } from './subject.ts';
+import { signatureJudge } from './signatures.ts';
+import { subjectKind } from './subject.ts';
 
 /** A tag is a request or two; a registry of more is looked at part by part. */
 export const MAX_TAGS = 5000;
@@ -162,7 +163,7 @@ async function* listCandidates(
   signal: AbortSignal,
 ): AsyncGenerator<Candidate, void> {
   for (const subject of subjects) {
-    const kind = kindOf(subject);
+    const kind = subjectKind(invocation, subject);
     if (kind === 'image') yield* localCandidates(invocation, subject, signal);
     else if (kind === 'name') yield* remoteCandidates(invocation, subject, signal);
     else throw usage(`${subject} holds no images`, 'name a registry, a layout or an archive');
@@ -190,6 +191,7 @@ async function* remoteCandidates(
   const { domain, prefix } = splitRegistry(subject);
   const find = readCredentials(invocation.environment);
   const plainHttp = new Set(namesOf(invocation, 'plain-http'));
+  const judgeSigned = await signatureJudge(invocation);
   const session: SessionOptions = {
     domain,
     credentials: () => find(domain),
@@ -202,14 +204,14 @@ async function* remoteCandidates(
         continue;
       }
       const name = `${domain}/${repository}:${tag}`;
-      const open = (): Promise<StoredImage> =>
-        openRemoteImage(parseReference(name), {
-          platform: platformOf(invocation),
-          signal,
-          credentials: find,
-          mirrors: [],
-          plainHttp,
-        });
+      const open = async (): Promise<StoredImage> => {
+        const reference = parseReference(name);
+        const platform = platformOf(invocation);
+        const image = await openRemoteImage(reference, { platform, signal, credentials: find, mirrors: [], plainHttp });
+        const signed = await judgeSigned?.(image, reference, signal);
+        if (signed?.verdict === 'refused') throw new OciError('malformed', signed.reason);
+        return image;
+      };
       yield { name, open };
     }
   }

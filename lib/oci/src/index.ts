@@ -165,3 +165,23 @@ export {
   type ServerDirective,
   type ServerSettings,
 } from './findings/ssh/server-configuration.ts';
+export { parseAttachment, parseReferrers, type Referrer } from './manifests/attachments.ts';
+export { bundleOfCosignLayer, COSIGN_LAYER_TYPE, MAX_COSIGN_PAYLOAD_BYTES } from './signatures/cosign-layer.ts';
+export { judgeSignatures, type GenuineSignature, type SignatureVerdict } from './signatures/judge-signatures.ts';
+export { matchesPattern } from './signatures/pattern.ts';
+export {
+  entryFor,
+  parseSignaturePolicy,
+  SIGNED_BY_COSIGN,
+  type PolicyEntry,
+  type PolicyIdentity,
+  type PolicySigner,
+  type SignaturePolicy,
+} from './signatures/signature-policy.ts';
+export {
+  parseSimpleSigning,
+  parseStatement,
+  STATEMENT_PAYLOAD_TYPE,
+  type SignedClaim,
+  type SignedSubject,
+} from './signatures/signed-claim.ts';

@@ -135,7 +135,7 @@ function parseImageManifest(document: JsonObject): ImageManifest {
   return { kind: 'manifest', config, layers, annotations: labelsOf(document, 'annotations', 'manifest') };
 }
 
-function parseDescriptor(value: unknown, what: string): Descriptor {
+export function parseDescriptor(value: unknown, what: string): Descriptor {
   if (!isObject(value)) throw malformed(what, 'has a descriptor that is no object');
   const { algorithm, hex } = parseDigest(textOf(value, 'digest', what));
   if (algorithm === 'sha384') throw malformed(what, 'names contents by sha384, which no registry serves');

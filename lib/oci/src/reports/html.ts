@@ -9,7 +9,7 @@ const MAX_SHOWN_FINDINGS = 5000;
 
 /** `styleDigest`: of `reportStyle()`, `sha256-…` in base64, as CSP 3 names what may apply. */
 export function renderHtml(report: ScanReport, styleDigest: string): string {
-  const { subject, digest, platform, scannedAt, findings } = report;
+  const { subject, digest, platform, scannedAt, findings, signed } = report;
   const shown = findings.slice(0, MAX_SHOWN_FINDINGS);
   return renderPage(`${subject}: what is in it`, styleDigest, [
     `<h1>${escapeMarkup(subject)}</h1>`,
@@ -17,6 +17,7 @@ export function renderHtml(report: ScanReport, styleDigest: string): string {
       .filter((part) => part !== '')
       .map(escapeMarkup)
       .join(' · ')}</p>`,
+    signed === '' ? '' : `<p>${escapeMarkup(signed)}</p>`,
     summary(findings),
     section('The smallest changes', remedies(report)),
     section('Where it comes from', tree(report)),

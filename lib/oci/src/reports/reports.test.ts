@@ -50,6 +50,7 @@ function reportOf(
     known,
     ignore,
     notes: [EVIL],
+    signed: EVIL,
     now: NOW,
   });
 }

@@ -32,6 +32,8 @@ export interface ScanReport {
   /** Of its manifest, '' where it has none. */
   readonly digest: string;
   readonly platform: string;
+  /** Who signed it, in a sentence; '' where nobody asked. */
+  readonly signed: string;
   /** ISO 8601. */
   readonly scannedAt: string;
   readonly layers: readonly ReportedLayer[];
@@ -56,6 +58,7 @@ export interface ReportInputs {
   readonly known: readonly KnownImage[];
   readonly ignore: readonly IgnoreEntry[];
   readonly notes: readonly string[];
+  readonly signed: string;
   readonly now: Date;
 }
 
@@ -81,6 +84,7 @@ export function compileReport(inputs: ReportInputs): ScanReport {
     subject: inputs.subject,
     digest: inputs.digest,
     platform: os === '' && architecture === '' ? '' : `${os}/${architecture}`,
+    signed: inputs.signed,
     scannedAt: now.toISOString(),
     layers,
     ancestry,
