@@ -44,6 +44,7 @@ async function* listed(
   key: 'repositories' | 'tags',
   signal: AbortSignal,
 ): AsyncGenerator<string, void> {
+  const limits = { maxBytes: MAX_DOCUMENT_BYTES, stallMs: session.stallMs };
   const { pathname } = session.url(path);
   const seen = new Set<string>();
   let next: string | undefined = `${path}?n=${String(PAGE_ENTRIES)}`;
@@ -54,7 +55,8 @@ async function* listed(
     // oxlint-disable-next-line no-await-in-loop -- each page names the next
     const response = await session.get(next, {}, signal);
     // oxlint-disable-next-line no-await-in-loop -- as above
-    const names = namesOf(await readBody(response, MAX_DOCUMENT_BYTES, `list of ${key}`), key, session.domain);
+    const bytes = await readBody(response, limits, `list of ${key}`);
+    const names = namesOf(bytes, key, session.domain);
     yield* names;
     next = nextPage(response.headers.link, session, path, pathname);
   }

@@ -6,6 +6,8 @@ import { RegistryError } from './registry-error.ts';
 
 /** Nothing was sent or received for so long. */
 export const DEFAULT_STALL_MS = 30_000;
+/** A document, or the head of an answer, that takes so many times as long comes byte by byte, so as never to end. */
+const MAX_STALLS = 4;
 /** Registries redirect once, to where their blobs lie; more than a few lead in circles. */
 const MAX_REDIRECTS = 5;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
@@ -56,7 +58,16 @@ function send(
     signal,
     timeout: stallMs,
   });
-  request.on('response', resolve);
+  // Of an answer that comes byte by byte no silence is long enough.
+  const deadline = setTimeout(
+    () => request.destroy(new RegistryError('stalled', `${url.host} does not come to an answer`)),
+    MAX_STALLS * stallMs,
+  );
+  request.on('close', () => clearTimeout(deadline));
+  request.on('response', (response) => {
+    clearTimeout(deadline);
+    resolve(response);
+  });
   request.on('timeout', () =>
     request.destroy(new RegistryError('stalled', `${url.host} sent nothing for ${String(stallMs)} ms`)),
   );
@@ -71,14 +82,30 @@ function send(
   return promise;
 }
 
-/** At most `maxBytes` of it. Throws RegistryError. */
-export async function readBody(response: IncomingMessage, maxBytes: number, what: string): Promise<Uint8Array> {
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** As of the request. */
+  readonly stallMs: number;
+}
+
+/** All of a document. Throws RegistryError. */
+export async function readBody(
+  response: IncomingMessage,
+  { maxBytes, stallMs }: BodyLimits,
+  what: string,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of bodyOf(response)) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new RegistryError('refused', `${what} has more than ${String(maxBytes)} bytes`);
-    chunks.push(chunk);
+  const tooSlow = new RegistryError('stalled', `${what} comes too slowly to ever end`);
+  const deadline = setTimeout(() => response.destroy(tooSlow), MAX_STALLS * stallMs);
+  try {
+    for await (const chunk of bodyOf(response)) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw new RegistryError('refused', `${what} has more than ${String(maxBytes)} bytes`);
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(deadline);
   }
   return Buffer.concat(chunks);
 }

@@ -32,10 +32,11 @@ export function openRegistry(options: RegistryOptions): Registry {
   const { repository } = options;
   // A token for this repository, to read it.
   const session = openSession(options, `repository:${repository}:pull`);
+  const { stallMs } = session;
   const manifest: Registry['manifest'] = async (reference, signal) => {
     const headers = { accept: MANIFEST_TYPES.join(', ') };
     const response = await session.get(`${repository}/manifests/${reference}`, headers, signal);
-    return await readBody(response, MAX_DOCUMENT_BYTES, 'manifest');
+    return await readBody(response, { maxBytes: MAX_DOCUMENT_BYTES, stallMs }, 'manifest');
   };
   return {
     manifest,
@@ -54,7 +55,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     referrers: async (digest, signal) =>
       (await orNone(async () => {
         const response = await session.get(`${repository}/referrers/${digest}`, {}, signal);
-        return await readBody(response, MAX_DOCUMENT_BYTES, 'list of referrers');
+        return await readBody(response, { maxBytes: MAX_DOCUMENT_BYTES, stallMs }, 'list of referrers');
       })) ?? (await orNone(() => manifest(digest.replace(':', '-'), signal))),
   };
 }

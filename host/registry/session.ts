@@ -32,6 +32,7 @@ export interface SessionOptions {
 export interface Session {
   readonly domain: string;
   readonly retryMs: number;
+  readonly stallMs: number;
   /** Where `path`, below `/v2/`, leads. */
   readonly url: (path: string) => URL;
   /** Answers of status 200 and 206; the caller reads the body or destroys it. Throws RegistryError. */
@@ -68,11 +69,12 @@ export function openSession(options: SessionOptions, scope: string): Session {
       response.destroy();
       throw new RegistryError('unauthorized', `${tokenUrl.host} gives no token for ${domain}, ${scope}`);
     }
-    return `Bearer ${tokenOf(await readBody(response, MAX_TOKEN_BYTES, 'token'), tokenUrl.host)}`;
+    return `Bearer ${tokenOf(await readBody(response, { maxBytes: MAX_TOKEN_BYTES, stallMs }, 'token'), tokenUrl.host)}`;
   };
   return {
     domain,
     retryMs,
+    stallMs,
     url,
     get: async (path, headers, signal) => {
       for (let attempt = 1; ; attempt += 1) {
