@@ -17,7 +17,12 @@ export interface ConvertJob extends ConvertInputs {
 }
 
 export type ConvertMessage =
-  | { readonly kind: 'written'; readonly bytes: number }
+  | {
+      readonly kind: 'written';
+      readonly bytes: number;
+      /** Time of a processor that the thread took for them; 0 of the first. */
+      readonly cpuMs: number;
+    }
   | { readonly kind: 'failed'; readonly error: FailedWith };
 
 /** What a thread takes at once: enough that taking costs nothing, little enough that all end together. */

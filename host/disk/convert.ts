@@ -8,10 +8,19 @@ import { errorOf } from './failed-with.ts';
 import { startWorker } from '../threads/index.ts';
 import { openInputs } from './open-inputs.ts';
 
+const MIB = 2 ** 20;
+
 /** Above this, threads wait for the disk or for memory. */
 const MAX_THREADS = 8;
+/**
+ * With which a conversion begins. Copying takes memory and not processors: two threads are as fast as there is, and each that is
+ * started takes as long as 50 MiB of it.
+ */
+const FIRST_THREADS = 2;
+/** Where a mebibyte takes a processor longer, it is unpacked or decrypted, and every processor is of use. Copying takes 0.4 to 1.1. */
+const SLOW_MS_PER_MIB = 2;
 /** A thread takes some 50 ms to start; it reads so much in that time. */
-const MIN_BYTES_PER_THREAD = 64 * 2 ** 20;
+const MIN_BYTES_PER_THREAD = 64 * MIB;
 
 export interface ConvertOptions {
   /** What the image is, where the caller knows; otherwise its content decides. */
@@ -66,26 +75,32 @@ function describe(inputs: ConvertInputs): Pick<Converted, 'format' | 'size'> {
   return { format, size };
 }
 
+type Written = Extract<ConvertMessage, { kind: 'written' }>;
+
 /** Ends when all threads have, one way or another: a descriptor is closed only when nobody writes to it. */
 async function runThreads(job: ConvertJob, count: number, { onWritten, signal }: ConvertOptions): Promise<number> {
   let written = 0;
   const stop = new AbortController();
   const reasons = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-  const threads = Array.from({ length: count }, () =>
-    runThread(job, reasons, (bytes) => {
-      written += bytes;
-      onWritten?.(bytes);
-    }).catch((error: unknown) => {
-      stop.abort(error);
-      throw error;
-    }),
-  );
-  await Promise.allSettled(threads);
+  const threads: Promise<void>[] = [];
+  const startUpTo = (wanted: number): void => {
+    while (threads.length < wanted) {
+      const thread = runThread(job, reasons, ({ bytes, cpuMs }) => {
+        written += bytes;
+        onWritten?.(bytes);
+        if (cpuMs > (bytes / MIB) * SLOW_MS_PER_MIB && bytes >= MIB && !reasons.aborted) startUpTo(count);
+      });
+      threads.push(thread.catch((error: unknown) => stop.abort(error)));
+    }
+  };
+  startUpTo(Math.min(FIRST_THREADS, count));
+  // Others may be started while the first ones run.
+  for (let ended = 0; ended < threads.length; ended += 1) await threads[ended];
   reasons.throwIfAborted();
   return written;
 }
 
-async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
+async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (message: Written) => void): Promise<void> {
   const worker = startWorker('disk/convert-worker', { workerData: job });
   const terminate = (): void => void worker.terminate();
   signal.addEventListener('abort', terminate);
@@ -93,7 +108,7 @@ async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (bytes
     await new Promise<void>((resolve, reject) => {
       let failure: Error | undefined;
       worker.on('message', (message: ConvertMessage) => {
-        if (message.kind === 'written') onWritten(message.bytes);
+        if (message.kind === 'written') onWritten(message);
         else failure = errorOf(message.error);
       });
       worker.on('error', (error) => (failure = error instanceof Error ? error : new Error(String(error))));
