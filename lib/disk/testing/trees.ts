@@ -128,11 +128,17 @@ export function factsOfFolder(root: string, path = ''): Map<string, Facts> {
   return facts;
 }
 
-/** The same of a file system. */
-export function factsOfNode(root: FileNode, path = '', facts: Map<string, Facts> = new Map()): Map<string, Facts> {
+/** The same of a file system, but for the paths that are passed over. */
+export function factsOfNode(
+  root: FileNode,
+  path = '',
+  facts: Map<string, Facts> = new Map(),
+  passesOver: (inside: string) => boolean = () => false,
+): Map<string, Facts> {
   for (const entry of root.entries()) {
-    const node = entry.node();
     const inside = path === '' ? entry.name : `${path}/${entry.name}`;
+    if (passesOver(inside)) continue;
+    const node = entry.node();
     let contents = '';
     if (node.kind === 'file') contents = hashOf(node.open().read(0, node.size));
     if (node.kind === 'symlink') contents = node.target();
@@ -145,7 +151,7 @@ export function factsOfNode(root: FileNode, path = '', facts: Map<string, Facts>
       modified: Math.floor(node.modifiedAt / 1000),
       device: node.device === undefined ? '' : `${node.device.major}:${node.device.minor}`,
     });
-    if (node.kind === 'directory') factsOfNode(node, inside, facts);
+    if (node.kind === 'directory') factsOfNode(node, inside, facts, passesOver);
   }
   return facts;
 }
