@@ -1,4 +1,5 @@
 // `npm run bench [NAME…]`: runs the benchmarks and prints their figures as lines for RESULTS.md.
+import { benchAdvisories } from './advisories.ts';
 import { benchBoot } from './boot.ts';
 import { benchBroker } from './broker.ts';
 import { benchCli } from './cli.ts';
@@ -14,6 +15,7 @@ import { benchVerify } from './verify.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   cli: benchCli,
+  advisories: benchAdvisories,
   boot: benchBoot,
   disk: benchDisk,
   idle: benchIdle,
