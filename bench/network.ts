@@ -5,7 +5,15 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, runChecked, type Run } from '@ringwall/host/exec';
-import { applyBatch, closeNamespace, connectCables, inNamespace, openNamespace, Walls } from '@ringwall/host/network';
+import {
+  applyBatch,
+  closeNamespace,
+  connectCables,
+  inNamespace,
+  openNamespace,
+  Walls,
+  type NamespaceRun,
+} from '@ringwall/host/network';
 import {
   compileNetwork,
   parseMachines,
@@ -80,7 +88,7 @@ async function forwarding(path: Path): Promise<Figure[]> {
   return figures;
 }
 
-async function loading(inside: Run): Promise<Figure[]> {
+async function loading(inside: NamespaceRun): Promise<Figure[]> {
   const { network, machines } = compile(MANY);
   const walls = new Walls(inside);
   const compileMs: number[] = [];
@@ -143,11 +151,11 @@ async function loading(inside: Run): Promise<Figure[]> {
 
 /** Two machines' ends and a router between them, each a namespace. */
 class Path implements AsyncDisposable {
-  readonly inside: Run;
+  readonly inside: NamespaceRun;
   readonly #dir: string;
   readonly #ends: readonly Run[];
 
-  private constructor(dir: string, inside: Run, ends: readonly Run[]) {
+  private constructor(dir: string, inside: NamespaceRun, ends: readonly Run[]) {
     this.#dir = dir;
     this.inside = inside;
     this.#ends = ends;

@@ -1,7 +1,8 @@
 // The host's end of a machine's cable: an interface in the network's namespace with a route to the machine alone, and with its
 // card's address written down for good, so that nothing that the machine says of itself is learned.
 import { GATEWAY_IPV6, type Machine } from '@ringwall/netpolicy';
-import { runChecked, type Run } from '../exec/index.ts';
+import { runChecked } from '../exec/index.ts';
+import type { NamespaceRun } from './namespace.ts';
 
 const IP = '/usr/sbin/ip';
 const CONNTRACK = '/usr/sbin/conntrack';
@@ -11,7 +12,7 @@ const NOTHING_DELETED = 1;
 const BATCH_TIMEOUT_MS = 60_000;
 
 /** Connects machines whose interfaces are in the namespace. Doing it again changes nothing. */
-export async function connectCables(inside: Run, machines: readonly Machine[]): Promise<void> {
+export async function connectCables(inside: NamespaceRun, machines: readonly Machine[]): Promise<void> {
   const input = machines.flatMap((machine) => cableCommands(machine)).join('');
   await runChecked(inside, [IP, '-batch', '-'], { input, timeoutMs: BATCH_TIMEOUT_MS });
 }
@@ -20,7 +21,7 @@ export async function connectCables(inside: Run, machines: readonly Machine[]): 
  * Takes a machine off the network at once: its interface goes down, and with it its routes and whatever passes there; what is
  * known of its connections is forgotten, so that they do not go on if it comes back.
  */
-export async function cutCable(inside: Run, machine: Machine): Promise<void> {
+export async function cutCable(inside: NamespaceRun, machine: Machine): Promise<void> {
   await runChecked(inside, [IP, 'link', 'set', 'dev', machine.interface, 'down']);
   for (const address of machine.addresses) {
     for (const end of ['--orig-src', '--orig-dst']) {

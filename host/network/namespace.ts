@@ -34,13 +34,20 @@ const SETTINGS: readonly string[] = [
   ]),
 ];
 
+declare const INSIDE: unique symbol;
+
+/** Runs programs in one network namespace: what puts rules in force takes nothing else, so that it is never handed the host's. */
+export type NamespaceRun = Run & { readonly [INSIDE]: true };
+
 /** Runs programs inside the namespace that this file pins. */
-export function inNamespace(run: Run, file: string): Run {
-  return (argv, options) => run([NSENTER, `--net=${file}`, '--', ...argv], options);
+export function inNamespace(run: Run, file: string): NamespaceRun {
+  const inside: Run = (argv, options) => run([NSENTER, `--net=${file}`, '--', ...argv], options);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where such a thing is made
+  return inside as NamespaceRun;
 }
 
 /** Makes the namespace, or finds it as it was left: it outlives whoever made it, until the host is booted anew. */
-export async function openNamespace(run: Run, file: string): Promise<Run> {
+export async function openNamespace(run: Run, file: string): Promise<NamespaceRun> {
   const inside = inNamespace(run, file);
   if (!(await isNamespace(file))) {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });

@@ -2,7 +2,7 @@
 // take, its JSON mode does not say; it is found by trying shorter batches without applying them.
 import { RingwallError } from '@ringwall/api/errors';
 import type { NftCommand } from '@ringwall/netpolicy';
-import type { Run } from '../exec/index.ts';
+import type { NamespaceRun } from './namespace.ts';
 
 const NFT = '/usr/sbin/nft';
 /** nft opens its input anew by name, which a pipe can take; what Node gives a child is a socket, which cannot. */
@@ -17,7 +17,7 @@ const MAX_LISTING_BYTES: number = 64 * 1024 * 1024;
 const SHOWN_CHARACTERS = 300;
 
 /** Applies the commands as one batch. Refused, nothing has changed, and the error names the command. */
-export async function applyBatch(inside: Run, commands: readonly NftCommand[]): Promise<void> {
+export async function applyBatch(inside: NamespaceRun, commands: readonly NftCommand[]): Promise<void> {
   if (commands.length === 0) return;
   const refusal = await submit(inside, commands, false);
   if (refusal === undefined) return;
@@ -30,7 +30,7 @@ export async function applyBatch(inside: Run, commands: readonly NftCommand[]): 
 }
 
 /** What stands in the namespace; `terse` leaves the elements of sets out. */
-export async function listRules(inside: Run, terse: boolean): Promise<readonly unknown[]> {
+export async function listRules(inside: NamespaceRun, terse: boolean): Promise<readonly unknown[]> {
   const argv = [NFT, '-j', ...(terse ? ['-t'] : []), 'list', 'ruleset'];
   const result = await inside(argv, { timeoutMs: NFT_TIMEOUT_MS, maxOutputBytes: MAX_LISTING_BYTES });
   if (result.code !== 0)
@@ -40,7 +40,11 @@ export async function listRules(inside: Run, terse: boolean): Promise<readonly u
   return nftables;
 }
 
-async function submit(inside: Run, commands: readonly NftCommand[], dry: boolean): Promise<string | undefined> {
+async function submit(
+  inside: NamespaceRun,
+  commands: readonly NftCommand[],
+  dry: boolean,
+): Promise<string | undefined> {
   const input = JSON.stringify({ nftables: commands });
   const nft = [NFT, ...(dry ? ['-c'] : []), '-j'];
   const options = { timeoutMs: NFT_TIMEOUT_MS, env: { PATH: '/usr/bin:/bin' } };
@@ -53,7 +57,7 @@ async function submit(inside: Run, commands: readonly NftCommand[], dry: boolean
 }
 
 /** The shortest beginning of the batch that is refused ends with the command at fault; all of them where none is alone. */
-async function firstRefused(inside: Run, commands: readonly NftCommand[]): Promise<number> {
+async function firstRefused(inside: NamespaceRun, commands: readonly NftCommand[]): Promise<number> {
   let [good, bad] = [0, commands.length];
   while (bad - good > 1) {
     const middle = (good + bad) >>> 1;

@@ -9,7 +9,7 @@ import {
   type Machine,
   type NftCommand,
 } from '@ringwall/netpolicy';
-import type { Run } from '../exec/index.ts';
+import type { NamespaceRun } from './namespace.ts';
 import { applyBatch, listRules } from './nft.ts';
 
 const LOCK = { family: 'inet', name: 'ringwall-lock' } as const;
@@ -26,14 +26,14 @@ export type WallState =
   | 'changed'; // not as they were put up: by somebody else, or by nobody any more
 
 export class Walls {
-  readonly #inside: Run;
+  readonly #inside: NamespaceRun;
   #compiled: CompiledNetwork | undefined;
   /** Chains, rules and sets as nft lists them, without elements and counts. */
   #shape = '';
   /** One change at a time, and none while they are looked at. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(inside: Run) {
+  constructor(inside: NamespaceRun) {
     this.#inside = inside;
   }
 

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GATEWAY_IPV4, GATEWAY_IPV6, type Machine } from '@ringwall/netpolicy';
-import { run, runChecked, type Run } from '../../exec/index.ts';
+import { run, runChecked } from '../../exec/index.ts';
+import type { NamespaceRun } from '../namespace.ts';
 import { closeNamespace, connectCables, openNamespace } from '../index.ts';
 
 const NEEDED = ['/usr/sbin/nft', '/usr/sbin/ip', '/usr/sbin/conntrack', '/usr/bin/python3'];
@@ -40,11 +41,11 @@ export class Station {
 }
 
 export class Testbed implements AsyncDisposable {
-  readonly inside: Run;
+  readonly inside: NamespaceRun;
   readonly stations: readonly Station[];
   readonly #dir: string;
 
-  private constructor(dir: string, inside: Run, stations: readonly Station[]) {
+  private constructor(dir: string, inside: NamespaceRun, stations: readonly Station[]) {
     this.#dir = dir;
     this.inside = inside;
     this.stations = stations;
