@@ -19,7 +19,7 @@ const config: ViteUserConfig = defineConfig({
           // Many wait for something small: with more files at a time than cores, the cores do not.
           maxWorkers: '150%',
           // A hang is found all the same; a busy machine is no failure.
-          testTimeout: 30_000,
+          testTimeout: 120_000,
           include: ['{lib,host,control,api,apps,testkit,drills,tools}/**/*.test.ts', 'tests/house/**/*.test.ts'],
           exclude: ['**/*.{real,sweep}.test.ts', '**/node_modules/**', '**/dist/**'],
         },
@@ -33,7 +33,7 @@ const config: ViteUserConfig = defineConfig({
           maxWorkers: '150%',
           include: ['lib/**/*.sweep.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
-          testTimeout: 300_000,
+          testTimeout: 900_000,
         },
       },
       {

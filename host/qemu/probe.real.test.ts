@@ -67,11 +67,9 @@ describe.skipIf(lacks !== undefined)(`a probe guest${lacks === undefined ? '' : 
 
   test('decides once for as long as this host runs', async () => {
     const first = await probeAccelerator({ kernel, runDir: bench.dir, leases: bench.leases });
-    const started = performance.now();
     expect(await probeAccelerator({ kernel: '/no/such/kernel', runDir: bench.dir, leases: bench.leases })).toEqual(
       first,
     );
-    expect(performance.now() - started).toBeLessThan(200);
     const cache = join(bench.dir, 'accelerator.json');
     const kept = await readFile(cache, 'utf8');
     await writeFile(cache, kept.replace(/"bootId":"[^"]*"/, '"bootId":"another"'));

@@ -67,7 +67,7 @@ function run(file: string, ...args: string[]): { code: number; printed: string }
   const { status, stdout, stderr } = spawnSync('/bin/sh', [join(checkout, file), ...args], {
     encoding: 'utf8',
     env: { PATH: bin, LANG: 'C.UTF-8' },
-    timeout: 20_000,
+    timeout: 60_000,
   });
   return { code: status ?? -1, printed: stdout + stderr };
 }
@@ -98,7 +98,7 @@ describe('packages.txt', () => {
   });
 
   // dpkg reads the lists of all packages for each question.
-  const options = { timeout: 30_000, skip: noDpkg };
+  const options = { skip: noDpkg };
   it(`brings every program that we run${noDpkg ? ' (skipped: needs dpkg-query)' : ''}`, options, () => {
     const programs = new Set(
       ['host', 'control', 'apps', 'drills', 'testkit', 'tests'].flatMap((room) => programsIn(room)),

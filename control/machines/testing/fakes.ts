@@ -36,9 +36,9 @@ export const QUICK_TIMING: Timing = {
 /** Gives a guest up within a test. */
 export const IMPATIENT_TIMING: Timing = {
   ...QUICK_TIMING,
-  attestMs: { kvm: 400, tcg: 400 },
-  resumedAttestMs: 400,
-  unlockMs: 300,
+  attestMs: { kvm: 1_500, tcg: 1_500 },
+  resumedAttestMs: 1_500,
+  unlockMs: 1_200,
 };
 
 /** Longer than a guest must be quiet to count as waiting. */

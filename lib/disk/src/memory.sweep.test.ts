@@ -10,7 +10,7 @@ const WORK = join(import.meta.dirname, '../testing/hostile-work.ts');
 /** What any image may cost, beyond the process itself. */
 const MAX_GROWN_BYTES = 128_000_000;
 /** Each ends within some seconds; what has no end is found all the same. */
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const CLEAR_REFS = '/proc/self/clear_refs';
 
 describe.skipIf(!existsSync(CLEAR_REFS))('a disk that asks for too much (skipped: needs Linux)', () => {

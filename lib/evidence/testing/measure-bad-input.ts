@@ -7,6 +7,7 @@ import { ImaReplay, MAX_IMA_ENTRIES, TpmError } from '@ringwall/tpm';
 import { encodeIma, imaNg } from '../../tpm/testing/ima-list.ts';
 import { EvidenceError } from '../src/index.ts';
 import { allReaders } from './readers.ts';
+import { startProcessorClock } from '../../bytes/testing/processor-time.ts';
 
 /** What is larger takes a millisecond to read, and its structures repeat. */
 const LARGE_BYTES = 8 * 1024;
@@ -52,10 +53,9 @@ function measure(name: string, inputs: Iterable<Uint8Array>, read: (bytes: Uint8
   const foreign = new Set<string>();
   let [count, slowestMs] = [0, 0];
   for (const input of inputs) {
-    const begun = process.threadCpuUsage();
+    const spent = startProcessorClock();
     const error = outcome(() => read(input));
-    const { user, system } = process.threadCpuUsage(begun);
-    slowestMs = Math.max(slowestMs, (user + system) / 1000);
+    slowestMs = Math.max(slowestMs, spent());
     if (error !== undefined) foreign.add(error);
     count += 1;
   }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { OciError } from '../oci-error.ts';
 import { matchesPattern } from './pattern.ts';
 import { entryFor, parseSignaturePolicy, type SignaturePolicy } from './signature-policy.ts';
+import { startProcessorClock } from '../../../bytes/testing/processor-time.ts';
 
 type Json = Record<string, unknown>;
 
@@ -130,8 +131,8 @@ describe('matchesPattern()', () => {
   });
 
   it('is done soon with the worst of texts', () => {
-    const start = performance.now();
+    const spent = startProcessorClock();
     expect(matchesPattern('**a**b', 'a'.repeat(2048))).toBe(false);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(spent()).toBeLessThan(1000);
   });
 });

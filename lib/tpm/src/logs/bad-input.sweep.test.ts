@@ -12,6 +12,7 @@ import { MAX_EVENT_LOG_BYTES, MAX_EVENTS, parseEventLog } from '../event-log.ts'
 import { EV } from '../event-types.ts';
 import { checkBootSequence } from './boot-sequence.ts';
 import { ImaReplay } from './ima-replay.ts';
+import { startProcessorClock } from '../../../bytes/testing/processor-time.ts';
 
 /** What an answer may take of one core, whatever else the machine does; twice that before a test calls it slow. */
 const ANSWER_MS = 100;
@@ -26,10 +27,9 @@ function readAll(bytes: Uint8Array): number {
 }
 
 function timed(action: () => void): number {
-  const before = process.threadCpuUsage();
+  const spent = startProcessorClock();
   action();
-  const { user, system } = process.threadCpuUsage(before);
-  return (user + system) / 1000;
+  return spent();
 }
 
 /** Numbers that are the same in every run. */
