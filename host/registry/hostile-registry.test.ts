@@ -48,6 +48,11 @@ const drip =
 describe('a registry that wants to be waited for', () => {
   it.each<[what: string, answer: Answer, message: string]>([
     ['says nothing', () => undefined, 'sent nothing'],
+    [
+      'says a part of a manifest',
+      (_request, response) => void response.writeHead(200, { 'content-length': 99 }).write('{'),
+      'sent nothing',
+    ],
     ['says its headers byte by byte', drip('HTTP/1.1 200 OK\r\nx-pad: '), 'does not come to an answer'],
     [
       'says a manifest byte by byte',

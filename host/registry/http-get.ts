@@ -63,13 +63,16 @@ function send(
     () => request.destroy(new RegistryError('stalled', `${url.host} does not come to an answer`)),
     MAX_STALLS * stallMs,
   );
+  let answer: IncomingMessage | undefined;
   request.on('close', () => clearTimeout(deadline));
   request.on('response', (response) => {
     clearTimeout(deadline);
+    answer = response;
     resolve(response);
   });
+  // Whoever reads the answer is told why it ends; of a request that ends, it hears only that the connection broke.
   request.on('timeout', () =>
-    request.destroy(new RegistryError('stalled', `${url.host} sent nothing for ${String(stallMs)} ms`)),
+    (answer ?? request).destroy(new RegistryError('stalled', `${url.host} sent nothing for ${String(stallMs)} ms`)),
   );
   request.on('error', (cause) =>
     reject(
