@@ -6,6 +6,7 @@ import { startWorker } from '../threads/index.ts';
 import type { Blob } from './blob.ts';
 import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
 import type { SampleLooker } from './sampling.ts';
+import { leaveLargeFor } from './shared-budget.ts';
 
 /** All of them must do with 512 MB; what is large they hold one after the other. */
 const MAX_THREADS = 4;
@@ -34,6 +35,8 @@ export interface LayerThreads extends AsyncDisposable {
 
 interface Thread {
   readonly worker: Worker;
+  /** It has none any more when it has ended. */
+  readonly id: number;
   busy: boolean;
 }
 
@@ -52,10 +55,8 @@ export function openLayerThreads(count: number, looker: SampleLooker | undefined
     return thread;
   };
   const start = (): Thread => {
-    const thread: Thread = {
-      worker: startWorker('images/layer-worker', { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB } }),
-      busy: true,
-    };
+    const worker = startWorker('images/layer-worker', { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB } });
+    const thread: Thread = { worker, id: worker.threadId, busy: true };
     threads.push(thread);
     return thread;
   };
@@ -65,9 +66,10 @@ export function openLayerThreads(count: number, looker: SampleLooker | undefined
     if (next !== undefined) next(take(thread));
   };
   /** One that failed may be in the midst of a layer: another takes its place. */
-  const replace = async (thread: Thread): Promise<void> => {
+  const replace = async (thread: Thread, budget: SharedArrayBuffer): Promise<void> => {
     threads.splice(threads.indexOf(thread), 1);
     await thread.worker.terminate();
+    leaveLargeFor(budget, thread.id);
     waiting.shift()?.(start());
   };
   return {
@@ -79,7 +81,7 @@ export function openLayerThreads(count: number, looker: SampleLooker | undefined
         release(thread);
         return read;
       } catch (error) {
-        await replace(thread);
+        await replace(thread, layer.budget);
         throw error;
       }
     },

@@ -1,8 +1,10 @@
 // The budget of an image, in memory that all threads which read its layers see.
+import { threadId } from 'node:worker_threads';
 import { checkBudget, type InspectionBudget } from '@ringwall/oci';
 
 const [FILES, CHARACTERS, LARGE, NUMBERS] = [0, 1, 2, 3];
-const [FREE, TAKEN] = [0, 1];
+/** Nobody holds what is large; else it is the number of the thread that does, and one more, for the first has none. */
+const FREE = 0;
 
 export interface SharedBudget extends InspectionBudget {
   /** Whatever large is held: of a layer that broke off. */
@@ -29,7 +31,11 @@ export function openSharedBudget(memory: SharedArrayBuffer, collect: () => void 
     enterLarge: () => {
       held += 1;
       if (held > 1) return;
-      while (Atomics.compareExchange(state, LARGE, FREE, TAKEN) !== FREE) Atomics.wait(state, LARGE, TAKEN);
+      for (;;) {
+        const holder = Atomics.compareExchange(state, LARGE, FREE, threadId + 1);
+        if (holder === FREE) return;
+        Atomics.wait(state, LARGE, holder);
+      }
     },
     leaveLarge: () => {
       held -= 1;
@@ -41,4 +47,10 @@ export function openSharedBudget(memory: SharedArrayBuffer, collect: () => void 
       leave();
     },
   };
+}
+
+/** For a thread that ended without a chance to: others wait for it. */
+export function leaveLargeFor(memory: SharedArrayBuffer, thread: number): void {
+  const state = new Int32Array(memory);
+  if (Atomics.compareExchange(state, LARGE, thread + 1, FREE) === thread + 1) Atomics.notify(state, LARGE, 1);
 }
