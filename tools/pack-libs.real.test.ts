@@ -16,7 +16,13 @@ const PUBLINT = join(ROOT, 'node_modules/.bin/publint');
 const NEEDS_PUBLINT = existsSync(PUBLINT) ? '' : ' (skipped: needs publint)';
 const NEEDS_QEMU_IMG =
   existsSync('/usr/bin/qemu-img') && existsSync('/usr/sbin/mke2fs') ? '' : ' (skipped: needs qemu-img, mke2fs)';
-const PACKAGES = ['bytes', 'tpm', 'evidence', 'disk', 'oci'] as const;
+const PACKAGES = ['bytes', 'tpm', 'evidence', 'disk', 'oci', 'seal', 'netpolicy'] as const;
+/** What users hand to an editor, so that it knows the files they write. */
+const SCHEMAS: Readonly<Record<string, string>> = {
+  evidence: 'policy.schema.json',
+  oci: 'signature-policy.schema.json',
+  netpolicy: 'policy.schema.json',
+};
 
 let dir: string;
 let project: string;
@@ -43,7 +49,7 @@ describe('the packages of lib, packed', () => {
       .map((entry) => join(entry.parentPath, entry.name).split(`@ringwall/${name}/`)[1] ?? '');
     const odd = files.filter((file) => !/^dist\/.*(\.js|\.d\.ts)$/.test(file)).toSorted();
     expect(odd).toEqual(
-      ['LICENSE', 'README.md', 'package.json', ...(name === 'evidence' ? ['policy.schema.json'] : [])].toSorted(),
+      ['LICENSE', 'README.md', 'package.json', SCHEMAS[name]].filter((file) => file !== undefined).toSorted(),
     );
     expect(files.filter((file) => /\.test\.|(testing|fixtures)\//.test(file))).toEqual([]);
     const manifest = readFileSync(join(project, 'node_modules/@ringwall', name, 'package.json'), 'utf8');

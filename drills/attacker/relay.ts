@@ -154,6 +154,7 @@ export class GuestPort implements Disposable {
     for (;;) {
       const line = await this.line();
       if (line.startsWith(beginning)) return line;
+      if (line.startsWith('failed ')) throw new Error(`the guest gave up: ${line.slice('failed '.length)}`);
     }
   }
 

@@ -4,10 +4,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { concatBytes, ParseError } from '@ringwall/bytes';
 import { ImaReplay, MAX_IMA_ENTRIES, TpmError } from '@ringwall/tpm';
+import { startProcessorClock } from '../../bytes/testing/processor-time.ts';
 import { encodeIma, imaNg } from '../../tpm/testing/ima-list.ts';
 import { EvidenceError } from '../src/index.ts';
 import { allReaders } from './readers.ts';
-import { startProcessorClock } from '../../bytes/testing/processor-time.ts';
 
 /** What is larger takes a millisecond to read, and its structures repeat. */
 const LARGE_BYTES = 8 * 1024;
@@ -17,6 +17,8 @@ const MUTATIONS = 1000;
 const LARGE_MUTATIONS = 400;
 const TOO_MUCH_BYTES = 64 * 1024 * 1024;
 const IMA_ENTRIES_IN_A_CHUNK = 1000;
+/** What took longer than all before is read again so often. */
+const REPEATS = 3;
 
 /** What one reader did with all of one kind of input. */
 export interface BadInputFigures {
@@ -55,11 +57,25 @@ function measure(name: string, inputs: Iterable<Uint8Array>, read: (bytes: Uint8
   for (const input of inputs) {
     const spent = startProcessorClock();
     const error = outcome(() => read(input));
-    slowestMs = Math.max(slowestMs, spent());
+    slowestMs = Math.max(
+      slowestMs,
+      leastOf(spent(), slowestMs, () => void outcome(() => read(input))),
+    );
     if (error !== undefined) foreign.add(error);
     count += 1;
   }
   return { name, inputs: count, slowestMs, grewMiB: memoryMiB('VmHWM') - before, foreign: [...foreign].slice(0, 4) };
+}
+
+/** What takes long is done again: a collection of garbage comes once, and what is slow is slow each time. */
+function leastOf(firstMs: number, slowestMs: number, again: () => void): number {
+  let least = firstMs;
+  for (let count = 0; count < REPEATS && least > slowestMs; count += 1) {
+    const spent = startProcessorClock();
+    again();
+    least = Math.min(least, spent());
+  }
+  return least;
 }
 
 /** As many entries as a list may have and one more, in chunks. Its time is what so many digests take. */
