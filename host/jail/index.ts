@@ -14,7 +14,7 @@ export {
 export { UidLeases, processesOf, LEASE_DIR, LEASE_RANGE, type Lease } from './leases.ts';
 export { readCgroupLayout, removeCgroup, type CgroupLayout, type CgroupLimits } from './cgroup.ts';
 export { readClosure } from './closure.ts';
-export { READER_WORK, runReader, type ReaderLimits } from './reader.ts';
+export { READER_INPUT, runReader, type ReaderLimits } from './reader.ts';
 export { feedKeyPipe, makeKeyPipe } from './key-pipe.ts';
 export { boundRunFile, makePassable, readRunFile } from './rundir.ts';
 export { compileJail, type JailFile, type JailLimits, type JailSpec } from './compile.ts';

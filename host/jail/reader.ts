@@ -9,11 +9,11 @@ import { UidLeases } from './leases.ts';
 import { seccompFilter } from './profiles.ts';
 
 /** Where it finds what it reads, and may write. */
-export const READER_WORK = '/work';
+export const READER_INPUT = '/input';
 const SHELL = '/usr/bin/sh';
 const TAR = '/usr/bin/tar';
 /** The archive is ours, made of plain files: what could be set beside their contents is left alone. */
-const UNPACK = `${TAR} -x -m --no-same-owner --no-same-permissions -f - -C ${READER_WORK}`;
+const UNPACK = `${TAR} -x -m --no-same-owner --no-same-permissions -f - -C ${READER_INPUT}`;
 const OPEN_FILES = 256;
 /** The program, its threads, and what unpacks beside it. */
 const TASKS = 32;
@@ -32,7 +32,7 @@ export interface ReaderLimits {
 export interface ReaderJail {
   /** By its absolute path, with its arguments. */
   readonly command: readonly string[];
-  /** A tar archive, unpacked in `READER_WORK`. */
+  /** A tar archive, unpacked in `READER_INPUT`. */
   readonly archive: Uint8Array;
   /** Of the host, beside the program and its libraries. */
   readonly readOnly?: readonly JailFile[];
@@ -91,8 +91,8 @@ export function compileReader(
     ...['--die-with-parent', '--cap-drop', 'ALL', '--clearenv', '--seccomp', String(FIRST_CHILD_FD)],
     ...readOnly.flatMap(({ source, target }) => ['--ro-bind', source, target]),
     ...['--dev-bind', '/dev/null', '/dev/null'],
-    ...['--size', String(limits.workBytes), '--tmpfs', READER_WORK],
-    ...['--remount-ro', '/', '--chdir', READER_WORK],
+    ...['--size', String(limits.workBytes), '--tmpfs', READER_INPUT],
+    ...['--remount-ro', '/', '--chdir', READER_INPUT],
     '--',
     ...[SHELL, '-euc', `${UNPACK}\nexec "$@"`, 'reader', ...command],
   ];
