@@ -3,7 +3,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { akTemplate, parseAttest, TPM_RH, tpmOver, verifySignature, type Transport } from '@ringwall/tpm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openTpmDevice, openTpmSocket } from './index.ts';
+import { freePort } from '../testing/free-port.ts';
 
 const SWTPM = '/usr/bin/swtpm';
 const PYTHON = '/usr/bin/python3';
@@ -128,15 +128,4 @@ async function whenReady<T>(open: () => Promise<T>): Promise<T> {
       await sleep(20);
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -2,10 +2,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../testing/free-port.ts';
 
 export const DOCKER_REGISTRY = '/usr/bin/docker-registry';
 /** Where it is asked for. */
@@ -68,17 +68,6 @@ export async function startRegistry({ withLogin = false } = {}): Promise<RealReg
 async function pushed(response: Response): Promise<void> {
   const said = await response.text();
   if (response.status !== 201) throw new Error(`the registry takes it not: ${String(response.status)} ${said}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('listens nowhere');
-  return address.port;
 }
 
 async function untilUp(url: string): Promise<void> {
