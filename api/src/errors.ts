@@ -13,6 +13,8 @@ export const ERROR_CODES = [
   'host-lacks', // a component of the host is missing
   'host-full', // not enough memory, disk or uids on this host
   'conflict', // the machine is in a state that forbids this, or the version moved on
+  'policy-invalid', // a network, a rule or a label that cannot stand
+  'network-failed', // a namespace, an interface or rules could not be made on this host
   'tpm-failed', // the virtual TPM did not start, or died
   'vmm-failed', // QEMU did not start, or died
   'guest-silent', // the guest never spoke on the attestation port

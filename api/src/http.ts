@@ -58,6 +58,8 @@ export const HTTP_STATUS_OF_ERROR = {
   'host-lacks': 503,
   'host-full': 507,
   conflict: 409,
+  'policy-invalid': 422,
+  'network-failed': 500,
   'tpm-failed': 500,
   'vmm-failed': 500,
   'guest-silent': 504,

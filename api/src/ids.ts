@@ -3,12 +3,14 @@
 
 export type MachineId = `mch_${string}`;
 export type DiskId = `dsk_${string}`;
+export type NetworkId = `net_${string}`;
 export type OperationId = `op_${string}`;
 /** Names one boot of one machine; the warden makes a new one at each start. 32 lower-case hex digits. */
 export type BootId = string;
 
 export const MACHINE_ID: RegExp = /^mch_[a-z2-7]{20}$/;
 export const DISK_ID: RegExp = /^dsk_[a-z2-7]{20}$/;
+export const NETWORK_ID: RegExp = /^net_[a-z2-7]{20}$/;
 export const OPERATION_ID: RegExp = /^op_[a-z2-7]{20}$/;
 export const BOOT_ID: RegExp = /^[0-9a-f]{32}$/;
 /** A DNS label: no dots, no slashes, no leading dash, so that it is neither a path nor an option. */
@@ -30,6 +32,10 @@ export function newMachineId(): MachineId {
 
 export function newDiskId(): DiskId {
   return `dsk_${randomBase32(20)}`;
+}
+
+export function newNetworkId(): NetworkId {
+  return `net_${randomBase32(20)}`;
 }
 
 export function newOperationId(): OperationId {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
 import { BOOT_ID, IMAGE_NAME, MACHINE_NAME } from './ids.ts';
+import { labelsSchema, networkIdSchema } from './cards.ts';
 import { watchDetailSchema, watchModeSchema, watchStateSchema } from './watch.ts';
 
 export const machineIdSchema = z.templateLiteral(['mch_', z.string().regex(/^[a-z2-7]{20}$/)]);
@@ -45,6 +46,10 @@ export const machineSpecSchema = z.object({
   encryption: encryptionSchema.default('guest'),
   /** Imported disks that are its alone, in the order in which its guest finds them. */
   disks: z.array(diskIdSchema).max(DISKS_PER_MACHINE).optional(),
+  /** The network that it has a card in. */
+  network: networkIdSchema.optional(),
+  /** By which rules of networks know it. */
+  labels: labelsSchema.optional(),
 });
 export type MachineSpec = z.infer<typeof machineSpecSchema>;
 

@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import { BOOT_ID, IMAGE_NAME } from './ids.ts';
 import { diskKeyRequestSchema, diskSizeSchema, importBeginSchema } from './disks.ts';
+import { cardSchema, networkRequestSchemas, networkResponseSchemas } from './networks.ts';
+import { networkIdSchema } from './cards.ts';
 import { imagePartsSchema } from './watch.ts';
 import {
   DISKS_PER_MACHINE,
@@ -28,6 +30,8 @@ export const vmSpecSchema = z.object({
   diskMiB: z.int().min(MACHINE_LIMITS.diskMiB.min).max(MACHINE_LIMITS.diskMiB.max),
   /** Imported disks, in the order in which the guest finds them. */
   disks: z.array(diskIdSchema).max(DISKS_PER_MACHINE).optional(),
+  /** In which it gets a card at each start. */
+  network: networkIdSchema.optional(),
 });
 export type VmSpec = z.infer<typeof vmSpecSchema>;
 
@@ -80,6 +84,8 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
       .array(sealedKeySchema.extend({ disk: diskIdSchema }))
       .max(DISKS_PER_MACHINE)
       .optional(),
+    /** Of a machine whose specification has a network. */
+    card: cardSchema.optional(),
   }),
   /** What the broker wants to see before it releases a disk's key to this host; its answer opens here, once, and soon. */
   z.object({
@@ -130,6 +136,7 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('open-console'), machine: machineIdSchema }),
   /** Turns this connection into the guest's attestation port. */
   z.object({ op: z.literal('open-attest-port'), machine: machineIdSchema }),
+  ...networkRequestSchemas,
 ]);
 export type WardenRequest = z.infer<typeof wardenRequestSchema>;
 export type WardenOp = WardenRequest['op'];
@@ -215,6 +222,7 @@ export const wardenResponseSchemas = {
   'read-console': z.object({ text: z.base64() }),
   'open-console': z.object({}),
   'open-attest-port': z.object({}),
+  ...networkResponseSchemas,
 } as const satisfies Record<WardenOp, z.ZodType>;
 
 export type WardenResponse<Op extends WardenOp> = z.infer<(typeof wardenResponseSchemas)[Op]>;

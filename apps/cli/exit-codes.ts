@@ -38,6 +38,8 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   'host-lacks': 'hostLacks',
   'host-full': 'hostLacks',
   conflict: 'conflict',
+  'policy-invalid': 'usage',
+  'network-failed': 'failed',
   'tpm-failed': 'failed',
   'vmm-failed': 'failed',
   'guest-silent': 'timeout',

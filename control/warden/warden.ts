@@ -143,6 +143,12 @@ export class Warden {
         return await openStream(context, request.machine, 'console', call);
       case 'open-attest-port':
         return await openStream(context, request.machine, 'attest', call);
+      case 'apply-network':
+      case 'remove-network':
+      case 'list-networks':
+      case 'admit-machine':
+      case 'dismiss-machine':
+        throw new RingwallError('host-lacks', 'this warden cannot make networks yet');
       default:
         request satisfies never;
         throw new RingwallError('bad-request', 'no such request');
