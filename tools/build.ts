@@ -38,6 +38,11 @@ interface Target {
   readonly files?: Readonly<Record<string, string>>;
 }
 
+/** For what digests (host/seal/digest.ts), where there is one for this platform. */
+const NATIVE_BLAKE3: Readonly<Record<string, string>> = {
+  'node_modules/@napi-rs/blake-hash-linux-x64-gnu/blake.linux-x64-gnu.node': 'blake3.node',
+};
+
 const TARGETS: Readonly<Record<string, Target>> = {
   ringwall: {
     entry: 'apps/cli/main.ts',
@@ -55,7 +60,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   'layer-worker': { entry: 'host/images/layer-worker.ts', quick: true },
   'digest-worker': { entry: 'host/images/digest-worker.ts', quick: true },
   // And of those that seal files (host/seal/run-lanes.ts).
-  'seal-lane-worker': { entry: 'host/seal/seal-lane-worker.ts', quick: true },
+  'seal-lane-worker': { entry: 'host/seal/seal-lane-worker.ts', quick: true, files: NATIVE_BLAKE3 },
   // The process between a VMM and its TPM (host/witness/start.ts).
   witness: { entry: 'host/witness/main.ts' },
   imagebuilder: { entry: 'apps/imagebuilder/main.ts', files: { 'apps/guest': 'guest' } },

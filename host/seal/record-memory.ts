@@ -1,7 +1,6 @@
 // One record in memory, as it lies in the object, and the work upon it: encrypted, digested and written, or the other way. Each lane has
 // one, and holds no more than that.
 import {
-  Blake3,
   DIGEST_BYTES,
   LEAF,
   RECORD_HEADER_BYTES,
@@ -12,6 +11,7 @@ import {
   type RecordHeader,
 } from '@ringwall/seal/engine';
 import { openingCipher, sealingCipher } from './aead.ts';
+import { makeDigester, type Digester } from './digest.ts';
 
 /** What OpenSSL gets at a time: what it gives back then still lies in a core's own cache. */
 const PIECE_BYTES: number = 64 * 1024;
@@ -23,15 +23,15 @@ const LEAF_AT: number = HEADER_AT - LEAF.length;
 export class RecordMemory {
   readonly #keys: ObjectKeys;
   readonly #frame: RecordFrame;
-  readonly #hasher: Blake3;
+  readonly #digester: Digester;
   readonly #memory: Uint8Array<ArrayBuffer>;
 
   constructor(keys: ObjectKeys) {
     const most = TEXT_AT + keys.manifest.chunkBytes + TAG_BYTES;
     this.#keys = keys;
     this.#frame = new RecordFrame(keys.manifest, keys.binding);
-    this.#hasher = new Blake3(most, most + DIGEST_BYTES);
-    this.#memory = this.#hasher.memory;
+    this.#digester = makeDigester(most, most + DIGEST_BYTES);
+    this.#memory = this.#digester.memory;
   }
 
   /** A record with its digest, until the next; `leaf` is that digest. */
@@ -85,7 +85,7 @@ export class RecordMemory {
 
   #leaf(end: number): Uint8Array {
     this.#memory.set(LEAF, LEAF_AT);
-    return this.#hasher.digest(this.#memory.subarray(LEAF_AT, end));
+    return this.#digester.digest(this.#memory.subarray(LEAF_AT, end));
   }
 }
 
