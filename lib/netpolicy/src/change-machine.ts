@@ -1,6 +1,6 @@
 // One machine more or less in rules that stand: some elements, whatever the number of the others.
 import { type CompiledNetwork, elementsOf } from './compile.ts';
-import type { Machine } from './machine.ts';
+import type { AnyMachine } from './machine.ts';
 import { type NftCommand, renderElements } from './render-nft.ts';
 import type { RuleSet } from './ruleset.ts';
 
@@ -14,7 +14,7 @@ export interface ChangedNetwork {
 export function changeMachine(
   compiled: CompiledNetwork,
   verb: 'add' | 'delete',
-  machine: Machine,
+  machine: AnyMachine,
 ): ChangedNetwork | undefined {
   const { classifier, groups, ruleset } = compiled;
   if (!machine.addresses.every((address) => groups.has(classifier.groupOf(machine, address).id))) return undefined;

@@ -2,7 +2,7 @@
 // policy speaks of a few kinds of them.
 import { type Address, type AddressRange, type Family, FAMILY_BITS } from './address.ts';
 import { Budget } from './budget.ts';
-import type { Machine } from './machine.ts';
+import type { AnyMachine } from './machine.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
 import { partition, type Piece, pieceAt } from './partition.ts';
 import { type Endpoint, printEndpoint, type Rule } from './policy.ts';
@@ -87,7 +87,7 @@ export class Classifier {
     return [...this.#groups.values()];
   }
 
-  groupOf(machine: Machine, { family, value }: Address): Group {
+  groupOf(machine: AnyMachine, { family, value }: Address): Group {
     const ranges = pieceAt(this.#pieces[family], value)?.owners ?? [];
     const named = this.#endsByMachine.get(machine.name);
     const key = `${this.#askedOf(machine)} ${ranges.join()} ${named ?? ''}`;
@@ -159,7 +159,7 @@ export class Classifier {
   }
 
   /** The labels of a machine that some rule asks for, in one text. */
-  #askedOf({ labels }: Machine): string {
+  #askedOf({ labels }: AnyMachine): string {
     let text = '';
     for (const key of this.#keys) {
       const value = labels[key];
@@ -168,7 +168,7 @@ export class Classifier {
     return text;
   }
 
-  #endsOfLabels({ labels }: Machine): number[] {
+  #endsOfLabels({ labels }: AnyMachine): number[] {
     const candidates = Object.entries(labels).flatMap((pair) => this.#endsByLabel.get(pair.join('=')) ?? []);
     return candidates.filter((end) => {
       const endpoint = this.#ends[end];
@@ -198,7 +198,7 @@ export class Classifier {
   }
 }
 
-export function hasLabels(labels: Machine['labels'], wanted: Machine['labels']): boolean {
+export function hasLabels(labels: AnyMachine['labels'], wanted: AnyMachine['labels']): boolean {
   for (const key in wanted) if (labels[key] !== wanted[key]) return false;
   return true;
 }

@@ -5,13 +5,15 @@ import { judgePacket } from '../testing/interpreter.ts';
 import {
   changeMachine,
   compileNetwork,
+  isFar,
   parseAddress,
+  parseFarMachines,
   parseMachines,
   parsePolicy,
   ReachModel,
   renderTable,
 } from './index.ts';
-import type { Machine, Network } from './index.ts';
+import type { AnyMachine, Network } from './index.ts';
 import { parseRange } from './address.ts';
 import type { Ruleset } from './ruleset.ts';
 
@@ -56,7 +58,8 @@ describe('compileNetwork()', () => {
     fc.assert(
       fc.property(arbitraryPolicy, arbitraryMachines, (policy, list) => {
         const network = networkOf(policy);
-        const machines = parseMachines(list, network);
+        const near = parseMachines(list.slice(0, 4), network);
+        const machines = [...near, ...parseFarMachines(list.slice(4).map(asFar), network, near)];
         const { ruleset } = compileNetwork(network, machines, { protectedRanges: HOST });
         const model = new ReachModel(network, machines, HOST);
         for (const sender of machines) {
@@ -68,7 +71,8 @@ describe('compileNetwork()', () => {
                 ...question,
                 atSeconds: AT_SECONDS,
               };
-              const packet = { ...question, from, to, iifname: sender.interface, oifname: '', mac: sender.mac };
+              const mac = isFar(sender) ? '' : sender.mac;
+              const packet = { ...question, from, to, iifname: sender.interface, oifname: '', mac };
               const { accepted } = judgePacket(ruleset, { ...packet, atSeconds: AT_SECONDS });
               // Nobody is there to be asked: forwarding ends at the routing table, not at a rule.
               if (model.decide(flow).reason === 'no-way-out' || model.decide(flow).reason === 'nobody-there') continue;
@@ -106,6 +110,40 @@ describe('compileNetwork()', () => {
       { from: 'fd00:20::2' },
     ]) {
       expect(judgePacket(ruleset, { ...honest, ...lie }), JSON.stringify(lie)).toEqual({
+        accepted: false,
+        counted: ['spoofed'],
+      });
+    }
+  });
+
+  test('takes from a tunnel what machines at its other end send, and counts what claims to be anybody else', () => {
+    const network = networkOf(policyOf([allowAll()], { internet: 'nat' }));
+    const near = parseMachines([machineOf(0, {}), machineOf(1, {})], network);
+    const far = [
+      { ...asFar(machineOf(2, {}), 0), interface: 'wgb' },
+      { ...asFar(machineOf(3, {}), 1), interface: 'wgc' },
+    ];
+    const { ruleset } = compileNetwork(network, [...near, ...parseFarMachines(far, network, near)]);
+    const honest = {
+      iifname: 'wgb',
+      oifname: 't1',
+      mac: '',
+      from: '10.20.0.2',
+      to: '10.20.0.1',
+      protocol: 6,
+      number: 80,
+    };
+    expect(judgePacket(ruleset, { ...honest, atSeconds: 0 })).toEqual({ accepted: true, counted: [] });
+    const lies = [
+      { from: '10.20.0.0' }, // a machine of ours
+      { from: '10.20.0.3' }, // one behind the other tunnel
+      { from: '10.20.0.77' }, // nobody
+      { from: 'fd00:20::4' },
+      { iifname: 't0', mac: '52:54:00:00:00:00' }, // ours, as one of theirs
+      { iifname: 'uplink' },
+    ];
+    for (const lie of lies) {
+      expect(judgePacket(ruleset, { ...honest, ...lie, atSeconds: 0 }), JSON.stringify(lie)).toEqual({
         accepted: false,
         counted: ['spoofed'],
       });
@@ -186,6 +224,19 @@ describe('changeMachine()', () => {
     expect(last).toHaveLength(1);
   });
 
+  test('adds a machine of another host in four elements: it has no card here', () => {
+    const near = machines.slice(0, -1);
+    const before = compileNetwork(network, near);
+    for (const machine of parseFarMachines(all.slice(-1).map(asFar), network, near)) {
+      const added = changeMachine(before, 'add', machine);
+      expect(elementsOf(added?.compiled.ruleset)).toEqual(
+        elementsOf(compileNetwork(network, [...near, machine]).ruleset),
+      );
+      expect(added?.commands).toHaveLength(4);
+    }
+    expect.assertions(2);
+  });
+
   test('knows that it knows no such machine', () => {
     const compiled = compileNetwork(network, machines.slice(0, 1));
     expect(last.map((machine) => changeMachine(compiled, 'add', machine))).toEqual([undefined]);
@@ -208,11 +259,18 @@ function rule(name: string, from: string, to: string): object {
   };
 }
 
+/** The same machine, but on one of two other hosts. */
+function asFar(machine: unknown, index: number): object {
+  const { name, labels, addresses } = Object(machine);
+  const host = index % 2 === 0 ? 'beta' : 'gamma';
+  return { name, labels, addresses, host, interface: `wg${host}` };
+}
+
 function allowAll(): object {
   return { name: 'all', action: 'allow', from: 'any', to: 'any', services: ['any'] };
 }
 
-function journeys(sender: Machine, machines: readonly Machine[]): { from: string; to: string }[] {
+function journeys(sender: AnyMachine, machines: readonly AnyMachine[]): { from: string; to: string }[] {
   return sender.addresses.flatMap((own) => {
     const others = machines.filter((machine) => machine !== sender).flatMap(({ addresses }) => addresses);
     const inside = others.filter(({ family }) => family === own.family).map((address) => address.text);

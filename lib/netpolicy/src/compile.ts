@@ -3,7 +3,7 @@
 import { type AddressRange } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, type Group, type ServiceClass } from './classify.ts';
-import type { Machine } from './machine.ts';
+import { type AnyMachine, isFar } from './machine.ts';
 import { byPrecedence, type Network, type Rule } from './policy.ts';
 import { MAX_CELLS, pairRules, refuseCells } from './pairs.ts';
 import { PROTECTED } from './protected.ts';
@@ -44,7 +44,7 @@ interface PolicyElements {
 
 export function compileNetwork(
   network: Network,
-  machines: readonly Machine[],
+  machines: readonly AnyMachine[],
   { protectedRanges = [] }: CompileOptions = {},
 ): CompiledNetwork {
   const classifier = new Classifier(byPrecedence(network.rules));
@@ -68,7 +68,11 @@ export function compileNetwork(
       .map(({ range, group }) => ({ key: [rangeKey(range)], value: group.id }));
   const guard = (family: 4 | 6): ReturnType<typeof guardTable> => {
     const protocol = family === 4 ? 'ip' : 'ip6';
-    const elements = { senders: take(`${protocol} senders`), cables: take(`${protocol} cables`) };
+    const elements = {
+      senders: take(`${protocol} senders`),
+      far: take(`${protocol} far`),
+      cables: take(`${protocol} cables`),
+    };
     return guardTable(
       family,
       elements,
@@ -92,11 +96,24 @@ export function compileNetwork(
   return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier };
 }
 
-export function elementsOf(classifier: Classifier, machine: Machine): MachineElement[] {
-  const { interface: device, mac } = machine;
+export function elementsOf(classifier: Classifier, machine: AnyMachine): MachineElement[] {
   return machine.addresses.flatMap((address): MachineElement[] => {
     const text = address.text;
     const group = { key: [text], value: classifier.groupOf(machine, address).id };
+    const device = machine.interface;
+    if (isFar(machine)) {
+      const far = { key: [device, text] };
+      return address.family === 4
+        ? [
+            { family: 'ip', name: 'far', element: far },
+            { family: 'inet', name: 'groups4', element: group },
+          ]
+        : [
+            { family: 'ip6', name: 'far', element: far },
+            { family: 'inet', name: 'groups6', element: group },
+          ];
+    }
+    const { mac } = machine;
     const sender = { key: [device, mac, text] };
     return address.family === 4
       ? [

@@ -3,7 +3,7 @@
 import { addressOf, type AddressRange, printRange } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, type Group, type ServiceClass } from './classify.ts';
-import type { Machine } from './machine.ts';
+import type { AnyMachine } from './machine.ts';
 import { pairRules } from './pairs.ts';
 import { byPrecedence, type Network, printEndpoint, type Rule } from './policy.ts';
 import { PROTECTED } from './protected.ts';
@@ -34,7 +34,7 @@ export interface Difference {
 export function compareNetworks(
   before: Network | undefined,
   after: Network,
-  machines: readonly Machine[],
+  machines: readonly AnyMachine[],
   { atSeconds, protectedRanges = [] }: { atSeconds: number; protectedRanges?: readonly AddressRange[] },
 ): Difference {
   const old = byPrecedence(before?.rules ?? []);
@@ -85,7 +85,7 @@ function holds({ rules }: Classifier, index: number, service: ServiceClass, atSe
 }
 
 /** Each group by the labels of its first machine. */
-function nameGroups(classifier: Classifier, machines: readonly Machine[]): ReadonlyMap<Group, string> {
+function nameGroups(classifier: Classifier, machines: readonly AnyMachine[]): ReadonlyMap<Group, string> {
   const names = new Map<Group, string>();
   for (const machine of machines) {
     for (const address of machine.addresses) {
@@ -106,7 +106,7 @@ function nameGroups(classifier: Classifier, machines: readonly Machine[]): Reado
 }
 
 /** Machines that may come: one for each end with labels, and one with none. Their names are no names of machines. */
-function supposedMachines({ addresses }: Network, rules: readonly Rule[]): Machine[] {
+function supposedMachines({ addresses }: Network, rules: readonly Rule[]): AnyMachine[] {
   const own = addresses.map(({ family, first }) => addressOf(family, first));
   const labelled = rules.flatMap(({ from, to }) =>
     [from, to].flatMap((end) => (end.kind === 'labels' ? [end.labels] : [])),

@@ -3,7 +3,7 @@
 import { rangeCovers, rangesOverlap } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, hasLabels } from './classify.ts';
-import type { Machine } from './machine.ts';
+import type { AnyMachine } from './machine.ts';
 import { byPrecedence, type Endpoint, type Network, printEndpoint, type Rule } from './policy.ts';
 
 /** Some seconds: each rule is compared with each. */
@@ -17,7 +17,7 @@ export interface Finding {
   readonly message: string;
 }
 
-export function findRuleTroubles(network: Network, machines: readonly Machine[], atSeconds: number): Finding[] {
+export function findRuleTroubles(network: Network, machines: readonly AnyMachine[], atSeconds: number): Finding[] {
   const rules = byPrecedence(network.rules);
   const classifier = new Classifier(rules);
   for (const machine of machines) for (const address of machine.addresses) classifier.groupOf(machine, address);

@@ -5,7 +5,16 @@ export { changeMachine, type ChangedNetwork } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
 export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';
 export { FINDING_KINDS, findRuleTroubles, type Finding } from './findings.ts';
-export { MAX_MACHINES, parseMachines, UPLINK, type Machine } from './machine.ts';
+export {
+  type AnyMachine,
+  type FarMachine,
+  isFar,
+  type Machine,
+  MAX_MACHINES,
+  parseFarMachines,
+  parseMachines,
+  UPLINK,
+} from './machine.ts';
 export type { Labels } from './names.ts';
 export { NETPOLICY_ERROR_CODES, NetPolicyError, type NetPolicyErrorCode } from './netpolicy-error.ts';
 export {

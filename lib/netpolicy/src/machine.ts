@@ -1,4 +1,5 @@
-// The machines of a network, as the host knows them: the labels that rules speak of, and what identifies each on the wire.
+// The machines of a network, as one of its hosts knows them: the labels that rules speak of, and what identifies each on the wire:
+// its card on its own cable, or, where it runs on another host, the tunnel that leads there.
 import { type Address, parseAddress, rangeHas } from './address.ts';
 import { ClosedObject, asText } from './closed-object.ts';
 import { type Labels, MAX_LABELS, parseInterface, parseLabels, parseMac, parseName } from './names.ts';
@@ -10,15 +11,32 @@ export const MAX_MACHINES = 65_536;
 /** One of each family. */
 const MAX_ADDRESSES = 2;
 
-export interface Machine {
+/** What rules can mean, wherever it runs. */
+interface Named {
   readonly name: string;
   readonly labels: Labels;
   /** At most one of each family. */
   readonly addresses: readonly Address[];
+}
+
+export interface Machine extends Named {
   /** Of its card, which it must use. */
   readonly mac: string;
   /** The host's end of its cable, in the network's namespace: what arrives there is from this machine, and from no other. */
   readonly interface: string;
+}
+
+/** A machine of the same network on another host. */
+export interface FarMachine extends Named {
+  readonly host: string;
+  /** The end of the tunnel to that host, in the network's namespace: what arrives there is from that host's machines alone. */
+  readonly interface: string;
+}
+
+export type AnyMachine = Machine | FarMachine;
+
+export function isFar(machine: AnyMachine): machine is FarMachine {
+  return 'host' in machine;
 }
 
 /** Parses the machines of a network: names, addresses and interfaces are its own and nobody's else. */
@@ -32,22 +50,68 @@ export function parseMachines(json: unknown, network: Network): readonly Machine
     address: new Map<string, string>(),
   };
   for (const machine of machines) {
-    const take = (what: keyof typeof owners, own: string): void => {
-      const other = owners[what].get(own);
-      if (other !== undefined) {
-        throw new NetPolicyError('overlap', 'machines', `${what} ${own} is ${other}’s and ${machine.name}’s`);
-      }
-      owners[what].set(own, machine.name);
-    };
-    take('name', machine.name);
-    take('interface', machine.interface);
-    for (const { text } of machine.addresses) take('address', text);
+    takeAll(owners, machine, machine.name);
+    takeOne(owners.interface, 'interface', machine.interface, machine.name);
   }
   return machines;
 }
 
+/**
+ * Parses the machines that are on other hosts. `near` are this host's: nobody out there has a name or an address of theirs, or of
+ * another host's machine, and no tunnel has the name of a cable or leads to two hosts.
+ */
+export function parseFarMachines(json: unknown, network: Network, near: readonly Machine[]): readonly FarMachine[] {
+  const machines = new ClosedObject({ machines: json }, '').list('machines', MAX_MACHINES - near.length, (item, at) =>
+    parseFarMachine(item, at, network),
+  );
+  const owners: Owners = { name: new Map(), address: new Map() };
+  const tunnels = new Map<string, string>();
+  for (const machine of near) {
+    takeAll(owners, machine, `${machine.name} on this host`);
+    tunnels.set(machine.interface, `the cable of ${machine.name}`);
+  }
+  for (const machine of machines) {
+    takeAll(owners, machine, `${machine.name} on ${machine.host}`);
+    if (tunnels.get(machine.interface) === machine.host) continue;
+    takeOne(tunnels, 'interface', machine.interface, machine.host);
+  }
+  return machines;
+}
+
+type Owners = Readonly<Record<'name' | 'address', Map<string, string>>>;
+
+/** `owner` is how a message calls it. */
+function takeAll(owners: Owners, machine: AnyMachine, owner: string): void {
+  takeOne(owners.name, 'name', machine.name, owner);
+  for (const { text } of machine.addresses) takeOne(owners.address, 'address', text, owner);
+}
+
+function takeOne(owners: Map<string, string>, what: string, own: string, owner: string): void {
+  const other = owners.get(own);
+  if (other !== undefined)
+    throw new NetPolicyError('overlap', 'machines', `${what} ${own} is ${other}’s and ${owner}’s`);
+  owners.set(own, owner);
+}
+
 function parseMachine(json: unknown, at: string, network: Network): Machine {
   const object = new ClosedObject(json, at);
+  const named = parseNamed(object, network);
+  const mac = parseMac(object.value('mac'), object.where('mac'));
+  const device = parseDevice(object);
+  object.end();
+  return { ...named, mac, interface: device };
+}
+
+function parseFarMachine(json: unknown, at: string, network: Network): FarMachine {
+  const object = new ClosedObject(json, at);
+  const named = parseNamed(object, network);
+  const host = parseName(object.value('host'), object.where('host'));
+  const device = parseDevice(object);
+  object.end();
+  return { ...named, host, interface: device };
+}
+
+export function parseNamed(object: ClosedObject, network: Network): Named {
   const name = parseName(object.value('name'), object.where('name'));
   const labels = parseLabels(object.entries('labels', MAX_LABELS));
   checkDeclared(labels, network.labels, object.where('labels'));
@@ -61,13 +125,15 @@ function parseMachine(json: unknown, at: string, network: Network): Machine {
   if (new Set(addresses.map(({ family }) => family)).size !== addresses.length || addresses.length === 0) {
     throw new NetPolicyError('address-invalid', object.where('addresses'), 'is not one address, or one of each family');
   }
-  const mac = parseMac(object.value('mac'), object.where('mac'));
+  return { name, labels, addresses };
+}
+
+function parseDevice(object: ClosedObject): string {
   const device = parseInterface(object.value('interface'), object.where('interface'));
   if (device === UPLINK || device === 'lo') {
     throw new NetPolicyError('name-invalid', object.where('interface'), `${device} is the network’s own`);
   }
-  object.end();
-  return { name, labels, addresses, mac, interface: device };
+  return device;
 }
 
 /** The interface that leads out of a network's namespace, where the network has one. */

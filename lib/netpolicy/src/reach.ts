@@ -2,7 +2,7 @@
 // compared with in the tests, and what `why` answers.
 import { type Address, type AddressRange, rangeHas } from './address.ts';
 import { hasLabels } from './classify.ts';
-import type { Machine } from './machine.ts';
+import type { AnyMachine } from './machine.ts';
 import { byPrecedence, type Endpoint, type Network, type Rule } from './policy.ts';
 import { isProtected } from './protected.ts';
 
@@ -35,9 +35,9 @@ export class ReachModel {
   readonly #network: Network;
   readonly #rules: readonly Rule[];
   readonly #protected: readonly AddressRange[];
-  readonly #owners = new Map<string, Machine>();
+  readonly #owners = new Map<string, AnyMachine>();
 
-  constructor(network: Network, machines: readonly Machine[], protectedRanges: readonly AddressRange[] = []) {
+  constructor(network: Network, machines: readonly AnyMachine[], protectedRanges: readonly AddressRange[] = []) {
     this.#network = network;
     this.#rules = byPrecedence(network.rules);
     this.#protected = protectedRanges;
@@ -73,7 +73,7 @@ export function isActive({ after, before }: Rule, atSeconds: number): boolean {
   return (after === undefined || atSeconds >= after) && (before === undefined || atSeconds < before);
 }
 
-function means(endpoint: Endpoint, machine: Machine | undefined, address: Address): boolean {
+function means(endpoint: Endpoint, machine: AnyMachine | undefined, address: Address): boolean {
   if (endpoint.kind === 'any') return true;
   if (endpoint.kind === 'addresses') return endpoint.ranges.some((range) => rangeHas(range, address));
   if (endpoint.kind === 'machine') return machine?.name === endpoint.machine;

@@ -36,12 +36,13 @@ export type Elements<Name extends string> = Readonly<Record<Name, readonly SetEl
 
 export function guardTable(
   family: Family,
-  elements: Elements<'senders' | 'cables'>,
+  elements: Elements<'senders' | 'far' | 'cables'>,
   ours: readonly AddressRange[],
   internet: boolean,
 ): Table {
   const protocol = family === 4 ? 'ip' : 'ip6';
   const source: Selector = `${protocol} saddr`;
+  const address = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
   const rules: Statement[][] = [
     [{ match: ['iifname', 'ether saddr', source], op: '==', to: { set: 'senders' } }, ACCEPT],
   ];
@@ -50,6 +51,8 @@ export function guardTable(
     const claimsOurs: Statement = { match: [source], op: '==', to: { anyOf: ours.map((range) => rangeKey(range)) } };
     rules.push([fromUplink, claimsOurs, { count: 'spoofed' }, DROP], [fromUplink, ACCEPT]);
   }
+  // What a tunnel brings has no hardware address: the rule above does not look at it.
+  rules.push([{ match: ['iifname', source], op: '==', to: { set: 'far' } }, ACCEPT]);
   if (family === 6) {
     const linkLocal = { anyOf: ['::', { first: 'fe80::', last: 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff' }] };
     rules.push(
@@ -64,7 +67,8 @@ export function guardTable(
   }
   rules.push([{ count: 'spoofed' }, DROP]);
   const sets = [
-    set('senders', ['ifname', 'ether_addr', family === 4 ? 'ipv4_addr' : 'ipv6_addr'], elements.senders),
+    set('senders', ['ifname', 'ether_addr', address], elements.senders),
+    set('far', ['ifname', address], elements.far),
     ...(family === 6 ? [set('cables', ['ifname', 'ether_addr'], elements.cables)] : []),
   ];
   return {
