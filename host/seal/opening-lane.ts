@@ -1,6 +1,5 @@
 // One lane of opening: finds the next record while no other looks, then reads, decrypts and writes it while others do theirs. Nothing of a record is
 // written before its tag was right.
-import { zstdDecompressSync } from 'node:zlib';
 import { SealError } from '@ringwall/seal';
 import {
   altered,
@@ -11,6 +10,7 @@ import {
   type RecordHeader,
 } from '@ringwall/seal/engine';
 import { equalBytes } from '@ringwall/bytes';
+import { unpackChunk } from './compression.ts';
 import type { Lane, OpenJob } from './jobs.ts';
 import { RecordMemory, release } from './record-memory.ts';
 import { Relay } from './relay.ts';
@@ -148,11 +148,7 @@ export class OpeningLane implements Lane {
   }
 }
 
-function unpacked(pieces: readonly Uint8Array[], maxOutputLength: number): readonly Uint8Array[] {
-  try {
-    return [zstdDecompressSync(Buffer.concat(pieces), { maxOutputLength })];
-  } catch {
-    // What zlib says of it is as good as nothing: what comes out is no chunk.
-    return [];
-  }
+function unpacked(pieces: readonly Uint8Array[], most: number): readonly Uint8Array[] {
+  const chunk = unpackChunk(Buffer.concat(pieces), most);
+  return chunk === undefined ? [] : [chunk];
 }

@@ -1,6 +1,5 @@
 // One lane of sealing: reads chunks, while no other does, until there is one with something to store; then encrypts, digests and
 // writes it while others do theirs. Of what is compressed, only then its size is known, and with it the place of the next.
-import { zstdCompressSync } from 'node:zlib';
 import { PAGE_BYTES, SealError } from '@ringwall/seal';
 import {
   DIGEST_BYTES,
@@ -13,6 +12,7 @@ import {
   type RecordType,
   type Run,
 } from '@ringwall/seal/engine';
+import { compressChunk } from './compression.ts';
 import type { Lane, Region, SealJob } from './jobs.ts';
 import { RecordMemory } from './record-memory.ts';
 import { Relay } from './relay.ts';
@@ -147,7 +147,7 @@ export class SealingLane implements Lane {
 
   #compressed(record: Due): Due {
     if (!this.#compresses || record.type !== 'data') return record;
-    const smaller = zstdCompressSync(record.plaintext);
+    const smaller = compressChunk(record.plaintext);
     return smaller.length < record.plaintext.length ? { ...record, type: 'compressed', plaintext: smaller } : record;
   }
 

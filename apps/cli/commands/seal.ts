@@ -1,8 +1,6 @@
 // `ringwall seal`: any file or pipe as a sealed object (docs/sealed-format.md).
-import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
 import { RingwallError } from '@ringwall/api/errors';
-import { sealFiles } from '@ringwall/host/seal';
+import { compressChunkAside, sealFiles } from '@ringwall/host/seal';
 import { sealStream, type Recipient, type SealedSummary } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
 import { openInput, openOutput, PIPE, type Input, type Output } from '../sealed/ends.ts';
@@ -62,7 +60,7 @@ async function sealInto(output: Output, input: Input, { recipients, compress, st
   const sealing = sealStream(steps.counted(input.stream()), {
     recipients,
     ...(input.file === undefined ? {} : { bytes: input.file.bytes }),
-    ...(compress ? { compress: promisify(zstdCompress) } : {}),
+    ...(compress ? { compress: compressChunkAside } : {}),
   });
   for (;;) {
     const next = await sealing.next();

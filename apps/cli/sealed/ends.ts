@@ -1,8 +1,9 @@
 // The two ends of sealing and opening: a file or a pipe to read from, and one to write to. A file comes into being whole, under its
 // name only at the end; a hole in the contents is a hole in it.
-import { createReadStream, type ReadStream } from 'node:fs';
+import { createReadStream, rmSync, type ReadStream } from 'node:fs';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
 
 /** `-` in place of a file. */
@@ -10,6 +11,8 @@ export const PIPE = '-';
 const READ_BYTES: number = 1024 * 1024;
 /** What a pipe is given at a time where zeros are not left out. */
 const ZEROS: Uint8Array = new Uint8Array(64 * 1024);
+/** What asks this program to end; by default it would, at once. */
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface Input {
   /** To be read once. */
@@ -76,6 +79,7 @@ class FileOutput implements Output {
     this.#handle = handle;
     this.#beside = beside;
     this.#file = file;
+    for (const signal of ENDING_SIGNALS) process.once(signal, this.#onSignal);
   }
 
   get descriptor(): number {
@@ -103,11 +107,25 @@ class FileOutput implements Output {
     await this.#handle.sync();
     await this.#handle.close();
     await rename(this.#beside, this.#file);
+    this.#unlisten();
+    await syncDirectory(dirname(this.#file));
   }
 
   async drop(): Promise<void> {
     await this.#handle.close();
     await rm(this.#beside, { force: true });
+    this.#unlisten();
+  }
+
+  /** Leaves nothing behind, and ends as the signal has it. */
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    rmSync(this.#beside, { force: true });
+    this.#unlisten();
+    process.kill(process.pid, signal);
+  };
+
+  #unlisten(): void {
+    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
   }
 }
 
@@ -126,6 +144,12 @@ function pipeOutput(): Output {
     keep: async () => {},
     drop: async () => {},
   };
+}
+
+/** Or a crash of the host could take the name away again. */
+async function syncDirectory(directory: string): Promise<void> {
+  await using handle = await open(directory);
+  await handle.sync();
 }
 
 async function isThere(file: string): Promise<boolean> {

@@ -1,0 +1,30 @@
+// Zstandard (RFC 8878) of one chunk at a time. zlib is told how large things get: else it hands out what it makes in pieces of 16 KiB,
+// which takes longer than making it.
+import { zstdCompress, zstdCompressSync, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
+import { promisify } from 'node:util';
+
+const compress = promisify(zstdCompress);
+
+export function compressChunk(chunk: Uint8Array): Uint8Array {
+  return zstdCompressSync(chunk, optionsFor(chunk));
+}
+
+/** On another thread. */
+export async function compressChunkAside(chunk: Uint8Array): Promise<Uint8Array> {
+  return compress(chunk, optionsFor(chunk));
+}
+
+/** Undefined where it is no Zstandard, or unpacks to more than `most` bytes. */
+export function unpackChunk(packed: Uint8Array, most: number): Uint8Array | undefined {
+  try {
+    return zstdDecompressSync(packed, { maxOutputLength: most, chunkSize: most });
+  } catch {
+    // What zlib says of it is as good as nothing: what comes out is no chunk.
+    return undefined;
+  }
+}
+
+function optionsFor({ length }: Uint8Array): ZstdOptions {
+  // What does not compress becomes longer by less than this (ZSTD_compressBound() of zstd.h).
+  return { pledgedSrcSize: length, chunkSize: length + (length >> 8) + 64 };
+}
