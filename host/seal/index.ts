@@ -1,4 +1,5 @@
-// Sealed objects in files, with all cores; and what packs their chunks.
+// Sealed objects in files, with all cores; what packs their chunks, and the cipher that suits this host.
+export { cipherOfProcessor } from './cipher-of-processor.ts';
 export { compressChunkAside } from './compression.ts';
 export { openFiles, type OpenedFiles, type OpenFilesOptions, type OpenTarget } from './open-files.ts';
 export { sealFiles, type SealedFiles, type SealFilesOptions, type SealSource } from './seal-files.ts';

@@ -1,6 +1,6 @@
 // `ringwall seal`: any file or pipe as a sealed object (docs/sealed-format.md).
 import { RingwallError } from '@ringwall/api/errors';
-import { compressChunkAside, sealFiles } from '@ringwall/host/seal';
+import { cipherOfProcessor, compressChunkAside, sealFiles } from '@ringwall/host/seal';
 import { sealStream, type Recipient, type SealedSummary } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
 import { openInput, openOutput, PIPE, type Input, type Output } from '../sealed/ends.ts';
@@ -51,14 +51,16 @@ interface How {
 
 /** From file to file with all cores; a pipe as it comes. */
 async function sealInto(output: Output, input: Input, { recipients, compress, steps }: How): Promise<SealedSummary> {
+  const cipher = cipherOfProcessor();
   if (input.file !== undefined && output.descriptor !== undefined) {
-    const options = { recipients, compress, onDone: steps.tell };
+    const options = { recipients, cipher, compress, onDone: steps.tell };
     const sealed = await sealFiles([input.file], output.descriptor, options);
     output.wrote(sealed.stored);
     return sealed;
   }
   const sealing = sealStream(steps.counted(input.stream()), {
     recipients,
+    cipher,
     ...(input.file === undefined ? {} : { bytes: input.file.bytes }),
     ...(compress ? { compress: compressChunkAside } : {}),
   });
