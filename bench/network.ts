@@ -1,7 +1,7 @@
 // The walls of a network: what they cost a packet with 1, 1,000 and 10,000 machines, against the same path without rules and with a rule
 // for each machine; how long 10,000 machines take to compile and load, against a chain for each; and one machine more.
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, runChecked, type Run } from '@ringwall/host/exec';
@@ -9,8 +9,8 @@ import {
   applyBatch,
   closeNamespace,
   connectCables,
-  inNamespace,
   openNamespace,
+  pinNamespace,
   Walls,
   type NamespaceRun,
 } from '@ringwall/host/network';
@@ -166,10 +166,7 @@ class Path implements AsyncDisposable {
     const inside = await openNamespace(run, join(dir, 'network'));
     const ends: Run[] = [];
     for (const [index, { interface: device, mac, addresses }] of machines.entries()) {
-      const file = join(dir, `end${String(index)}`);
-      await (await open(file, 'w')).close();
-      await runChecked(run, ['/usr/bin/unshare', `--net=${file}`, '--', '/bin/true']);
-      const end = inNamespace(run, file);
+      const end = await pinNamespace(run, join(dir, `end${String(index)}`));
       ends.push(end);
       const [own = ''] = addresses.map((address) => address.text);
       // The pair is made where its one end is to be, and the other moved by its file.

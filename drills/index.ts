@@ -1,4 +1,5 @@
 // The public names of the drills: every attack that anyone can run, in the order in which they are told.
+import { arpSpoof } from './arp-spoof/index.ts';
 import { bitFlip } from './bit-flip/index.ts';
 import { bootTamper } from './boot-tamper/index.ts';
 import { deadVerifier } from './dead-verifier/index.ts';
@@ -7,18 +8,23 @@ import type { Drill } from './drill.ts';
 import { evidenceRelay } from './evidence-relay/index.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
 import { hiddenSecret } from './hidden-secret/index.ts';
-import { inheritedHole } from './inherited-hole/index.ts';
 import { imageTheft } from './image-theft/index.ts';
 import { importTraps } from './import-traps/index.ts';
+import { inheritedHole } from './inherited-hole/index.ts';
+import { ipSpoof } from './ip-spoof/index.ts';
 import { keyAfterRm } from './key-after-rm/index.ts';
 import { logForgery } from './log-forgery/index.ts';
 import { malwareLayer } from './malware-layer/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
+import { quarantineEscape } from './quarantine-escape/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
+import { rogueDhcp } from './rogue-dhcp/index.ts';
 import { runtimeTamper } from './runtime-tamper/index.ts';
+import { sniffNeighbour } from './sniff-neighbour/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
 import { tarEscape } from './tar-escape/index.ts';
 import { typosquatPull } from './typosquat-pull/index.ts';
+import { vmHop } from './vm-hop/index.ts';
 import { vtpmRollback } from './vtpm-rollback/index.ts';
 import { weakLogin } from './weak-login/index.ts';
 
@@ -55,4 +61,10 @@ export const drills: readonly Drill[] = [
   tarEscape,
   bitFlip,
   keyAfterRm,
+  sniffNeighbour,
+  arpSpoof,
+  ipSpoof,
+  rogueDhcp,
+  vmHop,
+  quarantineEscape,
 ];

@@ -46,15 +46,9 @@ export function inNamespace(run: Run, file: string): NamespaceRun {
   return inside as NamespaceRun;
 }
 
-/** Makes the namespace, or finds it as it was left: it outlives whoever made it, until the host is booted anew. */
+/** Makes the namespace of a network, or finds it as it was left: it outlives whoever made it, until the host is booted anew. */
 export async function openNamespace(run: Run, file: string): Promise<NamespaceRun> {
-  const inside = inNamespace(run, file);
-  if (!(await isNamespace(file))) {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await (await open(file, 'w', 0o600)).close();
-    await runChecked(run, [UNSHARE, `--net=${file}`, '--', '/bin/true']);
-    if (!(await isNamespace(file))) throw new RingwallError('internal', `${file} pins no namespace`);
-  }
+  const inside = await pinNamespace(run, file);
   // Each setting is a file of its own that exists in the namespace alone: no program but a shell is needed to write them.
   const script = SETTINGS.map((setting) => setting.split('='))
     .map(([path = '', value = '']) => `echo ${value} > /proc/sys/net/${path}`)
@@ -64,6 +58,17 @@ export async function openNamespace(run: Run, file: string): Promise<NamespaceRu
     input: `link set dev lo up\naddress replace ${GATEWAY_IPV4}/32 dev lo\n`,
   });
   return inside;
+}
+
+/** A namespace as the kernel makes it, which routes nothing and has no card; or the one that the file pins already. */
+export async function pinNamespace(run: Run, file: string): Promise<NamespaceRun> {
+  if (!(await isNamespace(file))) {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await (await open(file, 'w', 0o600)).close();
+    await runChecked(run, [UNSHARE, `--net=${file}`, '--', '/bin/true']);
+    if (!(await isNamespace(file))) throw new RingwallError('internal', `${file} pins no namespace`);
+  }
+  return inNamespace(run, file);
 }
 
 /** Takes the namespace away, with its cables and rules. Idempotent. */
