@@ -16,6 +16,7 @@ import { keyAfterRm } from './key-after-rm/index.ts';
 import { logForgery } from './log-forgery/index.ts';
 import { malwareLayer } from './malware-layer/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
+import { nonceReuse } from './nonce-reuse/index.ts';
 import { quarantineEscape } from './quarantine-escape/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { rogueDhcp } from './rogue-dhcp/index.ts';
@@ -67,4 +68,5 @@ export const drills: readonly Drill[] = [
   rogueDhcp,
   vmHop,
   quarantineEscape,
+  nonceReuse,
 ];
