@@ -67,6 +67,15 @@ async function oneImage(folder: string): Promise<Figure[]> {
   const start = (): number => timeProcess([process.execPath, RINGWALL, 'version'], environment);
   const warm = await pairs(ROUNDS, () => scan(), start);
   const warmMs = warm.a - warm.b;
+  const verdicts = join(environment.XDG_CACHE_HOME, 'ringwall/verdicts');
+  const anew = await pairs(
+    ROUNDS,
+    () => {
+      rmSync(verdicts, { recursive: true });
+      return scan();
+    },
+    start,
+  );
   const peak = peakMegabytes(
     [process.execPath, RINGWALL, 'image', 'scan', layout, '--no-scanners', '--fail-on', 'never', '--no-cache'],
     environment,
@@ -83,7 +92,7 @@ async function oneImage(folder: string): Promise<Figure[]> {
     },
     {
       name: 'the same image again, beyond the start of the process',
-      value: `${warmMs.toFixed(0)} ms`,
+      value: `${warmMs.toFixed(0)} ms; with its layers known, and judged anew: ${(anew.a - anew.b).toFixed(0)} ms`,
       goal: { text: `under ${String(MAX_WARM_MS)} ms`, met: warmMs < MAX_WARM_MS },
     },
     {

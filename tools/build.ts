@@ -19,7 +19,7 @@ import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { build, type BuildOptions, type BuildResult, type Message, type Metafile } from 'esbuild';
-import { BUILTINS_BY_NAME } from './builtins-by-name.ts';
+import { QUICK_IMPORTS } from './quick-imports.ts';
 import { renderSinglePage } from './single-page.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -182,7 +182,7 @@ async function buildTarget(name: string, outdir: string): Promise<Metafile> {
     ...COMMON,
     metafile: true,
     entryPoints: { [name]: target.entry },
-    ...(target.quick === true ? { plugins: [BUILTINS_BY_NAME] } : {}),
+    ...(target.quick === true ? { plugins: [QUICK_IMPORTS] } : {}),
     ...(target.split === true ? { splitting: true, chunkNames: `${parts}/[name]-[hash]` } : {}),
     outdir,
   });

@@ -1,21 +1,9 @@
 // Bundles take Node's own modules by name instead of importing them. An import makes a module namespace, for which Node looks at
 // every export and so loads each lazy part behind one: `node:fs` brings promises, streams, readline and worker threads along,
 // `node:util` diffs and colours. A third of what a short command takes beyond Node was that.
-import { readFileSync } from 'node:fs';
-import type { Plugin } from 'esbuild';
 
 /** As oxfmt leaves it; a name of a type alone is nothing at run time. */
 const NAMED_IMPORT = /^import \{([^}]*)\} from '(node:[a-z_/0-9]+)';$/gmu;
-
-export const BUILTINS_BY_NAME: Plugin = {
-  name: 'builtins-by-name',
-  setup(bundle) {
-    bundle.onLoad({ filter: /\.ts$/ }, ({ path }) => ({
-      contents: takeByName(readFileSync(path, 'utf8')),
-      loader: 'ts',
-    }));
-  },
-};
 
 /** `source`, line for line. */
 export function takeByName(source: string): string {

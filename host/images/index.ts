@@ -10,3 +10,4 @@ export { openRootTar } from './open-root-tar.ts';
 export { writeLayout, type WriteOptions } from './write-layout.ts';
 export { addToCatalogue, readCatalogue } from './catalogue.ts';
 export { inspectFileSystem } from './inspect-file-system.ts';
+export { openVerdictCache, type JudgedImage, type VerdictCache } from './verdict-cache.ts';

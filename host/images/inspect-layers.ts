@@ -33,6 +33,8 @@ export interface InspectOptions {
 export interface LayerReader extends AsyncDisposable {
   /** Throws OciError, which names the layer, or what reading throws. */
   readonly inspect: (image: StoredImage) => Promise<InspectedImage>;
+  /** False where another time more may be said of it: a scanner had no time. */
+  readonly isLasting: (image: InspectedImage) => boolean;
   /** How many layers were read, and how many were known. */
   readonly counts: () => { readonly read: number; readonly known: number };
 }
@@ -46,6 +48,7 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
   let threads: LayerThreads | undefined;
   let read = 0;
   let known = 0;
+  const passing = new WeakSet<LayerContents | InspectedImage>();
   /** Two images of one run, or one image with a layer twice. */
   const underWay = new Map<string, Promise<LayerContents>>();
 
@@ -68,6 +71,7 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
     const { contents: unfinished, isLasting } = await threads.read({ blob, digest: packed, diffId, budget }, ended);
     const contents = await finishFacts(unfinished, INSPECTORS, finishers);
     if (isLasting) namedCache?.put(digest, contents);
+    else passing.add(contents);
     return contents;
   };
   const layerOf = (image: StoredImage, at: number, budget: SharedArrayBuffer): Promise<LayerContents> => {
@@ -85,8 +89,11 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
     inspect: async (image) => {
       const budget = makeBudget();
       const contents = await Promise.all(image.layers.map((_, at) => layerOf(image, at, budget)));
-      return inspectImage(image.config, image.layers, contents);
+      const inspected = inspectImage(image.config, image.layers, contents);
+      if (contents.some((each) => passing.has(each))) passing.add(inspected);
+      return inspected;
     },
+    isLasting: (image) => !passing.has(image),
     counts: () => ({ read, known }),
     [Symbol.asyncDispose]: async () => {
       stop.abort(new Error('the reading of layers is over'));

@@ -1,7 +1,6 @@
 // `ringwall advisories`: what is known of vulnerabilities, on this host, in one file. It is filled from feeds that the user names,
 // and shipped as a signed file to machines that have no network. Nothing is fetched by itself.
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
 import {
   AdvisoryDatabase,
@@ -12,6 +11,7 @@ import {
   type FeedChange,
   type FeedInfo,
 } from '@ringwall/host/advisories';
+import { advisoriesPath } from '../image/advisories-file.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 import { renderTable, type Cell, type Column } from '../table.ts';
@@ -34,11 +34,6 @@ export async function run(invocation: Invocation): Promise<void> {
     throw usage(`advisories has no ${JSON.stringify(name)}`, `it has ${Object.keys(ACTIONS).join(', ')}`);
   }
   await action(invocation, subjects);
-}
-
-/** Where the advisories of this host lie. */
-export function advisoriesPath({ values, paths }: Invocation): string {
-  return values.get('advisories') ?? join(paths.state, 'advisories.db');
 }
 
 async function update(invocation: Invocation, subjects: readonly string[]): Promise<void> {

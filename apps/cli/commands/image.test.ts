@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { layerOf, tarFile, writeMadeLayout } from '../../../host/images/testing/made-image.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCli, type Run } from '../testing/harness.ts';
 
@@ -70,6 +71,29 @@ describe('ringwall image', () => {
     expect((await image('scan', root, '--ignore', ignore, '--fail-on', 'info')).code).toBe(0);
     expect((await image('scan', root, '--fail-on', 'never')).code).toBe(0);
     expect((await image('scan', root, '--format', 'sarif')).stdout).toContain('"version": "2.1.0"');
+  });
+
+  it('scan does not read an image again that was judged before, unless the rules are others', async () => {
+    const tar = Buffer.concat([tarFile('etc/shadow', 'root::19000:0:99999:7:::\n'), Buffer.alloc(1024)]);
+    const layer = layerOf(tar, (whole) => whole);
+    writeMadeLayout(join(dir, 'layout'), [layer]);
+    const scan = async (build: string): Promise<Run> => {
+      const installed = join(dir, 'installed');
+      mkdirSync(installed, { recursive: true });
+      writeFileSync(join(installed, 'build.json'), JSON.stringify({ version: '1', id: build.padEnd(16, '0') }));
+      return await runCli(undefined, ['image', 'scan', join(dir, 'layout'), '--no-scanners', '--json'], {
+        environment: { XDG_CACHE_HOME: join(dir, 'cache') },
+        installation: { kind: 'bundles', directory: installed, entry: join(installed, 'ringwall.mjs') },
+      });
+    };
+    const first = await scan('1');
+    expect(first.stdout).toContain('empty-password');
+    // Whoever reads the layer from now on fails.
+    rmSync(join(dir, 'cache/ringwall/layers'), { recursive: true });
+    const blob = layer.diffId.slice('sha256:'.length);
+    writeFileSync(join(dir, 'layout/blobs/sha256', blob), Buffer.alloc(layer.packed.length, 'x'));
+    expect(await scan('1')).toEqual(first);
+    expect(await scan('2')).toMatchObject({ code: 1, stdout: expect.stringContaining('layer 1') });
   });
 
   it.each([

@@ -1,9 +1,7 @@
 // `ringwall image`: judges container images before they run, without a service: the name of one, the Dockerfile that builds it,
 // or what is in it.
 import { EXIT_CODES } from '../exit-codes.ts';
-import { compileNames, reading, usage } from '../image/names.ts';
-import { renderName } from '../image/render-name.ts';
-import { signatureJudge } from '../image/signatures.ts';
+import { reading, usage } from '../image/given.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 
 type Action = (invocation: Invocation, subject: string, more: readonly string[]) => number | Promise<number>;
@@ -35,11 +33,13 @@ export async function run(invocation: Invocation): Promise<number> {
 
 async function judge(invocation: Invocation, name: string): Promise<number> {
   const { out, json } = invocation;
-  const judgeSigned = await signatureJudge(invocation);
-  if (judgeSigned !== undefined) {
+  const policy = invocation.values.get('signatures');
+  if (policy !== undefined) {
     const { judgeSignedName } = await import('../image/judge-signed-name.ts');
-    return await judgeSignedName(invocation, name, judgeSigned);
+    return await judgeSignedName(invocation, name, policy);
   }
+  const { compileNames } = await import('../image/names.ts');
+  const { renderName } = await import('../image/render-name.ts');
   const verdict = reading(name, () => compileNames(invocation).judge(name));
   if (json) printJson(invocation, { name, ...verdict });
   else for (const line of renderName(name, verdict, out)) out.line(line);

@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs';
 import { AdvisoryDatabase, sourceOf } from '@ringwall/host/advisories';
 import { sourceOfFeeds, type AdvisorySource } from '@ringwall/oci';
-import { advisoriesPath } from '../commands/advisories.ts';
 import type { Invocation } from '../invocation.ts';
+import { advisoriesPath } from './advisories-file.ts';
 
 /** `use` gets none that is left open. */
 export function withAdvisories<Result>(invocation: Invocation, use: (source: AdvisorySource) => Result): Result {

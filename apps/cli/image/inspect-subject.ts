@@ -1,20 +1,7 @@
 // What is in whatever somebody named: read from where it is, and put in one form.
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
+import { hostFinishers, inspectFolder, openLayerReader, openSampling, type StoredImage } from '@ringwall/host/images';
 import {
-  hostFinishers,
-  hostScanner,
-  inspectFileSystem,
-  inspectFolder,
-  openImage,
-  openLayerReader,
-  openRootTar,
-  openSampling,
-  type StoredImage,
-} from '@ringwall/host/images';
-import {
-  canonicalReference,
   EMPTY_CONFIG,
   finishFacts,
   inspectImage,
@@ -22,11 +9,14 @@ import {
   type InspectedImage,
   type Inspector,
   type LayerContents,
+  type TarEntry,
 } from '@ringwall/oci';
 import type { Invocation } from '../invocation.ts';
+import { cacheFolder } from './caches.ts';
+import { usage } from './given.ts';
 import { judging } from './judging.ts';
-import { readBytes, usage } from './names.ts';
-import { platformOf } from './platform.ts';
+import { withStored } from './open-stored.ts';
+import { scannerFor, type Scanning } from './scanners.ts';
 import { ROOT_FOLDERS, subjectKind } from './subject.ts';
 
 /** Of what could not be read, so many are named. */
@@ -40,74 +30,57 @@ export interface Scanned {
   readonly notes: readonly string[];
   /** Who signed it, in a sentence; '' where nobody asked. */
   readonly signed: string;
+  /** False where another time more may be said of it, or nothing names what was read. */
+  readonly isLasting: boolean;
 }
 
-/** undefined where its name was refused, which was said. Throws `RingwallError`. */
+/** undefined where it was refused, which was said. Throws `RingwallError`. */
 export function openScanned(invocation: Invocation, subject: string): Promise<Scanned | undefined> {
   const kind = subjectKind(invocation, subject);
-  if (kind === 'name') return inspectRemote(invocation, subject);
   if (kind === 'dockerfile' || kind === 'sbom')
     throw usage(`${subject} is no image`, 'name an archive, a layout, a folder, or an image');
-  const inspect = { image: inspectArchive, root: inspectRoot, 'root-tar': inspectRootTar, disk: inspectDisk }[kind];
-  return judging(subject, () => inspect(invocation, subject));
+  if (kind === 'root' || kind === 'disk') return inspectFilesOf(invocation, kind, subject);
+  return withStored(invocation, kind, subject, (stored, signed, signal) =>
+    inspectStored(invocation, subject, stored, { signed, signal }),
+  );
+}
+
+/** What has no layers. Throws `RingwallError`. */
+export function inspectFilesOf(invocation: Invocation, kind: 'root' | 'disk', subject: string): Promise<Scanned> {
+  return judging(subject, () => (kind === 'root' ? inspectRoot : inspectDisk)(invocation, subject));
+}
+
+/** Throws `RingwallError` for an archive that is no system, OciError, or what reading throws. */
+export async function inspectStored(
+  invocation: Invocation,
+  subject: string,
+  stored: StoredImage,
+  { signed, signal, scanning }: { readonly signed: string; readonly signal: AbortSignal; readonly scanning?: Scanning },
+): Promise<Scanned> {
+  const { digest, annotations, layers } = stored;
+  const { scanner, notes } = scanning ?? (await scannerFor(invocation));
+  await using reader = openLayerReader({
+    cacheFolder: cacheFolder(invocation, 'layers'),
+    finishers: hostFinishers(),
+    scanner,
+    signal,
+  });
+  const image = await reader.inspect(stored);
+  // Only the layer of an archive that is no image has no digest.
+  if (layers.some((layer) => layer.digest === '') && !image.visible.some(({ entry }) => isOfSystem(entry)))
+    throw new RingwallError('image-failed', `${subject} is neither an image nor the root of a system`, {
+      hint: 'an OCI layout, what docker save, podman save or skopeo copy wrote, or an archive with etc and usr',
+    });
+  return { image, digest, annotations, notes, signed, isLasting: reader.isLasting(image) };
+}
+
+function isOfSystem({ path }: TarEntry): boolean {
+  return ROOT_FOLDERS.some((name) => path.startsWith(`${name}/`));
 }
 
 /** Files without a configuration: what would run in them is not known. */
 export function bareImage(contents: LayerContents): InspectedImage {
   return inspectImage(EMPTY_CONFIG, [{ digest: '', diffId: '', createdBy: '' }], [contents]);
-}
-
-async function inspectRemote(invocation: Invocation, name: string): Promise<Scanned | undefined> {
-  const { admitName, asking, openRemote } = await import('./remote.ts');
-  const { renderSignatures, signatureJudge } = await import('./signatures.ts');
-  const reference = admitName(invocation, name);
-  if (reference === undefined) return undefined;
-  const { signal } = new AbortController();
-  const whole = canonicalReference(reference);
-  const judgeSigned = await signatureJudge(invocation);
-  return await judging(whole, async () => {
-    const stored = await openRemote(invocation, reference, signal);
-    return await asking(whole, async () => {
-      const signed = await judgeSigned?.(stored, reference, signal);
-      if (signed?.verdict === 'refused') {
-        for (const line of renderSignatures(reference, signed, invocation.err)) invocation.err.line(line);
-        return undefined;
-      }
-      return { ...(await inspectStored(invocation, stored, signal)), signed: signed?.reason ?? '' };
-    });
-  });
-}
-
-async function inspectArchive(invocation: Invocation, path: string): Promise<Scanned> {
-  const signal = new AbortController().signal;
-  const image = invocation.values.get('image') ?? '';
-  using opened = await openImage(path, { image, platform: platformOf(invocation), signal });
-  if (opened === undefined) return await inspectRootTar(invocation, path);
-  return await inspectStored(invocation, opened, signal);
-}
-
-async function inspectRootTar(invocation: Invocation, path: string): Promise<Scanned> {
-  using opened = openRootTar(path);
-  const scanned = await inspectStored(invocation, opened, new AbortController().signal);
-  if (
-    scanned.image.visible.some(({ entry: { path: file } }) => ROOT_FOLDERS.some((name) => file.startsWith(`${name}/`)))
-  )
-    return scanned;
-  throw new RingwallError('image-failed', `${path} is neither an image nor the root of a system`, {
-    hint: 'an OCI layout, what docker save, podman save or skopeo copy wrote, or an archive with etc and usr',
-  });
-}
-
-async function inspectStored(invocation: Invocation, stored: StoredImage, signal: AbortSignal): Promise<Scanned> {
-  const { digest, annotations } = stored;
-  const { scanner, notes } = await scannerFor(invocation);
-  await using reader = openLayerReader({
-    cacheFolder: cacheFolder(invocation),
-    finishers: hostFinishers(),
-    scanner,
-    signal,
-  });
-  return { image: await reader.inspect(stored), digest, annotations, notes, signed: '' };
 }
 
 async function inspectRoot(invocation: Invocation, path: string): Promise<Scanned> {
@@ -120,6 +93,7 @@ async function inspectRoot(invocation: Invocation, path: string): Promise<Scanne
 async function inspectDisk(invocation: Invocation, path: string): Promise<Scanned> {
   // Disks are not what most scans are of: their formats and file systems are loaded only here.
   const { chooseFileSystem, openTarget, readingFrom } = await import('../disk/open-target.ts');
+  const { inspectFileSystem } = await import('@ringwall/host/images');
   using target = openTarget(path, { keys: [], member: undefined });
   const fileSystem = readingFrom(path, () => chooseFileSystem(target, invocation.values.get('volume')));
   return await inspectFiles(invocation, [], (inspectors, onUnread, room) =>
@@ -146,22 +120,6 @@ async function inspectFiles(
   return await finished({ ...contents, facts: [...contents.facts, ...looked] }, [...notes, ...ofScanner], unread);
 }
 
-/** YARA and ClamAV, unless somebody does without; a bill of materials needs neither. */
-export async function scannerFor(invocation: Invocation): Promise<{
-  readonly scanner: Awaited<ReturnType<typeof hostScanner>> | undefined;
-  readonly notes: readonly string[];
-}> {
-  const { flags, values, now } = invocation;
-  const rules = values.get('yara');
-  if (invocation.arguments[0] === 'sbom') return { scanner: undefined, notes: [] };
-  if (flags.has('no-scanners')) {
-    if (rules !== undefined) throw usage('--yara and --no-scanners contradict each other', 'leave one of them out');
-    return { scanner: undefined, notes: ['not looked at by YARA and ClamAV: --no-scanners'] };
-  }
-  const scanner = await hostScanner(new Date(now()), rules === undefined ? undefined : readBytes(rules));
-  return { scanner, notes: scanner.notes };
-}
-
 async function finished(
   contents: LayerContents,
   notes: readonly string[],
@@ -170,12 +128,12 @@ async function finished(
   const named = unread.slice(0, MAX_UNREAD_NAMED).map((file) => `/${file}`);
   const left = unread.length === 0 ? [] : [`${String(unread.length)} files could not be read: ${named.join(', ')}`];
   const whole = await finishFacts(contents, INSPECTORS, hostFinishers());
-  return { image: bareImage(whole), digest: '', annotations: {}, notes: [...notes, ...left], signed: '' };
-}
-
-/** Where what is known of layers is kept; `--no-cache` reads all anew, and keeps nothing. */
-export function cacheFolder({ flags, environment }: Invocation): string | undefined {
-  if (flags.has('no-cache')) return undefined;
-  const caches = environment['XDG_CACHE_HOME'] || join(environment['HOME'] ?? homedir(), '.cache');
-  return join(caches, 'ringwall', 'layers');
+  return {
+    image: bareImage(whole),
+    digest: '',
+    annotations: {},
+    notes: [...notes, ...left],
+    signed: '',
+    isLasting: false,
+  };
 }

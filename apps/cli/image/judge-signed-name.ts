@@ -5,10 +5,11 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { judging } from './judging.ts';
 import { admitName, asking, openRemote } from './remote.ts';
-import { renderSignatures, type JudgeSigned } from './signatures.ts';
+import { judgeBy, renderSignatures } from './signatures.ts';
 
-export async function judgeSignedName(invocation: Invocation, name: string, judgeSigned: JudgeSigned): Promise<number> {
+export async function judgeSignedName(invocation: Invocation, name: string, policy: string): Promise<number> {
   const { out, json } = invocation;
+  const judgeSigned = await judgeBy(policy);
   const reference = admitName(invocation, name);
   if (reference === undefined) return EXIT_CODES.refused.code;
   const whole = canonicalReference(reference);

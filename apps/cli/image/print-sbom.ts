@@ -11,7 +11,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import type { Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
 import { writeWhole } from '../write-whole.ts';
-import { usage } from './names.ts';
+import { usage } from './given.ts';
 import { openScanned } from './inspect-subject.ts';
 
 type Render = (subject: SbomSubject, packages: ImagePackages) => string;

@@ -6,7 +6,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { formatBytes } from '../quantities.ts';
 import { judging } from './judging.ts';
-import { usage } from './names.ts';
+import { usage } from './given.ts';
 import { admitName, asking, openRemote } from './remote.ts';
 import { renderSignatures, signatureJudge } from './signatures.ts';
 

@@ -4,7 +4,8 @@ import { openRemoteImage, readCredentials, RegistryError, type RemoteImage } fro
 import { canonicalName, canonicalReference, parseReference, withDefaultTag, type Reference } from '@ringwall/oci';
 import type { Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
-import { compileNames, reading } from './names.ts';
+import { reading } from './given.ts';
+import { compileNames } from './names.ts';
 import { platformOf } from './platform.ts';
 import { renderName } from './render-name.ts';
 

@@ -10,7 +10,8 @@ import {
 import { EXIT_CODES } from '../exit-codes.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { plainText, wrapText, type Terminal } from '../terminal.ts';
-import { reading, readText, usage } from './names.ts';
+import { reading, readText, usage } from './given.ts';
+import { compileNames } from './names.ts';
 import { renderName } from './render-name.ts';
 
 const SEVERITIES = ['error', 'warning', 'info', 'style'] as const;
@@ -23,8 +24,9 @@ interface JudgedBase {
   readonly verdict: NameVerdict;
 }
 
-export function scanDockerfile(invocation: Invocation, lookalikes: Lookalikes, file: string): number {
+export function scanDockerfile(invocation: Invocation, file: string): number {
   const { out, json } = invocation;
+  const lookalikes = compileNames(invocation);
   const failOn = severityOf(invocation);
   const text = readText(file);
   const { findings, bases } = reading(file, () => ({

@@ -4,7 +4,7 @@ import type { RemoteImage } from '@ringwall/host/registry';
 import { canonicalReference, type Reference, type SignatureVerdict } from '@ringwall/oci';
 import type { Invocation } from '../invocation.ts';
 import { plainText, wrapText, type Terminal } from '../terminal.ts';
-import { reading } from './names.ts';
+import { reading } from './given.ts';
 
 /** Judges the signatures of what a registry has. Throws RegistryError. */
 export type JudgeSigned = (image: RemoteImage, reference: Reference, signal: AbortSignal) => Promise<SignatureVerdict>;
@@ -12,10 +12,14 @@ export type JudgeSigned = (image: RemoteImage, reference: Reference, signal: Abo
 /** undefined where `--signatures` is not given. Throws `RingwallError` where the policy cannot be read: nobody is asked then. */
 export async function signatureJudge({ values }: Invocation): Promise<JudgeSigned | undefined> {
   const file = values.get('signatures');
-  if (file === undefined) return undefined;
+  return file === undefined ? undefined : await judgeBy(file);
+}
+
+/** `policy`: the file. Throws `RingwallError` where it cannot be read. */
+export async function judgeBy(policy: string): Promise<JudgeSigned> {
   // Sigstore's libraries are loaded only here.
   const { judgeRemoteImage, openSignatureTrust } = await import('@ringwall/host/signatures');
-  const trust = reading('--signatures', () => openSignatureTrust(file));
+  const trust = reading('--signatures', () => openSignatureTrust(policy));
   return (image, reference, signal) => judgeRemoteImage(image, reference, trust, signal);
 }
 

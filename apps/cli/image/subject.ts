@@ -2,7 +2,7 @@
 import { closeSync, existsSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Invocation } from '../invocation.ts';
-import { usage } from './names.ts';
+import { usage } from './given.ts';
 
 export type SubjectKind = 'image' | 'root' | 'root-tar' | 'disk' | 'dockerfile' | 'sbom' | 'name';
 

@@ -6,7 +6,6 @@ import {
   openImage,
   openLayerReader,
   finishersOfEachLayer,
-  type LayerReader,
   type StoredImage,
 } from '@ringwall/host/images';
 import {
@@ -20,21 +19,20 @@ import {
 import {
   findAncestors,
   findingId,
-  IMAGE_RULES,
-  judgeImage,
   OciError,
   parseReference,
-  vulnerabilityRule,
+  type Finding,
   type SurveyedImage,
   type SurveyFailure,
 } from '@ringwall/oci';
 import type { Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
-import { withAdvisories } from './advisories.ts';
-import { cacheFolder, scannerFor } from './inspect-subject.ts';
-import { reading, usage } from './names.ts';
+import { cacheFolder, openVerdicts } from './caches.ts';
+import { reading, usage } from './given.ts';
+import { judgeFindings } from './judge-findings.ts';
 import { platformOf } from './platform.ts';
 import { namesOf } from './remote.ts';
+import { scannerFor } from './scanners.ts';
 import { signatureJudge } from './signatures.ts';
 import { subjectKind } from './subject.ts';
 
@@ -71,11 +69,20 @@ export async function surveyImages(
   const failures: SurveyFailure[] = [];
   const { scanner, notes } = await scannerFor(invocation);
   await using reader = openLayerReader({
-    cacheFolder: cacheFolder(invocation),
+    cacheFolder: cacheFolder(invocation, 'layers'),
     finishers: finishersOfEachLayer(),
     scanner,
     signal,
   });
+  using verdicts = openVerdicts(invocation, { scanner: scanner?.id ?? '', vex: new Uint8Array(), imageDigest: '' });
+  const judge = async (stored: StoredImage): Promise<readonly Finding[]> => {
+    const before = verdicts?.get(stored);
+    if (before !== undefined) return before;
+    const image = await reader.inspect(stored);
+    const findings = judgeFindings(invocation, image, { vex: [], imageDigest: '' });
+    if (reader.isLasting(image)) verdicts?.put(stored, findings);
+    return findings;
+  };
   const candidates = listCandidates(invocation, subjects, signal);
   let tags = 0;
   let left = false;
@@ -93,7 +100,7 @@ export async function surveyImages(
       onStep(`${value.name} (${String(tags)})`);
       try {
         // oxlint-disable-next-line no-await-in-loop -- as above
-        await survey(value, known, reader, invocation);
+        await survey(value, known, judge);
       } catch (error) {
         if (!(error instanceof OciError || error instanceof RegistryError)) throw error;
         failures.push({ name: value.name, reason: error.message });
@@ -117,8 +124,7 @@ function sortNames([first, ...others]: SurveyedImage['names']): SurveyedImage['n
 async function survey(
   { name, open }: Candidate,
   known: Map<string, Mutable<SurveyedImage>>,
-  reader: LayerReader,
-  invocation: Invocation,
+  judge: (stored: StoredImage) => Promise<readonly Finding[]>,
 ): Promise<void> {
   const stored = await open();
   try {
@@ -139,11 +145,7 @@ async function survey(
     // Before it is read: another tag may lead to it meanwhile.
     known.set(digest, entry);
     try {
-      const image = await reader.inspect(stored);
-      const findings = withAdvisories(invocation, (source) =>
-        judgeImage(image, [...IMAGE_RULES, vulnerabilityRule(source)]),
-      );
-      entry.findings = findings.map((finding) => ({
+      entry.findings = (await judge(stored)).map((finding) => ({
         id: findingId(finding),
         severity: finding.severity,
         layer: finding.layer,

@@ -6,7 +6,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { plainText } from '../terminal.ts';
 import { judging } from './judging.ts';
-import { usage } from './names.ts';
+import { usage } from './given.ts';
 import { asking } from './remote.ts';
 import { renderTree } from './render-tree.ts';
 import { MAX_TAGS, surveyImages } from './survey.ts';

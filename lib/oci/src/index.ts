@@ -63,6 +63,7 @@ export {
 } from './inspection/inspected-image.ts';
 export type { Fact, FactFinisher, FactValue, Inspector } from './inspection/inspector.ts';
 export { IMAGE_RULES, INSPECTORS } from './inspection/catalogue.ts';
+export { decodeFindings, encodeFindings } from './inspection/verdict-record.ts';
 export { inspectImage, judgeImage, sortFindings } from './inspection/inspect-image.ts';
 export {
   countContents,

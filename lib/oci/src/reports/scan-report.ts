@@ -52,7 +52,7 @@ export interface ScanReport {
 export interface ReportInputs {
   readonly subject: string;
   readonly digest: string;
-  readonly image: InspectedImage;
+  readonly image: Pick<InspectedImage, 'config' | 'layers'>;
   readonly findings: readonly Finding[];
   readonly ancestry: Ancestry;
   readonly known: readonly KnownImage[];
