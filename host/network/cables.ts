@@ -1,6 +1,6 @@
 // The host's end of a machine's cable: an interface in the network's namespace with a route to the machine alone, and with its
 // card's address written down for good, so that nothing that the machine says of itself is learned.
-import { GATEWAY_IPV6, type Machine } from '@ringwall/netpolicy';
+import { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, type Machine } from '@ringwall/netpolicy';
 import { runChecked } from '../exec/index.ts';
 import type { NamespaceRun } from './namespace.ts';
 
@@ -38,11 +38,16 @@ export async function cutCable(inside: NamespaceRun, machine: Machine): Promise<
 export function cableCommands({ interface: device, mac, addresses }: Machine): string[] {
   return [
     `link set dev ${device} up\n`,
+    // The same on each: whoever serves addresses tells by it on which links it does.
+    `address replace ${GATEWAY_IPV4}/32 dev ${device}\n`,
     `address replace ${GATEWAY_IPV6}/64 dev ${device} nodad\n`,
     ...addresses.flatMap((address) => {
       const text = address.text;
       const length = address.family === 4 ? 32 : 128;
       return [
+        ...(address.family === 6
+          ? [`address replace ${linkOf(address).text} dev ${device} nodad noprefixroute\n`]
+          : []),
         `route replace ${text}/${length} dev ${device}\n`,
         `neighbour replace ${text} lladdr ${mac} dev ${device} nud permanent\n`,
       ];

@@ -17,11 +17,15 @@ test('cableCommands() gives a machine a route of its own, and writes its card do
     [
       "link set dev rw9 up
     ",
+      "address replace 169.254.1.1/32 dev rw9
+    ",
       "address replace fe80::1/64 dev rw9 nodad
     ",
       "route replace 10.20.0.9/32 dev rw9
     ",
       "neighbour replace 10.20.0.9 lladdr 52:54:00:00:00:09 dev rw9 nud permanent
+    ",
+      "address replace fd00:20::/64 dev rw9 nodad noprefixroute
     ",
       "route replace fd00:20::9/128 dev rw9
     ",

@@ -108,7 +108,10 @@ export class Walls {
     const counts = countElements(listing);
     const tables = this.#compiled?.ruleset.tables ?? [];
     const same = tables.every(({ family, sets }) =>
-      sets.every((set) => (counts.get(`${family} ${set.name}`) ?? 0) === set.elements.length),
+      sets.every(
+        ({ name, metered, elements }) =>
+          metered !== undefined || (counts.get(`${family} ${name}`) ?? 0) === elements.length,
+      ),
     );
     return same ? 'standing' : 'changed';
   }

@@ -212,12 +212,12 @@ describe('changeMachine()', () => {
   const machines = parseMachines(all, network);
   const last = machines.slice(-1);
 
-  test('adds what compiling all of it anew would add, in six elements, and takes it away again', () => {
+  test('adds what compiling all of it anew would add, in seven elements, and takes it away again', () => {
     const before = compileNetwork(network, machines.slice(0, -1));
     for (const machine of last) {
       const added = changeMachine(before, 'add', machine);
       expect(elementsOf(added?.compiled.ruleset)).toEqual(elementsOf(compileNetwork(network, machines).ruleset));
-      expect(added?.commands).toHaveLength(6);
+      expect(added?.commands).toHaveLength(7);
       const gone = added === undefined ? undefined : changeMachine(added.compiled, 'delete', machine);
       expect(elementsOf(gone?.compiled.ruleset)).toEqual(elementsOf(before.ruleset));
     }

@@ -49,6 +49,7 @@ export function compileNetwork(
 ): CompiledNetwork {
   const classifier = new Classifier(byPrecedence(network.rules));
   const internet = network.internet === 'nat';
+  const kind = { internet, dns: network.dns };
   const sets = new Map<string, SetElement[]>();
   for (const machine of machines) {
     for (const { family, name, element } of elementsOf(classifier, machine)) {
@@ -77,7 +78,7 @@ export function compileNetwork(
       family,
       elements,
       network.addresses.filter((range) => range.family === family),
-      internet,
+      kind,
     );
   };
   const rules = rulesTable(
@@ -90,7 +91,7 @@ export function compileNetwork(
       outside6: outsideOf(6),
     },
     policy.chains,
-    internet,
+    kind,
   );
   const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders'), internet), rules] };
   return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier };
@@ -118,6 +119,7 @@ export function elementsOf(classifier: Classifier, machine: AnyMachine): Machine
     return address.family === 4
       ? [
           { family: 'ip', name: 'senders', element: sender },
+          { family: 'ip', name: 'cables', element: { key: [device, mac] } },
           { family: 'arp', name: 'senders', element: sender },
           { family: 'inet', name: 'groups4', element: group },
         ]

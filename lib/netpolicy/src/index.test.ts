@@ -21,6 +21,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "compileNetwork",
       "findRuleTroubles",
       "isFar",
+      "linkOf",
       "parseAddress",
       "parseFarMachines",
       "parseMachines",

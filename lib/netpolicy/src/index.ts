@@ -5,6 +5,7 @@ export { changeMachine, type ChangedNetwork } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
 export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';
 export { FINDING_KINDS, findRuleTroubles, type Finding } from './findings.ts';
+export { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, type LinkPrefix, UPLINK } from './gateway.ts';
 export {
   type AnyMachine,
   type FarMachine,
@@ -13,7 +14,6 @@ export {
   MAX_MACHINES,
   parseFarMachines,
   parseMachines,
-  UPLINK,
 } from './machine.ts';
 export type { Labels } from './names.ts';
 export { NETPOLICY_ERROR_CODES, NetPolicyError, type NetPolicyErrorCode } from './netpolicy-error.ts';
@@ -30,5 +30,5 @@ export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
 export { renderTable, type NftCommand } from './render-nft.ts';
 export type { Ruleset } from './ruleset.ts';
 export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';
-export { GATEWAY_IPV4, GATEWAY_IPV6, LOG_GROUPS, TABLE } from './tables.ts';
+export { LOG_GROUPS, TABLE } from './tables.ts';
 export { renderUpdate } from './update.ts';

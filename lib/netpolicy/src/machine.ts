@@ -2,6 +2,7 @@
 // its card on its own cable, or, where it runs on another host, the tunnel that leads there.
 import { type Address, parseAddress, rangeHas } from './address.ts';
 import { ClosedObject, asText } from './closed-object.ts';
+import { linkOf, UPLINK } from './gateway.ts';
 import { type Labels, MAX_LABELS, parseInterface, parseLabels, parseMac, parseName } from './names.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
 import { checkDeclared, type Network } from './policy.ts';
@@ -120,6 +121,9 @@ export function parseNamed(object: ClosedObject, network: Network): Named {
     if (!network.addresses.some((range) => rangeHas(range, address))) {
       throw new NetPolicyError('address-invalid', where, `${address.text} is not of network ${network.name}`);
     }
+    if (address.family === 6 && linkOf(address).gateway === address.text) {
+      throw new NetPolicyError('address-invalid', where, `${address.text} is the gateway’s on its link`);
+    }
     return address;
   });
   if (new Set(addresses.map(({ family }) => family)).size !== addresses.length || addresses.length === 0) {
@@ -135,6 +139,3 @@ function parseDevice(object: ClosedObject): string {
   }
   return device;
 }
-
-/** The interface that leads out of a network's namespace, where the network has one. */
-export const UPLINK = 'uplink';

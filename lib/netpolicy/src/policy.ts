@@ -31,6 +31,8 @@ export interface Network {
   readonly addresses: readonly AddressRange[];
   /** Whether rules may lead out of the network, with the host's address for the sender. */
   readonly internet: 'none' | 'nat';
+  /** Whether its gateway gives machines their addresses, and answers with the names of its machines; unless told otherwise it does. */
+  readonly dns: boolean;
   /** Where given, the only labels there are: a rule or machine with another is refused. */
   readonly labels: ReadonlyMap<string, ReadonlySet<string>> | undefined;
   readonly rules: readonly Rule[];
@@ -111,6 +113,7 @@ function parseNetwork(json: unknown, at: string): Network {
     object.where('addresses'),
   );
   const internet = object.has('internet') ? object.oneOf('internet', ['none', 'nat']) : 'none';
+  const dns = !object.has('dns') || object.flag('dns');
   const labels = object.has('labels') ? parseDeclaredLabels(object) : undefined;
   const rules = object.list('rules', MAX_RULES, (item, where) => parseRule(item, where, labels));
   object.end();
@@ -118,7 +121,7 @@ function parseNetwork(json: unknown, at: string): Network {
     rules.map((rule) => rule.name),
     object.where('rules'),
   );
-  return { name, addresses, internet, labels, rules };
+  return { name, addresses, internet, dns, labels, rules };
 }
 
 function parseNetworkRange(item: unknown, at: string): AddressRange {

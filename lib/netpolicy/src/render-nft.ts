@@ -69,7 +69,10 @@ function renderContents(table: Table): NftCommand[] {
   ];
 }
 
-function renderSet(table: TableName, { name, key, value, interval }: RuleSet): NftCommand {
+/** Keys that a metered set has room for: more than interfaces in a namespace. What finds no room goes no further. */
+const METERED_KEYS = 65_536;
+
+function renderSet(table: TableName, { name, key, value, interval, metered }: RuleSet): NftCommand {
   const [only] = key;
   const common = {
     family: table.family,
@@ -77,6 +80,10 @@ function renderSet(table: TableName, { name, key, value, interval }: RuleSet): N
     name,
     type: key.length === 1 && only !== undefined ? only : key,
     ...(interval ? { flags: ['interval'] } : {}),
+    ...(metered === undefined ? {} : { size: METERED_KEYS }),
+    ...(metered?.forgottenAfterSeconds === undefined
+      ? {}
+      : { flags: ['timeout'], timeout: metered.forgottenAfterSeconds }),
   };
   return { add: value === undefined ? { set: common } : { map: { ...common, map: value } } };
 }
@@ -110,6 +117,14 @@ function renderStatement(statement: Statement): NftJson[] {
     return [{ vmap: { key: renderKey(statement.decide.key), data: `@${statement.decide.map}` } }];
   }
   if ('count' in statement) return [{ counter: statement.count }];
+  if ('meter' in statement) {
+    const { meter, key, below } = statement;
+    const counts = 'connections' in below;
+    const stmt = counts
+      ? { 'ct count': { val: below.connections } }
+      : { limit: { rate: below.perSecond, burst: below.burst, per: 'second' } };
+    return [{ set: { op: counts ? 'add' : 'update', elem: renderKey(key), set: `@${meter}`, stmt: [stmt] } }];
+  }
   if ('log' in statement) {
     const { prefix, group, perSecond } = statement.log;
     return [{ limit: { rate: perSecond, burst: perSecond, per: 'second' } }, { log: { prefix, group } }];
@@ -151,6 +166,8 @@ const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   'icmpv6 type': { payload: { protocol: 'icmpv6', field: 'type' } },
   'th dport': { payload: { protocol: 'th', field: 'dport' } },
   'udp sport': { payload: { protocol: 'udp', field: 'sport' } },
+  'udp dport': { payload: { protocol: 'udp', field: 'dport' } },
+  'tcp dport': { payload: { protocol: 'tcp', field: 'dport' } },
   'arp operation': { payload: { protocol: 'arp', field: 'operation' } },
   'arp saddr ether': { payload: { protocol: 'arp', field: 'saddr ether' } },
   'arp saddr ip': { payload: { protocol: 'arp', field: 'saddr ip' } },

@@ -27,6 +27,8 @@ export interface RuleSet {
   readonly value?: 'mark' | 'verdict';
   /** Whether elements may be ranges. */
   readonly interval: boolean;
+  /** Its elements come from packets that were metered, not from us; where it is said, they are forgotten after this long. */
+  readonly metered?: { readonly forgottenAfterSeconds?: number };
   readonly elements: readonly SetElement[];
 }
 
@@ -49,6 +51,8 @@ export type Selector =
   | 'icmpv6 type'
   | 'th dport'
   | 'udp sport'
+  | 'udp dport'
+  | 'tcp dport'
   | 'arp operation'
   | 'arp saddr ether'
   | 'arp saddr ip'
@@ -59,8 +63,15 @@ export type Statement =
   | { readonly assign: 'mark' | 'ct mark'; readonly from: number | Selector | Lookup }
   | { readonly decide: Lookup }
   | { readonly count: string }
+  /** Goes on while there is less than this of each key. The set is one that is metered. */
+  | { readonly meter: string; readonly key: readonly Selector[]; readonly below: Measure }
   | { readonly log: { readonly prefix: string; readonly group: number; readonly perSecond: number } }
   | { readonly verdict: Verdict | 'masquerade' };
+
+export type Measure =
+  | { readonly perSecond: number; readonly burst: number }
+  /** As connection tracking knows them. */
+  | { readonly connections: number };
 
 export type Operand = { readonly set: string } | { readonly anyOf: readonly KeyPart[] } | number | string;
 

@@ -2,15 +2,11 @@
 // Guards (one table for each family, before connection tracking) say who is behind which interface; `rules` says who may reach
 // whom: from address to group, from two groups to a pair, from pair and service to a decision, each by one lookup.
 import { addressOf, type AddressRange, type Family } from './address.ts';
-import { UPLINK } from './machine.ts';
+import { GATEWAY_IPV4, guardCards, hearQuestions, questionMeters, UPLINK } from './gateway.ts';
 import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
 import { ICMP_PROTOCOLS } from './service.ts';
 
 export const TABLE = 'ringwall';
-/** The one address that a machine's ARP may ask for: its gateway on every cable (RFC 3927 addresses are never routed). */
-export const GATEWAY_IPV4 = '169.254.1.1';
-/** The same for neighbour discovery, on every cable (RFC 4291, 2.5.6). */
-export const GATEWAY_IPV6 = 'fe80::1';
 /** nflog groups: connections that rules with `log` decided, and those that no rule allows. */
 export const LOG_GROUPS = { decided: 5, refused: 6 } as const;
 /** A flood fills no log. */
@@ -21,15 +17,19 @@ const RAW_PRIORITY = -300;
 const FILTER_PRIORITY = 0;
 const SOURCE_NAT_PRIORITY = 100;
 
-/** RFC 4861, 4: types of neighbour discovery, and its hop limit, which no router lets through. */
-const SOLICITATIONS = { anyOf: [135, 136] } as const;
-const ROUTER_WORDS = { anyOf: [134, 137] } as const;
-const ND_HOP_LIMIT = 255;
 /** Ports that servers of DHCP and DHCPv6 speak from. */
 const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
 
 const ACCEPT: Statement = { verdict: 'accept' };
 const DROP: Statement = { verdict: 'drop' };
+
+/** What of a network decides which rules there are, and not only which elements. */
+export interface Kind {
+  /** Whether there is a way out. */
+  readonly internet: boolean;
+  /** Whether the gateway serves addresses and names. */
+  readonly dns: boolean;
+}
 
 /** Elements by the name of their set. */
 export type Elements<Name extends string> = Readonly<Record<Name, readonly SetElement[]>>;
@@ -38,7 +38,7 @@ export function guardTable(
   family: Family,
   elements: Elements<'senders' | 'far' | 'cables'>,
   ours: readonly AddressRange[],
-  internet: boolean,
+  { internet, dns }: Kind,
 ): Table {
   const protocol = family === 4 ? 'ip' : 'ip6';
   const source: Selector = `${protocol} saddr`;
@@ -53,23 +53,11 @@ export function guardTable(
   }
   // What a tunnel brings has no hardware address: the rule above does not look at it.
   rules.push([{ match: ['iifname', source], op: '==', to: { set: 'far' } }, ACCEPT]);
-  if (family === 6) {
-    const linkLocal = { anyOf: ['::', { first: 'fe80::', last: 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff' }] };
-    rules.push(
-      [
-        { match: ['icmpv6 type'], op: '==', to: SOLICITATIONS },
-        { match: ['ip6 saddr'], op: '==', to: linkLocal },
-        { match: ['iifname', 'ether saddr'], op: '==', to: { set: 'cables' } },
-        ACCEPT,
-      ],
-      [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, { count: 'rogue' }, DROP],
-    );
-  }
-  rules.push([{ count: 'spoofed' }, DROP]);
+  rules.push(...guardCards(family, dns), [{ count: 'spoofed' }, DROP]);
   const sets = [
     set('senders', ['ifname', 'ether_addr', address], elements.senders),
     set('far', ['ifname', address], elements.far),
-    ...(family === 6 ? [set('cables', ['ifname', 'ether_addr'], elements.cables)] : []),
+    set('cables', ['ifname', 'ether_addr'], elements.cables),
   ];
   return {
     family: protocol,
@@ -115,7 +103,8 @@ export type RuleSetName =
   | 'cells'
   | 'decisions';
 
-export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly Chain[], internet: boolean): Table {
+export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly Chain[], kind: Kind): Table {
+  const { internet, dns } = kind;
   const sets: RuleSet[] = [
     map('groups4', ['ipv4_addr'], elements.groups4),
     map('groups6', ['ipv6_addr'], elements.groups6),
@@ -126,12 +115,13 @@ export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly 
     { ...map('protocols', ['inet_proto'], elements.protocols), interval: true },
     map('cells', ['mark', 'mark'], elements.cells),
     { ...map('decisions', ['mark'], elements.decisions), value: 'verdict' },
+    ...questionMeters(dns),
   ];
   if (internet) {
     sets.push({ ...map('outside4', ['ipv4_addr'], elements.outside4), interval: true });
     sets.push({ ...map('outside6', ['ipv6_addr'], elements.outside6), interval: true });
   }
-  const chains = [...decisions, decidingChain(internet), ...hookedChains(internet)];
+  const chains = [...decisions, decidingChain(internet), ...hookedChains(kind)];
   return { family: 'inet', name: TABLE, counters: ['invalid', 'refused', 'rogue', 'to-host'], sets, chains };
 }
 
@@ -169,14 +159,9 @@ function decidingChain(internet: boolean): Chain {
   };
 }
 
-function hookedChains(internet: boolean): Chain[] {
-  const solicitation: Statement[] = [
-    { match: ['icmpv6 type'], op: '==', to: SOLICITATIONS },
-    { match: ['ip6 hoplimit'], op: '==', to: ND_HOP_LIMIT },
-    ACCEPT,
-  ];
+function hookedChains({ internet, dns }: Kind): Chain[] {
   const chains = [
-    hooked('input', 'input', FILTER_PRIORITY, 'drop', [solicitation, [{ count: 'to-host' }, DROP]]),
+    hooked('input', 'input', FILTER_PRIORITY, 'drop', [...hearQuestions(internet, dns), [{ count: 'to-host' }, DROP]]),
     hooked('forward', 'forward', FILTER_PRIORITY, 'drop', [
       [{ match: ['ct state'], op: 'in', to: { anyOf: ['established', 'related'] } }, ACCEPT],
       [{ match: ['ct state'], op: 'in', to: { anyOf: ['invalid'] } }, { count: 'invalid' }, DROP],
