@@ -1,17 +1,13 @@
 // `ringwall open`: what was sealed, and nothing that was not. A file appears only when its end was reached.
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
 import { RingwallError } from '@ringwall/api/errors';
 import { fromHex } from '@ringwall/bytes';
-import { openFiles, type OpenTarget } from '@ringwall/host/seal';
+import { nativeBlake3, openFiles, unpackChunkAside, type OpenTarget } from '@ringwall/host/seal';
 import { openSealed, SealError, type Manifest, type Opener } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
 import { openInput, openOutput, PIPE, type Input, type Output } from '../sealed/ends.ts';
 import { readOpener } from '../sealed/key-files.ts';
 import { aboutSealed } from '../sealed/seal-trouble.ts';
 import { Steps } from '../sealed/steps.ts';
-
-const unpack = promisify(zstdDecompress);
 
 export async function run(invocation: Invocation): Promise<void> {
   const { values } = invocation;
@@ -56,9 +52,11 @@ async function openInto(output: Output, input: Input, { openers, root, steps }: 
     output.wrote(opened.bytes);
     return opened.manifest;
   }
-  const decompress = (bytes: Uint8Array, atMost: number): Promise<Uint8Array> =>
-    unpack(bytes, { maxOutputLength: atMost });
-  const { manifest, contents } = await openSealed(steps.counted(input.stream()), { ...options, decompress });
+  const { manifest, contents } = await openSealed(steps.counted(input.stream()), {
+    ...options,
+    ...(nativeBlake3 === undefined ? {} : { digest: nativeBlake3 }),
+    decompress: unpackChunkAside,
+  });
   if (manifest.parent !== null) {
     await contents.return();
     throw new SealError('needs-parent', `it continues object ${manifest.parent.object}, and none is there`);

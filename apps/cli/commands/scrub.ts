@@ -1,4 +1,5 @@
 // `ringwall scrub`: whether a sealed file is whole, without a key.
+import { nativeBlake3 } from '@ringwall/host/seal';
 import { scrub } from '@ringwall/seal';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { argumentOf, printJson, type Invocation } from '../invocation.ts';
@@ -14,7 +15,7 @@ export async function run(invocation: Invocation): Promise<number> {
   await using ends = new AsyncDisposableStack();
   const input = ends.adopt(await openInput(file), ({ close }) => close());
   const steps = new Steps(progress, 'reading', file, input.file?.bytes);
-  const report = await aboutSealed(file, () => scrub(steps.counted(input.stream())));
+  const report = await aboutSealed(file, () => scrub(steps.counted(input.stream()), nativeBlake3));
   progress.clear();
   const { damages, damaged, records, root, rootFits } = report;
   const isWhole = damaged === 0 && rootFits;

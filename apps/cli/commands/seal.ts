@@ -1,6 +1,6 @@
 // `ringwall seal`: any file or pipe as a sealed object (docs/sealed-format.md).
 import { RingwallError } from '@ringwall/api/errors';
-import { cipherOfProcessor, compressChunkAside, sealFiles } from '@ringwall/host/seal';
+import { cipherOfProcessor, compressChunkAside, nativeBlake3, sealFiles } from '@ringwall/host/seal';
 import { sealStream, type Recipient, type SealedSummary } from '@ringwall/seal';
 import { printJson, type Invocation } from '../invocation.ts';
 import { openInput, openOutput, PIPE, type Input, type Output } from '../sealed/ends.ts';
@@ -62,6 +62,7 @@ async function sealInto(output: Output, input: Input, { recipients, compress, st
     recipients,
     cipher,
     ...(input.file === undefined ? {} : { bytes: input.file.bytes }),
+    ...(nativeBlake3 === undefined ? {} : { digest: nativeBlake3 }),
     ...(compress ? { compress: compressChunkAside } : {}),
   });
   for (;;) {

@@ -15,6 +15,7 @@ export {
   type Parent,
   type Part,
 } from './manifest.ts';
+export type { Digest } from './merkle-tree.ts';
 export type { ObjectOptions } from './object-head.ts';
 export { openSealed, type OpenedObject, type OpenOptions, type Piece } from './opening.ts';
 export { PAGE_BYTES, type IsKept } from './pages.ts';

@@ -21,7 +21,7 @@ test('the root over any number of leaves is that of RFC 9162', () => {
   for (let count = 0; count < 70; count += 1) {
     expect(toHex(tree.root())).toBe(toHex(rootOf(leaves)));
     leaves.push(Uint8Array.of(count, 7));
-    tree.add(leafOf(Uint8Array.of(count), Uint8Array.of(7)));
+    tree.add(leafOf([Uint8Array.of(count), Uint8Array.of(7)]));
   }
 });
 
@@ -29,7 +29,7 @@ test('a tree goes on in the memory in which another has begun', () => {
   const memory = new SharedArrayBuffer(TREE_BYTES);
   const alone = new MerkleTree();
   for (let index = 0; index < 21; index += 1) {
-    const leaf = leafOf(Uint8Array.of(index));
+    const leaf = leafOf([Uint8Array.of(index)]);
     alone.add(leaf);
     new MerkleTree(memory).add(leaf);
   }

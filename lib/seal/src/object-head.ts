@@ -40,7 +40,7 @@ export interface ObjectKeys {
   /** 32 bytes: the key of the records. A secret. */
   readonly contentKey: Uint8Array<ArrayBuffer>;
   /** The first of the tree. */
-  readonly headLeaf: Uint8Array<ArrayBuffer>;
+  readonly headLeaf: Uint8Array;
 }
 
 /** Throws SealError `limit`, `altered` for what no manifest says. */
@@ -61,7 +61,7 @@ export async function beginObject(
     manifest: parseManifest(rendered),
     binding,
     contentKey: await derive(dataKey, 'content', binding),
-    headLeaf: leafOf(...headLeafOf(rendered)),
+    headLeaf: leafOf(headLeafOf(rendered)),
     head: renderHead({ envelope, manifest: rendered }),
   };
 }
@@ -73,5 +73,5 @@ export async function openHead(reader: ByteReader, openers: readonly Opener[]): 
   const manifest = parseManifest(rendered);
   const dataKey = await openEnvelope(envelope, openers, binding);
   const contentKey = await derive(dataKey, 'content', binding);
-  return { manifest, binding, contentKey, headLeaf: leafOf(...headLeafOf(rendered)) };
+  return { manifest, binding, contentKey, headLeaf: leafOf(headLeafOf(rendered)) };
 }

@@ -1,7 +1,7 @@
 // Seals a stream as it comes: some chunks are encrypted while the next are read, and none is held longer than that.
-import { concatBytes, toHex, Writer } from '@ringwall/bytes';
+import { toHex, Writer } from '@ringwall/bytes';
 import { ByteReader, type ByteStream } from './byte-reader.ts';
-import { leafOf, MerkleTree } from './merkle-tree.ts';
+import { leafOf, MerkleTree, type Digest } from './merkle-tree.ts';
 import { beginObject, type ObjectKeys, type ObjectOptions } from './object-head.ts';
 import { PAGE_BYTES, packPages, runsOf, type IsKept, type Run } from './pages.ts';
 import { RecordCipher } from './record-cipher.ts';
@@ -16,6 +16,8 @@ export interface SealOptions extends ObjectOptions {
   readonly compress?: (chunk: Uint8Array) => Promise<Uint8Array>;
   /** Which pages of 4 KiB are as in the parent, by their numbers in the contents: nothing of them is stored. Needs `parent`. */
   readonly isKept?: IsKept;
+  /** A faster BLAKE3 than the one that is here, where the caller has one. */
+  readonly digest?: Digest;
 }
 
 export interface SealedSummary {
@@ -31,13 +33,13 @@ export async function* sealStream(
   contents: ByteStream,
   options: SealOptions,
 ): AsyncGenerator<Uint8Array, SealedSummary> {
-  const { compress } = options;
+  const { compress, digest } = options;
   const isKept = options.parent === undefined ? undefined : options.isKept;
   const { head, ...keys } = await beginObject(options, compress === undefined ? 'none' : 'zstd');
   const { manifest } = keys;
   yield head;
 
-  const sealer = await Sealer.create(keys);
+  const sealer = await Sealer.create(keys, digest);
   const reader = new ByteReader(contents);
   const underWay: Promise<SealedRecord>[] = [];
   const written = async function* (atMost: number): AsyncGenerator<Uint8Array> {
@@ -89,7 +91,7 @@ export function emptinessOf(runs: readonly Run[]): 'zeros' | 'kept' | undefined 
 
 interface SealedRecord {
   /** Header and ciphertext. */
-  readonly record: Uint8Array;
+  readonly record: readonly Uint8Array[];
   readonly leaf: Uint8Array;
 }
 
@@ -98,14 +100,17 @@ class Sealer {
   readonly #chunkBytes: number;
   readonly #tree: MerkleTree = new MerkleTree();
 
-  private constructor(cipher: RecordCipher, { manifest, headLeaf }: ObjectKeys) {
+  readonly #digest: Digest | undefined;
+
+  private constructor(cipher: RecordCipher, { manifest, headLeaf }: ObjectKeys, digest: Digest | undefined) {
     this.#cipher = cipher;
+    this.#digest = digest;
     this.#chunkBytes = manifest.chunkBytes;
     this.#tree.add(headLeaf);
   }
 
-  static async create(keys: ObjectKeys): Promise<Sealer> {
-    return new Sealer(await RecordCipher.create(keys.contentKey, keys.manifest, keys.binding), keys);
+  static async create(keys: ObjectKeys, digest: Digest | undefined): Promise<Sealer> {
+    return new Sealer(await RecordCipher.create(keys.contentKey, keys.manifest, keys.binding), keys, digest);
   }
 
   async chunk(
@@ -122,7 +127,7 @@ class Sealer {
 
   async *place({ record, leaf }: SealedRecord): AsyncGenerator<Uint8Array> {
     this.#tree.add(leaf);
-    yield record;
+    yield* record;
     yield leaf;
   }
 
@@ -136,8 +141,8 @@ class Sealer {
 
   async seal(type: RecordType, chunks: number, index: number, plaintext: Uint8Array = NOTHING): Promise<SealedRecord> {
     const header = headerOf(type, chunks, plaintext);
-    const record = concatBytes(header, await this.#cipher.seal(header, index, plaintext));
-    return { record, leaf: leafOf(record) };
+    const record = [header, await this.#cipher.seal(header, index, plaintext)];
+    return { record, leaf: leafOf(record, this.#digest) };
   }
 }
 

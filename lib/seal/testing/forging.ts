@@ -35,13 +35,13 @@ export async function forge(
   const envelope = await renderEnvelope(dataKey, [OPENER], binding);
   const cipher = await RecordCipher.create(await derive(dataKey, 'content', binding), said, binding);
   const tree = new MerkleTree();
-  tree.add(leafOf(...headLeafOf(rendered)));
+  tree.add(leafOf(headLeafOf(rendered)));
   const pieces: Uint8Array[] = [renderHead({ envelope, manifest: rendered })];
   let index = 0;
   for (const { type, plaintext = new Uint8Array(), chunks = 1, digest } of records) {
     const header = renderHeader({ type, chunks, bytes: plaintext.length + TAG_BYTES });
     const ciphertext = await cipher.seal(header, index, plaintext);
-    const leaf = digest ?? leafOf(header, ciphertext);
+    const leaf = digest ?? leafOf([header, ciphertext]);
     tree.add(leaf);
     pieces.push(header, ciphertext, leaf);
     index += chunks;
