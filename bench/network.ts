@@ -1,5 +1,6 @@
 // The walls of a network: what they cost a packet with 1, 1,000 and 10,000 machines, against the same path without rules and with a rule
-// for each machine; how long 10,000 machines take to compile and load, against a chain for each; and one machine more.
+// for each machine; how long 10,000 machines take to compile and load, against a chain for each and
+// against ovn-northd where that is installed; and one machine more.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,6 +24,7 @@ import {
   type NftCommand,
 } from '@ringwall/netpolicy';
 import { median, pairs, type Figure } from './measure.ts';
+import { HAS_OVN, Ovn, type OvnMachine } from './ovn.ts';
 
 const IP = '/usr/sbin/ip';
 const IPERF = '/usr/bin/iperf3';
@@ -33,7 +35,15 @@ const PAIRS = 5;
 const LOADS = 5;
 const MANY = 10_000;
 const GROUPS = 20;
-const GOALS = { thousand: 0.95, tenThousand: 0.8, loadMs: 300, chains: 4, oneMoreMs: 10 };
+const GOALS = { thousand: 0.95, tenThousand: 0.8, loadMs: 300, chains: 4, ovn: 25, oneMoreMs: 10 };
+const SERVICES = [`tcp/${String(IPERF_PORT)}`, 'tcp/5432', 'udp/1000-1010', 'ping'];
+/** The same in the words of ovn-nb(5). */
+const OVN_SERVICES = [
+  `tcp.dst == ${String(IPERF_PORT)}`,
+  'tcp.dst == 5432',
+  'udp.dst >= 1000 && udp.dst <= 1010',
+  'icmp4.type == 8 || icmp6.type == 128',
+];
 const FLUSHED: readonly NftCommand[] = [{ flush: { ruleset: null } }];
 
 export async function benchNetwork(): Promise<Figure[]> {
@@ -116,6 +126,8 @@ async function loading(inside: NamespaceRun): Promise<Figure[]> {
   await loadOnce();
   const loads = await pairs(LOADS, loadChains, loadOnce);
 
+  const ovn = HAS_OVN ? await compileByOvn(loads.b) : [];
+
   const more = parseMachines([machineJson(MANY)], network);
   const [times, bare]: [number[], number[]] = [[], []];
   for (const machine of more) {
@@ -141,10 +153,38 @@ async function loading(inside: NamespaceRun): Promise<Figure[]> {
       value: `${loads.b.toFixed(0)} ms against ${loads.a.toFixed(0)} ms: ${loads.ratio.toFixed(1)} times faster`,
       goal: { text: `${String(GOALS.chains)} times`, met: loads.ratio >= GOALS.chains },
     },
+    ...ovn,
     {
       name: 'one machine more among 10,000',
       value: `${oneMore.toFixed(1)} ms, best ${Math.min(...times).toFixed(1)} ms; a program that does nothing there ${median(bare).toFixed(1)} ms`,
       goal: { text: `${String(GOALS.oneMoreMs)} ms`, met: oneMore <= GOALS.oneMoreMs },
+    },
+  ];
+}
+
+/** The same by ovn-northd, between two of our own loads: compiling alone, for its switches load by themselves. */
+async function compileByOvn(oursMs: number): Promise<Figure[]> {
+  const machineOf = (index: number): OvnMachine => {
+    const { name, mac, addresses } = Object(machineJson(index));
+    return { name, mac, addresses, group: groupOf(index) };
+  };
+  const rules = Array.from({ length: GROUPS }, (_, index) => ({
+    from: groupOf(index),
+    to: groupOf(index + 1),
+    matches: OVN_SERVICES,
+  }));
+  await using ovn = await Ovn.open();
+  const allMs = await ovn.compile(
+    Array.from({ length: MANY }, (_, index) => machineOf(index)),
+    rules,
+  );
+  const oneMs = await ovn.admit(machineOf(MANY));
+  const ratio = allMs / oursMs;
+  return [
+    {
+      name: 'compiling and loading against ovn-northd, which only compiles the same',
+      value: `${oursMs.toFixed(0)} ms against ${allMs.toFixed(0)} ms: ${ratio.toFixed(0)} times faster; one machine more takes it ${oneMs.toFixed(0)} ms`,
+      goal: { text: `${String(GOALS.ovn)} times`, met: ratio >= GOALS.ovn },
     },
   ];
 }
@@ -212,14 +252,13 @@ function compile(count: number): {
   machines: readonly Machine[];
   compiled: ReturnType<typeof compileNetwork>;
 } {
-  const role = (index: number): object => ({ labels: { role: `g${String(index % GROUPS)}` } });
-  const services = [`tcp/${String(IPERF_PORT)}`, 'tcp/5432', 'udp/1000-1010', 'ping'];
+  const role = (index: number): object => ({ labels: { role: groupOf(index) } });
   const rules = Array.from({ length: GROUPS }, (_, index) => ({
     name: `r${String(index)}`,
     action: 'allow',
     from: role(index),
     to: role(index + 1),
-    services,
+    services: SERVICES,
   }));
   const json = {
     version: 1,
@@ -239,12 +278,16 @@ function machinesOf(count: number): readonly Machine[] {
   return compile(count).machines;
 }
 
+function groupOf(index: number): string {
+  return `g${String(index % GROUPS)}`;
+}
+
 function machineJson(index: number): object {
   const mac = [0x52, 0x54, 0, 0, index >> 8, index & 255].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
   const addresses = [`10.20.${String(index >> 8)}.${String(index & 255)}`, `fd00:20::${(index + 1).toString(16)}`];
   return {
     name: `m${String(index)}`,
-    labels: { role: `g${String(index % GROUPS)}` },
+    labels: { role: groupOf(index) },
     addresses,
     mac,
     interface: `t${String(index)}`,
