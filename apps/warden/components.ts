@@ -28,6 +28,13 @@ export const DISK_COMPONENTS: readonly Component[] = [
   { path: '/usr/bin/bwrap', package: 'bubblewrap' },
 ];
 
+export const NETWORK_COMPONENTS: readonly Component[] = [
+  { path: '/usr/sbin/ip', package: 'iproute2' },
+  { path: '/usr/sbin/nft', package: 'nftables' },
+  { path: '/usr/sbin/conntrack', package: 'conntrack' },
+  { path: '/usr/bin/perl', package: 'perl-base' },
+];
+
 /** Throws `host-lacks`, naming every package that is missing. */
 export async function requireComponents(components: readonly Component[]): Promise<void> {
   const missing: Component[] = [];

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { join, sep } from 'node:path';
 import { FOREIGN_IMAGE } from '@ringwall/api';
 import { diskLayout, imageDir, type JailPart, type Layout, type MachineLayout } from '@ringwall/control/warden';
+import { tapName } from '@ringwall/host/network';
 import { endLease, readProtections, type Lease, type UidLeases } from '@ringwall/host/jail';
 
 /** Names a machine's control groups and leases: two instances on one host may have a machine of the same id. */
@@ -23,7 +24,7 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
       });
     },
     endJails: async (machine) => await endLeasesBelow(leases, machine.runDir),
-    readProtections: async (machine, spec, { vmm, tpm, witness }) => [
+    readProtections: async (machine, spec, { vmm, tpm, witness, card }) => [
       ...(await readProtections({
         part: 'vmm',
         process: vmm,
@@ -33,6 +34,7 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
           ...(spec.disks ?? []).map((id) => diskLayout(layout, id).file),
         ],
         ownDirs: [machine.vmmDir],
+        ...(card === undefined ? {} : { tap: tapName(machine.id) }),
         memoryMiB: spec.memoryMiB,
       })),
       ...(await readProtections({

@@ -9,6 +9,7 @@ import { makeHostPart } from './host.ts';
 import { makeHostTpmPart } from './host-tpm.ts';
 import { makeImagePart } from './images.ts';
 import { endLeasesBelow, makeJailPart, makeMachineLabel } from './jails.ts';
+import { networkPart } from './networks.ts';
 import { makeTpmPart, type TpmContext } from './tpms.ts';
 import { makeVmmPart } from './vmms.ts';
 
@@ -37,5 +38,6 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     hostTpm: makeHostTpmPart(layout, referenceKey),
     images: makeImagePart(layout, referenceKey),
     disks: makeDiskPart(layout, leases, referenceKey),
+    networks: networkPart,
   };
 }

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { openVmmSocket, type MachineLayout, type RunningBoot, type VmmPart } from '@ringwall/control/warden';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
-import { QmpClient, startVmm } from '@ringwall/host/qemu';
+import { tapLauncher, tapName } from '@ringwall/host/network';
+import { QmpClient, setCard, startVmm } from '@ringwall/host/qemu';
 import { readExitCode, type StartedJail } from '@ringwall/host/jail';
 import { z } from 'zod';
 import { requireComponents, VMM_COMPONENTS } from './components.ts';
@@ -19,7 +20,7 @@ const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 
 export function makeVmmPart(context: TpmContext): VmmPart {
   return {
-    start: async ({ machine, spec, accelerator, direct, disks }) => {
+    start: async ({ machine, spec, accelerator, direct, disks, cable }) => {
       await requireComponents(VMM_COMPONENTS);
       const tpm = await startMachineTpm(context, machine, direct === undefined ? 'commands' : 'control');
       const witness = direct === undefined ? await startMachineWitness(context, machine, tpm.channel) : undefined;
@@ -46,6 +47,9 @@ export function makeVmmPart(context: TpmContext): VmmPart {
           witness === undefined
             ? { channel: 'control', socket: tpm.channel }
             : { channel: 'commands', socket: witness.channel },
+        ...(cable === undefined
+          ? {}
+          : { openTap: (fd) => tapLauncher({ file: cable.pin, name: tapName(machine.id) }, fd) }),
         runDir: machine.vmmDir,
         leases: context.leases,
       });
@@ -79,6 +83,8 @@ export function makeVmmPart(context: TpmContext): VmmPart {
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('stop', {}, QMP_TIMEOUT_MS))),
     resume: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('cont', {}, QMP_TIMEOUT_MS))),
+    setCard: (machine, boot, mac) =>
+      withMonitor(machine, boot, async (qmp) => void (await setCard(qmp, mac, QMP_TIMEOUT_MS))),
     powerDown: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('system_powerdown', {}, QMP_TIMEOUT_MS))),
     quit: (machine, boot) =>

@@ -3,6 +3,7 @@ import { FOREIGN_IMAGE, RingwallError, type DiskId, type MachineId } from '@ring
 import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { referenceJson, type ReferenceContent } from '@ringwall/evidence';
 import { isErrno, isThere, makeDirectory } from '../files/index.ts';
+import { requireCable, type Card } from './cards.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
 import { explainFull } from './full.ts';
@@ -22,6 +23,7 @@ export interface StartOrder {
   readonly boot: string;
   readonly brokerKey: string;
   readonly diskKeys?: readonly (SealedKey & { readonly disk: DiskId })[] | undefined;
+  readonly card?: Card | undefined;
 }
 
 export async function startMachine(
@@ -36,6 +38,7 @@ export async function startMachine(
 
   await endBoot(context, machine); // what a crash or a death left of an earlier boot
   await requireDisk(machine);
+  const cable = requireCable(context, spec, order.card);
   await checkMemory(context, spec);
   using opened = new DisposableStack();
   const disks = await openDisks(context, spec, order, opened);
@@ -50,7 +53,7 @@ export async function startMachine(
 
   progress({ step: 'starting the TPM and the VMM in their jails' });
   try {
-    const running = await bringUp(context, machine, { order, spec, accelerator, direct, reference, disks });
+    const running = await bringUp(context, machine, { order, spec, accelerator, direct, reference, disks, cable });
     return { running: toRunning(running, 'running'), reference };
   } catch (error) {
     const explained = await explainFull(context, error);
@@ -126,6 +129,7 @@ interface BringUp {
   readonly direct: BootOrder['direct'];
   readonly reference: unknown;
   readonly disks: BootOrder['disks'];
+  readonly cable: Pick<BootOrder, 'cable'>;
 }
 
 /** boot.json is written before anything that it names exists, and again once it runs. */
@@ -141,6 +145,7 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     hostBoot: parts.host.bootId,
     startedAt: new Date().toISOString(),
     reference: plan.reference,
+    ...(plan.order.card === undefined ? {} : { card: plan.order.card }),
   };
   await writeBoot(machine, starting);
   const { direct } = plan;
@@ -150,6 +155,7 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     accelerator: plan.accelerator,
     ...(direct === undefined ? {} : { direct }),
     disks: plan.disks,
+    ...plan.cable,
   });
   const running: RunningBoot = {
     ...starting,

@@ -1,5 +1,6 @@
 // What every operation of the warden has in its hands.
 import type { DiskKeyAsks } from './disk-key-asks.ts';
+import type { Networks } from './networks.ts';
 import type { StreamHolders } from './vmm-socket.ts';
 import type { Layout } from './layout.ts';
 import type { WardenParts } from './parts.ts';
@@ -12,5 +13,6 @@ export interface WardenContext {
   /** Machines whose VMM or TPM died by itself, kept until they have been reported once. */
   readonly obituaries: Map<string, RunningMachine>;
   readonly diskKeys: DiskKeyAsks;
+  readonly networks: Networks;
   readonly note: (text: string) => void;
 }

@@ -1,7 +1,16 @@
 // Where everything of one Ringwall instance lies. Paths are made here and nowhere else, from two directories that root
 // chose and ids that match their patterns: nothing that came over a socket can become a path.
 import { join } from 'node:path';
-import { DISK_ID, IMAGE_NAME, MACHINE_ID, RingwallError, type DiskId, type MachineId } from '@ringwall/api';
+import {
+  DISK_ID,
+  IMAGE_NAME,
+  MACHINE_ID,
+  NETWORK_ID,
+  RingwallError,
+  type DiskId,
+  type MachineId,
+  type NetworkId,
+} from '@ringwall/api';
 import { LUKS_FILE } from '@ringwall/host/disk';
 import { WITNESS_PORT_NAME } from '@ringwall/host/witness';
 
@@ -28,6 +37,9 @@ export interface Layout {
   readonly diskRecords: string;
   readonly disks: string;
   readonly runDisks: string;
+  /** What is wanted of each network, and the files that pin their namespaces. */
+  readonly networks: string;
+  readonly runNetworks: string;
   /** run/warden/: root:ringwall 0750, so that only ringwalld gets as far as the socket. */
   readonly socketDir: string;
   readonly socket: string;
@@ -52,6 +64,8 @@ export interface MachineLayout {
   readonly tpmState: string;
   readonly runDir: string;
   readonly boot: string;
+  /** That the boot is admitted to its network. */
+  readonly admission: string;
   readonly vmmDir: string;
   readonly tpmDir: string;
   /** Of whoever speaks for a guest that cannot: its run directory, and where it is spoken to. */
@@ -76,6 +90,14 @@ export interface DiskLayout {
   readonly runDir: string;
 }
 
+/** Of one network. */
+export interface NetworkLayout {
+  readonly id: NetworkId;
+  readonly record: string;
+  /** Pins its namespace until the host is booted anew. */
+  readonly pin: string;
+}
+
 export function layoutOf(state: string, run: string): Layout {
   const warden = join(state, 'warden');
   const socketDir = join(run, 'warden');
@@ -96,6 +118,8 @@ export function layoutOf(state: string, run: string): Layout {
     diskRecords: join(warden, 'disks'),
     disks: join(state, 'disks'),
     runDisks: join(run, 'disks'),
+    networks: join(warden, 'networks'),
+    runNetworks: join(run, 'networks'),
     socketDir,
     socket: join(socketDir, 'warden.sock'),
     private: join(run, 'private'),
@@ -123,6 +147,7 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
     tpmState: join(data, 'tpm'),
     runDir,
     boot: join(runDir, 'boot.json'),
+    admission: join(runDir, 'admission.json'),
     vmmDir,
     tpmDir: join(runDir, 'tpm'),
     witnessDir,
@@ -149,6 +174,11 @@ export function diskLayout(layout: Layout, id: string): DiskLayout {
   };
 }
 
+export function networkLayout(layout: Layout, id: string): NetworkLayout {
+  if (!isNetworkId(id)) throw new RingwallError('bad-request', 'not a network id');
+  return { id, record: join(layout.networks, `${id}.json`), pin: join(layout.runNetworks, id) };
+}
+
 export function imageDir(layout: Layout, name: string): string {
   if (!IMAGE_NAME.test(name)) throw new RingwallError('bad-request', 'not an image name');
   return join(layout.images, name);
@@ -162,6 +192,10 @@ export function expectedDir(layout: Layout, name: string): string {
 
 export function isMachineId(name: string): name is MachineId {
   return MACHINE_ID.test(name);
+}
+
+export function isNetworkId(name: string): name is NetworkId {
+  return NETWORK_ID.test(name);
 }
 
 export function isDiskId(name: string): name is DiskId {

@@ -179,7 +179,7 @@ const removingMark = (machine: MachineLayout): string => join(machine.record, 'r
 
 function sameSpec(a: VmSpec, b: VmSpec): boolean {
   const same = a.image === b.image && a.cpus === b.cpus && a.memoryMiB === b.memoryMiB && a.diskMiB === b.diskMiB;
-  return same && (a.disks ?? []).join() === (b.disks ?? []).join();
+  return same && a.network === b.network && (a.disks ?? []).join() === (b.disks ?? []).join();
 }
 
 function base64(bytes: Uint8Array): string {

@@ -6,6 +6,8 @@ import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
 import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
+import type { BrokenCable, Walls } from '@ringwall/host/network';
+import type { Machine } from '@ringwall/netpolicy';
 import type { Secret } from '../keys/index.ts';
 import type { DiskLayout, MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
@@ -18,6 +20,7 @@ export interface WardenParts {
   readonly images: ImagePart;
   readonly hostTpm: HostTpmPart;
   readonly disks: DiskPart;
+  readonly networks: NetworkPart;
 }
 
 export type Accelerator = 'kvm' | 'tcg';
@@ -100,12 +103,33 @@ export interface ReadBackOrder {
   readonly signal: AbortSignal;
 }
 
+/** Namespaces of tenant networks, each named by the file that pins it. */
+export interface NetworkPart {
+  isThere(pin: string): Promise<boolean>;
+  /** Makes it where it is missing; what stands in it stays. */
+  open(pin: string): Promise<NetworkSite>;
+  /** Removes it with all that is in it. Idempotent. */
+  close(pin: string): Promise<void>;
+}
+
+/** The walls and cables in a namespace. */
+export interface NetworkSite {
+  readonly walls: Pick<Walls, 'raise' | 'change' | 'admit' | 'dismiss' | 'inspect' | 'lookAfter'>;
+  connect(machines: readonly Machine[]): Promise<void>;
+  /** With all their connections. An interface that is gone is no error. */
+  cut(machines: readonly Machine[]): Promise<void>;
+  /** Those that are not as `connect` left them. */
+  broken(machines: readonly Machine[]): Promise<readonly BrokenCable[]>;
+}
+
 export interface BootOrder {
   readonly machine: MachineLayout;
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
   /** Further disks, each with its key for this start. */
   readonly disks: readonly { readonly disk: DiskLayout; readonly key: Secret }[];
+  /** The namespace in which its cable shall end. */
+  readonly cable?: { readonly pin: string };
   /** The image that is booted; absent where the first of `disks` is. */
   readonly direct?: { readonly commandLine: string; readonly imageDir: string };
 }
@@ -130,6 +154,8 @@ export interface VmmPart {
   pause(machine: MachineLayout, boot: RunningBoot): Promise<void>;
   /** Lets the processors go on that `pause` has stopped. */
   resume(machine: MachineLayout, boot: RunningBoot): Promise<void>;
+  /** Plugs the card with this address in, or where there is none to be, out. Idempotent. */
+  setCard(machine: MachineLayout, boot: RunningBoot, mac: string | undefined): Promise<void>;
   /** Presses the power button. */
   powerDown(machine: MachineLayout, boot: RunningBoot): Promise<void>;
   /** Tells the VMM to end, so that it flushes its disks. */

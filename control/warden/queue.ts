@@ -7,10 +7,12 @@ export const QUEUE_LIMIT_REQUESTS: number = 16;
 export class Queues {
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #waiting = new Map<string, number>();
+  readonly #limitRequests: number;
   readonly #tooMany: (key: string) => Error;
 
-  constructor(tooMany: (key: string) => Error) {
+  constructor(tooMany: (key: string) => Error, limitRequests = QUEUE_LIMIT_REQUESTS) {
     this.#tooMany = tooMany;
+    this.#limitRequests = limitRequests;
   }
 
   /** True while something of this key runs or waits. */
@@ -20,7 +22,7 @@ export class Queues {
 
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const waiting = this.#waiting.get(key) ?? 0;
-    if (waiting >= QUEUE_LIMIT_REQUESTS) throw this.#tooMany(key);
+    if (waiting >= this.#limitRequests) throw this.#tooMany(key);
     this.#waiting.set(key, waiting + 1);
     const before = this.#tails.get(key) ?? Promise.resolve();
     const mine = before.then(work, work);

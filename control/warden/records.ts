@@ -1,6 +1,7 @@
 // What the warden remembers of a machine: spec.json for as long as the machine exists, boot.json for as long as a boot
 // does. Both are versioned, written as a whole, and checked when read, though only root can write there.
 import { BOOT_ID, machineIdSchema, RingwallError } from '@ringwall/api';
+import { cardSchema } from '@ringwall/api/networks';
 import { vmSpecSchema } from '@ringwall/api/warden';
 import { z } from 'zod';
 import { readFileBounded, writeFileAtomic } from '../files/index.ts';
@@ -40,6 +41,8 @@ const bootRecordSchema = z.strictObject({
   tpm: jailedSchema.optional(),
   /** Stands between the two where the guest cannot speak for itself. */
   witness: jailedSchema.optional(),
+  /** The card that it may be given, once it is admitted. */
+  card: cardSchema.optional(),
   /** JSON of a SignedReference of lib/evidence for exactly this boot set. */
   reference: z.unknown().optional(),
 });
@@ -88,8 +91,12 @@ export function isRunningBoot(record: BootRecord): record is RunningBoot {
 }
 
 /** A record of the warden, checked. */
-export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  const bytes = await readFileBounded(path, RECORD_LIMIT_BYTES);
+export async function readJson<T>(
+  path: string,
+  schema: z.ZodType<T>,
+  limitBytes = RECORD_LIMIT_BYTES,
+): Promise<T | undefined> {
+  const bytes = await readFileBounded(path, limitBytes);
   if (bytes === undefined) return undefined;
   let value: unknown;
   try {

@@ -2,6 +2,7 @@
 // Whatever bears a machine's id counts, from wherever it can be seen: run directories, jails on record, and unfinished
 // records. So a crash at any moment, in any order, is found by one of them.
 import { RingwallError } from '@ringwall/api';
+import { settleCard } from './cards.ts';
 import { boundConsole } from './console.ts';
 import type { WardenContext } from './context.ts';
 import { endBoot } from './end-boot.ts';
@@ -21,6 +22,7 @@ const INTERRUPTED_STOP_GRACE_MS = 10_000;
 
 /** `whole`: unfinished records too, which only a crash of the warden leaves. Never rejects for one machine's sake. */
 export async function sweep(context: WardenContext, queues: Queues, whole: boolean): Promise<void> {
+  await context.networks.look();
   const ids = await idsToSweep(context, whole);
   await Promise.all(
     ids.map(async (id) => {
@@ -76,6 +78,8 @@ async function sweepBoot(context: WardenContext, machine: MachineLayout): Promis
   }
   await boundConsole(machine);
   await goOnWithRoom(context, machine, record);
+  // Whoever takes its own card out, or does not let go of it, is asked again; a monitor that is silent, too.
+  await settleCard(context, machine, record).catch(() => undefined);
 }
 
 /** A full disk stops a guest in the middle of a write, so that it loses nothing. Once there is room it goes on. */

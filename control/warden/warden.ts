@@ -4,6 +4,7 @@ import { RingwallError, type MachineId } from '@ringwall/api';
 import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { buildReference } from './build-reference.ts';
+import { admitMachine, settleCardOf } from './cards.ts';
 import { DiskKeyAsks } from './disk-key-asks.ts';
 import { DiskWork, importDisk, removeDisk, sweepDisks } from './disks.ts';
 import { StreamHolders } from './vmm-socket.ts';
@@ -15,6 +16,7 @@ import { hostEvidence, hostIdentity, hostReference } from './host-evidence.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
 import { createMachine, hostCapacity, removeMachine } from './machines.ts';
+import { Networks } from './networks.ts';
 import { pauseMachine } from './pause.ts';
 import type { ProgressListener, WardenParts } from './parts.ts';
 import { Queues } from './queue.ts';
@@ -52,6 +54,7 @@ export class Warden {
       holders: new StreamHolders(),
       obituaries: new Map<string, RunningMachine>(),
       diskKeys: new DiskKeyAsks(),
+      networks: new Networks(options),
     };
     this.#builds = new ImageBuilds(this.#context);
   }
@@ -63,6 +66,7 @@ export class Warden {
     // A damaged image is no reason to leave machines alone.
     await sweepImages(warden.#context).catch((error: unknown) => options.note(`images: ${messageOf(error)}`));
     await sweepDisks(warden.#context);
+    await warden.#context.networks.open();
     await warden.sweep(true);
     warden.#timer = setInterval(() => void warden.sweep(false), SWEEP_INTERVAL_MS);
     return warden;
@@ -86,6 +90,7 @@ export class Warden {
     await this.#sweeping;
     await this.#queues.idle();
     await this.#disks.idle();
+    await this.#context.networks.close();
   }
 
   async handle(request: WardenRequest, call: WardenCall): Promise<WardenResponse<WardenOp>> {
@@ -144,14 +149,35 @@ export class Warden {
       case 'open-attest-port':
         return await openStream(context, request.machine, 'attest', call);
       case 'apply-network':
+        return await this.#applyNetwork(request);
       case 'remove-network':
+        return await context.networks.remove(request);
       case 'list-networks':
+        return await context.networks.list();
       case 'admit-machine':
+        return await this.#inTurn(request.machine, () => admitMachine(context, request));
       case 'dismiss-machine':
-        throw new RingwallError('host-lacks', 'this warden cannot make networks yet');
+        await context.networks.dismiss(request.machine, request.network);
+        this.#settleCards([request.machine]);
+        return {};
       default:
         request satisfies never;
         throw new RingwallError('bad-request', 'no such request');
+    }
+  }
+
+  async #applyNetwork(
+    request: Extract<WardenRequest, { op: 'apply-network' }>,
+  ): Promise<WardenResponse<'apply-network'>> {
+    const settled = await this.#context.networks.apply(request);
+    this.#settleCards([...settled.admitted, ...settled.dismissed]);
+    return settled;
+  }
+
+  /** What passes is decided by then: cards follow, each in its machine's turn, and nobody waits for a guest. */
+  #settleCards(machines: readonly MachineId[]): void {
+    for (const id of machines) {
+      void this.#inTurn(id, () => settleCardOf(this.#context, id)).catch(() => undefined); // the next sweep does it
     }
   }
 
@@ -172,6 +198,8 @@ async function makeDirectories(layout: Layout): Promise<void> {
     [layout.runMachines, 0o711],
     [layout.private, 0o700],
     [layout.diskRecords, 0o700],
+    [layout.networks, 0o700],
+    [layout.runNetworks, 0o700],
     [layout.disks, 0o711],
     [layout.runDisks, 0o711],
     [layout.probe, 0o711],

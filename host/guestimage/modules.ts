@@ -22,6 +22,8 @@ export const DRIVERS = {
     'dm_verity',
     'squashfs',
   ],
+  /** A network card, which may be plugged in once the machine is trusted; what notices that is built in. */
+  network: ['virtio_net'],
   /** The power button, so that a guest can be asked to stop. */
   button: ['button', 'evdev'],
   /** Only for a system that wants a writable root. */

@@ -111,6 +111,9 @@ describe.each(PROFILES)('the profile %s', (profile) => {
   test('keeps from typing into a terminal, and from being dumpable again', () => {
     expect(judge(profile, 'ioctl', 0, 0x5412)).toBe(errno('EPERM'));
     expect(judge(profile, 'ioctl', 0, 0xae80)).toBe(ALLOW);
+    // What lets a tap outlive its machine, and what QEMU asks of one.
+    expect(judge(profile, 'ioctl', 0, 0x400454cb)).toBe(errno('EPERM'));
+    expect(judge(profile, 'ioctl', 0, 0x400454d0)).toBe(ALLOW);
     expect(judge(profile, 'prctl', 4)).toBe(errno('EPERM'));
     expect(judge(profile, 'prctl', 15)).toBe(ALLOW);
   });

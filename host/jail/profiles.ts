@@ -294,8 +294,15 @@ const AF_UNIX = 1;
 const PROT_WRITE_AND_EXEC = 0x6;
 /** linux/prctl.h: names, timer slack, parent-death signal, and what the programs' own seccomp filters need. */
 const PRCTL_ALLOWED: readonly number[] = [1, 15, 16, 21, 22, 23, 29, 38, 39, 0x53564d41];
-/** asm-generic/ioctls.h: TIOCSTI and TIOCLINUX type into the terminal that they are given. */
-const IOCTL_REFUSED: readonly number[] = [0x5412, 0x541c];
+/**
+ * asm-generic/ioctls.h: TIOCSTI and TIOCLINUX type into the terminal that they are given. linux/if_tun.h, linux/sockios.h: what
+ * would have a tap outlive its machine, or make it something else: TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETLINK,
+ * TUNSETGROUP, TUNSETQUEUE, SIOCSIFHWADDR. Linux asks nothing more for these than that the tap is open.
+ */
+const IOCTL_REFUSED: readonly number[] = [
+  ...[0x5412, 0x541c],
+  ...[0x400454ca, 0x400454cb, 0x400454cc, 0x400454cd, 0x400454ce, 0x400454d9, 0x8924],
+];
 
 /** Pure: the rules of a profile, the most used first. */
 export function seccompRules(profile: SeccompProfile): SyscallRule[] {

@@ -25,6 +25,8 @@ export interface ProtectedProcess {
   readonly files: readonly string[];
   /** Host paths of the directories that are its own to write to. */
   readonly ownDirs: readonly string[];
+  /** Its end of the guest's network cable, by the name that it has there: the only way out of its empty namespace. */
+  readonly tap?: string;
   /** The VMM's guest memory, to find it among its mappings. */
   readonly memoryMiB?: number;
 }
@@ -47,6 +49,7 @@ interface Check {
   readonly read: (target: ProtectedProcess) => Promise<Seen>;
 }
 
+const TUN = '/dev/net/tun';
 const NAMESPACES = ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'] as const;
 /** The most that smaps may show of a process; a line each for some hundred mappings. */
 const MIB = 1024 * 1024;
@@ -196,18 +199,29 @@ function isOwnMount({ root, point, options, type }: Mount): boolean {
 
 async function readDescriptors(target: ProtectedProcess): Promise<Seen> {
   const names = await readdir(procPath(target, 'fd'));
-  const targets = await Promise.all(names.map((name) => readlink(procPath(target, `fd/${name}`)).catch(() => '')));
+  const targets = await Promise.all(names.map((name) => readTarget(target, name)));
   const paths = targets.filter((path) => path.startsWith('/') && !path.startsWith('/memfd:'));
   const own = (path: string): boolean =>
     ['/dev/null', '/dev/kvm'].includes(path) ||
+    path === `${TUN} ${target.tap}` ||
     target.files.includes(path) ||
     ['/run', '/state', '/boot', ...target.ownDirs].some((dir) => path.startsWith(`${dir}/`));
   const foreign = paths.filter((path) => !own(path));
+  const cable = target.tap === undefined ? '' : `, its cable ${target.tap} among them`;
   return {
     holds: foreign.length === 0,
     seen:
-      foreign.length === 0 ? `${names.length} open, ${paths.length} of them files, all its own` : foreign.join(', '),
+      foreign.length === 0
+        ? `${names.length} open, ${paths.length} of them files, all its own${cable}`
+        : foreign.join(', '),
   };
+}
+
+/** What a descriptor is of; of a tap its name, too, since all of them are opened by the same path. */
+async function readTarget(target: ProtectedProcess, fd: string): Promise<string> {
+  const path = await readlink(procPath(target, `fd/${fd}`)).catch(() => '');
+  if (path !== TUN) return path;
+  return `${TUN} ${/^iff:\s*(\S+)$/m.exec(await readText(target, `fdinfo/${fd}`))?.[1] ?? 'unknown'}`;
 }
 
 async function readEnvironment(target: ProtectedProcess): Promise<Seen> {

@@ -57,6 +57,11 @@ export interface JailOptions {
   /** Called once the uid and the run directory are there: files that the process needs are put in place here. */
   readonly prepare?: (uid: number, runDir: string) => Promise<void>;
   readonly descriptors?: readonly ChildDescriptor[];
+  /**
+   * Opens one descriptor more, behind `descriptors`, and then becomes the rest of its command line: for what Node cannot
+   * open. It runs before the jail is built, with our rights.
+   */
+  readonly launcher?: (fd: number) => readonly string[];
   /** `fd(n)` is the number that the child knows descriptor n by. */
   readonly command: (fd: (index: number) => number) => readonly string[];
   /** The code of an error that this program's end is. */
@@ -112,7 +117,9 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       ...(options.descriptors ?? []),
     ];
     const own = 2;
-    const argv = compileJail({
+    const next = FIRST_CHILD_FD + descriptors.length;
+    const launcher = options.launcher?.(next);
+    const jail = compileJail({
       uid,
       cgroupDirs,
       limits: options.limits,
@@ -124,10 +131,10 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       devices,
       statusFd: FIRST_CHILD_FD,
       seccompFd: FIRST_CHILD_FD + 1,
-      lastFd: FIRST_CHILD_FD + descriptors.length - 1,
+      lastFd: launcher === undefined ? next - 1 : next,
       command: options.command((index) => FIRST_CHILD_FD + own + index),
     });
-    const supervisor = await spawnDetached(argv, { logFd: log.fd, descriptors });
+    const supervisor = await spawnDetached([...(launcher ?? []), ...jail], { logFd: log.fd, descriptors });
     const program = await waitForProgram(options, uid, supervisor);
     lease = { ...lease, process: program };
     options.leases.update(lease);

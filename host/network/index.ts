@@ -1,5 +1,13 @@
 // The public names of @ringwall/host/network: namespaces of tenant networks, cables in them, and the walls between those.
-export { cableCommands, connectCables, cutCable } from './cables.ts';
-export { closeNamespace, inNamespace, openNamespace, pinNamespace, type NamespaceRun } from './namespace.ts';
+export { brokenCables, cableCommands, connectCables, cutCable, type BrokenCable } from './cables.ts';
+export {
+  closeNamespace,
+  inNamespace,
+  isNamespace,
+  openNamespace,
+  pinNamespace,
+  type NamespaceRun,
+} from './namespace.ts';
 export { applyBatch, listRules } from './nft.ts';
+export { tapLauncher, tapName } from './tap.ts';
 export { Walls, type WallState } from './walls.ts';

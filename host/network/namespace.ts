@@ -78,7 +78,7 @@ export async function closeNamespace(run: Run, file: string): Promise<void> {
 }
 
 /** Whether something is mounted upon the file: it is on another device than its folder. */
-async function isNamespace(file: string): Promise<boolean> {
+export async function isNamespace(file: string): Promise<boolean> {
   try {
     return (await stat(file)).dev !== (await stat(dirname(file))).dev;
   } catch {

@@ -41,6 +41,11 @@ describe('qemuArgv()', () => {
     const own = { ...OWN_DISK, encrypted: [disk, { ...disk, fd: 9 }], tpm: { channel: 'commands', fd: 7 } } as const;
     expect(lines(qemuArgv(own))).toMatchSnapshot();
   });
+  test('gives a machine with a cable a way to the network, and no card', () => {
+    const plain = lines(qemuArgv(VM)).split('\n');
+    const cabled = lines(qemuArgv({ ...VM, tapFd: 8 })).split('\n');
+    expect(cabled.filter((line) => !plain.includes(line))).toEqual(['-netdev tap,id=card,fd=8']);
+  });
   test('builds a probe guest', () => expect(lines(probeArgv('kvm'))).toMatchSnapshot());
 
   test('hands the kernel command line over as one argument, whatever is in it', () => {

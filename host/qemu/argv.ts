@@ -38,6 +38,8 @@ export interface VmmArguments {
   readonly tpm: { readonly channel: 'control' | 'commands'; readonly fd: number };
   /** Disks that QEMU itself encrypts, in the order in which the guest finds them. */
   readonly encrypted?: readonly EncryptedDiskArguments[];
+  /** The tap of a card that can be plugged in later (card.ts). */
+  readonly tapFd?: number;
 }
 
 /** A LUKS file: QEMU keeps the key while it runs, the guest sees a plain disk. */
@@ -66,6 +68,7 @@ export function qemuArgv(vm: VmmArguments): string[] {
     ...consoleArguments(),
     ...(vm.direct === undefined ? [] : portArguments()),
     ...tpmArguments(vm.tpm),
+    ...cardArguments(vm.tapFd),
     ...monitorArguments(),
     ...sandboxArguments(),
   ];
@@ -199,7 +202,7 @@ function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: n
 }
 
 /** Virtio 1 alone: the older interface is code that no guest of ours uses. Addresses are fixed, since they are measured. */
-const MODERN = { 'disable-legacy': 'on', 'disable-modern': 'off' } as const;
+export const MODERN = { 'disable-legacy': 'on', 'disable-modern': 'off' } as const;
 
 function randomArguments(): Row[] {
   return [
@@ -249,6 +252,21 @@ function tpmArguments({ channel, fd }: VmmArguments['tpm']): Row[] {
     ['-chardev', option('socket', { id: 'tpm', fd })],
     ['-tpmdev', option('emulator', { id: 'tpm0', chardev: 'tpm' })],
     ['-device', option('tpm-crb', { tpmdev: 'tpm0' })],
+  ];
+}
+
+/** What a card is plugged into, and where it leads. */
+export const CARD = { bus: 'cards', netdev: 'card' } as const;
+
+/**
+ * Every machine has the place for a card, so that all machines measure the same. The card itself comes when the guest has proven
+ * what it is: until then neither firmware nor guest sees anything of a network.
+ */
+function cardArguments(tapFd: number | undefined): Row[] {
+  const port = { id: CARD.bus, bus: 'pcie.0', addr: '0x6', chassis: 1, 'io-reserve': 0 };
+  return [
+    ['-device', option('pcie-root-port', port)],
+    ...(tapFd === undefined ? [] : [['-netdev', option('tap', { id: CARD.netdev, fd: tapFd })] as const]),
   ];
 }
 

@@ -1,5 +1,6 @@
 // The public names of @ringwall/host/qemu: one machine's VMM in its jail, and its monitor.
 export { qemuArgv, ATTEST_PORT, VMM_PATHS, type Accelerator, type VmmArguments } from './argv.ts';
+export { setCard } from './card.ts';
 export { probeAccelerator, type ProbeOptions, type ProbeResult } from './probe.ts';
 export { QmpClient, QMP_LINE_LIMIT_BYTES, type QmpEvent } from './qmp.ts';
 export {

@@ -6,19 +6,22 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { isAlive, killProcess, waitForExit } from '../exec/index.ts';
+import { isAlive, killProcess, run, waitForExit } from '../exec/index.ts';
 import { endJail, readProtections, type StartedJail } from '../jail/index.ts';
 import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
+import { closeNamespace, openNamespace, tapLauncher, type NamespaceRun } from '../network/index.ts';
 import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
 import { QEMU } from './argv.ts';
 import { emptyKernel } from './testing/empty-kernel.ts';
-import { powerDown, QmpClient, readMachineState, startVmm, vmmSockets, type VmmOptions } from './index.ts';
+import { powerDown, QmpClient, readMachineState, setCard, startVmm, vmmSockets, type VmmOptions } from './index.ts';
 
 const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE.fd', variables: '/usr/share/OVMF/OVMF_VARS.fd' };
 const QEMU_IMG = '/usr/bin/qemu-img';
 const needed = [QEMU, QEMU_IMG, FIRMWARE.code, '/usr/bin/swtpm'].filter((path) => !existsSync(path));
 const lacks = lacksForJails() ?? (needed.length === 0 ? undefined : `skipped: needs ${needed.join(' and ')}`);
 const MIB = 1024 * 1024;
+const TAP = 'ma2b3c4d5e6f7g2';
+const MAC = '02:00:5e:00:00:01';
 const DISK_KEY = 'a key of some length';
 
 describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined ? '' : ` (${lacks})`}`, () => {
@@ -26,6 +29,10 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   let tpmOptions: TpmOptions;
   let tpm: StartedTpm | undefined;
   let vmm: StartedJail | undefined;
+  let network: NamespaceRun;
+  const pin = (): string => join(bench.dir, 'network');
+  const openTap = (fd: number): string[] => tapLauncher({ file: pin(), name: TAP }, fd);
+  const inNetwork = async (...argv: readonly string[]): Promise<string> => String((await network(argv)).stdout);
 
   beforeAll(async () => {
     bench = await openBench('qemu');
@@ -38,6 +45,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       stateKey: new Uint8Array(32).fill(7),
       leases: bench.leases,
     };
+    network = await openNamespace(run, pin());
     await manufactureTpm({ ...tpmOptions, issueEkCertificate: async () => new Uint8Array(600) });
     await writeFile(join(bench.dir, 'kernel'), emptyKernel(), { mode: 0o644 });
     await writeFile(join(bench.dir, 'initrd'), 'none', { mode: 0o644 });
@@ -58,6 +66,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     tpm = undefined;
   });
   afterAll(async () => {
+    await closeNamespace(run, pin());
     await bench[Symbol.asyncDispose]();
   });
 
@@ -81,7 +90,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
 
   test('reaches its firmware, with disks, TPM and ports, and every protection holds', async () => {
     const path = join(bench.dir, 'encrypted.img');
-    const machine = await boot({ encrypted: [{ serial: 'a2b3', path, key: Buffer.from(DISK_KEY) }] });
+    const machine = await boot({ encrypted: [{ serial: 'a2b3', path, key: Buffer.from(DISK_KEY) }], openTap });
     const spoken = await readUntil(vmmSockets(machine.vmm.runDir).console, /BdsDxe|UEFI/i, 60_000);
     expect(spoken).toMatch(/BdsDxe|UEFI/i);
 
@@ -104,6 +113,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
         process: machine.vmm.process,
         files,
         ownDirs: [machine.vmm.runDir],
+        tap: TAP,
         memoryMiB: 256,
       })),
       ...(await readProtections({
@@ -115,6 +125,43 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     ];
     expect(seen.filter(({ state }) => state !== 'holds')).toEqual([]);
     expect((await readFile(`/proc/${machine.vmm.process.pid}/environ`, 'utf8')).replaceAll('\0', '')).toBe('PWD=/');
+
+    // Its cable is the only way out that it has, and nobody else's would pass for it.
+    const other = {
+      part: 'vmm',
+      process: machine.vmm.process,
+      files,
+      ownDirs: [machine.vmm.runDir],
+      tap: 'other',
+    } as const;
+    const wrong = (await readProtections(other)).find(({ id }) => id === 'vmm.descriptors');
+    expect(wrong).toMatchObject({ state: 'missing', seen: `/dev/net/tun ${TAP}` });
+    await checkCard(qmp);
+  });
+
+  /** Plugged in and out while the firmware runs, which knows nothing of such things. */
+  async function checkCard(qmp: QmpClient): Promise<void> {
+    expect(JSON.stringify(await qmp.execute('query-pci'))).not.toContain('Ethernet');
+    expect(await inNetwork('/usr/sbin/ip', 'link', 'show', 'dev', TAP)).toContain('state DOWN');
+    expect(await setCard(qmp, undefined, 2_000)).toBe(false);
+    expect(await setCard(qmp, MAC, 2_000)).toBe(true);
+    expect(await setCard(qmp, MAC, 2_000)).toBe(false);
+    expect(JSON.stringify(await qmp.execute('query-pci'))).toContain('Ethernet');
+    expect(await qmp.execute('query-rx-filter')).toMatchObject([{ 'main-mac': MAC }]);
+    expect(await setCard(qmp, undefined, 2_000)).toBe(true);
+    await setCard(qmp, undefined, 2_000);
+    expect(await setCard(qmp, MAC, 2_000)).toBe(false);
+  }
+
+  test('whose cable has a name that is taken says so, and its cable is gone with it', async () => {
+    await network(['/usr/sbin/ip', 'tuntap', 'add', 'dev', TAP, 'mode', 'tap']);
+    await expect(boot({ openTap })).rejects.toThrow(`the interface name ${TAP} is taken in this network`);
+    await network(['/usr/sbin/ip', 'link', 'delete', TAP]);
+    if (tpm !== undefined) await endJail(tpm, bench.leases);
+    const machine = await boot({ openTap });
+    expect(await inNetwork('/usr/sbin/ip', 'link')).toContain(TAP);
+    await killProcess(machine.vmm.process);
+    await expect.poll(() => inNetwork('/usr/sbin/ip', 'link')).not.toContain(TAP);
   });
 
   test('whose TPM is killed while it boots is noticed', async () => {
@@ -178,6 +225,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   });
 
   test('leaves nothing behind', async () => {
+    await closeNamespace(run, pin());
     expect(await bench.left()).toEqual([]);
   });
 });

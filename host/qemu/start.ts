@@ -61,6 +61,8 @@ export interface VmmOptions {
   readonly encrypted?: readonly EncryptedDisk[];
   /** As `VmmArguments.tpm`. */
   readonly tpm: { readonly channel: 'control' | 'commands'; readonly socket: Socket };
+  /** Opens the tap of its card, as descriptor `fd`, and becomes what follows (host/network/tap.ts). */
+  readonly openTap?: (fd: number) => readonly string[];
   /** An empty or absent directory. */
   readonly runDir: string;
   readonly leases: UidLeases;
@@ -94,7 +96,7 @@ export const CONSOLE_LOG_NAME: string = basename(VMM_PATHS.consoleLog);
 
 export async function startVmm(options: VmmOptions): Promise<StartedJail> {
   const files: FileHandle[] = [];
-  const { direct, tpm } = options;
+  const { direct, tpm, openTap } = options;
   try {
     if (direct !== undefined) {
       files.push(await openDisk(direct.systemImage, constants.O_RDONLY));
@@ -152,8 +154,10 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
             : { direct: { commandLine: direct.commandLine, systemFd: fd(1), dataFd: fd(2) } }),
           encrypted: encrypted.map(({ serial }, index) => ({ serial, fd: fd(firstEncrypted + index) })),
           tpm: { channel: tpm.channel, fd: fd(0) },
+          ...(openTap === undefined ? {} : { tapFd: fd(1 + files.length) }),
         });
       },
+      ...(openTap === undefined ? {} : { launcher: openTap }),
       failure: 'vmm-failed',
     });
     try {

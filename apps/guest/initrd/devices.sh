@@ -31,7 +31,7 @@ set_once() {
 # Drivers come in lists, in the order in which they are needed.
 load_all_drivers() {
   local list
-  for list in port disk system button; do
+  for list in port disk system network button; do
     load_drivers "$list"
     : >"/run/ringwall/initrd/drivers-$list"
   done

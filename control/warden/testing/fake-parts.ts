@@ -7,6 +7,7 @@ import { RingwallError } from '@ringwall/api';
 import type { HostIdentity } from '@ringwall/host/attest';
 import type { HostTpmPart, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
+import { FakeNetworks } from './fake-networks.ts';
 import { FakeDisks } from './fake-disks.ts';
 import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../broker/testing/reference.ts';
 
@@ -49,6 +50,9 @@ export class FakeHost {
       }
     | undefined;
   readonly disks: FakeDisks = new FakeDisks();
+  readonly networks: FakeNetworks = new FakeNetworks((effect) => this.#effect(effect));
+  /** The address of the card that each machine has, by its id. */
+  readonly cards = new Map<string, string>();
   vmmState: 'running' | 'paused' | undefined = 'running';
   /** How a VMM that is dead ended. */
   guestPoweredOff = false;
@@ -154,6 +158,11 @@ export class FakeHost {
           await this.#effect('vmm.resume');
           this.vmmState = 'running';
         },
+        setCard: async ({ id }, _boot, mac) => {
+          await this.#effect('vmm.setCard');
+          if (mac === undefined) this.cards.delete(id);
+          else this.cards.set(id, mac);
+        },
         powerDown: async (_machine, boot) => {
           await this.#effect('vmm.powerDown');
           if (this.obeysPowerButton) this.kill(boot.vmm.pid);
@@ -164,6 +173,7 @@ export class FakeHost {
         },
       },
       disks: this.disks,
+      networks: this.networks,
       hostTpm: {
         identity: async () => this.hostTpm?.identity,
         answer: async (question) => {

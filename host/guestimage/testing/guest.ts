@@ -163,7 +163,7 @@ function argv(dir: string, files: GuestFiles, disk: string): string[] {
     ...['-m', `${TEST_MEMORY_MIB}`, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     // As host/qemu has it: without suspend, which the firmware's own measurement shows.
     ...['-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
-    ...['-serial', 'stdio', '-device', 'virtio-rng-pci'],
+    ...['-serial', 'stdio', '-device', 'virtio-rng-pci', '-device', 'pcie-root-port,id=cards,chassis=1,io-reserve=0'],
     ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${OVMF_CODE}`],
     ...['-drive', `if=pflash,format=raw,unit=1,file=${join(dir, 'vars.fd')}`],
     ...['-chardev', `socket,id=tpm,path=${join(dir, 'tpm.sock')}`, '-tpmdev', 'emulator,id=tpm0,chardev=tpm'],

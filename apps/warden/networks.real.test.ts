@@ -1,0 +1,159 @@
+// A real warden with networks in real namespaces, and machines with cards in their jails. Their firmware runs and finds nothing to
+// boot: what is looked at is the host's side. Real guests are in tests/whole.
+import { existsSync, readFileSync } from 'node:fs';
+import { newBootId, newMachineId, newNetworkId, type MachineId, type NetworkId } from '@ringwall/api';
+import { networkLayout } from '@ringwall/control/warden';
+import { run, runChecked } from '@ringwall/host/exec';
+import { inNamespace, tapName } from '@ringwall/host/network';
+import { QmpClient } from '@ringwall/host/qemu';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NETWORK_COMPONENTS } from './components.ts';
+import { BROKER_KEY, lacksForWarden, SPEC, TestWarden } from './testing/warden-process.ts';
+
+const missing = NETWORK_COMPONENTS.filter(({ path }) => !existsSync(path)).map((component) => component.package);
+const lacks = lacksForWarden() ?? (missing.length === 0 ? undefined : `skipped: needs ${missing.join(', ')}`);
+const SECONDS = { timeout: 15_000, interval: 100 } as const;
+
+describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined ? '' : ` (${lacks})`}`, () => {
+  let warden: TestWarden;
+  const network: NetworkId = newNetworkId();
+  const machine: MachineId = newMachineId();
+  let boot = newBootId();
+  beforeAll(async () => {
+    warden = await TestWarden.start();
+  });
+  afterAll(async () => {
+    await warden.stopMachine(machine).catch(() => undefined);
+    await warden.client.call({ op: 'remove-network', network });
+    await warden[Symbol.asyncDispose]();
+  });
+
+  const rule = { name: 'web', action: 'allow', from: { labels: {} }, to: { labels: {} }, services: ['tcp/80'] };
+  const definition = { name: 'app', addresses: ['10.20.0.0/24', 'fd00:20::/64'], rules: [rule] };
+  const card = { network, mac: '02:00:5e:00:00:01' };
+  const member = { machine, name: 'web1', labels: {}, addresses: ['10.20.0.1', 'fd00:20::1'], mac: card.mac };
+  const apply = (policy: Record<string, unknown> = definition, admitted?: string) =>
+    warden.client.call({
+      op: 'apply-network',
+      network,
+      definition: policy,
+      machines: [{ ...member, ...(admitted === undefined ? {} : { admitted }) }],
+    });
+  const inside = async (...argv: readonly string[]): Promise<string> => {
+    const { stdout } = await runChecked(inNamespace(run, pin()), argv);
+    return stdout.toString();
+  };
+  const pin = (): string => networkLayout(warden.layout, network).pin;
+  const rules = (): Promise<string> => inside('/usr/sbin/nft', '-s', 'list', 'ruleset');
+  const link = (): Promise<string> => inside('/usr/sbin/ip', 'link', 'show', 'dev', tapName(machine));
+  const listed = async () => (await warden.client.call({ op: 'list-networks' })).networks;
+  const log = (): string => readFileSync(warden.layout.log, 'utf8');
+  const start = () => {
+    boot = newBootId();
+    return warden.client.call({ op: 'start-machine', machine, boot, brokerKey: BROKER_KEY, card });
+  };
+  const admit = () => warden.client.call({ op: 'admit-machine', network, machine, boot });
+  const hasCard = async (): Promise<boolean> => {
+    await using qmp = await QmpClient.connect(warden.paths(machine).qmpSocket);
+    return JSON.stringify(await qmp.execute('qom-list', { path: '/machine/peripheral' })).includes('virtio-net-pci');
+  };
+
+  it('gives a machine that starts a cable that leads nowhere, and no card', async () => {
+    expect(await apply()).toEqual({ made: true, walls: 'raised', admitted: [], dismissed: [] });
+    expect(await apply()).toEqual({ made: false, walls: 'kept', admitted: [], dismissed: [] });
+    await warden.client.call({ op: 'create-machine', machine, spec: { ...SPEC, network } });
+    await start();
+    expect(await link()).toContain('state DOWN');
+    expect(await hasCard()).toBe(false);
+    const { protections } = await warden.client.call({ op: 'read-protections', machine });
+    expect(protections.filter(({ state }) => state === 'unknown')).toEqual([]);
+    for (const id of ['vmm.descriptors', 'vmm.network', 'vmm.namespaces']) {
+      expect(protections.find((protection) => protection.id === id)).toMatchObject({ id, state: 'holds' });
+    }
+  });
+
+  it('connects a machine that is admitted, and cuts off one that is dismissed', async () => {
+    await admit();
+    expect(await link()).toContain('LOWER_UP');
+    expect(await rules()).toContain(tapName(machine));
+    expect(await hasCard()).toBe(true);
+    expect(await listed()).toEqual([{ network, walls: 'standing', connected: [machine] }]);
+
+    const began = performance.now();
+    await warden.client.call({ op: 'dismiss-machine', network, machine });
+    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(await link()).toContain('state DOWN');
+    expect(await rules()).not.toContain(tapName(machine));
+    // The firmware lets go of no card, and nothing waits for it.
+    expect(await apply(definition, boot)).toMatchObject({ walls: 'changed', admitted: [machine] });
+    expect(await link()).toContain('LOWER_UP');
+  });
+
+  it('keeps its walls when nobody looks after them, and takes them up again when it is back', async () => {
+    const before = await rules();
+    await warden.end('SIGKILL');
+    expect(await rules()).toBe(before);
+    await warden.revive();
+    expect(await rules()).toBe(before);
+    expect(await listed()).toEqual([{ network, walls: 'standing', connected: [machine] }]);
+    expect(await apply(definition, boot)).toEqual({ made: false, walls: 'kept', admitted: [], dismissed: [] });
+  });
+
+  it('puts back within seconds what somebody does by hand, and says so in its log', async () => {
+    const before = await rules();
+    await inside('/usr/sbin/nft', 'flush', 'ruleset');
+    await expect.poll(rules, SECONDS).toBe(before);
+    await inside('/usr/sbin/ip', 'link', 'set', 'dev', tapName(machine), 'down');
+    await inside('/usr/sbin/ip', 'neighbour', 'flush', 'dev', tapName(machine), 'nud', 'permanent');
+    await expect.poll(link, SECONDS).toContain('LOWER_UP');
+    await expect.poll(() => inside('/usr/sbin/ip', 'neighbour'), SECONDS).toContain('10.20.0.1 ');
+    expect(log()).toContain(`${network}: the rules of the network were changed by somebody else; they are put back`);
+    expect(log()).toContain(`${network}: cables were changed by somebody else; they are put back: ${machine}`);
+  });
+
+  it('keeps the rules that stand where others are refused', async () => {
+    const before = await rules();
+    await expect(apply({ ...definition, addresses: ['127.0.0.0/8'] }, boot)).rejects.toMatchObject({
+      code: 'policy-invalid',
+      message: expect.stringContaining('networks[0].addresses[0]'),
+    });
+    expect(await rules()).toBe(before);
+  });
+
+  it('has nobody on a network whose machine is killed, and nothing of its cable', async () => {
+    const [running] = await warden.machines();
+    process.kill(running?.vmmPid ?? 0, 'SIGKILL');
+    await expect.poll(async () => (await listed())[0]?.connected, SECONDS).toEqual([]);
+    expect(await inside('/usr/sbin/ip', 'link')).not.toContain(tapName(machine));
+    expect(await rules()).not.toContain(tapName(machine));
+  });
+
+  it('raises its networks again after a reboot of the host, before a machine starts', async () => {
+    await warden.end('SIGTERM');
+    await runChecked(run, ['/usr/bin/umount', pin()]);
+    await warden.revive();
+    expect(await listed()).toEqual([{ network, walls: 'standing', connected: [] }]);
+    await start();
+    await admit();
+    expect(await link()).toContain('LOWER_UP');
+  });
+
+  it('says that a cable is gone that somebody has removed, and the next start brings another', async () => {
+    await inside('/usr/sbin/ip', 'link', 'delete', tapName(machine));
+    const trouble = `no cable until the next start: ${machine}`;
+    await expect.poll(async () => (await listed())[0]?.trouble, SECONDS).toBe(trouble);
+    await warden.stopMachine(machine);
+    await start();
+    await admit();
+    expect(await listed()).toEqual([{ network, walls: 'standing', connected: [machine] }]);
+  });
+
+  it('removes no network below a running machine, and then leaves nothing of it', async () => {
+    await expect(warden.client.call({ op: 'remove-network', network })).rejects.toMatchObject({ code: 'conflict' });
+    await warden.stopMachine(machine);
+    await warden.client.call({ op: 'remove-network', network });
+    expect(existsSync(pin())).toBe(false);
+    expect(await listed()).toEqual([]);
+    expect(warden.leftovers()).toEqual([]);
+  });
+});

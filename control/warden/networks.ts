@@ -1,0 +1,224 @@
+// The networks of this host: what ringwalld asks of them, and what a warden finds when it starts. Nothing is on a network because it
+// runs: a boot is admitted when ringwalld says that it has proven itself, and until it says otherwise.
+import { rm } from 'node:fs/promises';
+import { RingwallError, type MachineId, type NetworkId } from '@ringwall/api';
+import { MACHINES_PER_NETWORK } from '@ringwall/api/networks';
+import type { WardenRequest, WardenResponse } from '@ringwall/api/warden';
+import { namesIn } from '../files/index.ts';
+import type { WardenContext } from './context.ts';
+import { isMachineId, isNetworkId, machineLayout, networkLayout } from './layout.ts';
+import { readAdmission, readNetwork, writeAdmission, writeNetwork } from './network-records.ts';
+import { Queues } from './queue.ts';
+import { isRunningBoot, readBoot, type RunningBoot } from './records.ts';
+import { messageOf } from './request-log.ts';
+import { TenantNetwork, type WantedNetwork } from './tenant-network.ts';
+
+type Order<Op extends WardenRequest['op']> = Extract<WardenRequest, { op: Op }>;
+
+export class Networks {
+  readonly #context: Pick<WardenContext, 'layout' | 'parts' | 'note'>;
+  readonly #networks = new Map<NetworkId, TenantNetwork>();
+  /** Boots that are admitted, as their files say it. */
+  readonly #admitted = new Map<MachineId, { readonly network: NetworkId; readonly boot: string }>();
+  /** When a verifier stalls, all machines of a network are dismissed at once. */
+  readonly #queues = new Queues(
+    (id) => new RingwallError('conflict', `too many requests wait for ${id}`),
+    2 * MACHINES_PER_NETWORK,
+  );
+
+  constructor(context: Pick<WardenContext, 'layout' | 'parts' | 'note'>) {
+    this.#context = context;
+  }
+
+  /** Raises all walls again, for the machines that were admitted and still run. Before any machine starts. */
+  async open(): Promise<void> {
+    const { layout, parts, note } = this.#context;
+    for (const id of (await namesIn(layout.runMachines)).filter(isMachineId)) {
+      const admission = await readAdmission(machineLayout(layout, id)).catch((error: unknown) => {
+        note(messageOf(error));
+        return undefined;
+      });
+      if (admission !== undefined && (await this.#runs(id, admission))) this.#admitted.set(id, admission);
+    }
+    const ids = (await namesIn(layout.networks)).map((name) => name.replace(/\.json$/, '')).filter(isNetworkId);
+    await Promise.all(ids.map((id) => this.#reopen(id)));
+    // What a removal that was interrupted has left.
+    for (const id of (await namesIn(layout.runNetworks)).filter(isNetworkId)) {
+      if (!ids.includes(id)) await parts.networks.close(networkLayout(layout, id).pin);
+    }
+  }
+
+  async apply({ network, definition, machines }: Order<'apply-network'>): Promise<WardenResponse<'apply-network'>> {
+    return await this.#queues.run(network, async () => {
+      const place = networkLayout(this.#context.layout, network);
+      const tenant =
+        this.#networks.get(network) ?? new TenantNetwork(place, this.#context.parts.networks, this.#context.note);
+      for (const { machine, admitted } of machines) {
+        if (admitted === undefined) await this.#forgetAdmission(machine);
+        else if (await this.#runs(machine, { network, boot: admitted }))
+          await this.#keepAdmission(machine, network, admitted);
+      }
+      const described = machines.map(({ machine, name, labels, addresses, mac }) => {
+        return { machine, name, labels, addresses, mac };
+      });
+      const wanted = sameWanted(tenant.wanted, { definition, machines: described });
+      const settled = await tenant.settle(wanted, this.#admittedTo(network));
+      this.#networks.set(network, tenant);
+      await writeNetwork(place, { version: 1, network, definition, machines: described });
+      return { ...settled, admitted: [...settled.admitted], dismissed: [...settled.dismissed] };
+    });
+  }
+
+  async remove({ network }: Order<'remove-network'>): Promise<WardenResponse<'remove-network'>> {
+    return await this.#queues.run(network, async () => {
+      const { layout, parts } = this.#context;
+      for (const id of (await namesIn(layout.runMachines)).filter(isMachineId)) {
+        const boot = await readBoot(machineLayout(layout, id));
+        if (boot?.card?.network !== network) continue;
+        throw new RingwallError('conflict', `the machine ${id} runs with a card in this network`, {
+          hint: 'stop it first',
+        });
+      }
+      this.#networks.get(network)?.forget();
+      this.#networks.delete(network);
+      const place = networkLayout(layout, network);
+      await rm(place.record, { force: true });
+      await parts.networks.close(place.pin);
+      return {};
+    });
+  }
+
+  async list(): Promise<WardenResponse<'list-networks'>> {
+    const networks = [...this.#networks].map(async ([network, tenant]) => {
+      let { trouble } = tenant;
+      const walls = await tenant.wallState().catch((error: unknown) => {
+        trouble ??= messageOf(error);
+        return 'changed' as const;
+      });
+      return { network, walls, connected: [...tenant.connected], ...(trouble === undefined ? {} : { trouble }) };
+    });
+    return { networks: await Promise.all(networks) };
+  }
+
+  /** Its walls and its cable; the card is the caller's. */
+  async admit(machine: MachineId, network: NetworkId, boot: string): Promise<void> {
+    await this.#queues.run(network, async () => {
+      const tenant = this.#networks.get(network);
+      if (tenant?.wanted?.machines.some((other) => other.machine === machine) !== true) {
+        throw new RingwallError(
+          'not-found',
+          `the machine ${machine} is not one of the network ${network} on this host`,
+        );
+      }
+      if (!(await this.#runs(machine, { network, boot }))) {
+        throw new RingwallError('conflict', 'this boot of the machine does not run, or has no card in this network');
+      }
+      await this.#keepAdmission(machine, network, boot);
+      await tenant.settle(tenant.wanted, this.#admittedTo(network));
+      if (!tenant.connected.includes(machine)) throw new RingwallError('network-failed', tenant.trouble ?? 'no cable');
+    });
+  }
+
+  /** Waits for no guest, and for nothing else that the machine does. */
+  async dismiss(machine: MachineId, network: NetworkId): Promise<void> {
+    // Whatever settles next, settles it for all that were dismissed by then.
+    this.#admitted.delete(machine);
+    await this.#queues.run(network, async () => {
+      await this.#forgetAdmission(machine);
+      const tenant = this.#networks.get(network);
+      if (tenant?.wanted !== undefined) await tenant.settle(tenant.wanted, this.#admittedTo(network));
+    });
+  }
+
+  /** Of a boot that ends. Never rejects: whatever is wrong with a network, its machines can be stopped. */
+  async leave(machine: MachineId): Promise<void> {
+    const admission = this.#admitted.get(machine);
+    if (admission === undefined) return;
+    await this.dismiss(machine, admission.network).catch((error: unknown) =>
+      this.#context.note(`${machine}: ${messageOf(error)}`),
+    );
+  }
+
+  isAdmitted(machine: MachineId, boot: string): boolean {
+    return this.#admitted.get(machine)?.boot === boot;
+  }
+
+  /** The file that pins the namespace in which a card's cable shall end. */
+  requirePin(network: NetworkId): string {
+    const tenant = this.#networks.get(network);
+    if (tenant?.stands === true) return tenant.layout.pin;
+    throw new RingwallError(
+      tenant === undefined ? 'not-found' : 'network-failed',
+      `the network ${network} is not on this host${tenant?.trouble === undefined ? '' : `: ${tenant.trouble}`}`,
+    );
+  }
+
+  /** Notices what somebody has done to namespaces and cables. Never rejects. */
+  async look(): Promise<void> {
+    const looks = [...this.#networks].map(async ([id, tenant]) => {
+      if (this.#queues.busy(id)) return;
+      const before = tenant.trouble;
+      await this.#queues
+        .run(id, () => tenant.look(this.#admittedTo(id)))
+        .catch((error: unknown) => {
+          if (before !== messageOf(error)) this.#context.note(`${id}: ${messageOf(error)}`);
+        });
+    });
+    await Promise.all(looks);
+  }
+
+  /** Walls stand on; nobody looks after them until the next warden. */
+  async close(): Promise<void> {
+    for (const tenant of this.#networks.values()) tenant.forget();
+    await this.#queues.idle();
+  }
+
+  async #reopen(id: NetworkId): Promise<void> {
+    const { layout, parts, note } = this.#context;
+    const place = networkLayout(layout, id);
+    try {
+      const record = await readNetwork(place);
+      if (record === undefined) return;
+      const wanted = { definition: record.definition, machines: record.machines };
+      const tenant = new TenantNetwork(place, parts.networks, note, wanted);
+      this.#networks.set(id, tenant);
+      await tenant.settle(wanted, this.#admittedTo(id));
+    } catch (error) {
+      note(`${id}: its walls could not be raised: ${messageOf(error)}`);
+    }
+  }
+
+  #admittedTo(network: NetworkId): ReadonlySet<MachineId> {
+    return new Set([...this.#admitted].flatMap(([id, admission]) => (admission.network === network ? [id] : [])));
+  }
+
+  async #runs(
+    id: MachineId,
+    { network, boot }: { readonly network: NetworkId; readonly boot: string },
+  ): Promise<boolean> {
+    const record = await readBoot(machineLayout(this.#context.layout, id));
+    return record?.card?.network === network && record.boot === boot && isRunningBoot(record) && this.#lives(record);
+  }
+
+  #lives({ hostBoot, vmm }: RunningBoot): boolean {
+    const { host } = this.#context.parts;
+    return hostBoot === host.bootId && host.isAlive(vmm);
+  }
+
+  async #keepAdmission(machine: MachineId, network: NetworkId, boot: string): Promise<void> {
+    const known = this.#admitted.get(machine);
+    if (known?.boot === boot && known.network === network) return;
+    await writeAdmission(machineLayout(this.#context.layout, machine), { version: 1, machine, network, boot });
+    this.#admitted.set(machine, { network, boot });
+  }
+
+  async #forgetAdmission(machine: MachineId): Promise<void> {
+    this.#admitted.delete(machine);
+    await rm(machineLayout(this.#context.layout, machine).admission, { force: true });
+  }
+}
+
+/** The one before, where nothing of it has changed. */
+function sameWanted(before: WantedNetwork | undefined, after: WantedNetwork): WantedNetwork {
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(after) ? before : after;
+}

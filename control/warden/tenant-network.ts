@@ -1,0 +1,241 @@
+// One tenant network on this host: what is wanted of it, and the way from what stands to that. Cables are cut before walls change and
+// connected after, so that at no moment more passes than one of the two states allows.
+import { RingwallError, type MachineId } from '@ringwall/api';
+import type { NetworkDefinition, NetworkMachine } from '@ringwall/api/networks';
+import {
+  compileNetwork,
+  NetPolicyError,
+  parseMachines,
+  parsePolicy,
+  type Machine,
+  type Network,
+} from '@ringwall/netpolicy';
+import { tapName } from '@ringwall/host/network';
+import type { NetworkLayout } from './layout.ts';
+import type { NetworkPart, NetworkSite } from './parts.ts';
+
+/** Somebody who flushes tables by hand finds them back after this. */
+const LOOK_INTERVAL_MS = 2_000;
+
+/** What ringwalld wants of a network. */
+export interface WantedNetwork {
+  readonly definition: NetworkDefinition;
+  readonly machines: readonly Omit<NetworkMachine, 'admitted'>[];
+}
+
+/** The same, judged. */
+interface Plan {
+  readonly text: string;
+  readonly network: Network;
+  readonly machines: ReadonlyMap<MachineId, Machine>;
+}
+
+export interface Settled {
+  readonly made: boolean;
+  readonly walls: 'raised' | 'changed' | 'kept';
+  readonly admitted: readonly MachineId[];
+  readonly dismissed: readonly MachineId[];
+}
+
+export class TenantNetwork {
+  readonly layout: NetworkLayout;
+  readonly #part: NetworkPart;
+  readonly #note: (text: string) => void;
+  #wanted: WantedNetwork | undefined;
+  #plan: Plan | undefined;
+  #site: NetworkSite | undefined;
+  /** Machines that the rules in force know, and those whose cable is connected: the same, but where something went wrong. */
+  #ruled: ReadonlyMap<MachineId, Machine> = new Map();
+  #connected: ReadonlyMap<MachineId, Machine> = new Map();
+  #looking: AbortController | undefined;
+  /** What could not be done, until it is. */
+  trouble: string | undefined;
+
+  /** `recorded`: what an earlier warden was told. */
+  constructor(layout: NetworkLayout, part: NetworkPart, note: (text: string) => void, recorded?: WantedNetwork) {
+    this.layout = layout;
+    this.#wanted = recorded;
+    this.#part = part;
+    this.#note = (text) => note(`${layout.id}: ${text}`);
+  }
+
+  get wanted(): WantedNetwork | undefined {
+    return this.#wanted;
+  }
+
+  get connected(): readonly MachineId[] {
+    return [...this.#connected.keys()];
+  }
+
+  /** Whether rules are known to be in force in its namespace. */
+  get stands(): boolean {
+    return this.#site !== undefined;
+  }
+
+  /** Makes it so. `admitted` are the machines that may use it now. Throws with what stood before still in force. */
+  async settle(wanted: WantedNetwork, admitted: ReadonlySet<MachineId>): Promise<Settled> {
+    const plan = this.#plan !== undefined && this.#wanted === wanted ? this.#plan : judge(wanted);
+    const next = new Map([...plan.machines].filter(([id]) => admitted.has(id)));
+    const before = this.#connected;
+    try {
+      const { site, made } = await this.#open();
+      const first = this.#site === undefined;
+      await site.cut(await this.#leaving(site, plan, next, first));
+      this.#connected = new Map([...before].filter(([id, machine]) => sameCable(machine, next.get(id))));
+      const walls = await this.#changeWalls(site, plan, next);
+      this.#ruled = next;
+      this.#site = site;
+      this.#plan = plan;
+      this.#wanted = wanted;
+      if (first) this.#lookAfterWalls(site);
+      await this.#connect(site);
+      const admittedNow = [...next.keys()].filter((id) => !sameCable(before.get(id), next.get(id)));
+      return { made, walls, admitted: admittedNow, dismissed: [...before.keys()].filter((id) => !next.has(id)) };
+    } catch (error) {
+      this.trouble = error instanceof Error ? error.message : String(error);
+      throw error;
+    }
+  }
+
+  /** What somebody has done to the namespace or to cables is put back, and said; walls are looked after by themselves. */
+  async look(admitted: ReadonlySet<MachineId>): Promise<void> {
+    const [wanted, site] = [this.#wanted, this.#site];
+    if (wanted === undefined) return;
+    if (site === undefined || !(await this.#part.isThere(this.layout.pin))) {
+      if (site !== undefined) this.#note('its namespace is gone; it is made anew, for machines that start from now on');
+      this.forget();
+      await this.settle(wanted, admitted);
+      return;
+    }
+    const before = new Set(this.#connected.keys());
+    const again = (await this.#connect(site)).filter((id) => before.has(id));
+    if (again.length > 0) this.#note(`cables were changed by somebody else; they are put back: ${again.join(', ')}`);
+  }
+
+  /** Connects what the rules know and is not connected; answers which those were. A tap that is gone comes with the next start. */
+  async #connect(site: NetworkSite): Promise<readonly MachineId[]> {
+    const broken = new Map((await site.broken([...this.#ruled.values()])).map(({ machine, how }) => [machine, how]));
+    const without = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
+    const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
+    if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
+    this.trouble = trouble;
+    const changed = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'changed');
+    await site.connect(changed.map(([, machine]) => machine));
+    this.#connected = new Map([...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone'));
+    return changed.map(([id]) => id);
+  }
+
+  async wallState(): Promise<'standing' | 'changed' | 'missing'> {
+    if (this.#site === undefined || !(await this.#part.isThere(this.layout.pin))) return 'missing';
+    return await this.#site.walls.inspect(true);
+  }
+
+  /** Ends the looking after; what stands goes on standing. */
+  forget(): void {
+    this.#looking?.abort();
+    this.#looking = undefined;
+    this.#site = undefined;
+    this.#ruled = new Map();
+    this.#connected = new Map();
+  }
+
+  async #open(): Promise<{ readonly site: NetworkSite; readonly made: boolean }> {
+    if (this.#site !== undefined && (await this.#part.isThere(this.layout.pin)))
+      return { site: this.#site, made: false };
+    this.forget();
+    const made = !(await this.#part.isThere(this.layout.pin));
+    return { site: await this.#part.open(this.layout.pin), made };
+  }
+
+  /** Whose cables are to be cut. Of a namespace that an earlier warden left, all that are not known to be admitted. */
+  async #leaving(
+    site: NetworkSite,
+    plan: Plan,
+    next: ReadonlyMap<MachineId, Machine>,
+    first: boolean,
+  ): Promise<Machine[]> {
+    if (!first) {
+      return [...this.#connected]
+        .filter(([id, machine]) => !sameCable(machine, next.get(id)))
+        .map(([, machine]) => machine);
+    }
+    const others = [...plan.machines].filter(([id]) => !next.has(id)).map(([, machine]) => machine);
+    const broken = await site.broken(others);
+    return others.filter((other) => !broken.some(({ machine, how }) => machine === other && how === 'gone'));
+  }
+
+  async #changeWalls(
+    { walls }: NetworkSite,
+    plan: Plan,
+    next: ReadonlyMap<MachineId, Machine>,
+  ): Promise<Settled['walls']> {
+    const before = this.#ruled;
+    const compile = () => inPolicyWords(() => compileNetwork(plan.network, [...next.values()]));
+    if (this.#site === undefined) {
+      await walls.raise(compile());
+      return 'raised';
+    }
+    const added = [...next].filter(([id, machine]) => !sameRules(machine, before.get(id)));
+    const removed = [...before].filter(([id, machine]) => !sameRules(machine, next.get(id)));
+    const samePolicy = this.#plan?.text === plan.text;
+    if (samePolicy && added.length + removed.length === 0) return 'kept';
+    const [comes, goes] = [added[0]?.[1], removed[0]?.[1]];
+    if (samePolicy && added.length + removed.length === 1) {
+      if (comes !== undefined && (await walls.admit(comes))) return 'changed';
+      if (goes !== undefined && (await walls.dismiss(goes))) return 'changed';
+    }
+    await walls.change(compile());
+    return 'changed';
+  }
+
+  #lookAfterWalls({ walls }: NetworkSite): void {
+    this.#looking = new AbortController();
+    void walls.lookAfter(this.#note, LOOK_INTERVAL_MS, this.#looking.signal);
+  }
+}
+
+function judge(wanted: WantedNetwork): Plan {
+  return inPolicyWords(() => {
+    // The tenant is ringwalld's to know: here its name is nobody's.
+    const { networks } = parsePolicy({ version: 1, tenant: 'local', networks: [wanted.definition] });
+    const [network] = networks;
+    if (network === undefined) throw new RingwallError('internal', 'a policy of one network has none');
+    const described = wanted.machines.map(({ machine, name, labels, addresses, mac }) => {
+      return { name, labels, addresses, mac, interface: tapName(machine) };
+    });
+    const machines = new Map<MachineId, Machine>();
+    for (const [index, machine] of parseMachines(described, network).entries()) {
+      const id = wanted.machines[index]?.machine;
+      if (id !== undefined) machines.set(id, machine);
+    }
+    return { text: JSON.stringify(wanted.definition), network, machines };
+  });
+}
+
+function inPolicyWords<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof NetPolicyError)) throw error;
+    throw new RingwallError('policy-invalid', error.message, { cause: error });
+  }
+}
+
+/** Whether the cable is the same; labels are the walls'. */
+function sameCable(a: Machine | undefined, b: Machine | undefined): boolean {
+  return a !== undefined && b !== undefined && cableOf(a) === cableOf(b);
+}
+
+function sameRules(a: Machine | undefined, b: Machine | undefined): boolean {
+  if (a === undefined || b === undefined || !sameCable(a, b)) return false;
+  return a.name === b.name && labelsOf(a) === labelsOf(b);
+}
+
+function labelsOf({ labels }: Machine): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.toSorted().join();
+}
+
+function cableOf({ interface: device, mac, addresses }: Machine): string {
+  return [device, mac, ...addresses.map(({ text }) => text)].join(' ');
+}
