@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { diskListSchema, importDiskSchema, importedDiskSchema } from './disks.ts';
 import type { ErrorCode } from './errors.ts';
 import { IMAGE_NAME } from './ids.ts';
+import { NETWORK_ROUTES } from './network-routes.ts';
 import {
   createMachineSchema,
   errorBodySchema,
@@ -31,7 +32,7 @@ import {
   whySchema,
 } from './references.ts';
 
-/** A request body. The largest honest one carries what a host is, with all that has run on it; others are below 10 KiB. */
+/** A request body. The largest honest ones: what a host is, with all that has run on it; a policy of some thousand rules. */
 export const HTTP_BODY_LIMIT_BYTES: number = 1024 * 1024;
 
 /** What `logs` answers at most, and what it answers when it is not asked for a number. As the warden's limit. */
@@ -446,6 +447,7 @@ export const HTTP_ROUTES = {
     response: proofSchema,
     errors: ['name-invalid', 'not-found', 'broker-unavailable'],
   },
+  ...NETWORK_ROUTES,
   machineConsole: {
     method: 'get',
     path: '/v1/machines/{machine}/console',

@@ -2,7 +2,7 @@
 // which @ringwall/netpolicy judges (its policy.schema.json); here it is a document that is handed on.
 import { z } from 'zod';
 import { BOOT_ID } from './ids.ts';
-import { machineIdSchema } from './objects.ts';
+import { machineIdSchema, machineStatusSchema } from './objects.ts';
 import { labelsSchema, networkIdSchema } from './cards.ts';
 
 /** A host has room for fewer; all of them and the most rules fit into one line to the warden. */
@@ -32,6 +32,146 @@ export const networkMachineSchema = z.object({
   admitted: z.string().regex(BOOT_ID).optional(),
 });
 export type NetworkMachine = z.infer<typeof networkMachineSchema>;
+
+export const networkSchema = z.object({
+  id: networkIdSchema,
+  tenant: z.string(),
+  name: z.string(),
+  version: z.int(),
+  createdAt: z.iso.datetime(),
+  spec: z.object({ definition: networkDefinitionSchema }),
+  status: z.object({}),
+});
+export type Network = z.infer<typeof networkSchema>;
+
+/** As it is shown. */
+export const shownNetworkSchema = networkSchema.extend({
+  status: z.object({
+    /** `pending`: the host does not do yet what is wanted; `trouble` says why, where that is known. */
+    state: z.enum(['in-force', 'pending']),
+    trouble: z.string().optional(),
+    machines: z.int(),
+  }),
+});
+export type ShownNetwork = z.infer<typeof shownNetworkSchema>;
+export const networkListSchema = z.object({ networks: z.array(shownNetworkSchema) });
+
+/** A machine's place in a network. `admitted`: its card leads somewhere now. */
+export const placeSchema = z.object({
+  machine: machineIdSchema,
+  name: z.string(),
+  labels: labelsSchema,
+  addresses: addressesSchema,
+  mac: macSchema,
+  phase: machineStatusSchema.shape.phase,
+  trust: machineStatusSchema.shape.trust,
+  admitted: z.boolean(),
+});
+export type Place = z.infer<typeof placeSchema>;
+export const networkDetailSchema = z.object({ network: shownNetworkSchema, machines: z.array(placeSchema) });
+export type NetworkDetail = z.infer<typeof networkDetailSchema>;
+
+export const createNetworkSchema = z.strictObject({
+  name: z.string(),
+  /** Ranges as policies have them; ones that nobody else uses where absent. */
+  addresses: z.array(z.string().max(80)).max(16).optional(),
+  internet: z.enum(['none', 'nat']).optional(),
+});
+export type CreateNetwork = z.infer<typeof createNetworkSchema>;
+
+/** One rule as policy.schema.json has it. */
+export const addRuleSchema = z.strictObject({ rule: z.record(z.string(), z.unknown()) });
+
+export const labelMachineSchema = z.strictObject({
+  set: z.record(z.string().max(64), z.string().max(64)).optional(),
+  remove: z.array(z.string().max(64)).max(64).optional(),
+});
+export type LabelMachine = z.infer<typeof labelMachineSchema>;
+
+/** What a change opens or closes, between kinds of machines; `rule` decides about it afterwards. */
+const reachChangeSchema = z.object({
+  kind: z.enum(['opens', 'closes']),
+  from: z.string(),
+  to: z.string(),
+  services: z.array(z.string()),
+  rule: z.string().optional(),
+});
+export type ReachChange = z.infer<typeof reachChangeSchema>;
+
+/** Something about a rule that its author should know. `idle`: it can never decide anything. */
+const ruleFindingSchema = z.object({ rule: z.string(), message: z.string(), idle: z.boolean() });
+export type RuleFinding = z.infer<typeof ruleFindingSchema>;
+
+const consequencesSchema = z.object({
+  changes: z.array(reachChangeSchema),
+  /** Changes that are not in the list. */
+  more: z.int(),
+  findings: z.array(ruleFindingSchema),
+});
+export type Consequences = z.infer<typeof consequencesSchema>;
+
+export const changedNetworkSchema = consequencesSchema.extend({ network: shownNetworkSchema });
+export type ChangedNetwork = z.infer<typeof changedNetworkSchema>;
+
+/** A whole policy, as a file has it. */
+export const policySchema = z.record(z.string(), z.unknown());
+export const planPolicySchema = z.strictObject({ policy: policySchema });
+export const applyPolicySchema = z.strictObject({
+  policy: policySchema,
+  /** Also with rules that can never decide anything. */
+  anyway: z.boolean().optional(),
+});
+
+export const policyPlanSchema = z.object({
+  networks: z.array(
+    consequencesSchema.extend({ name: z.string(), does: z.enum(['make', 'change', 'keep', 'remove']) }),
+  ),
+  /** Why it cannot be applied as it is. */
+  troubles: z.array(z.string()),
+});
+export type PolicyPlan = z.infer<typeof policyPlanSchema>;
+
+const endSchema = z.object({
+  text: z.string(),
+  address: z.string().optional(),
+  machine: z.string().optional(),
+  labels: labelsSchema.optional(),
+});
+
+export const reachQuerySchema = z.strictObject({
+  /** A machine or an address. */
+  from: z.string().min(1).max(128),
+  to: z.string().min(1).max(128),
+  /** One service: `tcp/5432`, `ping`. */
+  service: z.string().min(1).max(64),
+  network: z.string().max(128).optional(),
+});
+export type ReachQuery = z.infer<typeof reachQuerySchema>;
+
+export const reachSchema = z.object({
+  /** Absent where the two ends have no network in common. */
+  network: z.string().optional(),
+  from: endSchema,
+  to: endSchema,
+  service: z.string(),
+  /** Whether it happens now: the rules allow it, and both machines are trusted and run. */
+  open: z.boolean(),
+  /** What the rules say, and why: `rule`, `no-rule`, `no-way-out`, … */
+  allowed: z.boolean(),
+  reason: z.string(),
+  rule: z.object({ name: z.string(), action: z.enum(['allow', 'deny']), why: z.string().optional() }).optional(),
+  /** Sentences beside that: what else keeps it shut, or what would happen anyway. */
+  notes: z.array(z.string()),
+});
+export type Reach = z.infer<typeof reachSchema>;
+
+/** Who can reach whom: kinds of machines, and what is open between them. `from` and `to` are places in `nodes`. */
+export const networkMapSchema = z.object({
+  network: z.string(),
+  nodes: z.array(z.object({ name: z.string(), machines: z.array(z.string()), outside: z.boolean() })),
+  edges: z.array(z.object({ from: z.int(), to: z.int(), services: z.array(z.string()), rules: z.array(z.string()) })),
+});
+export type ShownMap = z.infer<typeof networkMapSchema>;
 
 /** The requests of the warden that are about networks; `warden.ts` has them with all others. */
 export const networkRequestSchemas = [

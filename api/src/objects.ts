@@ -125,6 +125,9 @@ export const createMachineSchema = z.object({
   encryption: encryptionSchema.optional(),
   /** Names of imported disks that it shall have. */
   attach: z.array(z.string().max(128)).max(DISKS_PER_MACHINE).optional(),
+  /** The name of the network that it gets a card in, and the labels by which its rules know it. */
+  network: z.string().max(128).optional(),
+  labels: z.record(z.string().max(64), z.string().max(64)).optional(),
   /** Start it once it is made. */
   start: z.boolean().optional(),
 });
@@ -204,6 +207,10 @@ export type HostReport = z.infer<typeof hostReportSchema>;
 
 export const machineDetailSchema = z.object({
   machine: machineSchema,
+  /** Its place in its network; `admitted`: its card leads somewhere now. */
+  network: z
+    .object({ name: z.string(), addresses: z.array(z.string()), mac: z.string(), admitted: z.boolean() })
+    .optional(),
   protections: z.array(protectionSchema),
   /** What was proven at the last accepted boot, as sentences. */
   proven: z.array(z.string()),

@@ -1,14 +1,12 @@
 // Imported disks as the daemon remembers them. A disk is changed by compare-and-set of its version.
 import { RingwallError } from '@ringwall/api';
 import { type Disk, diskSchema } from '@ringwall/api/disks';
-import type { Kysely, Selectable, Transaction } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import { documentOf } from './document.ts';
 import type { Tables } from './schema.ts';
 import { isUniqueViolation } from './sqlite.ts';
 import type { NewEvent } from './store.ts';
-
-/** Runs a change as one transaction, together with its entry in the audit trail. */
-type Transact = <T>(event: NewEvent | undefined, change: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>;
+import type { Transact } from './transact.ts';
 
 export class DiskStore {
   readonly #db: Kysely<Tables>;

@@ -10,6 +10,9 @@ export interface Tables {
   boot_times: BootTimeTable;
   facts: FactTable;
   disks: DocumentTable;
+  networks: DocumentTable;
+  cards: CardTable;
+  freed_addresses: FreedAddressTable;
 }
 
 /** A document of the API: `spec` and `status` are JSON of the schemas of @ringwall/api. */
@@ -65,6 +68,23 @@ interface BootTimeTable {
 interface FactTable {
   name: string;
   value: string;
+}
+
+/** What a machine has in a network for as long as it lives. */
+interface CardTable {
+  machine: string;
+  network: string;
+  /** JSON of one address of each family. */
+  addresses: string;
+  /** The boot that its network is open for. */
+  admitted: string | null;
+}
+
+/** Addresses that somebody had: others may still mean them by it. */
+interface FreedAddressTable {
+  network: string;
+  address: string;
+  freed_at: string;
 }
 
 export const migrations: MigrationProvider = {
@@ -147,6 +167,36 @@ const MIGRATIONS: Record<string, Migration> = {
         .addColumn('spec', 'text', (column) => column.notNull())
         .addColumn('status', 'text', (column) => column.notNull())
         .addUniqueConstraint('disks_tenant_name', ['tenant', 'name'])
+        .execute();
+    },
+  },
+  '0003-networks': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('networks')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('tenant', 'text', (column) => column.notNull())
+        .addColumn('name', 'text', (column) => column.notNull())
+        .addColumn('version', 'integer', (column) => column.notNull())
+        .addColumn('created_at', 'text', (column) => column.notNull())
+        .addColumn('spec', 'text', (column) => column.notNull())
+        .addColumn('status', 'text', (column) => column.notNull())
+        .addUniqueConstraint('networks_tenant_name', ['tenant', 'name'])
+        .execute();
+      await db.schema
+        .createTable('cards')
+        .addColumn('machine', 'text', (column) => column.primaryKey())
+        .addColumn('network', 'text', (column) => column.notNull())
+        .addColumn('addresses', 'text', (column) => column.notNull())
+        .addColumn('admitted', 'text')
+        .execute();
+      await db.schema.createIndex('cards_network').on('cards').column('network').execute();
+      await db.schema
+        .createTable('freed_addresses')
+        .addColumn('network', 'text', (column) => column.notNull())
+        .addColumn('address', 'text', (column) => column.notNull())
+        .addColumn('freed_at', 'text', (column) => column.notNull())
+        .addPrimaryKeyConstraint('freed_addresses_key', ['network', 'address'])
         .execute();
     },
   },

@@ -17,6 +17,7 @@ import {
 import { Kysely, type Selectable, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { DiskStore } from './disks.ts';
+import { deleteCard, insertCard, NetworkStore, type NewCard } from './networks.ts';
 import { documentOf } from './document.ts';
 import { Reserve } from './reserve.ts';
 import { migrations, type Tables } from './schema.ts';
@@ -54,13 +55,16 @@ const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set([
 
 export class Store {
   readonly disks: DiskStore;
+  readonly networks: NetworkStore;
   readonly #db: Kysely<Tables>;
   readonly #reserve: Reserve;
   readonly #watchers: Set<(event: Event) => void> = new Set();
+  readonly #machineWatchers: Set<(machine: Machine) => void> = new Set();
 
   private constructor(db: Kysely<Tables>, reserve: Reserve) {
     this.#db = db;
     this.disks = new DiskStore(db, (event, change) => this.#transact(event, change));
+    this.networks = new NetworkStore(db, (event, change) => this.#transact(event, change));
     this.#reserve = reserve;
   }
 
@@ -103,8 +107,14 @@ export class Store {
     return row === undefined ? undefined : parseMachine(row);
   }
 
-  /** Adds a machine together with the operation that makes it. */
-  async insertMachine(machine: Machine, operation: Operation, request: unknown, event: NewEvent): Promise<void> {
+  /** Adds a machine, with its card where it has one, together with the operation that makes it. */
+  async insertMachine(
+    machine: Machine,
+    operation: Operation,
+    request: unknown,
+    event: NewEvent,
+    card?: NewCard,
+  ): Promise<void> {
     try {
       await this.#transactOnce(event, async (trx) => {
         await trx
@@ -119,6 +129,7 @@ export class Store {
             status: JSON.stringify(machine.status),
           })
           .execute();
+        if (card !== undefined) await insertCard(trx, machine.id, card);
         await insertOperation(trx, operation, request);
       });
     } catch (error) {
@@ -132,7 +143,7 @@ export class Store {
 
   /** Writes the change if the machine still has this version, and answers the machine with its new one. */
   async updateMachine(id: MachineId, version: number, change: MachineChange, event?: NewEvent): Promise<Machine> {
-    return this.#transact(event, async (trx) => {
+    const changed = await this.#transact(event, async (trx) => {
       const row = await trx
         .updateTable('machines')
         .set({
@@ -149,12 +160,15 @@ export class Store {
         hint: 'look at it again, and repeat the request if it is still wanted',
       });
     });
+    for (const watcher of this.#machineWatchers) watcher(changed);
+    return changed;
   }
 
   async deleteMachine(id: MachineId, event: NewEvent): Promise<void> {
     await this.#transact(event, async (trx) => {
       await trx.deleteFrom('machines').where('id', '=', id).execute();
       await trx.deleteFrom('boots').where('machine', '=', id).execute();
+      await deleteCard(trx, id);
     });
   }
 
@@ -224,6 +238,12 @@ export class Store {
   watchEvents(watcher: (event: Event) => void): Disposable {
     this.#watchers.add(watcher);
     return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
+  }
+
+  /** Calls back with each machine that was changed, once that is on the disk. */
+  watchMachines(watcher: (machine: Machine) => void): Disposable {
+    this.#machineWatchers.add(watcher);
+    return { [Symbol.dispose]: () => void this.#machineWatchers.delete(watcher) };
   }
 
   async saveBoot(machine: MachineId, record: BootRecord): Promise<void> {

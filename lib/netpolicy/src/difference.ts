@@ -8,13 +8,11 @@ import { pairRules } from './pairs.ts';
 import { byPrecedence, type Network, printEndpoint, type Rule } from './policy.ts';
 import { PROTECTED } from './protected.ts';
 import { isActive } from './reach.ts';
-import { printService } from './service.ts';
+import { printServices } from './print-services.ts';
 
 /** As many as a person reads; what is beyond is counted. */
 export const MAX_CHANGES = 200;
 const MAX_DIFFERENCE_STEPS = 16_000_000;
-/** A class of services is shown by its first ranges. */
-const MAX_RANGES_SHOWN = 8;
 
 export interface Change {
   readonly kind: 'opens' | 'closes';
@@ -74,7 +72,7 @@ export function compareNetworks(
   }
   const changes = Array.from(merged.values(), ({ change, services: found }) => ({
     ...change,
-    services: printed(found),
+    services: printServices(found.flatMap(({ ranges }) => ranges)),
   }));
   return { changes: changes.slice(0, MAX_CHANGES), more: Math.max(0, changes.length - MAX_CHANGES) };
 }
@@ -112,10 +110,4 @@ function supposedMachines({ addresses }: Network, rules: readonly Rule[]): AnyMa
     [from, to].flatMap((end) => (end.kind === 'labels' ? [end.labels] : [])),
   );
   return [{}, ...labelled].map((labels) => ({ name: '(supposed)', labels, addresses: own, mac: '', interface: '' }));
-}
-
-function printed(services: readonly ServiceClass[]): string[] {
-  const ranges = services.flatMap((service) => service.ranges);
-  const shown = ranges.slice(0, MAX_RANGES_SHOWN).map((range) => printService(range));
-  return ranges.length > shown.length ? [...shown, `and ${ranges.length - shown.length} more`] : shown;
 }

@@ -1,6 +1,15 @@
 // The public names of @ringwall/netpolicy.
 
-export { parseAddress, parseRange, printRange, type Address, type AddressRange, type Family } from './address.ts';
+export {
+  addressOf,
+  parseAddress,
+  parseRange,
+  printRange,
+  rangesOverlap,
+  type Address,
+  type AddressRange,
+  type Family,
+} from './address.ts';
 export { changeMachine, type ChangedNetwork } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
 export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';
@@ -15,6 +24,7 @@ export {
   parseFarMachines,
   parseMachines,
 } from './machine.ts';
+export { mapNetwork, type MapEdge, type MapNode, type NetworkMap } from './map.ts';
 export type { Labels } from './names.ts';
 export { NETPOLICY_ERROR_CODES, NetPolicyError, type NetPolicyErrorCode } from './netpolicy-error.ts';
 export {

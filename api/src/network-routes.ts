@@ -1,0 +1,142 @@
+// The routes of the REST contract that are about networks; http.ts has them with all others.
+import { z } from 'zod';
+import type { HttpRoute } from './http.ts';
+import {
+  addRuleSchema,
+  applyPolicySchema,
+  changedNetworkSchema,
+  createNetworkSchema,
+  labelMachineSchema,
+  networkDetailSchema,
+  networkListSchema,
+  networkMapSchema,
+  planPolicySchema,
+  policyPlanSchema,
+  policySchema,
+  reachQuerySchema,
+  reachSchema,
+  shownNetworkSchema,
+} from './networks.ts';
+import { machineSchema } from './objects.ts';
+
+/** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
+const machineParams = z.object({ machine: z.string().min(1).max(128) });
+/** A network's id or name, and a rule of it. */
+const networkParams = z.object({ network: z.string().min(1).max(128) });
+const ruleParams = networkParams.extend({ rule: z.string().min(1).max(64) });
+
+export const NETWORK_ROUTES = {
+  labelMachine: {
+    method: 'post',
+    path: '/v1/machines/{machine}/labels',
+    summary: 'Gives a machine of a network labels, or takes them: which rules are about it follows at once',
+    params: machineParams,
+    body: labelMachineSchema,
+    bodyRequired: true,
+    status: 200,
+    response: machineSchema,
+    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict', 'policy-invalid', 'network-failed'],
+  },
+  listNetworks: {
+    method: 'get',
+    path: '/v1/networks',
+    summary: 'Networks, by name, and whether the host does what is wanted of each',
+    status: 200,
+    response: networkListSchema,
+    errors: [],
+  },
+  createNetwork: {
+    method: 'post',
+    path: '/v1/networks',
+    summary: 'Makes a network, in which nothing is allowed yet',
+    body: createNetworkSchema,
+    bodyRequired: true,
+    status: 200,
+    response: shownNetworkSchema,
+    errors: ['bad-request', 'name-taken', 'policy-invalid', 'host-lacks', 'network-failed'],
+  },
+  showNetwork: {
+    method: 'get',
+    path: '/v1/networks/{network}',
+    summary: 'One network: its rules, and its machines with their addresses',
+    params: networkParams,
+    status: 200,
+    response: networkDetailSchema,
+    errors: ['not-found'],
+  },
+  removeNetwork: {
+    method: 'delete',
+    path: '/v1/networks/{network}',
+    summary: 'Removes a network that no machine has a card in',
+    params: networkParams,
+    status: 200,
+    response: z.object({}),
+    errors: ['not-found', 'conflict', 'warden-unavailable', 'network-failed'],
+  },
+  addRule: {
+    method: 'post',
+    path: '/v1/networks/{network}/rules',
+    summary: 'Adds a rule, and says what that opens and closes',
+    params: networkParams,
+    body: addRuleSchema,
+    bodyRequired: true,
+    status: 200,
+    response: changedNetworkSchema,
+    errors: ['bad-request', 'not-found', 'conflict', 'policy-invalid', 'host-lacks', 'network-failed'],
+  },
+  removeRule: {
+    method: 'delete',
+    path: '/v1/networks/{network}/rules/{rule}',
+    summary: 'Takes a rule back, and says what that opens and closes',
+    params: ruleParams,
+    status: 200,
+    response: changedNetworkSchema,
+    errors: ['not-found', 'conflict', 'host-lacks', 'network-failed'],
+  },
+  mapNetwork: {
+    method: 'get',
+    path: '/v1/networks/{network}/map',
+    summary: 'Who can reach whom: kinds of machines, and what is open between them, by which rules',
+    params: networkParams,
+    status: 200,
+    response: networkMapSchema,
+    errors: ['not-found', 'policy-invalid'],
+  },
+  explainReach: {
+    method: 'get',
+    path: '/v1/reach',
+    summary: 'Whether one machine or address reaches another by a service: the rule that decides, or what is missing',
+    query: reachQuerySchema,
+    status: 200,
+    response: reachSchema,
+    errors: ['bad-request', 'not-found', 'policy-invalid'],
+  },
+  exportPolicy: {
+    method: 'get',
+    path: '/v1/policy',
+    summary: 'All networks and their rules as one policy, as a file has it',
+    status: 200,
+    response: policySchema,
+    errors: [],
+  },
+  planPolicy: {
+    method: 'post',
+    path: '/v1/policy/plan',
+    summary: 'What a policy would open and close in the place of what is in force; nothing is changed',
+    body: planPolicySchema,
+    bodyRequired: true,
+    status: 200,
+    response: policyPlanSchema,
+    errors: ['bad-request', 'too-large', 'policy-invalid'],
+  },
+  applyPolicy: {
+    method: 'post',
+    path: '/v1/policy/apply',
+    summary: 'Puts a policy in force in the place of what is: all of it, or nothing',
+    body: applyPolicySchema,
+    bodyRequired: true,
+    status: 200,
+    response: policyPlanSchema,
+    errors: ['bad-request', 'too-large', 'conflict', 'policy-invalid', 'host-lacks', 'network-failed'],
+  },
+} as const satisfies Record<string, HttpRoute>;
