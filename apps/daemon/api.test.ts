@@ -46,11 +46,12 @@ afterEach(async () => {
 function listen(): Promise<ApiServer> {
   const { machines, host, store, worker, warden, broker } = world;
   const note = (line: string): void => void world.notes.push(line);
-  const { operations } = worker;
+  const { operations, networks } = worker;
   const disks = new Disks({ store, warden, broker, operations, note });
   const app = makeApi({
     machines,
     disks,
+    networks,
     references: new References({ broker, warden, machines, store }),
     operations,
     host,

@@ -11,6 +11,7 @@ import {
 } from '@ringwall/api';
 import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
 import type { Disks } from '@ringwall/control/disks';
+import type { Networks } from '@ringwall/control/networks';
 import type { HostReports, Machines, Operations, References } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
@@ -21,6 +22,7 @@ import { readInput, type RouteInput } from './input.ts';
 export interface ApiParts {
   readonly machines: Machines;
   readonly disks: Disks;
+  readonly networks: Networks;
   readonly references: References;
   readonly operations: Operations;
   readonly host: HostReports;
@@ -62,7 +64,7 @@ type Handlers = {
 
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
-function handlersOf({ machines, disks, references, operations, host, store, version }: ApiParts): Handlers {
+function handlersOf({ machines, disks, networks, references, operations, host, store, version }: ApiParts): Handlers {
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -113,6 +115,24 @@ function handlersOf({ machines, disks, references, operations, host, store, vers
         hint: `ask with the headers Connection: Upgrade and Upgrade: ${IMPORT_PROTOCOL}`,
       });
     },
+    labelMachine: async ({ params, body }) => {
+      const { id } = await networks.label(params.machine, withoutUndefined(body));
+      return answerJson(200, await machines.find(id));
+    },
+    listNetworks: async () => answerJson(200, { networks: await networks.list() }),
+    createNetwork: async ({ body }) => answerJson(200, await networks.create(withoutUndefined(body))),
+    showNetwork: async ({ params }) => answerJson(200, await networks.detail(params.network)),
+    removeNetwork: async ({ params }) => {
+      await networks.remove(params.network);
+      return answerJson(200, {});
+    },
+    addRule: async ({ params, body }) => answerJson(200, await networks.addRule(params.network, body.rule)),
+    removeRule: async ({ params }) => answerJson(200, await networks.removeRule(params.network, params.rule)),
+    mapNetwork: async ({ params }) => answerJson(200, await networks.map(params.network)),
+    explainReach: async ({ query }) => answerJson(200, await networks.reach(withoutUndefined(query))),
+    exportPolicy: async () => answerJson(200, await networks.exportPolicy()),
+    planPolicy: async ({ body }) => answerJson(200, await networks.planPolicy(body.policy)),
+    applyPolicy: async ({ body }) => answerJson(200, await networks.applyPolicy(body.policy, body.anyway === true)),
     machineConsole: () => {
       throw new RingwallError('bad-request', 'the console is a stream', {
         hint: 'ask with the headers Connection: Upgrade and Upgrade: ringwall-console',

@@ -4,7 +4,9 @@ import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { Disks } from '@ringwall/control/disks';
 import { connectBroker, connectWarden, HostReports, Machines, References, Worker } from '@ringwall/control/machines';
+import type { OwnedRange } from '@ringwall/control/networks';
 import { Store } from '@ringwall/control/store';
+import { readHostRanges } from '@ringwall/host/network';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
 import { makeApi } from './api.ts';
 import { readBuildOf } from './build-of.ts';
@@ -39,7 +41,7 @@ async function main(): Promise<void> {
   const store = await Store.open(join(state, 'daemon/ringwall.db'));
   const warden = connectWarden(join(run, 'warden/warden.sock'));
   const broker = connectBroker(join(run, 'broker/broker.sock'));
-  const worker = new Worker({ store, warden, broker, note });
+  const worker = new Worker({ store, warden, broker, note, hostRanges });
   const proc = realHost(() => Promise.reject(new Error('ringwalld spawns nothing')));
   const host = new HostReports({
     warden,
@@ -53,9 +55,9 @@ async function main(): Promise<void> {
     const { version } = manifest;
     const build = await readBuildOf(process.pid);
     const references = new References({ broker, warden, machines, store });
-    const { operations } = worker;
+    const { operations, networks } = worker;
     const disks = new Disks({ store, warden, broker, operations, note });
-    const app = makeApi({ machines, disks, references, operations, host, store, version, build, note });
+    const app = makeApi({ machines, disks, networks, references, operations, host, store, version, build, note });
     await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, note });
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);
@@ -69,6 +71,11 @@ async function main(): Promise<void> {
 
 function withBuild<Info extends object>(info: Info | undefined, build: string | undefined): Info | undefined {
   return info === undefined || build === undefined ? info : { ...info, build };
+}
+
+/** Where a tenant network cannot lie, with who is there already. */
+async function hostRanges(): Promise<OwnedRange[]> {
+  return (await readHostRanges()).map(({ range, by }) => ({ range, owner: `reached by this host through ${by}` }));
 }
 
 function directoryOf(variable: string, otherwise: string): string {

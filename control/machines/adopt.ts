@@ -30,6 +30,8 @@ export async function adoptMachines(
   await store.pruneOperations(new Date(Date.now() - OPERATIONS_KEPT_DAYS * DAY_MS));
   const { running, existing } = await waitForLists(worker, onTrouble);
   const lastBoot = await store.findFact(HOST_BOOT_FACT);
+  // Before any machine starts: its cable ends there.
+  await worker.networks.begin();
   const unfinished = Map.groupBy(await store.listRunningOperations(), ({ operation }) => operation.machine);
   const machines = await store.listMachines();
 

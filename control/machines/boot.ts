@@ -44,10 +44,18 @@ export async function bootMachine(work: Work, id: MachineId): Promise<string> {
     status: { ...QUIET, phase: 'starting', bootId: boot },
   }));
 
+  const { card } = await work.networks.cardFor(machine, work.signal);
   work.progress.step('starting the TPM and the virtual machine');
   const { running, reference } = await patiently(work, async () =>
     work.warden.call(
-      { op: 'start-machine', machine: id, boot, brokerKey: key, ...(await fetchDiskKeys(work, machine, boot)) },
+      {
+        op: 'start-machine',
+        machine: id,
+        boot,
+        brokerKey: key,
+        ...(card === undefined ? {} : { card }),
+        ...(await fetchDiskKeys(work, machine, boot)),
+      },
       { timeoutMs: CALL_TIMEOUT_MS['start-machine'], signal: work.signal },
     ),
   );

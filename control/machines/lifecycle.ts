@@ -92,6 +92,7 @@ export async function removeMachine(work: Work, id: MachineId): Promise<Outcome>
     machine: id,
     message: `${machine.name} was removed, and its key destroyed`,
   });
+  work.networks.changed(machine, 'gone');
   return { done: 'removed' };
 }
 
@@ -144,13 +145,17 @@ async function makeMachine(work: Work, machine: Machine): Promise<void> {
   const { id, name, spec } = machine;
   if (spec.image !== FOREIGN_IMAGE) await needImage(work, spec.image);
   work.progress.step('making its disk and its TPM');
-  const { image, cpus, memoryMiB, diskMiB, disks } = spec;
+  const { image, cpus, memoryMiB, diskMiB, disks, network } = spec;
   const identity = await patiently(work, () =>
     work.warden.call(
       {
         op: 'create-machine',
         machine: id,
-        spec: { image, cpus, memoryMiB, diskMiB, ...(disks === undefined ? {} : { disks }) },
+        spec: {
+          ...{ image, cpus, memoryMiB, diskMiB },
+          ...(disks === undefined ? {} : { disks }),
+          ...(network === undefined ? {} : { network }),
+        },
       },
       { timeoutMs: CALL_TIMEOUT_MS['create-machine'], signal: work.signal },
     ),
@@ -187,6 +192,7 @@ async function undoCreation(work: Work, machine: Machine, error: unknown): Promi
       machine: id,
       message: `${name} could not be made: ${failed.message}`,
     });
+    work.networks.changed(machine, 'gone');
   } catch (undoError) {
     work.note(`${id} is not undone: ${asRingwallError(undoError).message}`);
     await changeMachine(work.store, id, () => ({

@@ -80,7 +80,8 @@ export class Machines {
   async detail(idOrName: string): Promise<MachineDetail> {
     const machine = await this.find(idOrName);
     const runs = RUNNING_PHASES.has(machine.status.phase);
-    const [watch, protections, findings, boot] = await Promise.all([
+    const [network, watch, protections, findings, boot] = await Promise.all([
+      this.#worker.networks.placeOf(machine),
       this.#worker.watches.detail(machine, this.#soon.firstWordMs),
       runs
         ? this.#worker.warden
@@ -95,6 +96,7 @@ export class Machines {
       machine,
       protections: protections ?? [],
       proven: [...(boot?.proven ?? [])],
+      ...(network === undefined ? {} : { network }),
       ...(watch === undefined ? {} : { watch }),
       notProtected: notProtected({ machine, findings, protections }),
     };
@@ -223,22 +225,27 @@ export class Machines {
       takenNames,
       disks: withMachines(stored, machines),
     });
+    const { network: wanted, labels = {} } = request;
+    const joins = wanted === undefined ? undefined : await this.#worker.networks.planCard(wanted, labels, name);
+    const joined = joins === undefined ? {} : { network: joins.network, labels: { ...joins.labels } };
     const machine: Machine = {
       id: newMachineId(),
       tenant: TENANT,
       name,
       version: 1,
       createdAt: new Date().toISOString(),
-      spec: { ...spec, running: request.start === true },
+      spec: { ...spec, ...joined, running: request.start === true },
       status: { ...QUIET, phase: 'creating' },
     };
     const work: WorkRequest = { kind: 'machine.create', start: request.start === true };
     const operation = operations.describe({ kind: 'machine.create', machine: machine.id }, 'making the machine');
-    await store.insertMachine(machine, operation, work, {
+    const event = {
       kind: 'machine.created',
       machine: machine.id,
       message: `${name} was asked for: image ${spec.image}, ${String(spec.cpus)} cpus, ${String(spec.memoryMiB)} MiB`,
-    });
+    };
+    await store.insertMachine(machine, operation, work, event, joins?.card);
+    this.#worker.networks.changed(machine, 'come');
     this.#worker.run(machine.id, operations.take(operation), work);
     return { machine, operation };
   }

@@ -59,6 +59,11 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
     throw new RingwallError('spec-invalid', 'a disk is attached twice', { hint: 'name each disk once by --attach' });
   }
   const attached = disks.length === 0 ? {} : { disks };
+  if (request.network === undefined && request.labels !== undefined) {
+    throw new RingwallError('spec-invalid', 'labels are for the rules of a network, and none is named', {
+      hint: 'name it by --network; see which there are: ringwall network ls',
+    });
+  }
   return {
     name,
     spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch, encryption, ...attached },

@@ -7,7 +7,7 @@ export interface Timing {
   readonly staleMs: number;
   /** How often the broker is asked while a guest boots. */
   readonly verdictMs: number;
-  /** How often the broker is asked how the watched machines stand: a quarantine is told within this. */
+  /** How often the broker is asked how the watched machines stand: a quarantine is told, and a network closed, within this. */
   readonly watchMs: number;
   /** How long a guest may take to be judged: ten times what an idle host needs. */
   readonly attestMs: { readonly kvm: number; readonly tcg: number };
@@ -22,6 +22,10 @@ export interface Timing {
   /** How long a warden or broker that does not answer is waited for: both come back within seconds. */
   readonly patienceMs: number;
   readonly patienceStepMs: number;
+  /** Before a network that the warden did not make as it is wanted is asked for again. */
+  readonly networkRetryMs: number;
+  /** How often machines with cards are looked at although nothing was said of them: trust also ends by growing old. */
+  readonly networkLookMs: number;
   /** How soon a warden must have said something, or somebody else is on its socket: it says within 500 ms that it hears. */
   readonly strangerMs: number;
   readonly rejoinMs: {
@@ -39,7 +43,7 @@ export const TIMING: Timing = {
   observeMs: 2_000,
   staleMs: 10_000,
   verdictMs: 250,
-  watchMs: 1_000,
+  watchMs: 400,
   attestMs: { kvm: 60_000, tcg: 180_000 },
   resumedAttestMs: 75_000,
   judgeAwayMs: 60_000,
@@ -47,6 +51,8 @@ export const TIMING: Timing = {
   lastWordsMs: 6_000,
   patienceMs: 15_000,
   patienceStepMs: 250,
+  networkRetryMs: 2_000,
+  networkLookMs: 5_000,
   strangerMs: 2_000,
   rejoinMs: { first: 100, most: 2_000, quiet: 600 },
   graceMs: 10_000,

@@ -20,6 +20,8 @@ export interface WatchesOptions {
   readonly broker: BrokerClient;
   readonly timing: Timing;
   readonly note: (line: string) => void;
+  /** What is to be thought of this machine is another than it was: told before anything of it is written down. */
+  readonly onTrust: (machine: MachineId) => void;
 }
 
 interface Kept {
@@ -29,6 +31,8 @@ interface Kept {
   known: KnownWatch | undefined;
   /** What was told of it last: told again only when it is another. */
   told: string | undefined;
+  /** As others were told. */
+  trust: WatchTrust['trust'] | undefined;
 }
 
 export class Watches {
@@ -71,12 +75,18 @@ export class Watches {
     for (let at = 0; answers && at < kept.length; at += READ_WATCHES_LIMIT) {
       answers = await this.#ask(kept.slice(at, at + READ_WATCHES_LIMIT));
     }
+    for (const each of kept) this.#notice(each);
     // What grows old while nobody answers is told, too.
     for (const each of kept) {
       await this.#tell(each).catch((error: unknown) => {
         this.#use.note(`${each.machine}: ${error instanceof Error ? error.message : String(error)}`);
       });
     }
+  }
+
+  /** Whether the broker has said anything of it in this life of the daemon. */
+  hasHeardOf(machine: MachineId): boolean {
+    return this.#kept.get(machine)?.known !== undefined;
   }
 
   trustOf(machine: MachineId): WatchTrust {
@@ -138,7 +148,7 @@ export class Watches {
   #keep(machine: MachineId, boot: string, relay: Relay): Kept {
     relay.keepJoined();
     this.drop(machine);
-    const kept: Kept = { machine, boot, relay, known: undefined, told: undefined };
+    const kept: Kept = { machine, boot, relay, known: undefined, told: undefined, trust: undefined };
     this.#kept.set(machine, kept);
     this.#looping ??= this.#loop();
     this.#wake();
@@ -165,6 +175,13 @@ export class Watches {
     }
   }
 
+  #notice(kept: Kept): void {
+    const { trust } = this.trustOf(kept.machine);
+    if (trust === kept.trust) return;
+    kept.trust = trust;
+    this.#use.onTrust(kept.machine);
+  }
+
   /** Events and orders for what is another than it was. */
   async #tell(kept: Kept): Promise<void> {
     const { trust, reasons } = this.trustOf(kept.machine);
@@ -182,7 +199,7 @@ export class Watches {
     else if (before === 'unknown') await this.#event(machine, 'seen', 'it was seen again, and all is as expected');
   }
 
-  /** Also the place from which the machine's network is to be closed, once machines have one. */
+  /** Its network was closed before, by whoever `onTrust` told. */
   async #quarantine(machine: Machine, { boot }: Kept, reasons: string[], readmitted: boolean): Promise<void> {
     const { status, id, name } = machine;
     if (readmitted) return;

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, type Machine, type MachineId, type ProcessName, RingwallError } from '@ringwall/api';
 import type { MachineChange, NewEvent, Store } from '../store/index.ts';
 import type { BrokerClient, WardenClient } from './clients.ts';
+import type { Networks } from '../networks/index.ts';
 import type { Observer } from './observer.ts';
 import type { OperationHandle } from './operations.ts';
 import type { Timing } from './timing.ts';
@@ -15,6 +16,7 @@ export interface WorkParts {
   readonly broker: BrokerClient;
   readonly observer: Observer;
   readonly watches: Watches;
+  readonly networks: Networks;
   readonly timing: Timing;
   /** One line to the daemon's log. */
   readonly note: (line: string) => void;

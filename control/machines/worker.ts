@@ -1,5 +1,6 @@
 // Runs the work on machines as jobs, one at a time for each machine, and acts on what the observer sees between them.
 import type { Machine, MachineId, Operation, RingwallError } from '@ringwall/api';
+import { Networks, type NetworkTrust, type OwnedRange } from '../networks/index.ts';
 import type { Store } from '../store/index.ts';
 import { diedError } from './attest.ts';
 import type { BrokerClient, WardenClient } from './clients.ts';
@@ -14,6 +15,7 @@ import {
   stopMachine,
   tidyMachine,
 } from './lifecycle.ts';
+import { networkTrust } from './network-trust.ts';
 import { interruptionOf } from './interrupted.ts';
 import { type LiveBoot, Observer } from './observer.ts';
 import { type OperationHandle, Operations } from './operations.ts';
@@ -30,6 +32,8 @@ export interface WorkerOptions {
   readonly note: (line: string) => void;
   /** Shorter ones for tests. */
   readonly timing?: Timing;
+  /** What the host reaches by its own routes, where tenant networks must not lie. */
+  readonly hostRanges?: () => Promise<readonly OwnedRange[]>;
 }
 
 /** What an operation was asked for; stored, so that another life of the daemon can go on with it. */
@@ -55,6 +59,7 @@ export class Worker {
   readonly operations: Operations;
   readonly observer: Observer;
   readonly watches: Watches;
+  readonly networks: Networks;
   readonly #jobs: Jobs;
   readonly #builds: Map<string, Promise<OperationHandle>> = new Map();
   readonly #building: Set<Promise<void>> = new Set();
@@ -68,7 +73,10 @@ export class Worker {
     this.operations = new Operations(options.store, options.note);
     this.observer = new Observer(options.warden, this.timing, (live) => this.#react(live));
     const { store, warden, broker, timing, note } = this;
-    this.watches = new Watches({ store, warden, broker, timing, note });
+    this.watches = new Watches({ store, warden, broker, timing, note, onTrust: (id) => this.#reconsider(id) });
+    const { hostRanges = () => Promise.resolve([]) } = options;
+    const trustOf = (machine: Machine): NetworkTrust => this.#trustOf(machine);
+    this.networks = new Networks({ store, warden, note, timing, hostRanges, trustOf });
     this.#jobs = new Jobs((machine) => {
       const live = this.observer.find(machine);
       if (live !== undefined && live.state !== 'alive') this.#react(live);
@@ -86,6 +94,7 @@ export class Worker {
 
   async close(): Promise<void> {
     await Promise.all([this.#jobs.close(), this.observer.close(), this.watches.close()]);
+    await this.networks.close();
     await Promise.allSettled(this.#building);
   }
 
@@ -175,8 +184,33 @@ export class Worker {
   }
 
   #work(handle: OperationHandle | undefined, signal: AbortSignal): Work {
-    const { store, warden, broker, observer, watches, timing, note } = this;
-    return { store, warden, broker, observer, watches, timing, note, progress: handle ?? { step: () => {} }, signal };
+    const { store, warden, broker, observer, watches, networks, timing, note } = this;
+    return {
+      store,
+      warden,
+      broker,
+      observer,
+      watches,
+      networks,
+      timing,
+      note,
+      progress: handle ?? { step: () => {} },
+      signal,
+    };
+  }
+
+  /** Its watch says something else of it than before. */
+  #reconsider(id: MachineId): void {
+    this.store.findMachine(id).then(
+      (machine) => machine === undefined || this.networks.consider(machine),
+      (error: unknown) => this.#explain(id, error),
+    );
+  }
+
+  #trustOf(machine: Machine): NetworkTrust {
+    const { watches } = this;
+    const [watch, heard] = [watches.trustOf(machine.id), watches.hasHeardOf(machine.id)];
+    return networkTrust({ machine, seen: watches.asSeen(machine), watch, heard });
   }
 
   #explain(machine: MachineId, error: unknown): RingwallError {

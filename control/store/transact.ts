@@ -3,7 +3,4 @@ import type { Transaction } from 'kysely';
 import type { Tables } from './schema.ts';
 import type { NewEvent } from './store.ts';
 
-export type Transact = <T>(
-  event: NewEvent | undefined,
-  change: (trx: Transaction<Tables>) => Promise<T>,
-) => Promise<T>;
+export type Transact = <T>(event: NewEvent | undefined, change: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>;

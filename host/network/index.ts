@@ -8,6 +8,7 @@ export {
   pinNamespace,
   type NamespaceRun,
 } from './namespace.ts';
+export { readHostRanges } from './host-ranges.ts';
 export { applyBatch, listRules } from './nft.ts';
 export { tapLauncher, tapName } from './tap.ts';
 export { Walls, type WallState } from './walls.ts';

@@ -4,7 +4,7 @@
    not tell the compiler; the rpc's own tests hold the real answers to their schemas */
 import { createHash } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
-import { type MachineId, type ReferenceSubject, RingwallError } from '@ringwall/api';
+import { type MachineId, type NetworkId, type ReferenceSubject, RingwallError } from '@ringwall/api';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import type { StrayFile, WatchReport } from '@ringwall/api/watch';
@@ -28,6 +28,8 @@ export const QUICK_TIMING: Timing = {
   lastWordsMs: 100,
   patienceMs: 150,
   patienceStepMs: 5,
+  networkRetryMs: 10,
+  networkLookMs: 20,
   strangerMs: 50,
   rejoinMs: { first: 5, most: 20, quiet: 10 },
   graceMs: 50,
@@ -52,6 +54,8 @@ const SIGNATURE = `${'A'.repeat(86)}==`;
 export class FakeWarden implements WardenClient {
   readonly machines: Map<MachineId, { running: RunningMachine | undefined }> = new Map();
   readonly disks: Set<string> = new Set();
+  /** As they were applied last, each with the machines whose card leads somewhere now. */
+  readonly networks: Map<NetworkId, { applied: ApplyNetwork; readonly open: Map<MachineId, string> }> = new Map();
   readonly requests: WardenRequest[] = [];
   /** Requests are refused as by a socket that nobody listens on. */
   away = false;
@@ -198,12 +202,56 @@ export class FakeWarden implements WardenClient {
         };
       case 'read-console':
         return { text: Buffer.from(this.console).toString('base64') };
+      case 'apply-network':
+        return this.#applyNetwork(request);
+      case 'remove-network': {
+        const members = this.networks.get(request.network)?.applied.machines ?? [];
+        if (members.length > 0) throw new RingwallError('conflict', 'machines have cards in it');
+        this.networks.delete(request.network);
+        return {};
+      }
+      case 'list-networks':
+        return {
+          networks: Array.from(this.networks, ([network, { open }]) => ({
+            network,
+            walls: 'standing' as const,
+            connected: [...open.keys()],
+          })),
+        };
+      case 'admit-machine':
+        this.#network(request.network).open.set(request.machine, request.boot);
+        return {};
+      case 'dismiss-machine':
+        this.networks.get(request.network)?.open.delete(request.machine);
+        return {};
       case 'open-console':
       case 'open-attest-port':
       case 'import-disk':
         return {};
     }
     throw new Error('no such op');
+  }
+
+  #applyNetwork(applied: ApplyNetwork): WardenResponse<'apply-network'> {
+    const known = this.networks.get(applied.network);
+    const open = new Map(
+      applied.machines.flatMap(({ machine, admitted }) =>
+        admitted === undefined ? [] : [[machine, admitted] as const],
+      ),
+    );
+    this.networks.set(applied.network, { applied, open });
+    return {
+      made: known === undefined,
+      walls: known === undefined ? 'raised' : 'changed',
+      admitted: [],
+      dismissed: [],
+    };
+  }
+
+  #network(id: NetworkId): { readonly open: Map<MachineId, string> } {
+    const network = this.networks.get(id);
+    if (network === undefined) throw new RingwallError('not-found', `no network ${id} on this host`);
+    return network;
   }
 
   #start(request: Extract<WardenRequest, { op: 'start-machine' }>): WardenResponse<'start-machine'> {
@@ -242,6 +290,8 @@ export class FakeWarden implements WardenClient {
     return record;
   }
 }
+
+type ApplyNetwork = Extract<WardenRequest, { op: 'apply-network' }>;
 
 /** Of an image that is none. */
 const IMAGE_PARTS = {

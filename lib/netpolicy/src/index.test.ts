@@ -26,6 +26,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "mapNetwork",
       "parseAddress",
       "parseFarMachines",
+      "parseMachineLabels",
       "parseMachines",
       "parsePolicy",
       "parseRange",

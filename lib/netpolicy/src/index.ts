@@ -22,6 +22,7 @@ export {
   type Machine,
   MAX_MACHINES,
   parseFarMachines,
+  parseMachineLabels,
   parseMachines,
 } from './machine.ts';
 export { mapNetwork, type MapEdge, type MapNode, type NetworkMap } from './map.ts';

@@ -112,6 +112,13 @@ function parseFarMachine(json: unknown, at: string, network: Network): FarMachin
   return { ...named, host, interface: device };
 }
 
+/** The labels of a machine that the network has or will have. */
+export function parseMachineLabels(json: unknown, network: Network): Labels {
+  const labels = parseLabels(new ClosedObject({ labels: json }, '').entries('labels', MAX_LABELS));
+  checkDeclared(labels, network.labels, 'labels');
+  return labels;
+}
+
 export function parseNamed(object: ClosedObject, network: Network): Named {
   const name = parseName(object.value('name'), object.where('name'));
   const labels = parseLabels(object.entries('labels', MAX_LABELS));

@@ -1,0 +1,4 @@
+// The public names of control/networks: tenant networks, and which machines are let into them.
+export type { OwnedRange } from './addresses.ts';
+export type { NetworkTrust } from './gate.ts';
+export { Networks } from './networks.ts';

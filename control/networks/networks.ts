@@ -1,0 +1,475 @@
+// Networks as the API asks for them, and as machines have them. A change is judged whole, written down, and brought to the host; one
+// that the host refuses is taken back, and what was in force stays.
+import { type Machine, type NetworkId, RingwallError } from '@ringwall/api';
+import type {
+  ChangedNetwork,
+  Consequences,
+  CreateNetwork,
+  LabelMachine,
+  Network,
+  NetworkDefinition,
+  NetworkDetail,
+  PolicyPlan,
+  Reach,
+  ReachQuery,
+  ShownMap,
+  ShownNetwork,
+} from '@ringwall/api/networks';
+import type { WardenRequest } from '@ringwall/api/warden';
+import { mapNetwork, type Network as Definition } from '@ringwall/netpolicy';
+import type { WardenClient } from '../machines/clients.ts';
+import { checkMachineReference } from '../machines/names.ts';
+import type { NetworkChange, NewCard, NewEvent, Store } from '../store/index.ts';
+import { allotAddresses, defaultRanges, type OwnedRange, refuseOverlaps } from './addresses.ts';
+import { Applier } from './applier.ts';
+import { consequencesOf } from './consequences.ts';
+import { Gate, type NetworkTrust } from './gate.ts';
+import { judgeDefinition, judgeLabels, judgePolicy, nearest, TENANT } from './judge.ts';
+import { asPolicyMachines, macOf, type Member, membersOf } from './members.ts';
+import { newNetwork, type Planned, planPolicy, type Standing } from './policy-plan.ts';
+import { asAddress, type End, explainReach, noCommonNetwork } from './reach.ts';
+
+/** What somebody at a terminal waits for; what takes longer goes on, and shows as pending. */
+const SETTLE_MS = 10_000;
+/** As netpolicy has it: a machine's name is a name of its rules. */
+const LONGEST_NAME = 48;
+
+export interface NetworksOptions {
+  readonly store: Store;
+  readonly warden: WardenClient;
+  readonly note: (line: string) => void;
+  /** What is to be thought of a machine now. */
+  readonly trustOf: (machine: Machine) => NetworkTrust;
+  /** What the host reaches by its own routes. */
+  readonly hostRanges: () => Promise<readonly OwnedRange[]>;
+  readonly timing: {
+    /** Before what the warden did not do is asked again. */
+    readonly networkRetryMs: number;
+    /** Between two looks at the trust of all machines with cards. */
+    readonly networkLookMs: number;
+    readonly patienceMs: number;
+  };
+}
+
+/** What a machine that is being made gets of a network. */
+export interface PlannedCard {
+  readonly network: NetworkId;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly card: NewCard;
+}
+
+export class Networks {
+  readonly #use: NetworksOptions;
+  readonly #applier: Applier;
+  readonly #gate: Gate;
+  readonly #watch: Disposable;
+  /** One decision at a time: what is judged still holds when it is written. */
+  #deciding: Promise<unknown> = Promise.resolve();
+
+  constructor(options: NetworksOptions) {
+    const { store, warden, note, trustOf, timing } = options;
+    this.#use = options;
+    this.#applier = new Applier({ store, warden, note, retryMs: timing.networkRetryMs });
+    const again = (network: NetworkId): void => this.#applier.want(network);
+    const againIfBusy = (network: NetworkId): void => this.#applier.wantIfBusy(network);
+    this.#gate = new Gate({ store, warden, note, trustOf, again, againIfBusy, lookMs: timing.networkLookMs });
+    this.#watch = store.watchMachines((machine) => this.consider(machine));
+  }
+
+  /** Brings all that is wanted to the warden, once, whatever it has already. */
+  async begin(): Promise<void> {
+    const { store, warden, note } = this.#use;
+    await this.#gate.begin();
+    const known = await store.networks.list();
+    for (const { id } of known) this.#applier.want(id);
+    // Networks whose removal another life of the daemon did not see done. The warden keeps those that a machine is in.
+    const { networks } = await warden.call({ op: 'list-networks' }).catch(() => ({ networks: [] }));
+    for (const { network } of networks) {
+      if (known.some(({ id }) => id === network)) continue;
+      note(`${network} is no network of this daemon, and is removed`);
+      this.#applier.want(network);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#watch[Symbol.dispose]();
+    await Promise.all([this.#applier.close(), this.#gate.close()]);
+  }
+
+  // What machines need.
+
+  /** For a machine that is being made. Throws what its maker can do something about. */
+  async planCard(network: string, labels: unknown, machine: string): Promise<PlannedCard> {
+    const found = await this.#find(network);
+    if (machine.length > LONGEST_NAME) {
+      throw new RingwallError('spec-invalid', `${machine} is too long a name for a machine with a network`, {
+        hint: `at most ${LONGEST_NAME} characters: --name`,
+      });
+    }
+    const definition = judgeDefinition(found.spec.definition);
+    const { name, addresses } = definition;
+    const judged = judgeLabels(labels, definition);
+    const choose: NewCard['choose'] = (taken) => allotAddresses(name, addresses, taken, Date.now());
+    return { network: found.id, labels: judged, card: { network: found.id, choose } };
+  }
+
+  /** A machine has come, or is gone. */
+  changed({ id, spec }: Machine, what: 'come' | 'gone'): void {
+    if (what === 'gone') this.#gate.forget(id);
+    if (spec.network !== undefined) this.#applier.want(spec.network);
+  }
+
+  /** Something is said of a machine's trust, or may have to be. */
+  consider(machine: Machine): void {
+    this.#gate.consider(machine);
+  }
+
+  /** The card for a start: once its network stands, for its cable ends there. */
+  async cardFor({ id, spec }: Machine, signal: AbortSignal): Promise<Pick<StartRequest, 'card'>> {
+    const { network } = spec;
+    if (network === undefined) return {};
+    if (!(await this.#applier.settled(network, this.#use.timing.patienceMs, signal))) {
+      throw new RingwallError('warden-unavailable', 'its network does not stand yet: the warden does not answer');
+    }
+    return { card: { network, mac: macOf(id) } };
+  }
+
+  async placeOf(
+    machine: Machine,
+  ): Promise<{ name: string; addresses: string[]; mac: string; admitted: boolean } | undefined> {
+    const { networks } = this.#use.store;
+    const card = await networks.findCard(machine.id);
+    if (card === undefined) return undefined;
+    const network = await networks.find(card.network);
+    const admitted = isAdmitted({ machine, card });
+    return { name: network?.name ?? card.network, addresses: [...card.addresses], mac: macOf(machine.id), admitted };
+  }
+
+  // What the API asks for.
+
+  async list(): Promise<ShownNetwork[]> {
+    const { networks } = this.#use.store;
+    const cards = Map.groupBy(await networks.cards(), ({ network }) => network);
+    const standing = await this.#standing();
+    return (await networks.list()).map((network) =>
+      this.#shown(network, cards.get(network.id)?.length ?? 0, standing.get(network.id)),
+    );
+  }
+
+  async detail(idOrName: string): Promise<NetworkDetail> {
+    const network = await this.#find(idOrName);
+    const members = await membersOf(this.#use.store, network.id);
+    const shown = this.#shown(network, members.length, (await this.#standing()).get(network.id));
+    return {
+      network: shown,
+      machines: members.map((member) => {
+        const { machine, card } = member;
+        const { id, name, spec, status } = machine;
+        const { phase, trust } = status;
+        const place = { machine: id, name, labels: spec.labels ?? {}, addresses: [...card.addresses], mac: macOf(id) };
+        return { ...place, phase, trust, admitted: isAdmitted(member) };
+      }),
+    };
+  }
+
+  create({ name, addresses, internet = 'none' }: CreateNetwork): Promise<ShownNetwork> {
+    return this.#decide(async () => {
+      const owned = await this.#owned();
+      const ranges = addresses ?? defaultRanges(owned, (bytes) => crypto.getRandomValues(bytes));
+      const definition = { name, addresses: ranges, internet, rules: [] };
+      const judged = judgeDefinition(definition);
+      refuseOverlaps(name, judged.addresses, owned);
+      const network = newNetwork(definition, name, new Date());
+      const message = `${name} was made: ${ranges.join(', ')}${internet === 'nat' ? ', with a way out' : ''}`;
+      await this.#put({ insert: [network] }, { kind: 'network.created', message });
+      return this.#shown(network, 0, undefined);
+    });
+  }
+
+  remove(idOrName: string): Promise<void> {
+    return this.#decide(async () => {
+      const network = await this.#find(idOrName);
+      await this.#put({ remove: [network] }, { kind: 'network.removed', message: `${network.name} was removed` });
+    });
+  }
+
+  addRule(idOrName: string, rule: Record<string, unknown>): Promise<ChangedNetwork> {
+    return this.#changeRules(
+      idOrName,
+      (rules) => [...rules, rule],
+      () => `a rule was added: ${JSON.stringify(rule)}`,
+    );
+  }
+
+  removeRule(idOrName: string, rule: string): Promise<ChangedNetwork> {
+    const without = (rules: readonly unknown[], { name }: Definition): unknown[] => {
+      const left = rules.filter((each) => Object(each).name !== rule);
+      if (left.length < rules.length) return left;
+      const near = nearest(
+        rule,
+        rules.map((each) => String(Object(each).name)),
+      );
+      throw new RingwallError('not-found', `${name} has no rule ${JSON.stringify(rule)}`, {
+        hint:
+          near === undefined ? `see which there are: ringwall net rules --network ${name}` : `did you mean ${near}?`,
+      });
+    };
+    return this.#changeRules(idOrName, without, () => `the rule ${rule} was taken back`);
+  }
+
+  label(idOrName: string, { set = {}, remove = [] }: LabelMachine): Promise<Machine> {
+    return this.#decide(async () => {
+      const { store } = this.#use;
+      const machine = await this.#machine(idOrName);
+      if (machine?.spec.network === undefined) {
+        if (machine !== undefined) throw withoutNetwork(machine);
+        checkMachineReference(idOrName);
+        throw new RingwallError('not-found', `there is no machine ${idOrName}`, {
+          hint: 'see which there are: ringwall ls',
+        });
+      }
+      const network = await this.#find(machine.spec.network);
+      const kept = Object.entries(machine.spec.labels ?? {}).filter(([key]) => !remove.includes(key));
+      const labels = judgeLabels({ ...Object.fromEntries(kept), ...set }, judgeDefinition(network.spec.definition));
+      const spec = { ...machine.spec, labels: { ...labels } };
+      const event = { kind: 'machine.labelled', machine: machine.id, message: `${machine.name} is ${printed(labels)}` };
+      const labelled = await store.updateMachine(machine.id, machine.version, { spec }, event);
+      this.#applier.want(network.id);
+      await this.#applier.settled(network.id, SETTLE_MS);
+      return labelled;
+    });
+  }
+
+  async map(idOrName: string): Promise<ShownMap> {
+    const { network, definition, machines } = await this.#model(await this.#find(idOrName));
+    const { nodes, edges } = mapNetwork(definition, machines, { atSeconds: nowSeconds() });
+    return {
+      network: network.name,
+      nodes: nodes.map((node) => ({ ...node, machines: [...node.machines] })),
+      edges: edges.map((edge) => ({ ...edge, services: [...edge.services], rules: [...edge.rules] })),
+    };
+  }
+
+  async reach({ from, to, service, network }: ReachQuery): Promise<Reach> {
+    const [source, target] = await Promise.all([this.#machine(from), this.#machine(to)]);
+    const apart = source !== undefined && target !== undefined && source.spec.network !== target.spec.network;
+    const asked = network ?? source?.spec.network ?? target?.spec.network;
+    const bare = (text: string, machine: Machine | undefined): End =>
+      machine === undefined ? { text } : { text, machine };
+    if (asked === undefined || (network === undefined && apart)) {
+      const without = [source, target].flatMap((each) =>
+        each?.spec.network === undefined && each !== undefined ? [`${each.name} has no network`] : [],
+      );
+      for (const [text, machine] of [
+        [from, source],
+        [to, target],
+      ] as const)
+        if (machine === undefined) await this.#address(text);
+      return noCommonNetwork(bare(from, source), bare(to, target), service, without);
+    }
+    const found = await this.#find(asked);
+    const model = await this.#model(found);
+    const end = async (text: string, machine: Machine | undefined): Promise<End> => {
+      const member = model.machines.find(({ name }) => name === machine?.name);
+      if (machine === undefined) await this.#address(text);
+      const own = model.members.find((each) => each.machine.id === machine?.id);
+      if (machine === undefined || member === undefined || own === undefined) return bare(text, machine);
+      return { text, machine, member, admitted: isAdmitted(own) };
+    };
+    const ends = { from: await end(from, source), to: await end(to, target) };
+    const strangers = [ends.from, ends.to].filter(
+      ({ machine, member }) => machine !== undefined && member === undefined,
+    );
+    if (strangers.length > 0) {
+      const notes = strangers.map(({ text }) => `${text} has no card in ${found.name}`);
+      return noCommonNetwork(ends.from, ends.to, service, notes);
+    }
+    const question = { network: model.definition, machines: model.machines, ...ends, service };
+    return explainReach({ ...question, atSeconds: nowSeconds() });
+  }
+
+  async exportPolicy(): Promise<Record<string, unknown>> {
+    const networks = await this.#use.store.networks.list();
+    return { version: 1, tenant: TENANT, networks: networks.map(({ spec }) => spec.definition) };
+  }
+
+  async planPolicy(policy: unknown): Promise<PolicyPlan> {
+    const { networks, troubles } = await this.#plan(policy);
+    return { networks, troubles };
+  }
+
+  applyPolicy(policy: unknown, anyway: boolean): Promise<PolicyPlan> {
+    return this.#decide(async () => {
+      const { networks, troubles, change } = await this.#plan(policy);
+      const idle = networks.flatMap(({ findings }) => findings.filter((finding) => finding.idle));
+      const [trouble = anyway ? undefined : idle[0]?.message] = troubles;
+      if (trouble !== undefined) {
+        throw new RingwallError('policy-invalid', trouble, {
+          hint:
+            troubles.length === 0
+              ? 'a rule that can never decide is mostly a slip; with --anyway it is kept'
+              : 'see all of it: ringwall net plan FILE',
+        });
+      }
+      const count = (does: string): number => networks.filter((each) => each.does === does).length;
+      const message = `a policy was applied: ${count('make')} made, ${count('change')} changed, ${count('remove')} removed`;
+      if (count('keep') < networks.length) await this.#put(change, { kind: 'network.policy-applied', message });
+      return { networks, troubles };
+    });
+  }
+
+  #changeRules(
+    idOrName: string,
+    change: (rules: readonly unknown[], network: Definition) => unknown[],
+    said: () => string,
+  ): Promise<ChangedNetwork> {
+    return this.#decide(async () => {
+      const model = await this.#model(await this.#find(idOrName));
+      const { network, definition: before, machines } = model;
+      const rules = Array.isArray(network.spec.definition['rules']) ? network.spec.definition['rules'] : [];
+      const definition: NetworkDefinition = { ...network.spec.definition, rules: change(rules, before) };
+      const after = judgeDefinition(definition);
+      const consequences: Consequences = consequencesOf(before, after, machines, nowSeconds());
+      const changed = { ...network, spec: { definition } };
+      await this.#put({ update: [changed] }, { kind: 'network.changed', message: `${network.name}: ${said()}` });
+      const shown = this.#shown({ ...changed, version: network.version + 1 }, machines.length, undefined);
+      return { network: shown, ...consequences };
+    });
+  }
+
+  /** Written down first, so that nothing is lost; taken back where the host refuses it. */
+  async #put(change: NetworkChange, event: NewEvent): Promise<void> {
+    const { networks } = this.#use.store;
+    const before = new Map((await networks.list()).map((network) => [network.id, network]));
+    await networks.change(change, event);
+    const { insert = [], update = [], remove = [] } = change;
+    const touched = [...insert, ...update, ...remove].map(({ id }) => id);
+    for (const id of touched) this.#applier.want(id);
+    const outcomes = await Promise.allSettled(touched.map((id) => this.#applier.settled(id, SETTLE_MS)));
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (refused === undefined) return;
+    const was = (list: readonly Network[], step: number): Network[] =>
+      list.flatMap(({ id }) => {
+        const network = before.get(id);
+        return network === undefined ? [] : [{ ...network, version: network.version + step }];
+      });
+    const why = refused.reason instanceof Error ? refused.reason.message : String(refused.reason);
+    await networks.change(
+      { insert: was(remove, 0), update: was(update, 1), remove: insert },
+      { kind: 'network.reverted', message: `the host refused it, and what was stays: ${why}` },
+    );
+    for (const id of touched) this.#applier.want(id);
+    throw refused.reason;
+  }
+
+  async #plan(policy: unknown): Promise<Planned> {
+    const { store, hostRanges } = this.#use;
+    const judged = judgePolicy(policy);
+    const json: unknown = Object(policy).networks;
+    const definitions = (Array.isArray(json) ? json : []).map((each): NetworkDefinition => ({ ...Object(each) }));
+    const standing: Standing[] = [];
+    for (const network of await store.networks.list()) {
+      standing.push({ network, members: await membersOf(store, network.id) });
+    }
+    return planPolicy(judged, definitions, { standing, hostRanges: await hostRanges(), now: new Date() });
+  }
+
+  async #model(network: Network): Promise<Model> {
+    const members = await membersOf(this.#use.store, network.id);
+    const definition = judgeDefinition(network.spec.definition);
+    return { network, members, definition, machines: asPolicyMachines(members, definition) };
+  }
+
+  async #find(idOrName: string): Promise<Network> {
+    const { networks } = this.#use.store;
+    const network = await networks.find(idOrName);
+    if (network !== undefined) return network;
+    const names = (await networks.list()).map(({ name }) => name);
+    const near = nearest(idOrName, names);
+    const make = 'make one: ringwall network create NAME';
+    throw new RingwallError('not-found', `there is no network ${JSON.stringify(idOrName.slice(0, 64))}`, {
+      hint:
+        near === undefined ? (names.length === 0 ? make : `there are: ${names.join(', ')}`) : `did you mean ${near}?`,
+    });
+  }
+
+  async #machine(idOrName: string): Promise<Machine | undefined> {
+    return this.#use.store.findMachine(idOrName);
+  }
+
+  /** What is no machine is an address, or a slip. */
+  async #address(text: string): Promise<void> {
+    const names = (await this.#use.store.listMachines()).map(({ name }) => name);
+    const near = nearest(text, names);
+    if (near !== undefined) {
+      throw new RingwallError('not-found', `there is no machine ${JSON.stringify(text.slice(0, 64))}`, {
+        hint: `did you mean ${near}?`,
+      });
+    }
+    asAddress(text);
+  }
+
+  async #owned(): Promise<OwnedRange[]> {
+    const { store, hostRanges } = this.#use;
+    const networks = (await store.networks.list()).flatMap(({ name, spec }) =>
+      judgeDefinition(spec.definition).addresses.map((range) => ({ range, owner: `the network ${name}’s` })),
+    );
+    return [...networks, ...(await hostRanges())];
+  }
+
+  /** What the warden sees of each; nothing where it does not answer. */
+  async #standing(): Promise<ReadonlyMap<NetworkId, string | undefined>> {
+    const { networks } = await this.#use.warden.call({ op: 'list-networks' }).catch(() => ({ networks: [] }));
+    return new Map(
+      networks.map(({ network, walls, trouble }) => [
+        network,
+        trouble ?? (walls === 'standing' ? undefined : WALLS[walls]),
+      ]),
+    );
+  }
+
+  #shown(network: Network, machines: number, seen: string | undefined): ShownNetwork {
+    const { pending, trouble = seen } = this.#applier.stateOf(network.id);
+    const state = pending || trouble !== undefined ? 'pending' : 'in-force';
+    return { ...network, status: { state, machines, ...(trouble === undefined ? {} : { trouble }) } };
+  }
+
+  #decide<T>(decision: () => Promise<T>): Promise<T> {
+    const result = this.#deciding.then(decision);
+    this.#deciding = result.catch(() => {});
+    return result;
+  }
+}
+
+interface Model {
+  readonly network: Network;
+  readonly members: readonly Member[];
+  readonly definition: Definition;
+  readonly machines: ReturnType<typeof asPolicyMachines>;
+}
+
+type StartRequest = Extract<WardenRequest, { op: 'start-machine' }>;
+
+const WALLS = {
+  changed: 'its walls were changed by somebody else, and are being put back',
+  missing: 'it does not stand on this host yet',
+} as const;
+
+function isAdmitted({ machine, card }: Member): boolean {
+  return card.admitted !== undefined && card.admitted === machine.status.bootId;
+}
+
+function withoutNetwork({ name }: Machine): RingwallError {
+  return new RingwallError('conflict', `${name} has no network: no rule could mean it`, {
+    hint: 'a machine gets its network when it is made: ringwall run IMAGE --network NETWORK --label role=web',
+  });
+}
+
+function printed(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.length === 0 ? 'without labels' : pairs.join(', ');
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1_000);
+}
