@@ -18,7 +18,7 @@ export function changeMachine(
 ): ChangedNetwork | undefined {
   const { classifier, groups, ruleset } = compiled;
   if (!machine.addresses.every((address) => groups.has(classifier.groupOf(machine, address).id))) return undefined;
-  const changes = elementsOf(classifier, machine);
+  const changes = elementsOf(compiled, machine);
   const tables = ruleset.tables.map((table) => {
     const own = changes.filter(({ family }) => family === table.family);
     const sets = table.sets.map((set): RuleSet => {
@@ -32,7 +32,7 @@ export function changeMachine(
   });
   const commands = ruleset.tables.flatMap((table) =>
     changes
-      .filter(({ family }) => family === table.family)
+      .filter(({ family, name }) => family === table.family && table.sets.some((set) => set.name === name))
       .map(({ name, element }) => renderElements(verb, table, name, [element])),
   );
   return { compiled: { ...compiled, ruleset: { tables } }, commands };

@@ -7,8 +7,9 @@ import { type AnyMachine, isFar } from './machine.ts';
 import { byPrecedence, type Network, type Rule } from './policy.ts';
 import { MAX_CELLS, pairRules, refuseCells } from './pairs.ts';
 import { PROTECTED } from './protected.ts';
-import type { Chain, Ruleset, SetElement, Statement, Table } from './ruleset.ts';
+import type { Chain, Ruleset, SetElement, Statement, Table, Verdict } from './ruleset.ts';
 import { PORT_PROTOCOLS } from './service.ts';
+import { ShareClasses } from './shares-table.ts';
 import { StableIds } from './stable-ids.ts';
 import { DECISION_PREFIX } from './update.ts';
 import { arpTable, guardTable, ICMP_MAPS, loggingStatement, rangeKey, rulesTable } from './tables.ts';
@@ -26,6 +27,9 @@ export interface CompiledNetwork {
   /** Groups that its pairs know. */
   readonly groups: ReadonlySet<number>;
   readonly classifier: Classifier;
+  readonly shares: ShareClasses;
+  /** Rules by the number of the decision that they make, which counts how often; several where times choose among them. */
+  readonly decisions: ReadonlyMap<number, readonly string[]>;
 }
 
 /** An element that a machine is, and the set that it belongs to. */
@@ -40,6 +44,8 @@ interface PolicyElements {
   readonly cells: SetElement[];
   readonly decisions: SetElement[];
   readonly chains: Chain[];
+  /** Of the rules that each decision is made by. */
+  readonly names: Map<number, readonly string[]>;
 }
 
 export function compileNetwork(
@@ -48,11 +54,12 @@ export function compileNetwork(
   { protectedRanges = [] }: CompileOptions = {},
 ): CompiledNetwork {
   const classifier = new Classifier(byPrecedence(network.rules));
+  const shares = new ShareClasses(network);
   const internet = network.internet === 'nat';
   const kind = { internet, dns: network.dns };
   const sets = new Map<string, SetElement[]>();
   for (const machine of machines) {
-    for (const { family, name, element } of elementsOf(classifier, machine)) {
+    for (const { family, name, element } of elementsOf({ classifier, shares }, machine)) {
       const list = sets.get(`${family} ${name}`);
       if (list === undefined) sets.set(`${family} ${name}`, [element]);
       else list.push(element);
@@ -93,12 +100,18 @@ export function compileNetwork(
     policy.chains,
     kind,
   );
-  const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders'), internet), rules] };
-  return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier };
+  const metered = shares.table({ shares: take('inet shares'), openings: take('inet openings') });
+  const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders'), internet), rules, metered] };
+  return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier, shares, decisions: policy.names };
 }
 
-export function elementsOf(classifier: Classifier, machine: AnyMachine): MachineElement[] {
-  return machine.addresses.flatMap((address): MachineElement[] => {
+export function elementsOf(
+  { classifier, shares }: Pick<CompiledNetwork, 'classifier' | 'shares'>,
+  machine: AnyMachine,
+): MachineElement[] {
+  // The share of another host's machine is for that host to hold it to.
+  const own = isFar(machine) ? [] : shares.elementsOf(machine);
+  const addressed = machine.addresses.flatMap((address): MachineElement[] => {
     const text = address.text;
     const group = { key: [text], value: classifier.groupOf(machine, address).id };
     const device = machine.interface;
@@ -129,6 +142,7 @@ export function elementsOf(classifier: Classifier, machine: AnyMachine): Machine
           { family: 'inet', name: 'groups6', element: group },
         ];
   });
+  return [...addressed, ...own.map((found) => ({ ...found, family: 'inet' as const }))];
 }
 
 function compilePolicy(
@@ -139,7 +153,7 @@ function compilePolicy(
   const budget = new Budget(MAX_COMPILE_STEPS, 'groups, rules and services');
   const rulesOfPair = pairRules(classifier, from, classifier.groups, budget);
   const [pairIds, decisionIds] = [new StableIds('pair'), new StableIds('decision')];
-  const elements: PolicyElements = { pairs: [], cells: [], decisions: [], chains: [] };
+  const elements: PolicyElements = { pairs: [], cells: [], decisions: [], chains: [], names: new Map() };
   const known = new Set<string>();
   const decided = new Set<number>();
   for (const { source, target, rules } of rulesOfPair) {
@@ -174,9 +188,13 @@ function decisionOf({ rules }: Classifier, indexes: readonly number[], service: 
   return decision;
 }
 
-function addDecision({ decisions, chains }: PolicyElements, id: number, rules: readonly Rule[]): void {
+function addDecision({ decisions, chains, names }: PolicyElements, id: number, rules: readonly Rule[]): void {
   const [rule, ...more] = rules;
   if (rule === undefined) return;
+  names.set(
+    id,
+    rules.map(({ name }) => name),
+  );
   if (more.length === 0 && !rule.log && rule.after === undefined && rule.before === undefined) {
     decisions.push({ key: [id], value: verdictOf(rule) });
     return;
@@ -185,7 +203,7 @@ function addDecision({ decisions, chains }: PolicyElements, id: number, rules: r
   decisions.push({ key: [id], value: { goto: name } });
   chains.push({
     name,
-    rules: [...rules.flatMap((timed) => decidingRules(timed)), [{ count: 'refused' }, { verdict: 'drop' }]],
+    rules: [...rules.flatMap((timed) => decidingRules(timed)), [{ verdict: { goto: 'refused' } }]],
   });
 }
 
@@ -221,8 +239,8 @@ function serviceElements(
   return elements;
 }
 
-function verdictOf({ action }: Rule): 'accept' | 'drop' {
-  return action === 'allow' ? 'accept' : 'drop';
+function verdictOf({ action }: Rule): Verdict {
+  return action === 'allow' ? 'accept' : { goto: 'denied' };
 }
 
 function ruleText(rule: Rule | undefined): string {

@@ -2,6 +2,7 @@
 // (RFC 4861) and names. Two steps: guards let through what a card says before it has an address, and from its own link-local ones;
 // the chain of input takes the questions for these services, each card's counted by itself, so that one floods nobody else's.
 import { type Address, addressOf, type Family, printRange } from './address.ts';
+import { drops } from './drop-reasons.ts';
 import type { RuleSet, Statement } from './ruleset.ts';
 
 /** The one address that a machine's ARP may ask for: its gateway on every cable (RFC 3927 addresses are never routed). */
@@ -66,7 +67,7 @@ export function guardCards(family: Family, dns: boolean): Statement[][] {
   };
   return [
     [{ match: ['icmpv6 type'], op: '==', to: NEIGHBOUR_WORDS }, fromLink, FROM_ITS_CARD, ACCEPT],
-    [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, { count: 'rogue' }, DROP],
+    [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, drops('rogue')],
     [{ match: ['icmpv6 type'], op: '==', to: GROUP_REPORTS }, DROP],
     ...(dns ? [[fromLink, toGateway, FROM_ITS_CARD, ACCEPT]] : []),
   ];
@@ -99,7 +100,7 @@ export function hearQuestions(internet: boolean, dns: boolean): Statement[][] {
     ...(internet
       ? [
           [fromUplink, answers, ACCEPT],
-          [fromUplink, { count: 'to-host' }, DROP],
+          [fromUplink, drops('to-host')],
         ]
       : []),
     ...(dns ? [solicitation(ROUTER_SOLICITATION), ...([4, 6] as const).map(askLease), ...askNames(answers)] : []),

@@ -4,6 +4,8 @@ import * as netpolicy from './index.ts';
 test('the public names of @ringwall/netpolicy', () => {
   expect(Object.keys(netpolicy).toSorted()).toMatchInlineSnapshot(`
     [
+      "DEFAULT_SHARE",
+      "DROP_REASONS",
       "FINDING_KINDS",
       "GATEWAY_IPV4",
       "GATEWAY_IPV6",
@@ -38,6 +40,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "rangesOverlap",
       "renderTable",
       "renderUpdate",
+      "shareOf",
     ]
   `);
 });

@@ -12,6 +12,7 @@ export {
 } from './address.ts';
 export { changeMachine, type ChangedNetwork } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
+export { DROP_REASONS, LOG_GROUPS, type DropReason } from './drop-reasons.ts';
 export { compareNetworks, MAX_CHANGES, type Change, type Difference } from './difference.ts';
 export { FINDING_KINDS, findRuleTroubles, type Finding } from './findings.ts';
 export { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, type LinkPrefix, UPLINK } from './gateway.ts';
@@ -41,5 +42,6 @@ export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
 export { renderTable, type NftCommand } from './render-nft.ts';
 export type { Ruleset } from './ruleset.ts';
 export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';
-export { LOG_GROUPS, TABLE } from './tables.ts';
+export { DEFAULT_SHARE, shareOf, type Share, type ShareRule } from './share.ts';
+export { TABLE } from './tables.ts';
 export { renderUpdate } from './update.ts';

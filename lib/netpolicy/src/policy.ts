@@ -4,6 +4,7 @@ import { type AddressRange, parseRange, printRange, rangesOverlap } from './addr
 import { asText, ClosedObject } from './closed-object.ts';
 import { type Labels, MAX_LABELS, parseLabels, parseLabelValue, parseName } from './names.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
+import { parseShares, type ShareRule } from './share.ts';
 import { parseService, type ServiceRange } from './service.ts';
 
 /** A tenant with more has several projects. */
@@ -36,6 +37,8 @@ export interface Network {
   /** Where given, the only labels there are: a rule or machine with another is refused. */
   readonly labels: ReadonlyMap<string, ReadonlySet<string>> | undefined;
   readonly rules: readonly Rule[];
+  /** What its machines may take of it, the first that means a machine for each. */
+  readonly shares: readonly ShareRule[];
 }
 
 export interface Rule {
@@ -116,12 +119,15 @@ function parseNetwork(json: unknown, at: string): Network {
   const dns = !object.has('dns') || object.flag('dns');
   const labels = object.has('labels') ? parseDeclaredLabels(object) : undefined;
   const rules = object.list('rules', MAX_RULES, (item, where) => parseRule(item, where, labels));
+  const shares = object.has('shares')
+    ? parseShares(object, (wanted, where) => checkDeclared(wanted, labels, where))
+    : [];
   object.end();
   refuseTwins(
     rules.map((rule) => rule.name),
     object.where('rules'),
   );
-  return { name, addresses, internet, dns, labels, rules };
+  return { name, addresses, internet, dns, labels, rules, shares };
 }
 
 function parseNetworkRange(item: unknown, at: string): AddressRange {

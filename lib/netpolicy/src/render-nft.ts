@@ -4,6 +4,7 @@ import type {
   Chain,
   KeyPart,
   Lookup,
+  Measure,
   Operand,
   RuleSet,
   Selector,
@@ -13,7 +14,7 @@ import type {
   Verdict,
 } from './ruleset.ts';
 
-export type NftJson = string | number | null | readonly NftJson[] | { readonly [key: string]: NftJson };
+export type NftJson = string | number | boolean | null | readonly NftJson[] | { readonly [key: string]: NftJson };
 
 /** One command: `{ add: … }`, `{ delete: … }`, `{ flush: … }`. A list of them is applied whole or not at all. */
 export type NftCommand = Readonly<Record<string, NftJson>>;
@@ -72,7 +73,7 @@ function renderContents(table: Table): NftCommand[] {
 /** Keys that a metered set has room for: more than interfaces in a namespace. What finds no room goes no further. */
 const METERED_KEYS = 65_536;
 
-function renderSet(table: TableName, { name, key, value, interval, metered }: RuleSet): NftCommand {
+export function renderSet(table: TableName, { name, key, value, interval, metered, counted }: RuleSet): NftCommand {
   const [only] = key;
   const common = {
     family: table.family,
@@ -81,6 +82,7 @@ function renderSet(table: TableName, { name, key, value, interval, metered }: Ru
     type: key.length === 1 && only !== undefined ? only : key,
     ...(interval ? { flags: ['interval'] } : {}),
     ...(metered === undefined ? {} : { size: METERED_KEYS }),
+    ...(counted === undefined ? {} : { stmt: [{ counter: null }] }),
     ...(metered?.forgottenAfterSeconds === undefined
       ? {}
       : { flags: ['timeout'], timeout: metered.forgottenAfterSeconds }),
@@ -118,18 +120,36 @@ function renderStatement(statement: Statement): NftJson[] {
   }
   if ('count' in statement) return [{ counter: statement.count }];
   if ('meter' in statement) {
-    const { meter, key, below } = statement;
-    const counts = 'connections' in below;
-    const stmt = counts
-      ? { 'ct count': { val: below.connections } }
-      : { limit: { rate: below.perSecond, burst: below.burst, per: 'second' } };
-    return [{ set: { op: counts ? 'add' : 'update', elem: renderKey(key), set: `@${meter}`, stmt: [stmt] } }];
+    const { meter, key } = statement;
+    const over = 'over' in statement;
+    const measure = over ? statement.over : statement.below;
+    const op = 'connections' in measure ? 'add' : 'update';
+    return [{ set: { op, elem: renderKey(key), set: `@${meter}`, stmt: [renderMeasure(measure, over)] } }];
+  }
+  if ('tally' in statement) {
+    const { tally, key } = statement;
+    return [{ set: { op: 'update', elem: renderKey(key), set: `@${tally}`, stmt: [{ counter: null }] } }];
+  }
+  if ('remember' in statement) {
+    return [{ set: { op: 'update', elem: renderKey(statement.key), set: `@${statement.remember}` } }];
+  }
+  if ('oneOf' in statement) {
+    const left = { numgen: { mode: 'random', mod: statement.oneOf, offset: 0 } };
+    return [{ match: { op: '==', left, right: 0 } }];
   }
   if ('log' in statement) {
     const { prefix, group, perSecond } = statement.log;
     return [{ limit: { rate: perSecond, burst: perSecond, per: 'second' } }, { log: { prefix, group } }];
   }
   return [statement.verdict === 'masquerade' ? { masquerade: null } : renderVerdict(statement.verdict)];
+}
+
+function renderMeasure(measure: Measure, over: boolean): NftJson {
+  const inv = over ? { inv: true } : {};
+  if ('connections' in measure) return { 'ct count': { val: measure.connections, ...inv } };
+  const { perSecond: rate, burst, unit } = measure;
+  const units = unit === undefined ? {} : { rate_unit: unit, burst_unit: unit };
+  return { limit: { rate, burst, per: 'second', ...units, ...inv } };
 }
 
 function renderOperand(operand: Operand): NftJson {
@@ -150,6 +170,7 @@ function renderKey(key: readonly Selector[]): NftJson {
 
 const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   iifname: { meta: { key: 'iifname' } },
+  iiftype: { meta: { key: 'iiftype' } },
   oifname: { meta: { key: 'oifname' } },
   l4proto: { meta: { key: 'l4proto' } },
   mark: { meta: { key: 'mark' } },

@@ -29,12 +29,15 @@ export interface RuleSet {
   readonly interval: boolean;
   /** Its elements come from packets that were metered, not from us; where it is said, they are forgotten after this long. */
   readonly metered?: { readonly forgottenAfterSeconds?: number };
+  /** Each of its elements counts how often it was found. */
+  readonly counted?: true;
   readonly elements: readonly SetElement[];
 }
 
 /** What can be looked at, spelled as nft(8) has it. */
 export type Selector =
   | 'iifname'
+  | 'iiftype'
   | 'oifname'
   | 'l4proto'
   | 'mark'
@@ -65,11 +68,19 @@ export type Statement =
   | { readonly count: string }
   /** Goes on while there is less than this of each key. The set is one that is metered. */
   | { readonly meter: string; readonly key: readonly Selector[]; readonly below: Measure }
+  /** Goes on where there is more. */
+  | { readonly meter: string; readonly key: readonly Selector[]; readonly over: Measure }
+  /** Counts packets and bytes of each key in such a set; ends the rule where that is full. */
+  | { readonly tally: string; readonly key: readonly Selector[] }
+  /** Has such a set know the key, until it forgets. */
+  | { readonly remember: string; readonly key: readonly Selector[] }
+  /** Goes on with one packet of so many, whichever chance picks. */
+  | { readonly oneOf: number }
   | { readonly log: { readonly prefix: string; readonly group: number; readonly perSecond: number } }
   | { readonly verdict: Verdict | 'masquerade' };
 
 export type Measure =
-  | { readonly perSecond: number; readonly burst: number }
+  | { readonly perSecond: number; readonly burst: number; readonly unit?: 'bytes' }
   /** As connection tracking knows them. */
   | { readonly connections: number };
 

@@ -2,15 +2,12 @@
 // Guards (one table for each family, before connection tracking) say who is behind which interface; `rules` says who may reach
 // whom: from address to group, from two groups to a pair, from pair and service to a decision, each by one lookup.
 import { addressOf, type AddressRange, type Family } from './address.ts';
+import { type DropReason, drops, LOG_GROUPS, LOGGED_PER_SECOND, refusals } from './drop-reasons.ts';
 import { GATEWAY_IPV4, guardCards, hearQuestions, questionMeters, UPLINK } from './gateway.ts';
 import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
 import { ICMP_PROTOCOLS } from './service.ts';
 
 export const TABLE = 'ringwall';
-/** nflog groups: connections that rules with `log` decided, and those that no rule allows. */
-export const LOG_GROUPS = { decided: 5, refused: 6 } as const;
-/** A flood fills no log. */
-const LOGGED_PER_SECOND = 20;
 
 /** nft(8), table 6: before connection tracking, so that a spoofed packet leaves no trace in it. */
 const RAW_PRIORITY = -300;
@@ -21,7 +18,6 @@ const SOURCE_NAT_PRIORITY = 100;
 const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
 
 const ACCEPT: Statement = { verdict: 'accept' };
-const DROP: Statement = { verdict: 'drop' };
 
 /** What of a network decides which rules there are, and not only which elements. */
 export interface Kind {
@@ -49,27 +45,31 @@ export function guardTable(
   if (internet && ours.length > 0) {
     const fromUplink: Statement = { match: ['iifname'], op: '==', to: UPLINK };
     const claimsOurs: Statement = { match: [source], op: '==', to: { anyOf: ours.map((range) => rangeKey(range)) } };
-    rules.push([fromUplink, claimsOurs, { count: 'spoofed' }, DROP], [fromUplink, ACCEPT]);
+    rules.push([fromUplink, claimsOurs, drops('spoofed')], [fromUplink, ACCEPT]);
   }
   // What a tunnel brings has no hardware address: the rule above does not look at it.
   rules.push([{ match: ['iifname', source], op: '==', to: { set: 'far' } }, ACCEPT]);
-  rules.push(...guardCards(family, dns), [{ count: 'spoofed' }, DROP]);
+  rules.push(...guardCards(family, dns), [drops('spoofed')]);
+  const reasons: DropReason[] = family === 6 ? ['rogue', 'spoofed'] : ['spoofed'];
+  const refused = refusals(reasons);
   const sets = [
     set('senders', ['ifname', 'ether_addr', address], elements.senders),
     set('far', ['ifname', address], elements.far),
     set('cables', ['ifname', 'ether_addr'], elements.cables),
+    ...refused.sets,
   ];
   return {
     family: protocol,
     name: TABLE,
-    counters: family === 6 ? ['rogue', 'spoofed'] : ['spoofed'],
+    counters: reasons,
     sets,
-    chains: [hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', rules)],
+    chains: [...refused.chains, hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', rules)],
   };
 }
 
 /** Of ARP, only the question for the gateway is heard, by whom it can come from: the kernel learns nothing else. */
 export function arpTable(senders: readonly SetElement[], internet: boolean): Table {
+  const refused = refusals(['spoofed']);
   const rules: Statement[][] = [
     [
       { match: ['arp operation'], op: '==', to: 'request' },
@@ -79,14 +79,14 @@ export function arpTable(senders: readonly SetElement[], internet: boolean): Tab
     ],
     // On the way out a router is a neighbour like others: there the host is, and no machine.
     ...(internet ? [[{ match: ['iifname'], op: '==', to: UPLINK } as const, ACCEPT]] : []),
-    [{ count: 'spoofed' }, DROP],
+    [drops('spoofed')],
   ];
   return {
     family: 'arp',
     name: TABLE,
     counters: ['spoofed'],
-    sets: [set('senders', ['ifname', 'ether_addr', 'ipv4_addr'], senders)],
-    chains: [hooked('guard', 'input', FILTER_PRIORITY, 'drop', rules)],
+    sets: [set('senders', ['ifname', 'ether_addr', 'ipv4_addr'], senders), ...refused.sets],
+    chains: [...refused.chains, hooked('guard', 'input', FILTER_PRIORITY, 'drop', rules)],
   };
 }
 
@@ -103,8 +103,11 @@ export type RuleSetName =
   | 'cells'
   | 'decisions';
 
+const RULE_REASONS: readonly DropReason[] = ['denied', 'invalid', 'refused', 'rogue', 'to-host'];
+
 export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly Chain[], kind: Kind): Table {
   const { internet, dns } = kind;
+  const refused = refusals(RULE_REASONS);
   const sets: RuleSet[] = [
     map('groups4', ['ipv4_addr'], elements.groups4),
     map('groups6', ['ipv6_addr'], elements.groups6),
@@ -114,15 +117,17 @@ export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly 
     { ...map('icmpv6', ['icmpv6_type'], elements.icmpv6), interval: true },
     { ...map('protocols', ['inet_proto'], elements.protocols), interval: true },
     map('cells', ['mark', 'mark'], elements.cells),
-    { ...map('decisions', ['mark'], elements.decisions), value: 'verdict' },
+    // How often each has decided: once for a connection, so that it costs a packet nothing.
+    { ...map('decisions', ['mark'], elements.decisions), value: 'verdict', counted: true },
+    ...refused.sets,
     ...questionMeters(dns),
   ];
   if (internet) {
     sets.push({ ...map('outside4', ['ipv4_addr'], elements.outside4), interval: true });
     sets.push({ ...map('outside6', ['ipv6_addr'], elements.outside6), interval: true });
   }
-  const chains = [...decisions, decidingChain(internet), ...hookedChains(kind)];
-  return { family: 'inet', name: TABLE, counters: ['invalid', 'refused', 'rogue', 'to-host'], sets, chains };
+  const chains = [...refused.chains, ...decisions, decidingChain(internet), ...hookedChains(kind)];
+  return { family: 'inet', name: TABLE, counters: RULE_REASONS, sets, chains };
 }
 
 /**
@@ -136,7 +141,7 @@ function decidingChain(internet: boolean): Chain {
   return {
     name: 'new',
     rules: [
-      [{ match: ['udp sport'], op: '==', to: DHCP_SERVER_PORTS }, { count: 'rogue' }, DROP],
+      [{ match: ['udp sport'], op: '==', to: DHCP_SERVER_PORTS }, drops('rogue')],
       [{ assign: 'mark', from: 0 }],
       assign('mark', 'groups4', 'ip saddr'),
       assign('mark', 'groups6', 'ip6 saddr'),
@@ -152,19 +157,17 @@ function decidingChain(internet: boolean): Chain {
       // Kept with the connection: which decision it lives by.
       [{ assign: 'ct mark', from: 'mark' }],
       [{ decide: { map: 'decisions', key: ['mark'] } }],
-      [{ count: 'refused' }],
-      [{ log: { prefix: 'refused', group: LOG_GROUPS.refused, perSecond: LOGGED_PER_SECOND } }],
-      [DROP],
+      [drops('refused')],
     ],
   };
 }
 
 function hookedChains({ internet, dns }: Kind): Chain[] {
   const chains = [
-    hooked('input', 'input', FILTER_PRIORITY, 'drop', [...hearQuestions(internet, dns), [{ count: 'to-host' }, DROP]]),
+    hooked('input', 'input', FILTER_PRIORITY, 'drop', [...hearQuestions(internet, dns), [drops('to-host')]]),
     hooked('forward', 'forward', FILTER_PRIORITY, 'drop', [
       [{ match: ['ct state'], op: 'in', to: { anyOf: ['established', 'related'] } }, ACCEPT],
-      [{ match: ['ct state'], op: 'in', to: { anyOf: ['invalid'] } }, { count: 'invalid' }, DROP],
+      [{ match: ['ct state'], op: 'in', to: { anyOf: ['invalid'] } }, drops('invalid')],
       [{ verdict: { goto: 'new' } }],
     ]),
   ];
@@ -192,7 +195,7 @@ export const ICMP_MAPS: Readonly<Record<number, 'icmp' | 'icmpv6'>> = {
 
 type Hook = NonNullable<Chain['hook']>;
 
-function hooked(
+export function hooked(
   name: string,
   at: Hook['at'],
   priority: number,

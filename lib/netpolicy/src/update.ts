@@ -1,7 +1,7 @@
 // What changes rules that stand into other ones: elements that come and go, and chains of decisions. Applied as one batch, so that
 // no packet sees half of it.
-import { type NftCommand, renderChain, renderElements, renderRules, renderTable } from './render-nft.ts';
-import type { Chain, Ruleset, RuleSet, SetElement, Table } from './ruleset.ts';
+import { type NftCommand, renderChain, renderElements, renderRules, renderSet, renderTable } from './render-nft.ts';
+import type { Ruleset, RuleSet, SetElement, Table } from './ruleset.ts';
 
 /** The commands that lead from one tree to the other; none where nothing differs. */
 export function renderUpdate(before: Ruleset, after: Ruleset): NftCommand[] {
@@ -13,7 +13,10 @@ export function renderUpdate(before: Ruleset, after: Ruleset): NftCommand[] {
 }
 
 function updateTable(before: Table, after: Table): NftCommand[] {
-  const [goneChains, newChains] = differingBy(decisionChains(before), decisionChains(after), ({ name }) => name);
+  const byName = ({ name }: { readonly name: string }): string => name;
+  const [goneChains, newChains] = differingBy(comingAndGoing(before.chains), comingAndGoing(after.chains), byName);
+  const [goneSets, newSets] = differingBy(comingAndGoing(before.sets), comingAndGoing(after.sets), byName);
+  const place = { family: after.family, table: after.name };
   const sets = after.sets.map((set) => {
     const old = before.sets.find(({ name }) => name === set.name);
     return { name: set.name, changes: differingBy<SetElement>(old?.elements ?? [], set.elements, elementText) };
@@ -23,10 +26,12 @@ function updateTable(before: Table, after: Table): NftCommand[] {
       .filter(({ changes }) => changes[of].length > 0)
       .map(({ name, changes }) => renderElements(verb, after, name, changes[of]));
   return [
+    ...newSets.map((set) => renderSet(after, set)),
     ...newChains.flatMap((chain) => [renderChain(after, chain), ...renderRules(after, chain)]),
     ...elements('delete', 0),
     ...elements('add', 1),
-    ...goneChains.map(({ name }) => ({ delete: { chain: { family: after.family, table: after.name, name } } })),
+    ...goneChains.map(({ name }) => ({ delete: { chain: { ...place, name } } })),
+    ...goneSets.map(({ name }) => ({ delete: { set: { ...place, name } } })),
   ];
 }
 
@@ -37,20 +42,22 @@ function differingBy<T>(before: readonly T[], after: readonly T[], text: (item: 
   return [before.filter((item) => !next.has(text(item))), after.filter((item) => !old.has(text(item)))];
 }
 
-/** Their names are made of what they say, so that one of the same name is the same. */
-function decisionChains({ chains }: Table): readonly Chain[] {
-  return chains.filter(({ name }) => name.startsWith(DECISION_PREFIX));
+function comingAndGoing<T extends { readonly name: string }>(items: readonly T[]): readonly T[] {
+  return items.filter(({ name }) => SAYS_ALL.test(name));
 }
 
 export const DECISION_PREFIX = 'decision-';
+/** Chains and sets that end in a number made of what they say, so that one of the same name is the same. */
+const SAYS_ALL = /^(?:decision|share|opening|packets|bytes|opened|connections)-[0-9a-f]+$/;
 
 function elementText({ key, value }: SetElement): string {
   return JSON.stringify([key, value]);
 }
 
-/** Everything but elements and decisions: where it differs, the table is made anew. */
+/** Everything but elements, and what comes and goes: where it differs, the table is made anew. */
 function skeleton(table: Table): string {
-  const sets = table.sets.map((set): RuleSet => ({ ...set, elements: [] }));
-  const chains = table.chains.filter(({ name }) => !name.startsWith(DECISION_PREFIX));
+  const lasting = ({ name }: { readonly name: string }): boolean => !SAYS_ALL.test(name);
+  const sets = table.sets.filter(lasting).map((set): RuleSet => ({ ...set, elements: [] }));
+  const chains = table.chains.filter(lasting);
   return JSON.stringify({ ...table, sets, chains });
 }
