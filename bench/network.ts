@@ -35,6 +35,8 @@ const PAIRS = 5;
 const LOADS = 5;
 const MANY = 10_000;
 const GROUPS = 20;
+/** The meters of shares stand in the path, and stop nothing. */
+const WIDE = { sendMbit: 40_000, packetsPerSecond: 10_000_000 };
 const GOALS = { thousand: 0.95, tenThousand: 0.8, loadMs: 300, chains: 4, ovn: 25, oneMoreMs: 10 };
 const SERVICES = [`tcp/${String(IPERF_PORT)}`, 'tcp/5432', 'udp/1000-1010', 'ping'];
 /** The same in the words of ovn-nb(5). */
@@ -263,7 +265,7 @@ function compile(count: number): {
   const json = {
     version: 1,
     tenant: 'bench',
-    networks: [{ name: 'app', addresses: ['10.20.0.0/16', 'fd00:20::/64'], rules }],
+    networks: [{ name: 'app', addresses: ['10.20.0.0/16', 'fd00:20::/64'], rules, shares: [WIDE] }],
   };
   const [network] = parsePolicy(json).networks;
   if (network === undefined) throw new Error('no network');

@@ -11,4 +11,5 @@ export {
 export { readHostRanges } from './host-ranges.ts';
 export { applyBatch, listRules } from './nft.ts';
 export { tapLauncher, tapName } from './tap.ts';
+export { limitReceiving, readOverShare, receivingCommands, type Sharer } from './shares/receive.ts';
 export { Walls, type WallState } from './walls.ts';

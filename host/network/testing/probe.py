@@ -132,6 +132,25 @@ def frames(hex_frames):
     return True
 
 
+def flood(hex_frames, count):
+    """The frames in turn, until so many were sent."""
+    ready = [bytes.fromhex(frame) for frame in hex_frames]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+        out.bind(('eth0', 0))
+        for index in range(count):
+            try:
+                out.send(ready[index % len(ready)])
+            except OSError:
+                pass
+    return True
+
+
+def received():
+    """Packets that have come to the card, as its driver counts them."""
+    with open('/proc/self/net/dev') as file:
+        return next(int(line.split()[2]) for line in file if line.strip().startswith('eth0:'))
+
+
 def stream_open(to, port):
     """A connection that stays; the other side keeps what it accepts."""
     global link

@@ -90,7 +90,15 @@ describe('parsePolicy()', () => {
     const { $defs } = JSON.parse(text);
     const whole = { ...RULE, log: true, after: '', before: '', why: '' };
     expect(Object.keys($defs.rule.properties)).toEqual(Object.keys(whole));
-    expect(Object.keys($defs.network.properties)).toEqual(['name', 'addresses', 'internet', 'dns', 'labels', 'rules']);
+    expect(Object.keys($defs.network.properties)).toEqual([
+      'name',
+      'addresses',
+      'internet',
+      'dns',
+      'labels',
+      'rules',
+      'shares',
+    ]);
     expect($defs.network.properties.rules.maxItems).toBe(MAX_RULES);
   });
 });
