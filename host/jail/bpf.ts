@@ -10,10 +10,11 @@ export const BPF_INSTRUCTION_LIMIT = 4096;
 
 export const SECCOMP_RET = { allow: 0x7fff0000, errno: 0x00050000, killProcess: 0x80000000 } as const;
 
-export const ERRNO = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
+/** `DONE`: the call is not made, and its caller is told that it was. */
+export const ERRNO = { DONE: 0, EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
 export type ErrnoName = keyof typeof ERRNO;
 
-/** What the kernel does with a call: lets it pass, fails it with an error, or kills the process. */
+/** What the kernel does with a call: lets it pass, fails it with an error (or says that it did not), or kills the process. */
 export type SeccompAction = 'allow' | 'kill' | ErrnoName;
 
 /**
@@ -26,14 +27,17 @@ export interface ArgumentTest {
   readonly equals: readonly number[];
 }
 
-export interface SyscallRule {
+export interface SyscallRule extends Decision {
   /** For those who read it. */
   readonly name: string;
   readonly number: number;
+}
+
+export interface Decision {
   readonly action: SeccompAction;
-  /** Where it is given, `action` is for calls that satisfy it, and `otherwise` for the rest. */
-  readonly when?: ArgumentTest;
-  readonly otherwise?: SeccompAction;
+  /** Where it is given, `action` is for calls that satisfy it (all of them), and `otherwise` for the rest. */
+  readonly when?: ArgumentTest | readonly ArgumentTest[];
+  readonly otherwise?: SeccompAction | Decision;
 }
 
 export interface BpfInstruction {
@@ -81,18 +85,25 @@ export function encodeBpf(program: readonly BpfInstruction[]): Uint8Array {
 }
 
 function compileRule(rule: SyscallRule): BpfInstruction[] {
-  const body =
-    rule.when === undefined ? [returns(rule.action)] : compileTest(rule.when, rule.action, rule.otherwise ?? 'kill');
+  const body = compileDecision(rule);
   return [{ code: BPF.jumpEqual, jt: 0, jf: body.length, k: rule.number }, ...body];
 }
 
-function compileTest(test: ArgumentTest, action: SeccompAction, otherwise: SeccompAction): BpfInstruction[] {
-  const argument = load(OFFSET_ARGUMENTS + test.argument * 8);
+function compileDecision({ action, when = [], otherwise = 'kill' }: Decision): BpfInstruction[] {
+  const no = typeof otherwise === 'string' ? [returns(otherwise)] : compileDecision(otherwise);
+  return [when].flat().reduceRight((yes, test) => compileTest(test, yes, no), [returns(action)]);
+}
+
+function compileTest(
+  test: ArgumentTest,
+  yes: readonly BpfInstruction[],
+  no: readonly BpfInstruction[],
+): BpfInstruction[] {
   return [
-    argument,
+    load(OFFSET_ARGUMENTS + test.argument * 8),
     ...(test.mask === undefined ? [] : [{ code: BPF.and, jt: 0, jf: 0, k: test.mask >>> 0 }]),
-    ...test.equals.flatMap((value) => [{ code: BPF.jumpEqual, jt: 0, jf: 1, k: value >>> 0 }, returns(action)]),
-    returns(otherwise),
+    ...test.equals.flatMap((value) => [{ code: BPF.jumpEqual, jt: 0, jf: yes.length, k: value >>> 0 }, ...yes]),
+    ...no,
   ];
 }
 

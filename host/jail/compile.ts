@@ -1,6 +1,7 @@
 // Compiles what a jail shall be to the command that builds it. The order is the point: limits and the leased uid come
 // first, so that root and its capabilities are gone for good before any namespace is made or any file is bound.
 //
+//   nsenter   the network that it shares, where it shares one
 //   bash      enters the cgroups, and closes every descriptor that was not meant for the jail
 //   prlimit   resource limits, hard ones
 //   setpriv   the leased uid and gid, no groups, no capabilities (bounding set too), no-new-privs
@@ -14,6 +15,7 @@ export const JAIL_PROGRAMS = {
   prlimit: '/usr/bin/prlimit',
   setpriv: '/usr/bin/setpriv',
   bwrap: '/usr/bin/bwrap',
+  nsenter: '/usr/bin/nsenter',
 } as const;
 
 /**
@@ -54,6 +56,8 @@ export interface JailSpec {
   readonly readOnly: readonly JailFile[];
   readonly writable: readonly JailFile[];
   readonly devices: readonly JailFile[];
+  /** The file of the network namespace that it is in; where there is none, it has no network. */
+  readonly network?: string | undefined;
   /** The child's descriptors: of the seccomp program, of the file for bwrap's status, and the last one of all. */
   readonly seccompFd: number;
   readonly statusFd: number;
@@ -66,6 +70,9 @@ export interface JailSpec {
 export function compileJail(spec: JailSpec): string[] {
   if (!Number.isInteger(spec.uid) || spec.uid < LEASE_RANGE.first || spec.uid > LEASE_RANGE.last) {
     throw new RingwallError('internal', `uid ${spec.uid} is not one of the leased`);
+  }
+  if (spec.network !== undefined && !isPlainPath(spec.network)) {
+    throw new RingwallError('internal', `${JSON.stringify(spec.network)} names no network`);
   }
   for (const { source, target } of [...spec.readOnly, ...spec.writable, ...spec.devices]) {
     if (!isPlainPath(source) || !isPlainPath(target) || target === '/') {
@@ -81,6 +88,7 @@ export function compileJail(spec: JailSpec): string[] {
   const identity = ['--reuid', uid, '--regid', uid, '--clear-groups', '--no-new-privs'];
   const capabilities = ['--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all', '--'];
   const namespaces = ['--unshare-all', '--unshare-user', '--disable-userns', '--hostname', 'jail', '--as-pid-1'];
+  const network = spec.network === undefined ? [] : ['--share-net'];
   const rest = ['--cap-drop', 'ALL', '--clearenv', '--seccomp', String(spec.seccompFd)];
   const root = [
     ...bind('--ro-bind', spec.readOnly),
@@ -92,6 +100,7 @@ export function compileJail(spec: JailSpec): string[] {
     '/',
   ];
   return [
+    ...(spec.network === undefined ? [] : [JAIL_PROGRAMS.nsenter, `--net=${spec.network}`, '--']),
     ...enter,
     ...spec.cgroupDirs,
     '--',
@@ -101,6 +110,7 @@ export function compileJail(spec: JailSpec): string[] {
     ...capabilities,
     JAIL_PROGRAMS.bwrap,
     ...namespaces,
+    ...network,
     ...rest,
     '--json-status-fd',
     String(spec.statusFd),

@@ -1,23 +1,25 @@
-// What a jailed process may ask of the kernel: one list for the VMM, the TPM, the tools that write disks, and those that read
-// hostile files, found by tracing real boots (strace -f of QEMU with file, socket and thread work, KVM and TCG; of swtpm from its
-// manufacture to its end).
+// What a jailed process may ask of the kernel: one list for the VMM, the TPM, the tools that write disks, those that read hostile
+// files, and those that carry packets, found by tracing real boots (strace -f of QEMU with file, socket and thread work, KVM and TCG; of swtpm from its
+// manufacture to its end; of wireguard-go).
 //
 // Three answers. What no honest VMM or TPM ever asks, and an escaped one would ask first, kills the process. A call whose
 // arguments decide is tested. Everything else that is not on the list fails with ENOSYS, as on a kernel that lacks it,
 // so that a newer libc falls back instead of dying.
-import { compileBpf, encodeBpf, type BpfInstruction, type SyscallRule } from './bpf.ts';
+import { compileBpf, encodeBpf, type BpfInstruction, type Decision, type SyscallRule } from './bpf.ts';
 import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
 
 /**
  * `vmm-tcg` and `witness` may make memory that is writable and executable at once, since TCG and V8 write machine code; the
  * others not.
  */
-export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness' | 'reader';
+export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness' | 'reader' | 'tunnel';
 
 const WRITES_CODE: ReadonlySet<SeccompProfile> = new Set(['vmm-tcg', 'witness']);
 /** A shell that unpacks what it is given, and then becomes the program that reads it: folders, and processes beside it. */
 const STARTS_PROCESSES: ReadonlySet<SeccompProfile> = new Set(['reader']);
 const STARTING: readonly SyscallName[] = ['fork', 'vfork', 'mkdir', 'mkdirat', 'rmdir'];
+/** wireguard-go watches the folder of its own socket. */
+const TUNNELLING: readonly SyscallName[] = ['mkdirat', 'inotify_init1', 'inotify_add_watch', 'inotify_rm_watch'];
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [
@@ -291,6 +293,12 @@ const FATAL_IDENTITY: readonly SyscallName[] = [
 const CLONE_THREAD = 0x00010000;
 const CLONE_NAMESPACES = 0x7e020000; // NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const AF_NETLINK = 16;
+/** linux/net.h; what else stands in a socket's type are flags. */
+const SOCK_DGRAM = 2;
+const SOCK_TYPE_MASK = 0xf;
 const PROT_WRITE_AND_EXEC = 0x6;
 /** linux/prctl.h: names, timer slack, parent-death signal, and what the programs' own seccomp filters need. */
 const PRCTL_ALLOWED: readonly number[] = [1, 15, 16, 21, 22, 23, 29, 38, 39, 0x53564d41];
@@ -299,19 +307,42 @@ const PRCTL_ALLOWED: readonly number[] = [1, 15, 16, 21, 22, 23, 29, 38, 39, 0x5
  * would have a tap outlive its machine, or make it something else: TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETLINK,
  * TUNSETGROUP, TUNSETQUEUE, SIOCSIFHWADDR. Linux asks nothing more for these than that the tap is open.
  */
+const TUNSETIFF = 0x400454ca;
 const IOCTL_REFUSED: readonly number[] = [
   ...[0x5412, 0x541c],
-  ...[0x400454ca, 0x400454cb, 0x400454cc, 0x400454cd, 0x400454ce, 0x400454d9, 0x8924],
+  ...[TUNSETIFF, 0x400454cb, 0x400454cc, 0x400454cd, 0x400454ce, 0x400454d9, 0x8924],
 ];
+/** linux/sockios.h: SIOCSIFMTU, with which wireguard-go would set what is set already, and for which it would need a capability. */
+const IOCTL_SET_MTU = 0x8922;
+
+const REFUSED: Decision = { action: 'EPERM', when: { argument: 1, equals: IOCTL_REFUSED }, otherwise: 'allow' };
+/** It attaches to its interface by itself, which was made for its uid. */
+const MTU_IS_SET: Decision = {
+  action: 'DONE',
+  when: { argument: 1, equals: [IOCTL_SET_MTU] },
+  otherwise: { ...REFUSED, when: { argument: 1, equals: IOCTL_REFUSED.filter((request) => request !== TUNSETIFF) } },
+};
+/** The network is the host's: UDP and nothing else, so that no service of the host hears from there. */
+const DATAGRAMS: Decision = {
+  action: 'allow',
+  when: [
+    { argument: 0, equals: [AF_INET, AF_INET6] },
+    { argument: 1, mask: SOCK_TYPE_MASK, equals: [SOCK_DGRAM] },
+  ],
+  otherwise: 'EAFNOSUPPORT',
+};
 
 /** Pure: the rules of a profile, the most used first. */
 export function seccompRules(profile: SeccompProfile): SyscallRule[] {
   const starting = STARTS_PROCESSES.has(profile) ? STARTING : [];
+  const tunnels = profile === 'tunnel';
   const fatal = [...FATAL_LOOK, ...FATAL_MOUNTS, ...FATAL_HOST, ...FATAL_IDENTITY].filter(
     (name) => !starting.includes(name),
   );
   return [
-    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY, ...starting].map(allow),
+    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY, ...starting, ...(tunnels ? TUNNELLING : [])].map(
+      allow,
+    ),
     // bwrap loads the filter before it starts the program, so that one execve must pass. QEMU's own sandbox
     // (spawn=deny) takes it away again; the TPM has no file that it could both write and execute.
     allow('execve'),
@@ -327,9 +358,14 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
     },
     // Its flags lie in memory, where no filter can look; libc falls back to clone.
     { ...call('clone3'), action: 'ENOSYS' },
-    { ...call('socket'), action: 'allow', when: { argument: 0, equals: [AF_UNIX] }, otherwise: 'EAFNOSUPPORT' },
+    {
+      ...call('socket'),
+      action: 'allow',
+      when: { argument: 0, equals: tunnels ? [AF_UNIX, AF_NETLINK] : [AF_UNIX] },
+      otherwise: tunnels ? DATAGRAMS : 'EAFNOSUPPORT',
+    },
     { ...call('prctl'), action: 'allow', when: { argument: 0, equals: PRCTL_ALLOWED }, otherwise: 'EPERM' },
-    { ...call('ioctl'), action: 'EPERM', when: { argument: 1, equals: IOCTL_REFUSED }, otherwise: 'allow' },
+    { ...call('ioctl'), ...(tunnels ? MTU_IS_SET : REFUSED) },
     // A filter more can only narrow this one; QEMU and swtpm bring their own.
     allow('seccomp'),
     ...(['mmap', 'mprotect'] as const).map((name): SyscallRule =>

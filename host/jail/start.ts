@@ -34,6 +34,7 @@ const LOG_TAIL_LINES = 5;
 const SIGSYS = 31;
 /** stdout and stderr of the program. */
 const LOG_NAME = 'log';
+const TUN = '/dev/net/tun';
 const STATUS_NAME = 'jail';
 const STATUS_LIMIT_BYTES = 4_096;
 
@@ -54,6 +55,8 @@ export interface JailOptions {
   readonly ownedDir?: JailFile;
   /** Gives the process a device node of its own, owned by its uid. */
   readonly kvm?: boolean;
+  /** Shares the network that this file pins, and may attach to interfaces there that were made for its uid (tun). */
+  readonly network?: string;
   /** Called once the uid and the run directory are there: files that the process needs are put in place here. */
   readonly prepare?: (uid: number, runDir: string) => Promise<void>;
   readonly descriptors?: readonly ChildDescriptor[];
@@ -105,6 +108,7 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       options.leases.update(lease);
       devices.push({ source: await openDeviceNode(`kvm-${uid}`, '/dev/kvm', uid), target: '/dev/kvm' });
     }
+    if (options.network !== undefined) devices.push({ source: TUN, target: TUN });
     const cgroupDirs = await createCgroup(layout, options.name, options.cgroup);
 
     // The status of bwrap goes to a file, not to a pipe: bwrap writes to it once more at the end, when we may be gone.
@@ -129,6 +133,7 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
         ...(options.ownedDir === undefined ? [] : [options.ownedDir]),
       ],
       devices,
+      network: options.network,
       statusFd: FIRST_CHILD_FD,
       seccompFd: FIRST_CHILD_FD + 1,
       lastFd: launcher === undefined ? next - 1 : next,

@@ -1,7 +1,7 @@
 // The host's end of a machine's cable: an interface in the network's namespace with a route to the machine alone, and with its
 // card's address written down for good, so that nothing that the machine says of itself is learned.
 import { RingwallError } from '@ringwall/api/errors';
-import { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, parseAddress, type Machine } from '@ringwall/netpolicy';
+import { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, parseAddress, type Address, type Machine } from '@ringwall/netpolicy';
 import { runChecked } from '../exec/index.ts';
 import type { NamespaceRun } from './namespace.ts';
 
@@ -70,7 +70,15 @@ export async function cutCable(inside: NamespaceRun, ...machines: readonly Machi
   if (complaints.length > 0) {
     throw new RingwallError('network-failed', `cables cannot be cut: ${complaints.slice(0, 3).join(', ')}`);
   }
-  for (const address of machines.flatMap(({ addresses }) => addresses)) {
+  await forgetConnections(
+    inside,
+    machines.flatMap(({ addresses }) => addresses),
+  );
+}
+
+/** What is known of connections from and to these addresses, so that they do not go on. */
+export async function forgetConnections(inside: NamespaceRun, addresses: readonly Address[]): Promise<void> {
+  for (const address of addresses) {
     for (const end of ['--orig-src', '--orig-dst']) {
       const argv = [CONNTRACK, '-D', '-f', address.family === 4 ? 'ipv4' : 'ipv6', end, address.text];
       await runChecked(async (command, options) => {

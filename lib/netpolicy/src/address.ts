@@ -55,6 +55,29 @@ export function parseRange(text: string, at: string): AddressRange {
   return { family, first: value, last: value | mask };
 }
 
+/** The range as the fewest prefixes, for whoever knows nothing else: routing tables. */
+export function prefixesOf({ family, first, last }: AddressRange): string[] {
+  const prefixes: string[] = [];
+  for (let at = first; at <= last;) {
+    let hostBits = 0;
+    while (
+      hostBits < FAMILY_BITS[family] &&
+      isWhole(at, hostBits + 1) &&
+      at + (1n << BigInt(hostBits + 1)) - 1n <= last
+    ) {
+      hostBits += 1;
+    }
+    prefixes.push(`${addressOf(family, at).text}/${FAMILY_BITS[family] - hostBits}`);
+    at += 1n << BigInt(hostBits);
+  }
+  return prefixes;
+}
+
+/** Whether a prefix with as many host bits can begin there. */
+function isWhole(value: bigint, hostBits: number): boolean {
+  return (value & ((1n << BigInt(hostBits)) - 1n)) === 0n;
+}
+
 export function addressOf(family: Family, value: bigint): Address {
   if (family === 4) return { family, value, text: printIpv4(Number(value)) };
   const digits = value.toString(16).padStart(32, '0');

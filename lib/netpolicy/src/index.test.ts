@@ -34,6 +34,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "parseRange",
       "parseService",
       "parseSingleService",
+      "prefixesOf",
       "printEndpoint",
       "printRange",
       "printService",

@@ -4,6 +4,7 @@ export {
   addressOf,
   parseAddress,
   parseRange,
+  prefixesOf,
   printRange,
   rangesOverlap,
   type Address,

@@ -1,0 +1,72 @@
+// The interface of a tunnel: where it is made and where it ends up, how large its packets may be, and the routes into it.
+import { RingwallError } from '@ringwall/api/errors';
+import { runChecked, type RunResult } from '../../exec/index.ts';
+import type { NamespaceRun } from '../namespace.ts';
+import type { Endpoint, Tunnel } from './tunnel.ts';
+
+const IP = '/usr/sbin/ip';
+/** What WireGuard adds to a packet: the header of IP, 8 bytes of UDP, 32 of its own (message type 4, its tag). */
+const OVERHEAD_BYTES = { 4: 60, 6: 80 } as const;
+/** The least that IPv6 works with (RFC 8200, 5); an underlay with less takes WireGuard's packets in pieces. */
+const MIN_MTU_BYTES = 1_280;
+/** Frames of 9,000 bytes, which is what underlays have at most; a loopback says 65,536. */
+const MAX_MTU_BYTES = 8_920;
+
+export interface Places {
+  /** The namespace with the way to the other hosts, as a file. */
+  readonly underlay: string;
+  readonly onUnderlay: NamespaceRun;
+  /** The namespace of the network, as a file. */
+  readonly network: string;
+  readonly inside: NamespaceRun;
+}
+
+/** The largest packet that goes to the other host in one piece. */
+export async function tunnelMtu({ onUnderlay }: Places, { address }: Endpoint): Promise<number> {
+  const [route] = jsonOf(await runChecked(onUnderlay, [IP, '-j', 'route', 'get', address.text]));
+  const { dev, metrics } = Object(route);
+  if (typeof dev !== 'string') throw new RingwallError('internal', `there is no route to ${address.text}`);
+  const [link] = jsonOf(await runChecked(onUnderlay, [IP, '-j', 'link', 'show', 'dev', dev]));
+  const [metric] = Array.isArray(metrics) ? metrics : [];
+  const sizes = [Object(link).mtu, Object(metric).mtu].map(Number).filter((size) => size > 0);
+  const mtuBytes = Math.min(...sizes, MAX_MTU_BYTES + OVERHEAD_BYTES[address.family]) - OVERHEAD_BYTES[address.family];
+  return Math.max(mtuBytes, MIN_MTU_BYTES);
+}
+
+/** Takes the interface up, and has the machines of the other host, and nobody else, routed into it. */
+export async function routeTunnel({ inside }: Places, tunnel: Tunnel, mtuBytes: number): Promise<void> {
+  const { interface: device } = tunnel;
+  const wanted = new Set(tunnel.addresses.map(({ text }) => text));
+  const held = new Set<string>();
+  for (const family of ['-4', '-6']) {
+    const answer = await inside([IP, '-j', family, 'route', 'show', 'dev', device]);
+    for (const route of jsonOf(answer)) held.add(String(Object(route).dst));
+  }
+  const lines = [
+    `link set dev ${device} mtu ${mtuBytes} up`,
+    ...tunnel.addresses.filter(({ text }) => !held.has(text)).map(({ text }) => `route replace ${text} dev ${device}`),
+    ...[...held].filter((text) => !wanted.has(text)).map((text) => `route delete ${text} dev ${device}`),
+  ];
+  await runChecked(inside, [IP, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+/** What of the tunnels' interfaces is in the network's namespace. */
+export async function listInterfaces({ inside }: Places): Promise<ReadonlySet<string>> {
+  const links = jsonOf(await runChecked(inside, [IP, '-j', 'link', 'show']));
+  return new Set(links.map((link) => String(Object(link).ifname)));
+}
+
+/** From wherever it is. */
+export async function removeInterface({ inside, onUnderlay }: Places, name: string): Promise<void> {
+  for (const place of [inside, onUnderlay]) {
+    if ((await place([IP, 'link', 'show', 'dev', name])).code === 0) {
+      await runChecked(place, [IP, 'link', 'delete', 'dev', name]);
+    }
+  }
+}
+
+function jsonOf({ stdout }: RunResult): unknown[] {
+  const text = stdout.toString('utf8').trim();
+  const value: unknown = text === '' ? [] : JSON.parse(text);
+  return Array.isArray(value) ? value : [];
+}
