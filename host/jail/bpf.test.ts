@@ -127,6 +127,29 @@ describe.each(PROFILES)('the profile %s', (profile) => {
   });
 });
 
+describe('the profile of tunnels', () => {
+  test.each([
+    ['UDP', [2, 2], ALLOW],
+    ['UDP over IPv6, not waiting', [10, 0x80802], ALLOW],
+    ['a Unix socket', [1, 1], ALLOW],
+    ['netlink', [16, 3], ALLOW],
+    ['TCP', [2, 1], errno('EAFNOSUPPORT')],
+    ['TCP over IPv6', [10, 0x80801], errno('EAFNOSUPPORT')],
+    ['raw packets', [2, 3], errno('EAFNOSUPPORT')],
+    ['frames', [17, 2], errno('EAFNOSUPPORT')],
+    ['a socket to a hypervisor', [40, 1], errno('EAFNOSUPPORT')],
+  ])('lets UDP be spoken with the network, and nothing else: %s', (_, args, action) => {
+    expect(judge('tunnel', 'socket', ...args)).toBe(action);
+  });
+
+  test('says that the MTU is set without setting it, and stays away from terminals', () => {
+    expect(judge('tunnel', 'ioctl', 5, 0x8922)).toBe(errno('DONE'));
+    expect(judge('tunnel', 'ioctl', 5, 0x5412)).toBe(errno('EPERM'));
+    expect(judge('tunnel', 'ioctl', 5, 0x400454ca)).toBe(ALLOW);
+    expect(judge('tpm', 'ioctl', 5, 0x8922)).toBe(ALLOW);
+  });
+});
+
 /** One line an instruction, for people. */
 function disassemble(program: readonly BpfInstruction[]): string {
   const hex = (value: number): string => `0x${value.toString(16)}`;

@@ -19,6 +19,14 @@ describe('compileJail()', () => {
     expect(compileJail(SPEC).join('\n')).toMatchSnapshot();
   });
 
+  test('enters the network that it shares first, while it still may, and has none otherwise', () => {
+    const shared = compileJail({ ...SPEC, network: '/run/ringwall/networks/underlay' });
+    expect(shared.slice(0, 3)).toEqual(['/usr/bin/nsenter', '--net=/run/ringwall/networks/underlay', '--']);
+    expect(shared).toContain('--share-net');
+    expect(compileJail(SPEC)).not.toContain('--share-net');
+    expect(() => compileJail({ ...SPEC, network: 'eth0' })).toThrow('names no network');
+  });
+
   test('lets the jail outlive us', () => {
     expect(compileJail(SPEC)).not.toContain('--die-with-parent');
   });

@@ -234,6 +234,15 @@ describe.skipIf(NEEDS_PACKETS !== '')(`walls in the kernel${NEEDS_PACKETS}`, () 
     expect(await walls.inspect(true)).toBe('standing');
   });
 
+  test('take other rules about every service there is, in one step', async () => {
+    const walls = new Walls(theBed().inside);
+    const about = (...services: readonly string[]): CompiledNetwork =>
+      compile([{ name: 'all', action: 'allow', from: { labels: {} }, to: { labels: {} }, services }], THREE).compiled;
+    await walls.raise(about('any'));
+    await walls.change(about('any', 'tcp/80'));
+    expect(await walls.inspect(true)).toBe('standing');
+  });
+
   test('stay as they are where nft refuses others, and the error names the command', async () => {
     const here = theBed();
     const walls = new Walls(here.inside);

@@ -11,6 +11,7 @@ import { run, runChecked } from '../../exec/index.ts';
 import type { NamespaceRun } from '../namespace.ts';
 import { closeNamespace, connectCables, openNamespace } from '../index.ts';
 
+const NETWORK = 'network';
 const NEEDED = ['/usr/sbin/nft', '/usr/sbin/ip', '/usr/sbin/conntrack', '/usr/bin/python3'];
 /** What a test that needs packets says in its name where they cannot be had. */
 export const NEEDS_PACKETS: string =
@@ -42,11 +43,14 @@ export class Station {
 
 export class Testbed implements AsyncDisposable {
   readonly inside: NamespaceRun;
+  /** Of the network's namespace. */
+  readonly file: string;
   readonly stations: readonly Station[];
   readonly #dir: string;
 
   private constructor(dir: string, inside: NamespaceRun, stations: readonly Station[]) {
     this.#dir = dir;
+    this.file = join(dir, NETWORK);
     this.inside = inside;
     this.stations = stations;
   }
@@ -54,7 +58,7 @@ export class Testbed implements AsyncDisposable {
   /** Machines with cables and no walls: everything reaches everything. */
   static async open(machines: readonly Machine[]): Promise<Testbed> {
     const dir = await mkdtemp(join(tmpdir(), 'ringwall-network-'));
-    const inside = await openNamespace(run, join(dir, 'network'));
+    const inside = await openNamespace(run, join(dir, NETWORK));
     const stations = machines.map((machine) => new Station(machine));
     const bed = new Testbed(dir, inside, stations);
     await Promise.all(stations.map((station) => station.tell('collect', 0)));
@@ -70,7 +74,7 @@ export class Testbed implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { child } of this.stations) child.kill('SIGKILL');
-    await closeNamespace(run, join(this.#dir, 'network'));
+    await closeNamespace(run, this.file);
     await rm(this.#dir, { recursive: true });
   }
 }

@@ -11,6 +11,12 @@ const OVERHEAD_BYTES = { 4: 60, 6: 80 } as const;
 const MIN_MTU_BYTES = 1_280;
 /** Frames of 9,000 bytes, which is what underlays have at most; a loopback says 65,536. */
 const MAX_MTU_BYTES = 8_920;
+/** Routes to 10,000 machines take some seconds. */
+const BATCH_TIMEOUT_MS = 60_000;
+
+export interface SizedTunnel extends Tunnel {
+  readonly mtuBytes: number;
+}
 
 export interface Places {
   /** The namespace with the way to the other hosts, as a file. */
@@ -33,21 +39,27 @@ export async function tunnelMtu({ onUnderlay }: Places, { address }: Endpoint): 
   return Math.max(mtuBytes, MIN_MTU_BYTES);
 }
 
-/** Takes the interface up, and has the machines of the other host, and nobody else, routed into it. */
-export async function routeTunnel({ inside }: Places, tunnel: Tunnel, mtuBytes: number): Promise<void> {
-  const { interface: device } = tunnel;
-  const wanted = new Set(tunnel.addresses.map(({ text }) => text));
-  const held = new Set<string>();
+/** Takes the interfaces up, and has the machines of each host, and nobody else, routed into the tunnel that leads there. */
+export async function routeTunnels({ inside }: Places, tunnels: readonly SizedTunnel[]): Promise<void> {
+  const owners = new Map(
+    tunnels.flatMap(({ addresses, interface: device }) => addresses.map(({ text }) => [text, device] as const)),
+  );
+  const devices = new Set(tunnels.map((tunnel) => tunnel.interface));
+  const held = new Map<string, string>();
   for (const family of ['-4', '-6']) {
-    const answer = await inside([IP, '-j', family, 'route', 'show', 'dev', device]);
-    for (const route of jsonOf(answer)) held.add(String(Object(route).dst));
+    for (const route of jsonOf(await runChecked(inside, [IP, '-j', family, 'route', 'show']))) {
+      const { dst, dev } = Object(route);
+      if (devices.has(String(dev))) held.set(String(dst), String(dev));
+    }
   }
   const lines = [
-    `link set dev ${device} mtu ${mtuBytes} up`,
-    ...tunnel.addresses.filter(({ text }) => !held.has(text)).map(({ text }) => `route replace ${text} dev ${device}`),
-    ...[...held].filter((text) => !wanted.has(text)).map((text) => `route delete ${text} dev ${device}`),
+    ...tunnels.map((tunnel) => `link set dev ${tunnel.interface} mtu ${tunnel.mtuBytes} up`),
+    ...[...held].filter(([text]) => !owners.has(text)).map(([text, device]) => `route delete ${text} dev ${device}`),
+    ...[...owners]
+      .filter(([text, device]) => held.get(text) !== device)
+      .map(([text, device]) => `route replace ${text} dev ${device}`),
   ];
-  await runChecked(inside, [IP, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  await runChecked(inside, [IP, '-batch', '-'], { input: `${lines.join('\n')}\n`, timeoutMs: BATCH_TIMEOUT_MS });
 }
 
 /** What of the tunnels' interfaces is in the network's namespace. */

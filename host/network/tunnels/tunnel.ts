@@ -59,6 +59,10 @@ export function tunnelInterface(network: string, host: string): string {
   return PREFIX + digest.slice(0, NAME_CHARACTERS - PREFIX.length);
 }
 
+export function isTunnelInterface(name: string): boolean {
+  return /^wg[0-9a-f]{13}$/.test(name);
+}
+
 export function printEndpoint({ address, port }: Endpoint): string {
   return address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
 }

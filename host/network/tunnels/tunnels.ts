@@ -1,13 +1,22 @@
 // The tunnels of one network on this host: made, changed by their differences, looked after, taken away. The walls do not depend on
 // them: without a tunnel nothing arrives, and what would leave by it finds no way.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RingwallError } from '@ringwall/api/errors';
 import { prefixesOf, type Address, type AddressRange } from '@ringwall/netpolicy';
 import { run, runChecked } from '../../exec/index.ts';
 import { forgetConnections } from '../cables.ts';
 import { inNamespace } from '../namespace.ts';
-import { listInterfaces, routeTunnel, tunnelMtu, type Places } from './interface.ts';
+import { listInterfaces, routeTunnels, tunnelMtu, type Places, type SizedTunnel } from './interface.ts';
 import { hasKernelWireGuard, KernelWireGuard } from './kernel.ts';
-import { allowedIp, base64Of, printEndpoint, type PeerState, type Tunnel, type TunnelState } from './tunnel.ts';
+import {
+  allowedIp,
+  base64Of,
+  isTunnelInterface,
+  printEndpoint,
+  type PeerState,
+  type Tunnel,
+  type TunnelState,
+} from './tunnel.ts';
 import { UserspaceWireGuard, type UserspaceOptions } from './userspace.ts';
 
 /** WireGuard's REJECT_AFTER_TIME: a session lives no longer, so that nobody has answered since. */
@@ -69,12 +78,15 @@ export class Tunnels {
   /** The tunnels as they are to be. What is as it should be is left alone, also where another process has made it. */
   set(wanted: readonly Tunnel[]): Promise<void> {
     return this.#alone(async () => {
-      const gone = this.#wanted.filter((old) => !wanted.some((tunnel) => tunnel.interface === old.interface));
       const left = this.#wanted.flatMap((old) => old.addresses).filter((address) => !hasAddress(wanted, address));
       this.#wanted = wanted;
-      for (const tunnel of gone) await this.#wireGuard.close(tunnel.interface);
       const interfaces = await listInterfaces(this.#places);
-      await Promise.all(wanted.map((tunnel) => this.#make(tunnel, interfaces)));
+      // Also what an earlier process of ours has left: the namespace is nobody else's.
+      const gone = [...interfaces].filter(
+        (name) => isTunnelInterface(name) && !wanted.some((tunnel) => tunnel.interface === name),
+      );
+      for (const name of gone) await this.#wireGuard.close(name);
+      await this.#make(wanted, interfaces);
       await forgetConnections(this.#places.inside, left);
     });
   }
@@ -117,16 +129,24 @@ export class Tunnels {
 
   async #look(say: (what: string) => void): Promise<void> {
     const interfaces = await listInterfaces(this.#places);
+    let troubled = false;
     for (const tunnel of this.#wanted) {
       const state = interfaces.has(tunnel.interface) ? await this.#wireGuard.read(tunnel.interface) : undefined;
       const trouble = troubleOf(tunnel, state);
       if (trouble === undefined) continue;
       say(`the tunnel to ${tunnel.host} ${trouble}; it is put back`);
-      await this.#make(tunnel, interfaces);
+      troubled = true;
     }
+    if (troubled) await this.#make(this.#wanted, interfaces);
   }
 
-  async #make(tunnel: Tunnel, interfaces: ReadonlySet<string>): Promise<void> {
+  /** All that is wanted: each tunnel first, then the routes into them. */
+  async #make(wanted: readonly Tunnel[], interfaces: ReadonlySet<string>): Promise<void> {
+    const sized = await Promise.all(wanted.map((tunnel) => this.#makeOne(tunnel, interfaces)));
+    await routeTunnels(this.#places, sized);
+  }
+
+  async #makeOne(tunnel: Tunnel, interfaces: ReadonlySet<string>): Promise<SizedTunnel> {
     const { interface: device } = tunnel;
     const mtuBytes = await tunnelMtu(this.#places, tunnel.endpoint);
     let state = interfaces.has(device) ? await this.#wireGuard.read(device) : undefined;
@@ -134,9 +154,9 @@ export class Tunnels {
       await this.#wireGuard.open(device, mtuBytes);
       state = await this.#wireGuard.read(device);
     }
-    if (state === undefined) throw new Error(`WireGuard does not answer for ${device}`);
+    if (state === undefined) throw new RingwallError('internal', `WireGuard does not answer for ${device}`);
     await this.#wireGuard.write(tunnel, state);
-    await routeTunnel(this.#places, tunnel, mtuBytes);
+    return { ...tunnel, mtuBytes };
   }
 
   #alone<T>(task: () => Promise<T>): Promise<T> {

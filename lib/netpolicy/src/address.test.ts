@@ -1,7 +1,19 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressOf, parseAddress, parseRange, printRange } from './address.ts';
+import { addressOf, parseAddress, parseRange, prefixesOf, printRange } from './address.ts';
 import { isForeign } from '../testing/is-foreign.ts';
+
+test.each([
+  ['10.20.0.0/16', ['10.20.0.0/16']],
+  ['10.20.0.5', ['10.20.0.5/32']],
+  ['10.20.0.2-10.20.0.9', ['10.20.0.2/31', '10.20.0.4/30', '10.20.0.8/31']],
+  ['0.0.0.0-255.255.255.255', ['0.0.0.0/0']],
+  ['255.255.255.254-255.255.255.255', ['255.255.255.254/31']],
+  ['fd00:20::/64', ['fd00:20::/64']],
+  ['fd00::1-fd00::2', ['fd00::1/128', 'fd00::2/128']],
+])('prefixesOf() has the fewest prefixes for %s', (range, prefixes) => {
+  expect(prefixesOf(parseRange(range, ''))).toEqual(prefixes);
+});
 
 describe('parseAddress()', () => {
   test('reads its own canonical text, and addressOf() writes the same', () => {

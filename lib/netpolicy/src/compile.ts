@@ -228,11 +228,11 @@ function serviceElements(
   const elements: ReturnType<typeof serviceElements> = { ports: [], icmp: [], icmpv6: [], protocols: [] };
   for (const { id, ranges } of services) {
     for (const { protocol, first, last } of ranges) {
-      const numbers = first === last ? first : { first, last };
       const own = ICMP_MAPS[protocol];
-      if (own !== undefined) elements[own].push({ key: [numbers], value: id });
-      else if (Object.values<number>(PORT_PROTOCOLS).includes(protocol)) {
-        elements.ports.push({ key: [protocol, numbers], value: id });
+      if (own !== undefined) {
+        for (let type = first; type <= last; type += 1) elements[own].push({ key: [type], value: id });
+      } else if (Object.values<number>(PORT_PROTOCOLS).includes(protocol)) {
+        elements.ports.push({ key: [protocol, first === last ? first : { first, last }], value: id });
       } else elements.protocols.push({ key: [protocol], value: id });
     }
   }

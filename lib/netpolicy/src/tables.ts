@@ -113,9 +113,10 @@ export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly 
     map('groups6', ['ipv6_addr'], elements.groups6),
     map('pairs', ['mark', 'mark'], elements.pairs),
     { ...map('ports', ['inet_proto', 'inet_service'], elements.ports), interval: true },
-    { ...map('icmp', ['icmp_type'], elements.icmp), interval: true },
-    { ...map('icmpv6', ['icmpv6_type'], elements.icmpv6), interval: true },
-    { ...map('protocols', ['inet_proto'], elements.protocols), interval: true },
+    // Of 256 numbers each, one by one: Linux 6.18 does not replace an interval that ends with the last of them in one batch.
+    map('icmp', ['icmp_type'], elements.icmp),
+    map('icmpv6', ['icmpv6_type'], elements.icmpv6),
+    map('protocols', ['inet_proto'], elements.protocols),
     map('cells', ['mark', 'mark'], elements.cells),
     // How often each has decided: once for a connection, so that it costs a packet nothing.
     { ...map('decisions', ['mark'], elements.decisions), value: 'verdict', counted: true },
