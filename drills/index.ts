@@ -17,6 +17,7 @@ import { logForgery } from './log-forgery/index.ts';
 import { malwareLayer } from './malware-layer/index.ts';
 import { neighbourFiles } from './neighbour-files/index.ts';
 import { nonceReuse } from './nonce-reuse/index.ts';
+import { noisyNeighbour } from './noisy-neighbour/index.ts';
 import { quarantineEscape } from './quarantine-escape/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { rogueDhcp } from './rogue-dhcp/index.ts';
@@ -67,6 +68,7 @@ export const drills: readonly Drill[] = [
   ipSpoof,
   rogueDhcp,
   vmHop,
+  noisyNeighbour,
   quarantineEscape,
   nonceReuse,
 ];

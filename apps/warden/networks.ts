@@ -7,6 +7,7 @@ import {
   connectCables,
   cutCable,
   isNamespace,
+  limitReceiving,
   openNamespace,
   Walls,
 } from '@ringwall/host/network';
@@ -19,7 +20,13 @@ export const networkPart: NetworkPart = {
     const inside = await openNamespace(run, pin);
     return {
       walls: new Walls(inside),
-      connect: (machines) => connectCables(inside, machines),
+      connect: async (sharers) => {
+        await connectCables(
+          inside,
+          sharers.map(({ machine }) => machine),
+        );
+        await limitReceiving(inside, sharers);
+      },
       cut: (machines) => cutCable(inside, ...machines),
       broken: (machines) => brokenCables(inside, machines),
     };

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { newBootId, newMachineId, newNetworkId, type MachineId, type NetworkId } from '@ringwall/api';
 import { tapName } from '@ringwall/host/network';
+import { DEFAULT_SHARE } from '@ringwall/netpolicy';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { machineLayout, networkLayout } from './layout.ts';
 import { failing, Killed } from './testing/fake-parts.ts';
@@ -64,6 +65,15 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     await ask<'start-machine'>(warden, { op: 'start-machine', machine, boot, brokerKey: BROKER_KEY, card });
     return { machine, boot };
   }
+
+  test('hold machines to the share that the policy has for them, and to another as soon as it says so', async () => {
+    const { machine, boot } = await running();
+    await admit(machine, boot);
+    const shareOfIt = (): unknown => standing()?.shares.get(tapName(machine));
+    expect(shareOfIt()).toEqual(DEFAULT_SHARE);
+    await apply([member(machine, 1, boot)], { ...definition(), shares: [{ machine: 'm1', receiveMbit: 7 }] });
+    expect(shareOfIt()).toEqual({ ...DEFAULT_SHARE, receiveMbit: 7 });
+  });
 
   test('give nothing to a machine that runs, all to one that is admitted, and take it from one that is dismissed', async () => {
     const { machine, boot } = await running();

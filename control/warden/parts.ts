@@ -6,7 +6,7 @@ import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
 import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
-import type { BrokenCable, Walls } from '@ringwall/host/network';
+import type { BrokenCable, Sharer, Walls } from '@ringwall/host/network';
 import type { Machine } from '@ringwall/netpolicy';
 import type { Secret } from '../keys/index.ts';
 import type { DiskLayout, MachineLayout } from './layout.ts';
@@ -115,7 +115,8 @@ export interface NetworkPart {
 /** The walls and cables in a namespace. */
 export interface NetworkSite {
   readonly walls: Pick<Walls, 'raise' | 'change' | 'admit' | 'dismiss' | 'inspect' | 'lookAfter'>;
-  connect(machines: readonly Machine[]): Promise<void>;
+  /** Each to its share of what comes. */
+  connect(sharers: readonly Sharer[]): Promise<void>;
   /** With all their connections. An interface that is gone is no error. */
   cut(machines: readonly Machine[]): Promise<void>;
   /** Those that are not as `connect` left them. */

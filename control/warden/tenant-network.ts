@@ -7,8 +7,10 @@ import {
   NetPolicyError,
   parseMachines,
   parsePolicy,
+  shareOf,
   type Machine,
   type Network,
+  type Share,
 } from '@ringwall/netpolicy';
 import { tapName } from '@ringwall/host/network';
 import type { NetworkLayout } from './layout.ts';
@@ -47,6 +49,8 @@ export class TenantNetwork {
   /** Machines that the rules in force know, and those whose cable is connected: the same, but where something went wrong. */
   #ruled: ReadonlyMap<MachineId, Machine> = new Map();
   #connected: ReadonlyMap<MachineId, Machine> = new Map();
+  /** What each of those may receive now. */
+  #shares: ReadonlyMap<MachineId, Share> = new Map();
   #looking: AbortController | undefined;
   /** What could not be done, until it is. */
   trouble: string | undefined;
@@ -119,10 +123,19 @@ export class TenantNetwork {
     const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
     if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
     this.trouble = trouble;
-    const changed = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'changed');
-    await site.connect(changed.map(([, machine]) => machine));
-    this.#connected = new Map([...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone'));
-    return changed.map(([id]) => id);
+    const there = [...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone');
+    const shares = this.#plan?.network.shares ?? [];
+    const next = new Map(there.map(([id, machine]) => [id, shareOf(shares, machine)]));
+    const changed = there.flatMap(([id, machine]) => {
+      const share = next.get(id);
+      if (share === undefined || (broken.get(machine) !== 'changed' && sameShare(share, this.#shares.get(id))))
+        return [];
+      return [{ id, machine, share }];
+    });
+    await site.connect(changed);
+    this.#connected = new Map(there);
+    this.#shares = next;
+    return changed.map(({ id }) => id);
   }
 
   async wallState(): Promise<'standing' | 'changed' | 'missing'> {
@@ -137,6 +150,7 @@ export class TenantNetwork {
     this.#site = undefined;
     this.#ruled = new Map();
     this.#connected = new Map();
+    this.#shares = new Map();
   }
 
   async #open(): Promise<{ readonly site: NetworkSite; readonly made: boolean }> {
@@ -219,6 +233,10 @@ function inPolicyWords<T>(work: () => T): T {
     if (!(error instanceof NetPolicyError)) throw error;
     throw new RingwallError('policy-invalid', error.message, { cause: error });
   }
+}
+
+function sameShare(a: Share, b: Share | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Whether the cable is the same; labels are the walls'. */

@@ -156,7 +156,7 @@ async function plugInAll(
   return { alice: await plugIn(ALICE), bob: await plugIn(BOB), mallory: await plugIn(MALLORY) };
 }
 
-function machinesOf(network: Network, members: readonly Identity[]): readonly Machine[] {
+export function machinesOf(network: Network, members: readonly Identity[]): readonly Machine[] {
   const json = members.map((who) => ({
     name: who.name,
     labels: {},

@@ -1,6 +1,6 @@
 // Networks of the mind for the warden's unit tests: what stands in each namespace, by the file that pins it.
 import type { BrokenCable } from '@ringwall/host/network';
-import type { CompiledNetwork } from '@ringwall/netpolicy';
+import type { CompiledNetwork, Share } from '@ringwall/netpolicy';
 import type { NetworkPart, NetworkSite } from '../parts.ts';
 
 export class FakeNetwork {
@@ -8,6 +8,8 @@ export class FakeNetwork {
   ruled: readonly string[] = [];
   /** Machines whose cable is connected. */
   readonly connected = new Set<string>();
+  /** What each of them may take. */
+  readonly shares = new Map<string, Share>();
   readonly gone = new Set<string>();
   state: 'standing' | 'changed' = 'standing';
 }
@@ -50,9 +52,12 @@ export class FakeNetworks implements NetworkPart {
         inspect: async () => network.state,
         lookAfter: async () => undefined,
       },
-      connect: async (machines) => {
+      connect: async (sharers) => {
         await this.#effect('networks.connect');
-        for (const { interface: device } of machines) network.connected.add(device);
+        for (const { machine, share } of sharers) {
+          network.connected.add(machine.interface);
+          network.shares.set(machine.interface, share);
+        }
       },
       cut: async (machines) => {
         if (machines.length > 0) await this.#effect('networks.cut');

@@ -14,6 +14,9 @@ const BATCH_TIMEOUT_MS = 60_000;
 /** Of the statistics of as many interfaces. */
 const MAX_STATISTICS_BYTES: number = 16 * 1024 * 1024;
 
+/** The same for all namespaces of this kernel. */
+let fair: boolean | undefined;
+
 export interface Sharer {
   readonly machine: Machine;
   readonly share: Share;
@@ -22,8 +25,9 @@ export interface Sharer {
 /** Holds machines whose cables are connected to what they may receive. Doing it again changes nothing. */
 export async function limitReceiving(inside: NamespaceRun, sharers: readonly Sharer[]): Promise<void> {
   if (sharers.length === 0) return;
-  const fair = await hasFairQueues(inside);
-  const input = sharers.flatMap((sharer) => receivingCommands(sharer, fair)).join('');
+  fair ??= await hasFairQueues(inside);
+  const withFairQueues = fair;
+  const input = sharers.flatMap((sharer) => receivingCommands(sharer, withFairQueues)).join('');
   await runChecked(inside, [TC, '-batch', '-'], { input, timeoutMs: BATCH_TIMEOUT_MS });
 }
 
