@@ -8,6 +8,7 @@ import type { Drill } from './drill.ts';
 import { evidenceRelay } from './evidence-relay/index.ts';
 import { foreignTpm } from './foreign-tpm/index.ts';
 import { hiddenSecret } from './hidden-secret/index.ts';
+import { hostToHostSniff } from './host-to-host-sniff/index.ts';
 import { imageTheft } from './image-theft/index.ts';
 import { importTraps } from './import-traps/index.ts';
 import { inheritedHole } from './inherited-hole/index.ts';
@@ -69,6 +70,7 @@ export const drills: readonly Drill[] = [
   rogueDhcp,
   vmHop,
   noisyNeighbour,
+  hostToHostSniff,
   quarantineEscape,
   nonceReuse,
 ];
