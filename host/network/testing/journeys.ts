@@ -21,7 +21,7 @@ const DRAWN = 150;
 const SPARSE_ROUNDS = 2;
 const SEED = 20_261_121;
 
-function networkOf(policy: unknown): Network {
+export function networkOf(policy: unknown): Network {
   const [network] = parsePolicy(policy).networks;
   if (network === undefined) throw new Error('no network');
   return network;
@@ -120,6 +120,20 @@ function addressOf(machine: Machine, family: 4 | 6): string {
 
 function numbers(value: unknown): number[] {
   return Array.isArray(value) ? value.map(Number) : [];
+}
+
+/** A port that senders of datagrams have by themselves. */
+const OWN_PORT = 40_000;
+
+/** Datagrams that nobody has allowed, and that could be answers to others which somebody has: by their own port alone. */
+export function couldAnswer(network: Network, machines: readonly Machine[]): Journey[] {
+  const model = new ReachModel(network, machines);
+  return JOURNEYS.filter(({ from, to, family, service }) => {
+    const [sender, receiver] = [to, from].map((machine) => machine.addresses.find((own) => own.family === family));
+    if (sender === undefined || receiver === undefined || !service.startsWith('udp/')) return false;
+    const question = { protocol: 17, number: OWN_PORT, atSeconds: Date.now() / 1000 };
+    return model.decide({ from: sender, to: receiver, ...question }).allowed;
+  });
 }
 
 export function told(journeys: Iterable<Journey>): string[] {

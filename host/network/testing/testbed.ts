@@ -41,6 +41,22 @@ export class Station {
   }
 }
 
+/** How machines are joined, and what they are told of it. */
+export interface Mode {
+  readonly connect: (inside: NamespaceRun, machines: readonly Machine[]) => Promise<void>;
+  readonly setUp: (machine: Machine) => string;
+}
+
+const ROUTED: Mode = { connect: connectCables, setUp: guestCommands };
+
+/** What a machine does with its card on a segment: all of its network is on the link. */
+export function setUpOnSegment({ addresses }: Machine): string {
+  const lines = addresses.map(({ family, text }) =>
+    family === 4 ? `address add ${text}/24 dev eth0` : `address add ${text}/64 dev eth0 nodad`,
+  );
+  return ['link set dev lo up', 'link set dev eth0 up', ...lines, ''].join('\n');
+}
+
 export class Testbed implements AsyncDisposable {
   readonly inside: NamespaceRun;
   /** Of the network's namespace. */
@@ -55,8 +71,8 @@ export class Testbed implements AsyncDisposable {
     this.stations = stations;
   }
 
-  /** Machines with cables and no walls: everything reaches everything. */
-  static async open(machines: readonly Machine[]): Promise<Testbed> {
+  /** Machines with cables and no walls: where they are routed, everything reaches everything. */
+  static async open(machines: readonly Machine[], { connect, setUp }: Mode = ROUTED): Promise<Testbed> {
     const dir = await mkdtemp(join(tmpdir(), 'ringwall-network-'));
     const inside = await openNamespace(run, join(dir, NETWORK));
     const stations = machines.map((machine) => new Station(machine));
@@ -67,8 +83,8 @@ export class Testbed implements AsyncDisposable {
       return `link add ${machine.interface} type veth peer name eth0 address ${machine.mac} netns ${pid}\n`;
     });
     await runChecked(inside, ['/usr/sbin/ip', '-batch', '-'], { input: pairs.join('') });
-    await connectCables(inside, machines);
-    await Promise.all(stations.map((station) => station.tell('configure', guestCommands(station.machine))));
+    await connect(inside, machines);
+    await Promise.all(stations.map((station) => station.tell('configure', setUp(station.machine))));
     return bed;
   }
 

@@ -11,6 +11,7 @@ export {
   type AddressRange,
   type Family,
 } from './address.ts';
+export { compileBridged, type BridgedNetwork, MAX_SEGMENT_MACHINES } from './bridged.ts';
 export { changeMachine, type ChangedNetwork } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
 export { DROP_REASONS, LOG_GROUPS, type DropReason } from './drop-reasons.ts';

@@ -102,7 +102,8 @@ function renderPart(part: KeyPart): NftJson {
 }
 
 function renderVerdict(verdict: Verdict): NftJson {
-  return typeof verdict === 'object' ? { goto: { target: verdict.goto } } : { [verdict]: null };
+  if (typeof verdict !== 'object') return { [verdict]: null };
+  return 'goto' in verdict ? { goto: { target: verdict.goto } } : { jump: { target: verdict.jump } };
 }
 
 function renderStatement(statement: Statement): NftJson[] {
@@ -177,6 +178,7 @@ const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   time: { meta: { key: 'time' } },
   'ct mark': { ct: { key: 'mark' } },
   'ct state': { ct: { key: 'state' } },
+  'ether type': { payload: { protocol: 'ether', field: 'type' } },
   'ether saddr': { payload: { protocol: 'ether', field: 'saddr' } },
   'ip saddr': { payload: { protocol: 'ip', field: 'saddr' } },
   'ip daddr': { payload: { protocol: 'ip', field: 'daddr' } },
@@ -185,10 +187,14 @@ const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   'ip6 hoplimit': { payload: { protocol: 'ip6', field: 'hoplimit' } },
   'icmp type': { payload: { protocol: 'icmp', field: 'type' } },
   'icmpv6 type': { payload: { protocol: 'icmpv6', field: 'type' } },
+  // RFC 4861, 4.3 and 4.4: the target address. nftables 1.0 has no name for it.
+  'icmpv6 target': { payload: { base: 'th', offset: 64, len: 128 } },
   'th dport': { payload: { protocol: 'th', field: 'dport' } },
+  'th sport': { payload: { protocol: 'th', field: 'sport' } },
   'udp sport': { payload: { protocol: 'udp', field: 'sport' } },
   'udp dport': { payload: { protocol: 'udp', field: 'dport' } },
   'tcp dport': { payload: { protocol: 'tcp', field: 'dport' } },
+  'tcp flags syn,ack': { '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, { '|': ['syn', 'ack'] }] },
   'arp operation': { payload: { protocol: 'arp', field: 'operation' } },
   'arp saddr ether': { payload: { protocol: 'arp', field: 'saddr ether' } },
   'arp saddr ip': { payload: { protocol: 'arp', field: 'saddr ip' } },

@@ -13,7 +13,8 @@ export type KeyType =
   | 'icmpv6_type';
 
 export type KeyPart = string | number | { readonly first: string | number; readonly last: string | number };
-export type Verdict = 'accept' | 'drop' | { readonly goto: string };
+/** `return` goes on behind the jump that led here. */
+export type Verdict = 'accept' | 'drop' | 'return' | { readonly goto: string } | { readonly jump: string };
 
 export interface SetElement {
   readonly key: readonly KeyPart[];
@@ -45,6 +46,7 @@ export type Selector =
   | 'ct mark'
   | 'ct state'
   | 'ether saddr'
+  | 'ether type'
   | 'ip saddr'
   | 'ip daddr'
   | 'ip6 saddr'
@@ -52,10 +54,13 @@ export type Selector =
   | 'ip6 hoplimit'
   | 'icmp type'
   | 'icmpv6 type'
+  | 'icmpv6 target'
   | 'th dport'
+  | 'th sport'
   | 'udp sport'
   | 'udp dport'
   | 'tcp dport'
+  | 'tcp flags syn,ack'
   | 'arp operation'
   | 'arp saddr ether'
   | 'arp saddr ip'
@@ -103,7 +108,7 @@ export interface Chain {
 }
 
 export interface Table {
-  readonly family: 'inet' | 'ip' | 'ip6' | 'arp';
+  readonly family: 'inet' | 'ip' | 'ip6' | 'arp' | 'bridge';
   readonly name: string;
   readonly counters: readonly string[];
   readonly sets: readonly RuleSet[];

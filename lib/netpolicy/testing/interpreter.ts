@@ -22,6 +22,9 @@ export interface Packet {
   readonly protocol: number;
   /** Destination port or ICMP type. */
   readonly number: number;
+  readonly sourcePort?: number;
+  /** Of TCP: `syn` begins a connection. */
+  readonly flags?: 'syn' | 'ack';
   readonly atSeconds: number;
 }
 
@@ -31,9 +34,10 @@ const ICMP = { 1: 'icmp type', 58: 'icmpv6 type' } as const;
 export function judgePacket(ruleset: Ruleset, packet: Packet): { accepted: boolean; counted: string[] } {
   const family = packet.from.includes(':') ? 'ip6' : 'ip';
   const counted: string[] = [];
+  const isBridged = ruleset.tables.some((table) => table.family === 'bridge');
   for (const [tableFamily, hook] of [
-    [family, 'prerouting'],
-    ['inet', 'forward'],
+    [isBridged ? 'bridge' : family, 'prerouting'],
+    [isBridged ? 'bridge' : 'inet', 'forward'],
   ] as const) {
     const table = ruleset.tables.find((found) => found.family === tableFamily);
     if (table === undefined) throw new Error(`no table ${tableFamily}`);
@@ -67,7 +71,8 @@ class Walk {
       ['ct state', 'new'],
     ]);
     if (packet.protocol === 1 || packet.protocol === 58) this.#values.set(ICMP[packet.protocol], packet.number);
-    else this.#values.set('th dport', packet.number);
+    else this.#values.set('th dport', packet.number).set('th sport', packet.sourcePort ?? 0);
+    if (packet.protocol === 6) this.#values.set('tcp flags syn,ack', packet.flags ?? 'syn');
   }
 
   chain(name: string): 'accept' | 'drop' | undefined {
@@ -76,7 +81,11 @@ class Walk {
     for (const rule of chain.rules) {
       const verdict = this.#rule(rule);
       if (verdict === 'accept' || verdict === 'drop') return verdict;
-      if (verdict !== undefined) return this.chain(verdict.goto);
+      if (verdict === 'return') return undefined;
+      if (verdict === undefined) continue;
+      if ('goto' in verdict) return this.chain(verdict.goto);
+      const called = this.chain(verdict.jump);
+      if (called !== undefined) return called;
     }
     return undefined;
   }

@@ -1,0 +1,136 @@
+// A segment in a real kernel: what arrives under random policies, and what of an attack on it does.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compileBridged } from '@ringwall/netpolicy';
+import { listRules, Walls } from '../index.ts';
+import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
+import {
+  arrivals,
+  couldAnswer,
+  drawCases,
+  EVERYBODY,
+  JOURNEYS,
+  listenAll,
+  networkOf,
+  told,
+} from '../testing/journeys.ts';
+import { NEEDS_PACKETS, setUpOnSegment, Testbed } from '../testing/testbed.ts';
+import { connectSegment } from './index.ts';
+
+const ROUNDS = 4;
+/** Long enough for a frame to arrive that would arrive. */
+const SETTLE_MS = 200;
+
+const ALL = 'ff:ff:ff:ff:ff:ff';
+const [CARD, OTHER, THIRD] = ['52:54:00:00:00:00', '52:54:00:00:00:01', '52:54:00:00:00:02'];
+const HONEST = 'a packet in order';
+const packet = (to: string, from: string, target: string, name: string, card = CARD): string =>
+  ethernet(to, card, 0x0800, ipv4Packet(from, target, 253, markerOf(name)));
+const neighbourly = (type: number, body: string): string =>
+  ethernet('33:33:00:00:00:01', CARD, 0x86dd, icmpv6Packet('fe80:0:0:0:0:0:0:bad', 'ff02:0:0:0:0:0:0:1', type, body));
+
+/** The first machine's frames, each with its name as marker. */
+const ATTACKS: Readonly<Record<string, string>> = {
+  [HONEST]: packet(THIRD, '10.20.0.1', '10.20.0.3', HONEST),
+  'arp answer': arpFrame(CARD, 2, '10.20.0.2', '10.20.0.3') + markerOf('arp answer'),
+  'arp question': arpFrame(CARD, 1, '10.20.0.1', '10.20.0.3') + markerOf('arp question'),
+  'theft of a port': packet(THIRD, '10.20.0.2', '10.20.0.3', 'theft of a port', OTHER),
+  'ip spoof': packet(THIRD, '10.20.0.2', '10.20.0.3', 'ip spoof'),
+  mislaid: packet(THIRD, '10.20.0.1', '10.20.0.2', 'mislaid'),
+  broadcast: packet(ALL, '10.20.0.1', '10.20.0.255', 'broadcast'),
+  multicast: packet('01:00:5e:00:00:fb', '10.20.0.1', '224.0.0.251', 'multicast'),
+  'unknown card': packet('52:54:00:00:00:77', '10.20.0.1', '10.20.0.3', 'unknown card'),
+  'dhcp offer': ethernet(
+    THIRD,
+    CARD,
+    0x0800,
+    ipv4Packet('10.20.0.1', '10.20.0.3', 17, udp(67, 68, markerOf('dhcp offer'))),
+  ),
+  vlan: ethernet(THIRD, CARD, 0x8100, `00010800${ipv4Packet('10.20.0.1', '10.20.0.3', 253, markerOf('vlan'))}`),
+  'vlan of a provider': ethernet(
+    THIRD,
+    CARD,
+    0x88a8,
+    `00010800${ipv4Packet('10.20.0.1', '10.20.0.3', 253, markerOf('vlan of a provider'))}`,
+  ),
+  'another protocol': ethernet(THIRD, CARD, 0x88b5, markerOf('another protocol').repeat(2)),
+  'router advertisement': neighbourly(134, `4000000000000000${'0'.repeat(16)}${markerOf('router advertisement')}`),
+  'neighbour advertisement': neighbourly(
+    136,
+    `60000000fd002000000000000000000000000002${markerOf('neighbour advertisement')}`,
+  ),
+};
+
+let bed: Testbed | undefined;
+beforeAll(async () => {
+  if (NEEDS_PACKETS !== '') return;
+  bed = await Testbed.open(EVERYBODY, {
+    connect: (inside, machines) => connectSegment(inside, machines, []),
+    setUp: setUpOnSegment,
+  });
+  await listenAll(bed.stations);
+});
+afterAll(async () => {
+  await bed?.[Symbol.asyncDispose]();
+});
+
+function theBed(): Testbed {
+  if (bed === undefined) throw new Error('no testbed');
+  return bed;
+}
+
+describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, () => {
+  test('arrive everywhere where there are no walls: the bridge answers for each where it is', async () => {
+    expect(told(await arrivals(theBed().stations, JOURNEYS))).toEqual(told(JOURNEYS));
+  });
+
+  test('arrive where the model says, and else only where they could be answers of UDP', async () => {
+    const here = theBed();
+    const walls = new Walls(here.inside);
+    let passed = 0;
+    for (const { policy, network, machines, allowed } of drawCases(ROUNDS)) {
+      const bridged = compileBridged({ ...network, internet: 'none' }, machines);
+      await connectSegment(here.inside, machines, bridged.isolated);
+      await walls.change(bridged);
+      const found = await arrivals(here.stations, allowed);
+      const missing = allowed.filter((journey) => !found.has(journey));
+      const permitted = new Set([...allowed, ...couldAnswer(network, machines)]);
+      const surplus = [...found].filter((journey) => !permitted.has(journey));
+      expect({ missing: told(missing), surplus: told(surplus) }, JSON.stringify(policy)).toEqual({
+        missing: [],
+        surplus: [],
+      });
+      passed += allowed.length;
+    }
+    expect(passed).toBeGreaterThan(JOURNEYS.length / 2);
+  });
+
+  test('that lie about who sends them, or are meant for all, are heard by nobody, and counted', async () => {
+    const here = theBed();
+    const open = networkOf({
+      version: 1,
+      tenant: 'acme',
+      networks: [
+        {
+          name: 'app',
+          addresses: ['10.20.0.0/24', 'fd00:20::/64'],
+          rules: [{ name: 'all', action: 'allow', from: 'any', to: 'any', services: ['any'] }],
+        },
+      ],
+    });
+    const compiled = compileBridged(open, EVERYBODY);
+    await connectSegment(here.inside, EVERYBODY, compiled.isolated);
+    await new Walls(here.inside).raise(compiled);
+    const [attacker, ...others] = here.stations;
+    for (const station of others) await station.tell('sniff');
+    await attacker?.tell('frames', Object.values(ATTACKS));
+    await sleep(SETTLE_MS);
+    const markers = Object.keys(ATTACKS).map((name) => markerOf(name));
+    const heard = await Promise.all(others.map((station) => station.tell('heard', markers)));
+    // Of all that it sent, one machine heard the one frame that was in order.
+    expect(heard).toEqual(others.map((_, index) => (index === 1 ? [markerOf(HONEST)] : [])));
+    const counters = (await listRules(here.inside, true)).map((object) => Object(Object(object).counter));
+    const counted = Object.fromEntries(counters.map(({ name, packets }) => [name, Number(packets) > 0]));
+    expect(counted).toMatchObject({ spoofed: true, rogue: true });
+  });
+});

@@ -1,0 +1,393 @@
+// The rules of a network whose machines share a segment, a Linux bridge: made of the elements of the routed network's tree, for a
+// kernel that tracks no connections on bridges. Each packet is judged by itself: what is allowed to begin passes, and what could be its
+// answer. What connects two groups of machines is a way: what the one may ask of the other, and what it may answer.
+import { Budget } from './budget.ts';
+import { addressOf } from './address.ts';
+import type { Classifier } from './classify.ts';
+import { compileNetwork, type CompiledNetwork, elementsOf } from './compile.ts';
+import { type DropReason, drops, refusals } from './drop-reasons.ts';
+import type { Machine } from './machine.ts';
+import { NetPolicyError } from './netpolicy-error.ts';
+import { MAX_CELLS, refuseCells } from './pairs.ts';
+import type { Network } from './policy.ts';
+import type { Chain, KeyPart, RuleSet, Ruleset, Selector, SetElement, Statement, Table, Verdict } from './ruleset.ts';
+import { StableIds } from './stable-ids.ts';
+import { hooked, TABLE } from './tables.ts';
+import { DECISION_PREFIX } from './update.ts';
+
+/** Ports of one Linux bridge (BR_MAX_PORTS), less one to be safe. */
+export const MAX_SEGMENT_MACHINES = 1_023;
+const MAX_STEPS = 16_000_000;
+
+const RAW_PRIORITY = -300;
+const FILTER_PRIORITY = 0;
+const ACCEPT: Statement = { verdict: 'accept' };
+const DROP: Statement = { verdict: 'drop' };
+const REASONS: readonly DropReason[] = ['refused', 'rogue', 'spoofed', 'to-host'];
+const CLAIM_PREFIX = 'claim-';
+
+/** RFC 4861, 4: words of neighbour discovery. Routers there are none. */
+const ROUTER_WORDS = { anyOf: [133, 134, 137] } as const;
+const [SOLICITATION, ADVERTISEMENT] = [135, 136];
+/** A question goes to all ports, and is taken from it at all but one: a card asks for its neighbours a few times a minute. */
+const SOLICITATIONS_BELOW = { perSecond: 20, burst: 60 } as const;
+const RATE_KEPT_SECONDS = 60;
+/** RFC 4291, 2.7.1: who has an address with these last 24 bits hears questions for it. */
+const SOLICITED_NODE: bigint = 0xff02_0000_0000_0000_0000_0001_ff00_0000n;
+const SOLICITED_BITS = 24;
+const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
+const LINK_LOCAL = { first: 'fe80::', last: 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff' };
+
+/** RFC 792, RFC 4443: the answer of each question, and errors, which come back where anything may be asked. */
+const ICMP_ANSWERS = {
+  icmp: { answers: { 8: 0, 13: 14 }, errors: [3, 11, 12] },
+  icmpv6: { answers: { 128: 129 }, errors: [1, 2, 3, 4] },
+} as const;
+
+type Kind = 'ports' | 'icmp' | 'icmpv6' | 'protocols';
+const KINDS: readonly Kind[] = ['ports', 'icmp', 'icmpv6', 'protocols'];
+/** What of a service one group may ask of another. */
+type Asked = Readonly<Record<Kind, readonly { readonly key: readonly KeyPart[]; readonly verdict: Verdict }[]>>;
+
+export interface BridgedNetwork extends CompiledNetwork {
+  /** Machines that no rule connects with any other: their ports of the bridge are kept apart by the bridge itself, too. */
+  readonly isolated: readonly Machine[];
+}
+
+/** The tree for a bridge. Throws NetPolicyError where the network has a way out, or more machines than a bridge has ports. */
+export function compileBridged(network: Network, machines: readonly Machine[]): BridgedNetwork {
+  if (network.internet === 'nat') {
+    throw new NetPolicyError('malformed', 'internet', 'is nat: a bridged network has no way out');
+  }
+  if (machines.length > MAX_SEGMENT_MACHINES) {
+    throw new NetPolicyError('too-many', 'machines', `are more than the ${MAX_SEGMENT_MACHINES} ports of a bridge`);
+  }
+  const routed = compileNetwork(network, machines);
+  const guards = machines.flatMap((machine) => elementsOf(routed, machine));
+  const sendersOf = (family: Table['family']): SetElement[] =>
+    guards.filter((each) => each.family === family && each.name === 'senders').map(({ element }) => element);
+  const [senders4, senders6] = [sendersOf('ip'), sendersOf('ip6')];
+  const cables = machines.map(({ interface: device, mac }) => ({ key: [device, mac] }));
+  const ways = waysOf(routed.ruleset);
+  const members = {
+    ...{ senders4, senders6, cables },
+    receivers4: senders4.map(asReceiver),
+    receivers6: senders6.map(asReceiver),
+    asked6: machines.flatMap(askedFor),
+    claims: machines.flatMap((machine) => claimOf(machine).map(({ element }) => element)),
+  };
+  const table = bridgeTable(members, {
+    ...ways,
+    chains: [...ways.chains, ...machines.flatMap((machine) => claimOf(machine).map(({ chain }) => chain))],
+  });
+  const isolated = isolatedOf(routed.classifier, machines, ways);
+  // No machine is known to these rules as an element or two: each that comes or goes compiles them anew.
+  return { ...routed, groups: new Set(), ruleset: { tables: [table] }, isolated };
+}
+
+function asReceiver({ key: [device = '', , address = ''] }: SetElement): SetElement {
+  return { key: [device, address] };
+}
+
+/** The group to which questions for a machine's address go, and where it is to be heard. */
+function askedFor({ interface: device, addresses }: Machine): SetElement[] {
+  return addresses
+    .filter(({ family }) => family === 6)
+    .map(({ value }) => ({ key: [device, addressOf(6, SOLICITED_NODE | BigInt.asUintN(SOLICITED_BITS, value)).text] }));
+}
+
+/** The one address that a machine may say is its own: a chain for each, for nftables has no sets of what is in such a message. */
+function claimOf({ interface: device, addresses }: Machine): { element: SetElement; chain: Chain }[] {
+  return addresses
+    .filter(({ family }) => family === 6)
+    .map(({ value }) => {
+      const name = `${CLAIM_PREFIX}${device}`;
+      const isOwn: Statement = { match: ['icmpv6 target'], op: '==', to: `0x${value.toString(16)}` };
+      return {
+        element: { key: [device], value: { goto: name } },
+        chain: { name, rules: [[isOwn, ACCEPT], [drops('spoofed')]] },
+      };
+    });
+}
+
+/** Machines to which no way leads from another one; those that lead there from them are the same, the other way round. */
+function isolatedOf(classifier: Classifier, machines: readonly Machine[], { elements }: Ways): Machine[] {
+  const own = new Map<string, number>();
+  const population = new Map<number, number>();
+  for (const machine of machines) {
+    for (const address of machine.addresses) {
+      const { id } = classifier.groupOf(machine, address);
+      own.set(address.text, id);
+      population.set(id, (population.get(id) ?? 0) + 1);
+    }
+  }
+  const connected = new Set<KeyPart>();
+  for (const { key } of [...(elements['ways4'] ?? []), ...(elements['ways6'] ?? [])]) {
+    const [source, address = ''] = key;
+    const isOwn = typeof address === 'string' && own.get(address) === source;
+    if ((population.get(Number(source)) ?? 0) > (isOwn ? 1 : 0)) connected.add(address);
+  }
+  return machines.filter(({ addresses }) => !addresses.some(({ text }) => connected.has(text)));
+}
+
+interface Ways {
+  readonly elements: Readonly<Record<string, SetElement[]>>;
+  readonly chains: readonly Chain[];
+}
+
+function waysOf(routed: Ruleset): Ways {
+  const rules = routed.tables.find(({ family }) => family === 'inet');
+  const elementsOfSet = (name: string): readonly SetElement[] =>
+    rules?.sets.find((set) => set.name === name)?.elements ?? [];
+  const budget = new Budget(MAX_STEPS, 'groups, addresses and services');
+  const asked = askedByPair(elementsOfSet);
+  const pairs = new Map(elementsOfSet('pairs').map(({ key, value }) => [key.map(Number).join(), Number(value)]));
+  const sources = new Set(elementsOfSet('pairs').flatMap(({ key }) => key.map(Number)));
+  const ids = new StableIds('pair');
+  const elements: Record<string, SetElement[]> = {
+    groups4: [...elementsOfSet('groups4')],
+    groups6: [...elementsOfSet('groups6')],
+    ways4: [],
+    ways6: [],
+    ...Object.fromEntries(KINDS.flatMap((kind) => [`asks-${kind}`, `answers-${kind}`].map((name) => [name, []]))),
+  };
+  const known = new Set<number>();
+  let count = 0;
+  for (const [name, ways] of [
+    ['groups4', 'ways4'],
+    ['groups6', 'ways6'],
+  ] as const) {
+    for (const { key, value } of elementsOfSet(name)) {
+      const target = Number(value);
+      for (const source of sources) {
+        budget.spend(1);
+        const [there, back] = [pairs.get(`${source},${target}`), pairs.get(`${target},${source}`)];
+        if (there === undefined && back === undefined) continue;
+        const way = ids.of(`${there ?? ''} ${back ?? ''}`);
+        elements[ways]?.push({ key: [source, ...key], value: way });
+        if ((count += 1) > MAX_CELLS) refuseCells();
+        if (known.has(way)) continue;
+        known.add(way);
+        for (const [set, found] of [
+          ...asks(way, asked.get(there)),
+          ...answers(way, asked.get(there), asked.get(back)),
+        ]) {
+          elements[set]?.push(found);
+          if ((count += 1) > MAX_CELLS) refuseCells();
+        }
+      }
+    }
+  }
+  return { elements, chains: (rules?.chains ?? []).filter(({ name }) => isDecision(name)).map(returning) };
+}
+
+/** By the number of a pair: what the first of its groups may ask of the second. */
+function askedByPair(elementsOfSet: (name: string) => readonly SetElement[]): ReadonlyMap<number | undefined, Asked> {
+  const verdicts = new Map(elementsOfSet('decisions').map(({ key, value }) => [key[0], value]));
+  const services = new Map<KeyPart | undefined, { kind: Kind; key: readonly KeyPart[] }[]>();
+  for (const kind of KINDS) {
+    for (const { key, value } of elementsOfSet(kind)) {
+      const list = services.get(Number(value));
+      if (list === undefined) services.set(Number(value), [{ kind, key }]);
+      else list.push({ kind, key });
+    }
+  }
+  const found = new Map<number, Record<Kind, { key: readonly KeyPart[]; verdict: Verdict }[]>>();
+  for (const { key, value } of elementsOfSet('cells')) {
+    const [pair, service] = key;
+    const verdict = verdicts.get(Number(value));
+    if (verdict === undefined || typeof verdict === 'number' || !mayAllow(verdict)) continue;
+    const asked = found.get(Number(pair)) ?? { ports: [], icmp: [], icmpv6: [], protocols: [] };
+    found.set(Number(pair), asked);
+    for (const { kind, key: of } of services.get(service) ?? [])
+      asked[kind].push({ key: of, verdict: called(verdict) });
+  }
+  return found;
+}
+
+function* asks(way: number, asked: Asked | undefined): Iterable<[set: string, element: SetElement]> {
+  for (const kind of KINDS) {
+    for (const { key, verdict } of asked?.[kind] ?? []) yield [`asks-${kind}`, { key: [way, ...key], value: verdict }];
+  }
+}
+
+/** What may come back on a way: of what the other end may ask, and errors of what either may. */
+function* answers(
+  way: number,
+  there: Asked | undefined,
+  back: Asked | undefined,
+): Iterable<[set: string, element: SetElement]> {
+  for (const kind of ['ports', 'protocols'] as const) {
+    for (const { key, verdict } of back?.[kind] ?? [])
+      yield [`answers-${kind}`, { key: [way, ...key], value: verdict }];
+  }
+  for (const kind of ['icmp', 'icmpv6'] as const) {
+    const { answers: answerOf, errors } = ICMP_ANSWERS[kind];
+    for (const [question, answer] of Object.entries(answerOf)) {
+      const asked = back?.[kind].find(({ key }) => isAt(key[0], Number(question)));
+      if (asked !== undefined) yield [`answers-${kind}`, { key: [way, answer], value: asked.verdict }];
+    }
+    if (isEmpty(there) && isEmpty(back)) continue;
+    for (const error of errors) yield [`answers-${kind}`, { key: [way, error], value: 'accept' }];
+  }
+}
+
+function isEmpty(asked: Asked | undefined): boolean {
+  return asked === undefined || KINDS.every((kind) => asked[kind].length === 0);
+}
+
+function isAt(part: KeyPart | undefined, number: number): boolean {
+  if (typeof part !== 'object') return part === number;
+  return Number(part.first) <= number && number <= Number(part.last);
+}
+
+/** All but what only denies. */
+function mayAllow(verdict: Verdict): boolean {
+  return verdict === 'accept' || (typeof verdict === 'object' && 'goto' in verdict && isDecision(verdict.goto));
+}
+
+function isDecision(chain: string): boolean {
+  return chain.startsWith(DECISION_PREFIX);
+}
+
+function called(verdict: Verdict): Verdict {
+  return typeof verdict === 'object' && 'goto' in verdict ? { jump: verdict.goto } : verdict;
+}
+
+/** A decision that does not allow is no end here: the packet may be an answer all the same. */
+function returning({ name, rules }: Chain): Chain {
+  const soft = (statement: Statement): Statement =>
+    'verdict' in statement && typeof statement.verdict === 'object' ? { verdict: 'return' } : statement;
+  return { name, rules: rules.map((each) => each.map(soft)) };
+}
+
+function bridgeTable(members: Readonly<Record<string, readonly SetElement[]>>, { elements, chains }: Ways): Table {
+  const take = (name: string): readonly SetElement[] => members[name] ?? elements[name] ?? [];
+  const plain = (name: string, ...key: RuleSet['key']): RuleSet => ({
+    name,
+    key,
+    interval: false,
+    elements: take(name),
+  });
+  const marks = (name: string, ...key: RuleSet['key']): RuleSet => ({ ...plain(name, ...key), value: 'mark' });
+  const verdicts = (name: string, ...key: RuleSet['key']): RuleSet => ({
+    ...plain(name, 'mark', ...key),
+    value: 'verdict',
+    interval: true,
+  });
+  const refused = refusals(REASONS);
+  return {
+    family: 'bridge',
+    name: TABLE,
+    counters: REASONS,
+    sets: [
+      ...refused.sets,
+      plain('senders4', 'ifname', 'ether_addr', 'ipv4_addr'),
+      plain('senders6', 'ifname', 'ether_addr', 'ipv6_addr'),
+      plain('receivers4', 'ifname', 'ipv4_addr'),
+      plain('receivers6', 'ifname', 'ipv6_addr'),
+      plain('asked6', 'ifname', 'ipv6_addr'),
+      { ...plain('claims', 'ifname'), value: 'verdict' },
+      { ...plain('asking', 'ifname'), metered: { forgottenAfterSeconds: RATE_KEPT_SECONDS } },
+      plain('cables', 'ifname', 'ether_addr'),
+      marks('groups4', 'ipv4_addr'),
+      marks('groups6', 'ipv6_addr'),
+      marks('ways4', 'mark', 'ipv4_addr'),
+      marks('ways6', 'mark', 'ipv6_addr'),
+      ...['asks', 'answers'].flatMap((word) => [
+        verdicts(`${word}-ports`, 'inet_proto', 'inet_service'),
+        verdicts(`${word}-icmp`, 'icmp_type'),
+        verdicts(`${word}-icmpv6`, 'icmpv6_type'),
+        verdicts(`${word}-protocols`, 'inet_proto'),
+      ]),
+    ],
+    chains: [
+      ...refused.chains,
+      ...chains,
+      { name: 'asks', rules: deciding('asks', 'th dport') },
+      { name: 'begins', rules: [[{ verdict: { jump: 'asks' } }], [drops('refused')]] },
+      { name: 'judge', rules: judging() },
+      hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', guarding()),
+      hooked('input', 'input', FILTER_PRIORITY, 'drop', [[drops('to-host')]]),
+      hooked('forward', 'forward', FILTER_PRIORITY, 'drop', forwarding()),
+    ],
+  };
+}
+
+/** Whoever sends is who is on that cable. Frames of other protocols match nothing here. */
+function guarding(): (readonly Statement[])[] {
+  const is = (to: string, ...key: Selector[]): Statement => ({ match: key, op: '==', to: { set: to } });
+  const type = (number: number): Statement => ({ match: ['icmpv6 type'], op: '==', to: number });
+  const linkLocal: Statement = { match: ['ip6 saddr'], op: '==', to: { anyOf: ['::', LINK_LOCAL] } };
+  const seldom: Statement = { meter: 'asking', key: ['iifname'], below: SOLICITATIONS_BELOW };
+  const isSender6 = is('senders6', 'iifname', 'ether saddr', 'ip6 saddr');
+  const isCard = is('cables', 'iifname', 'ether saddr');
+  return [
+    // A tag stands before what the other rules look at, and they would look behind it.
+    [{ match: ['ether type'], op: '==', to: { anyOf: ['8021q', '8021ad'] } }, drops('rogue')],
+    [is('senders4', 'iifname', 'ether saddr', 'ip saddr'), ACCEPT],
+    [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, drops('rogue')],
+    [type(ADVERTISEMENT), isSender6, { decide: { map: 'claims', key: ['iifname'] } }],
+    [type(SOLICITATION), isSender6, seldom, ACCEPT],
+    [type(SOLICITATION), linkLocal, isCard, seldom, ACCEPT],
+    [{ match: ['icmpv6 type'], op: '==', to: { anyOf: [SOLICITATION, ADVERTISEMENT] } }, drops('spoofed')],
+    [isSender6, ACCEPT],
+    [
+      { match: ['arp operation'], op: '==', to: 'request' },
+      isCard,
+      is('senders4', 'iifname', 'arp saddr ether', 'arp saddr ip'),
+      ACCEPT,
+    ],
+    [drops('spoofed')],
+  ];
+}
+
+/** To whom it is delivered is whose address it has: a frame for one machine brings another no packet. */
+function forwarding(): (readonly Statement[])[] {
+  const reaches = (to: string, address: Selector): Statement => ({
+    match: ['oifname', address],
+    op: '==',
+    to: { set: to },
+  });
+  const discovery: Statement = {
+    match: ['icmpv6 type'],
+    op: '==',
+    to: { anyOf: [SOLICITATION, ADVERTISEMENT] },
+  };
+  return [
+    // The bridge has answered, if anybody is there.
+    [{ match: ['arp operation'], op: '==', to: { anyOf: ['request', 'reply'] } }, DROP],
+    [discovery, reaches('asked6', 'ip6 daddr'), ACCEPT],
+    [discovery, reaches('receivers6', 'ip6 daddr'), ACCEPT],
+    [discovery, DROP],
+    [reaches('receivers4', 'ip daddr'), { verdict: { goto: 'judge' } }],
+    [reaches('receivers6', 'ip6 daddr'), { verdict: { goto: 'judge' } }],
+    [drops('spoofed')],
+  ];
+}
+
+function judging(): (readonly Statement[])[] {
+  const look = (map: string, ...key: Selector[]): Statement[] => [{ assign: 'mark', from: { map, key } }];
+  return [
+    [{ match: ['udp sport'], op: '==', to: DHCP_SERVER_PORTS }, drops('rogue')],
+    [{ assign: 'mark', from: 0 }],
+    look('groups4', 'ip saddr'),
+    look('groups6', 'ip6 saddr'),
+    look('ways4', 'mark', 'ip daddr'),
+    look('ways6', 'mark', 'ip6 daddr'),
+    // A connection of TCP is begun by one kind of segment alone (RFC 9293, 3.5): no answer is of it.
+    [{ match: ['tcp flags syn,ack'], op: '==', to: 'syn' }, { verdict: { goto: 'begins' } }],
+    [{ verdict: { jump: 'asks' } }],
+    ...deciding('answers', 'th sport'),
+    [drops('refused')],
+  ];
+}
+
+function deciding(word: 'asks' | 'answers', port: Selector): Statement[][] {
+  return [
+    [{ decide: { map: `${word}-ports`, key: ['mark', 'l4proto', port] } }],
+    [{ decide: { map: `${word}-icmp`, key: ['mark', 'icmp type'] } }],
+    [{ decide: { map: `${word}-icmpv6`, key: ['mark', 'icmpv6 type'] } }],
+    [{ decide: { map: `${word}-protocols`, key: ['mark', 'l4proto'] } }],
+  ];
+}
