@@ -36,7 +36,7 @@ export interface CommandModule {
 
 export interface Command {
   readonly name: string;
-  readonly group: 'Machines' | 'Evidence' | 'Disks' | 'Containers' | 'Sealed files' | 'This host' | 'More';
+  readonly group: 'Machines' | 'Networks' | 'Evidence' | 'Disks' | 'Containers' | 'Sealed files' | 'This host' | 'More';
   readonly summary: string;
   /** What a user must know beyond the summary. */
   readonly description?: string;

@@ -34,6 +34,7 @@ describe('the table of commands', () => {
           'rm',
           'run',
         ],
+        ...['allow', 'deny', 'label', 'net', 'network'],
         ...['keygen', 'open', 'scrub', 'seal'],
         ...['setup', 'show', 'start', 'stop', 'uninstall', 'up', 'verify', 'version', 'why'],
       ].toSorted(),

@@ -5,10 +5,12 @@ import { EVIDENCE_COMMANDS } from './groups/evidence.ts';
 import { HOST_COMMANDS } from './groups/host.ts';
 import { MACHINE_COMMANDS } from './groups/machines.ts';
 import { MORE_COMMANDS } from './groups/more.ts';
+import { NETWORK_COMMANDS } from './groups/networks.ts';
 import { SEALED_COMMANDS } from './groups/sealed-files.ts';
 
 export const COMMANDS: readonly Command[] = [
   ...MACHINE_COMMANDS,
+  ...NETWORK_COMMANDS,
   ...EVIDENCE_COMMANDS,
   ...DISK_AND_IMAGE_COMMANDS,
   ...SEALED_COMMANDS,

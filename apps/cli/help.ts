@@ -4,7 +4,16 @@ import { COMMANDS } from './commands.ts';
 import { EXIT_CODES, type ExitName } from './exit-codes.ts';
 import { wrapText, type Terminal } from './terminal.ts';
 
-const GROUPS = ['Machines', 'Evidence', 'Disks', 'Containers', 'Sealed files', 'This host', 'More'] as const;
+const GROUPS = [
+  'Machines',
+  'Networks',
+  'Evidence',
+  'Disks',
+  'Containers',
+  'Sealed files',
+  'This host',
+  'More',
+] as const;
 /** Every command can end so. */
 const COMMON_EXITS: readonly ExitName[] = ['ok', 'failed', 'usage'];
 

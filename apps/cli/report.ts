@@ -2,6 +2,7 @@
 import type { Encryption, Machine, MachineDetail, MachineList, Protection } from '@ringwall/api';
 import { FOREIGN_IMAGE } from '@ringwall/api/ids';
 import { bullet } from './bullet.ts';
+import { printLabels } from './network/labels.ts';
 import { formatAge, formatMiB, formatTime } from './quantities.ts';
 import { renderTable, type Cell } from './table.ts';
 import { plainText, wrapText, type Style, type Terminal } from './terminal.ts';
@@ -67,7 +68,7 @@ export function renderRunReport(detail: MachineDetail, context: ReportContext): 
     ...renderNotProtected(detail, context),
     '',
     terminal.paint('bold', 'Machine'),
-    ...renderFacts(machine, context),
+    ...renderFacts(detail, context),
     '',
     terminal.paint('bold', 'Proof'),
     ...wrapText(
@@ -100,7 +101,7 @@ export function renderMachine(detail: MachineDetail, context: ReportContext): st
   return [
     `${terminal.paint('bold', plainText(machine.name))}  ${words.join(', ')}`,
     ...renderReasons(machine, context),
-    ...renderFacts(machine, context),
+    ...renderFacts(detail, context),
     ...renderProven(detail, context),
     ...renderWatch(detail, context),
     ...renderProtections(detail.protections, context),
@@ -181,14 +182,24 @@ function renderReasons({ status }: Machine, { terminal }: ReportContext): string
   return status.reasons.flatMap((reason) => bullet(terminal, sign, reason));
 }
 
+function networkFacts({ labels = {} }: Machine['spec'], network: MachineDetail['network']): [string, string][] {
+  if (network === undefined) return [];
+  const { name, addresses, admitted } = network;
+  const words = Object.keys(labels).length === 0 ? [] : [printLabels(labels)];
+  const state = admitted ? 'open' : 'shut until it is attested';
+  return [['network', plainText([name, addresses.join(' '), ...words, state].join(', '))]];
+}
+
 const DISKS: Readonly<Record<Encryption, string>> = { guest: 'LUKS2', authenticated: 'LUKS2 with tags' };
 
-function renderFacts({ id, spec, status, createdAt }: Machine, { terminal, nowMs }: ReportContext): string[] {
+function renderFacts({ machine, network }: MachineDetail, { terminal, nowMs }: ReportContext): string[] {
+  const { id, spec, status, createdAt } = machine;
   const { label, startedAt, bootId, accelerator } = status;
   const facts: [string, string][] = [
     ['image', plainText(spec.image)],
     ['size', `${plural(spec.cpus, 'cpu')}, ${formatMiB(spec.memoryMiB)} memory, ${formatMiB(spec.diskMiB)} disk`],
     ['disk', diskWords(spec, status.diskUnlocked)],
+    ...networkFacts(spec, network),
     ...(accelerator === undefined
       ? []
       : [['runs on', label === undefined ? accelerator : `${accelerator} (${plainText(label)})`] as [string, string]]),

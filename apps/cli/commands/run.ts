@@ -7,6 +7,7 @@ import { printJson, type Invocation } from '../invocation.ts';
 import { followOperation, whileWatching } from '../operations.ts';
 import { ENCRYPTIONS, WATCH_MODES } from '../command.ts';
 import { renderOutdated } from '../outdated-image.ts';
+import { parseLabels } from '../network/labels.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
 import { renderRunReport } from '../report.ts';
 
@@ -66,7 +67,7 @@ async function broughtDisk(invocation: Invocation): Promise<{ attach?: string[] 
   return { attach: [(await bringDisk(invocation, source)).imported.name] };
 }
 
-function wantedMachine({ values, flags, arguments: words }: Invocation): Record<string, string | number | string[]> {
+function wantedMachine({ values, flags, arguments: words }: Invocation): Record<string, unknown> {
   const [word] = words;
   const option = values.get('image');
   if (flags.has('learn') && (word ?? option) !== undefined) {
@@ -79,6 +80,7 @@ function wantedMachine({ values, flags, arguments: words }: Invocation): Record<
   }
   const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
   const [watch, encryption, attach] = ['watch', 'encryption', 'attach'].map((key) => values.get(key));
+  const [network, labels] = ['network', 'label'].map((key) => values.get(key));
   return {
     image: flags.has('learn') ? FOREIGN_IMAGE : (word ?? option ?? DEFAULT_IMAGE),
     ...(name === undefined ? {} : { name }),
@@ -90,6 +92,8 @@ function wantedMachine({ values, flags, arguments: words }: Invocation): Record<
       ? {}
       : { encryption: parseWord(encryption, ENCRYPTIONS, '--encryption', 'way to encrypt a disk') }),
     ...(attach === undefined ? {} : { attach: attach.split(',') }),
+    ...(network === undefined ? {} : { network }),
+    ...(labels === undefined ? {} : { labels: parseLabels(labels) }),
   };
 }
 

@@ -18,6 +18,8 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       { name: 'memory', value: 'SIZE', complete: 'none', summary: 'memory, as in 512M or 2G' },
       { name: 'disk', value: 'SIZE', complete: 'none', summary: 'encrypted disk, as in 256M or 20G' },
       { name: 'attach', value: 'NAME', complete: 'none', summary: 'imported disks, as in web or web,data; see disks' },
+      { name: 'network', value: 'NAME', complete: 'none', summary: 'the network that it gets a card in; see network' },
+      { name: 'label', value: 'LABELS', complete: 'none', summary: 'by which rules know it, as in role=web,tier=1' },
       {
         name: 'encryption',
         value: 'KIND',
@@ -47,6 +49,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         says: 'a system of yours, with UEFI; later boots must match',
       },
       { line: 'run debian --name web --cpus 2 --memory 2G --disk 20G', says: 'a whole Debian' },
+      { line: 'run hello --name web --network app --label role=web', says: 'its network opens once it is attested' },
       { line: 'run hello --encryption authenticated', says: 'one flipped bit of its disk is noticed' },
     ],
     exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],

@@ -25,10 +25,11 @@ import {
   type ProcessName,
 } from '@ringwall/api';
 import type { ShownDisk } from '@ringwall/api/disks';
+import { FakeNetworks } from './fake-networks.ts';
+import { FAKE_NOW } from './fake-now.ts';
 import { FakeReferences } from './fake-references.ts';
 
-/** The time of every test, so that ages are always the same. */
-export const FAKE_NOW: number = Date.parse('2026-11-21T12:00:00Z');
+export { FAKE_NOW };
 
 const BOOT = '0123456789abcdef0123456789abcdef';
 const EMULATED = 'emulated: no isolation boundary';
@@ -46,6 +47,7 @@ export class FakeApi implements AsyncDisposable {
   readonly consoles: Duplex[] = [];
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
   readonly references: FakeReferences = new FakeReferences();
+  readonly networks: FakeNetworks = new FakeNetworks(FAKE_NOW);
   notices: readonly string[] = [];
   operations = 0;
   /** What a machine that is asked for turns out to be. */
@@ -134,11 +136,14 @@ export class FakeApi implements AsyncDisposable {
       response.writeHead(status, this.#headers);
       response.end(JSON.stringify(document));
     };
-    const isCollection = name === '' || kind === 'references';
+    const isCollection = name === '' || kind === 'references' || kind === 'policy';
     const route = `${method} ${kind}${isCollection ? '' : '/*'}${isCollection && name !== '' ? `/${name}` : ''}${action === '' ? '' : `/${action}`}`;
     if (kind === 'machines' && name !== '') this.#find(name);
     const aboutReferences = this.references.answer(route, body, [...this.machines.values()]);
     if (aboutReferences !== undefined) return answer(aboutReferences);
+    const words = pathname.split('/').slice(2).map(decodeURIComponent);
+    const aboutNetworks = this.networks.answer(route, words, searchParams, body, [...this.machines.values()]);
+    if (aboutNetworks !== undefined) return answer(aboutNetworks);
     switch (route) {
       case 'GET erasures/*':
       case 'GET disk-erasures/*':
@@ -155,7 +160,14 @@ export class FakeApi implements AsyncDisposable {
       case 'POST machines':
         return answer(this.#create(body), 202);
       case 'GET machines/*':
-        return answer(machineDetailSchema.parse(fakeDetail(this.#find(name))));
+        return answer(
+          machineDetailSchema.parse({
+            ...fakeDetail(this.#find(name)),
+            network: this.networks.placeOf(this.#find(name)),
+          }),
+        );
+      case 'POST machines/*/labels':
+        return answer(machineSchema.parse(this.#label(this.#find(name), Object(body))));
       case 'DELETE machines/*':
         return answer({ operation: this.#remove(name, searchParams.get('force') === 'true') }, 202);
       case 'POST machines/*/start':
@@ -194,8 +206,16 @@ export class FakeApi implements AsyncDisposable {
   }
 
   #create(body: unknown): { machine: Machine; operation: Operation } {
-    const wanted: { image?: string; name?: string; cpus?: number; memoryMiB?: number } = Object(body);
-    const { image = '', name = image, cpus = 1, memoryMiB = 512 } = wanted;
+    const wanted: {
+      image?: string;
+      name?: string;
+      cpus?: number;
+      memoryMiB?: number;
+      network?: string;
+      labels?: Record<string, string>;
+    } = Object(body);
+    const { image = '', name = image, cpus = 1, memoryMiB = 512, network, labels = {} } = wanted;
+    const joined = network === undefined ? {} : { network: this.networks.find(network).id, labels };
     if (!['hello', 'debian'].includes(image)) {
       throw new RingwallError('image-unknown', `there is no image ${image}`, { hint: 'there are: debian, hello' });
     }
@@ -207,7 +227,7 @@ export class FakeApi implements AsyncDisposable {
     if (this.machines.has(name)) {
       throw new RingwallError('name-taken', `there is a machine ${name} already`, { hint: 'take another with --name' });
     }
-    const machine = this.add(name, { spec: { image, cpus, memoryMiB }, status: this.made });
+    const machine = this.add(name, { spec: { image, cpus, memoryMiB, ...joined }, status: this.made });
     return { machine, operation: this.#operate('machine.create', machine) };
   }
 
@@ -218,6 +238,12 @@ export class FakeApi implements AsyncDisposable {
     }
     this.machines.delete(name);
     return this.#operate('machine.remove', machine);
+  }
+
+  #label(machine: Machine, { set = {}, remove = [] }: { set?: Record<string, string>; remove?: string[] }): Machine {
+    const kept = Object.entries(machine.spec.labels ?? {}).filter(([key]) => !remove.includes(key));
+    Object.assign(machine.spec, { labels: { ...Object.fromEntries(kept), ...set } });
+    return machine;
   }
 
   #readmit(machine: Machine): Machine {

@@ -1,0 +1,141 @@
+// Networks and who may reach whom in them: their commands, as data.
+import type { Command, Option } from '../command.ts';
+
+const NETWORK: Option = {
+  name: 'network',
+  value: 'NAME',
+  complete: 'none',
+  summary: 'which network; not needed where there is one',
+};
+
+const RULE_OPTIONS: readonly Option[] = [
+  NETWORK,
+  { name: 'name', value: 'NAME', complete: 'none', summary: 'what the rule is called; else after what it says' },
+  { name: 'for', value: 'TIME', complete: 'none', summary: 'until when it is in force, from now: 30m, 2h, 7d' },
+  { name: 'log', summary: 'write down the connections that it decides about' },
+  { name: 'why', value: 'TEXT', complete: 'none', summary: 'a sentence for whoever reads it next' },
+];
+
+const RULE_ARGUMENTS = [
+  { name: 'FROM', complete: 'machine' },
+  { name: 'TO', complete: 'machine' },
+  { name: 'SERVICE', complete: ['tcp/', 'udp/', 'ping', 'any'], many: true },
+] as const;
+
+const ENDS =
+  'FROM begins the connection, and its answers pass by themselves. An end is labels (role=web, or role=web,tier=1), a machine, ' +
+  'an address or range, all (every machine of the network), internet (all that is not of it), or any. ' +
+  'A service is tcp/5432, udp/5000-5010, tcp, ping, icmp/echo-request, gre or any.';
+
+export const NETWORK_COMMANDS: readonly Command[] = [
+  {
+    name: 'network',
+    group: 'Networks',
+    summary: 'make, list, show and remove networks; nothing in a new one is allowed',
+    description:
+      'A network is the machines that are started with it. None of them shares a segment with another: each has a cable of its own to ' +
+      'a router that passes what a rule allows. A machine’s card leads somewhere only while the machine is attested.',
+    forms: ['network create NAME', 'network ls', 'network show NAME', 'network rm NAME'],
+    arguments: [
+      { name: 'ACTION', complete: ['create', 'ls', 'show', 'rm'] },
+      { name: 'NAME', optional: true, complete: 'none' },
+    ],
+    options: [
+      {
+        name: 'addresses',
+        value: 'RANGES',
+        complete: 'none',
+        summary: 'of create: as in 10.20.0.0/16,fd00:20::/64; else ranges that nobody has',
+      },
+      {
+        name: 'internet',
+        value: 'WAY',
+        complete: ['none', 'nat'],
+        summary: 'of create: whether rules may lead out; none',
+      },
+    ],
+    examples: [
+      { line: 'network create app', says: 'with addresses that neither this host nor another network has' },
+      { line: 'network create app --internet nat', says: 'a rule may then let machines out' },
+      { line: 'network show app', says: 'its machines, their addresses, and whose network is open' },
+    ],
+    exits: ['notFound', 'conflict', 'hostLacks', 'unavailable'],
+    load: () => import('../commands/network.ts'),
+  },
+  {
+    name: 'allow',
+    group: 'Networks',
+    summary: 'let machines reach others; what no rule allows does not happen',
+    description: ENDS,
+    arguments: RULE_ARGUMENTS,
+    options: RULE_OPTIONS,
+    examples: [
+      { line: 'allow role=web role=db tcp/5432', says: 'each machine that is role=web, now and later' },
+      { line: 'allow role=web internet tcp/443', says: 'in a network with a way out' },
+      { line: 'allow admin all tcp/22 --for 2h --log', says: 'one machine, for two hours, written down' },
+    ],
+    exits: ['notFound', 'conflict', 'hostLacks', 'unavailable'],
+    load: () => import('../commands/allow.ts'),
+  },
+  {
+    name: 'deny',
+    group: 'Networks',
+    summary: 'refuse what rules allow: a rule that denies beats them all',
+    description: ENDS,
+    arguments: RULE_ARGUMENTS,
+    options: RULE_OPTIONS,
+    examples: [{ line: 'deny env=test env=live any --log', says: 'whatever else is allowed' }],
+    exits: ['notFound', 'conflict', 'hostLacks', 'unavailable'],
+    load: () => import('../commands/deny.ts'),
+  },
+  {
+    name: 'label',
+    group: 'Networks',
+    summary: 'give a machine labels, or take them; the rules follow at once',
+    arguments: [
+      { name: 'NAME', complete: 'machine' },
+      { name: 'LABEL', optional: true, complete: 'none', many: true },
+    ],
+    examples: [
+      { line: 'label web role=web tier=1', says: 'one value for each key' },
+      { line: 'label web tier-', says: 'takes it away' },
+      { line: 'label web', says: 'prints what it has' },
+    ],
+    exits: ['notFound', 'conflict', 'unavailable'],
+    load: () => import('../commands/label.ts'),
+  },
+  {
+    name: 'net',
+    group: 'Networks',
+    summary: 'say who reaches whom, and why; policies as files',
+    description:
+      'why names the rule that decides, or the allow that would open it. map is all of it at once. plan says what a policy file would ' +
+      'open and close, and which of its rules can never decide; apply puts it in force, all of it or nothing: the file is the whole, ' +
+      'and a network that it does not name is removed. export prints what is in force as such a file.',
+    forms: [
+      'net why FROM TO SERVICE',
+      'net map',
+      'net rules [rm RULE]',
+      'net plan FILE',
+      'net apply FILE',
+      'net export',
+    ],
+    arguments: [
+      { name: 'ACTION', complete: ['why', 'map', 'rules', 'plan', 'apply', 'export'] },
+      { name: 'WORD', optional: true, complete: 'machine', many: true },
+    ],
+    options: [
+      NETWORK,
+      { name: 'dot', summary: 'of map: in the language of Graphviz; dot -Tsvg draws it' },
+      { name: 'anyway', summary: 'of apply: also with rules that can never decide' },
+    ],
+    examples: [
+      { line: 'net why web db tcp/5432', says: 'the rule that decides, or what is missing' },
+      { line: 'net map', says: 'who can reach whom' },
+      { line: 'net rules rm web-to-db', says: 'takes a rule back' },
+      { line: 'net plan policy.json', says: 'before net apply policy.json' },
+    ],
+    exits: ['notFound', 'conflict', 'hostLacks', 'unavailable'],
+    load: () => import('../commands/net.ts'),
+  },
+];
