@@ -79,6 +79,36 @@ test('only the profile of readers starts processes, and it makes no namespace ei
   expect(judge('disk-tool', 'vfork')).toBe(KILL);
 });
 
+describe('the profile names', () => {
+  const [INET, INET6, NETLINK, PACKET] = [2, 10, 16, 17];
+  const [STREAM, DGRAM, RAW, CLOEXEC] = [1, 2, 3, 0x80000];
+
+  test.each([
+    ['a datagram socket', [INET, DGRAM | CLOEXEC, 17], ALLOW],
+    ['a stream socket', [INET6, STREAM, 0], ALLOW],
+    ['a raw socket of ICMPv6', [INET6, RAW, 58], ALLOW],
+    ['questions for interfaces', [NETLINK, RAW, 0], ALLOW],
+    ['a raw socket of IPv4', [INET, RAW, 255], errno('EAFNOSUPPORT')],
+    ['a raw socket of another protocol', [INET6, RAW, 17], errno('EAFNOSUPPORT')],
+    ['a packet socket', [PACKET, RAW, 0x300], errno('EAFNOSUPPORT')],
+    ['nftables', [NETLINK, RAW, 12], errno('EAFNOSUPPORT')],
+  ])('judges %s', (_, args, action) => {
+    expect(judge('names', 'socket', ...args)).toBe(action);
+  });
+
+  test('changes no interface, and never another user’s process', () => {
+    // SIOCGIFADDR, SIOCSIFADDR, SIOCSARP.
+    expect([0x8915, 0x8916, 0x8955].map((request) => judge('names', 'ioctl', 5, request))).toEqual([
+      ALLOW,
+      errno('EPERM'),
+      errno('EPERM'),
+    ]);
+    for (const name of ['setuid', 'ptrace', 'setns', 'unshare', 'mount'] as const) {
+      expect(judge('names', name), name).toBe(KILL);
+    }
+  });
+});
+
 describe.each(PROFILES)('the profile %s', (profile) => {
   test('names no call twice, so that no rule hides another', () => {
     const numbers = seccompRules(profile).map((rule) => rule.number);

@@ -27,6 +27,15 @@ describe('compileJail()', () => {
     expect(() => compileJail({ ...SPEC, network: 'eth0' })).toThrow('names no network');
   });
 
+  test('with rights in that network, root makes the jail, and is gone before the program', () => {
+    const argv = compileJail({ ...SPEC, network: '/run/ringwall/n', capabilities: ['net_raw'] });
+    const inside = argv.indexOf('/usr/bin/setpriv');
+    expect(argv.slice(argv.indexOf('/usr/bin/bwrap')).join('\n')).toMatchSnapshot();
+    expect(inside).toBeGreaterThan(argv.indexOf('/usr/bin/bwrap'));
+    expect(argv.indexOf('/usr/bin/swtpm')).toBeGreaterThan(inside);
+    expect(compileJail({ ...SPEC, capabilities: ['net_raw'] })).toEqual(compileJail(SPEC));
+  });
+
   test('lets the jail outlive us', () => {
     expect(compileJail(SPEC)).not.toContain('--die-with-parent');
   });

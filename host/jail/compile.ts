@@ -7,6 +7,10 @@
 //   setpriv   the leased uid and gid, no groups, no capabilities (bounding set too), no-new-privs
 //   bwrap     user, mount, pid, net, ipc, uts and cgroup namespaces, a root of its own, the seccomp filter
 //   program   as pid 1 of its namespace: when it ends, everything in there ends
+//
+// One kind of program has rights in the network that it shares (`capabilities`), and the kernel gives those only in the user namespace
+// that the network was made in. There bwrap is root's and makes no user namespace, and setpriv stands inside it: the same uid, and of
+// all capabilities the few that are named.
 import { RingwallError } from '@ringwall/api';
 import { LEASE_RANGE } from './leases.ts';
 
@@ -49,6 +53,9 @@ export interface JailLimits {
   readonly tasks: number;
 }
 
+/** As capabilities(7) has them, in small letters. */
+export type NetworkCapability = 'net_admin' | 'net_raw' | 'net_bind_service';
+
 export interface JailSpec {
   readonly uid: number;
   readonly cgroupDirs: readonly string[];
@@ -58,6 +65,8 @@ export interface JailSpec {
   readonly devices: readonly JailFile[];
   /** The file of the network namespace that it is in; where there is none, it has no network. */
   readonly network?: string | undefined;
+  /** Its rights in that network. */
+  readonly capabilities?: readonly NetworkCapability[];
   /** The child's descriptors: of the seccomp program, of the file for bwrap's status, and the last one of all. */
   readonly seccompFd: number;
   readonly statusFd: number;
@@ -85,11 +94,15 @@ export function compileJail(spec: JailSpec): string[] {
   const uid = String(spec.uid);
   const enter = [JAIL_PROGRAMS.bash, '--noprofile', '--norc', '-p', '-euc', ENTER, 'jail', String(spec.lastFd)];
   const limits = [JAIL_PROGRAMS.prlimit, ...rlimits(spec.limits), '--'];
-  const identity = ['--reuid', uid, '--regid', uid, '--clear-groups', '--no-new-privs'];
-  const capabilities = ['--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all', '--'];
+  const rights = spec.network === undefined ? [] : (spec.capabilities ?? []);
+  const kept = rights.map((name) => `,+${name}`).join('');
+  const become = [
+    ...[JAIL_PROGRAMS.setpriv, '--reuid', uid, '--regid', uid, '--clear-groups', '--no-new-privs'],
+    ...[`--inh-caps=-all${kept}`, `--ambient-caps=-all${kept}`, `--bounding-set=-all${kept}`, '--'],
+  ];
   const namespaces = ['--unshare-all', '--unshare-user', '--disable-userns', '--hostname', 'jail', '--as-pid-1'];
   const network = spec.network === undefined ? [] : ['--share-net'];
-  const rest = ['--cap-drop', 'ALL', '--clearenv', '--seccomp', String(spec.seccompFd)];
+  const rest = ['--clearenv', '--seccomp', String(spec.seccompFd), '--json-status-fd', String(spec.statusFd)];
   const root = [
     ...bind('--ro-bind', spec.readOnly),
     ...bind('--bind', spec.writable),
@@ -99,25 +112,44 @@ export function compileJail(spec: JailSpec): string[] {
     '--chdir',
     '/',
   ];
-  return [
+  const limited = [
     ...(spec.network === undefined ? [] : [JAIL_PROGRAMS.nsenter, `--net=${spec.network}`, '--']),
-    ...enter,
-    ...spec.cgroupDirs,
-    '--',
-    ...limits,
-    JAIL_PROGRAMS.setpriv,
-    ...identity,
-    ...capabilities,
+    ...[...enter, ...spec.cgroupDirs, '--', ...limits],
+  ];
+  if (rights.length === 0) {
+    const bwrap = [JAIL_PROGRAMS.bwrap, ...namespaces, ...network, '--cap-drop', 'ALL', ...rest, ...root, '--'];
+    return [...limited, ...become, ...bwrap, ...spec.command];
+  }
+  const given = [...BECOMING, ...rights].flatMap((name) => ['--cap-add', `CAP_${name.toUpperCase()}`]);
+  const places = folders([...spec.readOnly, ...spec.writable, ...spec.devices]);
+  const bwrap = [
     JAIL_PROGRAMS.bwrap,
-    ...namespaces,
-    ...network,
+    ...ROOTS_NAMESPACES,
+    '--cap-drop',
+    'ALL',
+    ...given,
     ...rest,
-    '--json-status-fd',
-    String(spec.statusFd),
+    ...places,
     ...root,
     '--',
-    ...spec.command,
   ];
+  return [...limited, ...bwrap, ...become, ...spec.command];
+}
+
+const ROOTS_NAMESPACES = [
+  ...['--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup'],
+  ...['--hostname', 'jail', '--as-pid-1'],
+];
+/** What setpriv needs to become another user, and leaves behind. */
+const BECOMING = ['setuid', 'setgid', 'setpcap'] as const;
+
+/** Every folder above the files: bwrap, where it is root's, makes them for root alone unless it is told to. */
+function folders(files: readonly JailFile[]): string[] {
+  const above = files.flatMap(({ target }) => {
+    const parts = target.split('/').slice(1, -1);
+    return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
+  });
+  return [...new Set(above)].toSorted().flatMap((folder) => ['--perms', '0755', '--dir', folder]);
 }
 
 function rlimits(limits: JailLimits): string[] {

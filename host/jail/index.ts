@@ -17,6 +17,6 @@ export { readClosure } from './closure.ts';
 export { READER_INPUT, runReader, type ReaderLimits } from './reader.ts';
 export { feedKeyPipe, makeKeyPipe } from './key-pipe.ts';
 export { boundRunFile, makePassable, readRunFile } from './rundir.ts';
-export { compileJail, type JailFile, type JailLimits, type JailSpec } from './compile.ts';
+export { compileJail, JAIL_PROGRAMS, type JailFile, type JailLimits, type JailSpec } from './compile.ts';
 export { seccompFilter, seccompRules, type SeccompProfile } from './profiles.ts';
 export { protectionIds, readProtections, type ProtectedProcess } from './protections.ts';

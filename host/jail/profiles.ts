@@ -6,20 +6,19 @@
 // arguments decide is tested. Everything else that is not on the list fails with ENOSYS, as on a kernel that lacks it,
 // so that a newer libc falls back instead of dying.
 import { compileBpf, encodeBpf, type BpfInstruction, type Decision, type SyscallRule } from './bpf.ts';
+import { NAMES, TUNNEL } from './network-profiles.ts';
 import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
 
 /**
  * `vmm-tcg` and `witness` may make memory that is writable and executable at once, since TCG and V8 write machine code; the
  * others not.
  */
-export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness' | 'reader' | 'tunnel';
+export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness' | 'reader' | 'tunnel' | 'names';
 
 const WRITES_CODE: ReadonlySet<SeccompProfile> = new Set(['vmm-tcg', 'witness']);
 /** A shell that unpacks what it is given, and then becomes the program that reads it: folders, and processes beside it. */
 const STARTS_PROCESSES: ReadonlySet<SeccompProfile> = new Set(['reader']);
 const STARTING: readonly SyscallName[] = ['fork', 'vfork', 'mkdir', 'mkdirat', 'rmdir'];
-/** wireguard-go watches the folder of its own socket. */
-const TUNNELLING: readonly SyscallName[] = ['mkdirat', 'inotify_init1', 'inotify_add_watch', 'inotify_rm_watch'];
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [
@@ -293,12 +292,7 @@ const FATAL_IDENTITY: readonly SyscallName[] = [
 const CLONE_THREAD = 0x00010000;
 const CLONE_NAMESPACES = 0x7e020000; // NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 const AF_UNIX = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const AF_NETLINK = 16;
-/** linux/net.h; what else stands in a socket's type are flags. */
-const SOCK_DGRAM = 2;
-const SOCK_TYPE_MASK = 0xf;
 const PROT_WRITE_AND_EXEC = 0x6;
 /** linux/prctl.h: names, timer slack, parent-death signal, and what the programs' own seccomp filters need. */
 const PRCTL_ALLOWED: readonly number[] = [1, 15, 16, 21, 22, 23, 29, 38, 39, 0x53564d41];
@@ -322,25 +316,16 @@ const MTU_IS_SET: Decision = {
   when: { argument: 1, equals: [IOCTL_SET_MTU] },
   otherwise: { ...REFUSED, when: { argument: 1, equals: IOCTL_REFUSED.filter((request) => request !== TUNSETIFF) } },
 };
-/** The network is the host's: UDP and nothing else, so that no service of the host hears from there. */
-const DATAGRAMS: Decision = {
-  action: 'allow',
-  when: [
-    { argument: 0, equals: [AF_INET, AF_INET6] },
-    { argument: 1, mask: SOCK_TYPE_MASK, equals: [SOCK_DGRAM] },
-  ],
-  otherwise: 'EAFNOSUPPORT',
-};
-
 /** Pure: the rules of a profile, the most used first. */
 export function seccompRules(profile: SeccompProfile): SyscallRule[] {
-  const starting = STARTS_PROCESSES.has(profile) ? STARTING : [];
+  const names = profile === 'names';
+  const starting = names ? NAMES.calls : STARTS_PROCESSES.has(profile) ? STARTING : [];
   const tunnels = profile === 'tunnel';
   const fatal = [...FATAL_LOOK, ...FATAL_MOUNTS, ...FATAL_HOST, ...FATAL_IDENTITY].filter(
     (name) => !starting.includes(name),
   );
   return [
-    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY, ...starting, ...(tunnels ? TUNNELLING : [])].map(
+    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY, ...starting, ...(tunnels ? TUNNEL.calls : [])].map(
       allow,
     ),
     // bwrap loads the filter before it starts the program, so that one execve must pass. QEMU's own sandbox
@@ -360,12 +345,21 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
     { ...call('clone3'), action: 'ENOSYS' },
     {
       ...call('socket'),
-      action: 'allow',
-      when: { argument: 0, equals: tunnels ? [AF_UNIX, AF_NETLINK] : [AF_UNIX] },
-      otherwise: tunnels ? DATAGRAMS : 'EAFNOSUPPORT',
+      ...(names
+        ? NAMES.sockets
+        : {
+            action: 'allow',
+            when: { argument: 0, equals: tunnels ? [AF_UNIX, AF_NETLINK] : [AF_UNIX] },
+            otherwise: tunnels ? TUNNEL.sockets : 'EAFNOSUPPORT',
+          }),
     },
-    { ...call('prctl'), action: 'allow', when: { argument: 0, equals: PRCTL_ALLOWED }, otherwise: 'EPERM' },
-    { ...call('ioctl'), ...(tunnels ? MTU_IS_SET : REFUSED) },
+    {
+      ...call('prctl'),
+      action: 'allow',
+      when: { argument: 0, equals: names ? [...PRCTL_ALLOWED, ...NAMES.prctls] : PRCTL_ALLOWED },
+      otherwise: 'EPERM',
+    },
+    { ...call('ioctl'), ...(names ? NAMES.ioctls : tunnels ? MTU_IS_SET : REFUSED) },
     // A filter more can only narrow this one; QEMU and swtpm bring their own.
     allow('seccomp'),
     ...(['mmap', 'mprotect'] as const).map((name): SyscallRule =>

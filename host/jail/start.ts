@@ -16,7 +16,7 @@ import {
   type ProcessRef,
 } from '../exec/index.ts';
 import { createCgroup, readCgroupLayout, removeCgroup, type CgroupLimits } from './cgroup.ts';
-import { compileJail, type JailFile, type JailLimits } from './compile.ts';
+import { compileJail, type JailFile, type JailLimits, type NetworkCapability } from './compile.ts';
 import { closeDeviceNode, openDeviceNode } from './devices.ts';
 import { processesOf, type Lease, type UidLeases } from './leases.ts';
 import { seccompFilter, type SeccompProfile } from './profiles.ts';
@@ -35,6 +35,7 @@ const SIGSYS = 31;
 /** stdout and stderr of the program. */
 const LOG_NAME = 'log';
 const TUN = '/dev/net/tun';
+const URANDOM = '/dev/urandom';
 const STATUS_NAME = 'jail';
 const STATUS_LIMIT_BYTES = 4_096;
 
@@ -55,8 +56,12 @@ export interface JailOptions {
   readonly ownedDir?: JailFile;
   /** Gives the process a device node of its own, owned by its uid. */
   readonly kvm?: boolean;
+  /** It finds /dev/urandom: for programs that do not ask the kernel for random numbers by a call. */
+  readonly urandom?: boolean;
   /** Shares the network that this file pins, and may attach to interfaces there that were made for its uid (tun). */
   readonly network?: string;
+  /** Its rights in that network; setpriv is then among `readOnly`. */
+  readonly capabilities?: readonly NetworkCapability[];
   /** Called once the uid and the run directory are there: files that the process needs are put in place here. */
   readonly prepare?: (uid: number, runDir: string) => Promise<void>;
   readonly descriptors?: readonly ChildDescriptor[];
@@ -108,7 +113,8 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       options.leases.update(lease);
       devices.push({ source: await openDeviceNode(`kvm-${uid}`, '/dev/kvm', uid), target: '/dev/kvm' });
     }
-    if (options.network !== undefined) devices.push({ source: TUN, target: TUN });
+    if (options.urandom === true) devices.push({ source: URANDOM, target: URANDOM });
+    if (options.network !== undefined && options.capabilities === undefined) devices.push({ source: TUN, target: TUN });
     const cgroupDirs = await createCgroup(layout, options.name, options.cgroup);
 
     // The status of bwrap goes to a file, not to a pipe: bwrap writes to it once more at the end, when we may be gone.
@@ -134,6 +140,7 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       ],
       devices,
       network: options.network,
+      capabilities: options.capabilities ?? [],
       statusFd: FIRST_CHILD_FD,
       seccompFd: FIRST_CHILD_FD + 1,
       lastFd: launcher === undefined ? next - 1 : next,

@@ -105,6 +105,7 @@ export const SYSCALL_NUMBERS = {
   setfsuid: 122,
   setfsgid: 123,
   getsid: 124,
+  capget: 125,
   capset: 126,
   rt_sigpending: 127,
   rt_sigtimedwait: 128,

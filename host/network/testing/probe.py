@@ -151,6 +151,42 @@ def received():
         return next(int(line.split()[2]) for line in file if line.strip().startswith('eth0:'))
 
 
+def text_of(message, at):
+    """A name in a DNS message (RFC 1035, 4.1.4), and where it ends."""
+    labels, end = [], None
+    while message[at]:
+        if message[at] & 0xc0:
+            end = end or at + 2
+            at = struct.unpack('!H', message[at:at + 2])[0] & 0x3fff
+            continue
+        labels.append(message[at + 1:at + 1 + message[at]].decode())
+        at += 1 + message[at]
+    return '.'.join(labels), end or at + 1
+
+
+def resolve(server, name, kind, seconds=2, tcp=False):
+    """Asks one question: [response code, answers as text], or nothing where nobody answers."""
+    question = b''.join(bytes([len(part)]) + part.encode() for part in name.split('.')) + b'\0'
+    message = struct.pack('!HHHHHH', 0x5157, 0x100, 1, 0, 0, 0) + question + struct.pack('!HH', kind, 1)
+    with socket.socket(family(server), socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as out:
+        out.settimeout(seconds)
+        try:
+            out.connect((server, 53, 0, socket.if_nametoindex('eth0')) if family(server) == V6 else (server, 53))
+            out.send(struct.pack('!H', len(message)) + message if tcp else message)
+            data = out.recv(4096)[2 if tcp else 0:]
+        except (TimeoutError, ConnectionError):
+            return None
+    answers, at = [], 12 + len(question) + 4
+    for _ in range(struct.unpack('!H', data[6:8])[0]):
+        _, at = text_of(data, at)
+        type_, _, _, size = struct.unpack('!HHIH', data[at:at + 10])
+        at += 10
+        raw = data[at:at + size]
+        answers.append(text_of(data, at)[0] if type_ == 12 else socket.inet_ntop(V4 if size == 4 else V6, raw))
+        at += size
+    return [data[3] & 0xf, answers]
+
+
 def stream_open(to, port):
     """A connection that stays; the other side keeps what it accepts."""
     global link
