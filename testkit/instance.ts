@@ -1,9 +1,11 @@
 // One Ringwall of its own: state and run directory made for it, its three processes started and ended with it, driven
 // through the same command line that a user types.
 import { spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
+import { run } from '@ringwall/host/exec';
+import { closeNamespace } from '@ringwall/host/network';
 import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDetail } from '@ringwall/api';
 import { z } from 'zod';
 import { GuestConsole } from './console.ts';
@@ -159,6 +161,10 @@ export class Instance implements AsyncDisposable {
       for (const { name } of machines) await this.cli('rm', '--force', name);
     }
     await this.cli('down');
+    // Networks stand for as long as the host does, whoever has made them.
+    const networks = join(this.runDir, 'networks');
+    const pins = existsSync(networks) ? readdirSync(networks) : [];
+    for (const pin of pins) await closeNamespace(run, join(networks, pin));
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -17,6 +17,7 @@ const MINUTES: readonly string[] = [
   'tests/whole/main-path.real.test.ts',
   'tests/whole/host-proof.real.test.ts',
   'tests/whole/disk-import.real.test.ts',
+  'tests/whole/network.real.test.ts',
 ];
 
 export class LongestFirst extends BaseSequencer {

@@ -12,6 +12,8 @@ import { BROKER_KEY, lacksForWarden, SPEC, TestWarden } from './testing/warden-p
 
 const missing = NETWORK_COMPONENTS.filter(({ path }) => !existsSync(path)).map((component) => component.package);
 const lacks = lacksForWarden() ?? (missing.length === 0 ? undefined : `skipped: needs ${missing.join(', ')}`);
+/** A hundredth of it on a quiet host. */
+const DISMISSED_MS = 5_000;
 const SECONDS = { timeout: 15_000, interval: 100 } as const;
 
 describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined ? '' : ` (${lacks})`}`, () => {
@@ -79,12 +81,18 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     expect(await hasCard()).toBe(true);
     expect(await listed()).toEqual([{ network, walls: 'standing', connected: [machine] }]);
 
+    // A VMM that answers nothing any more is not waited for.
+    const [running] = await warden.machines();
+    process.kill(running?.vmmPid ?? 0, 'SIGSTOP');
     const began = performance.now();
     await warden.client.call({ op: 'dismiss-machine', network, machine });
-    expect(performance.now() - began).toBeLessThan(1_000);
+    const tookMs = performance.now() - began;
     expect(await link()).toContain('state DOWN');
     expect(await rules()).not.toContain(tapName(machine));
-    // The firmware lets go of no card, and nothing waits for it.
+    process.kill(running?.vmmPid ?? 0, 'SIGCONT');
+    console.log(`a machine whose VMM stands still is off its network after ${Math.round(tookMs)} ms`);
+    expect(tookMs).toBeLessThan(DISMISSED_MS);
+    // Nor is the firmware, which lets go of no card.
     expect(await apply(definition, boot)).toMatchObject({ walls: 'changed', admitted: [machine] });
     expect(await link()).toContain('LOWER_UP');
   });

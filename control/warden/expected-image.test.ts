@@ -65,6 +65,12 @@ describe.skipIf(lacks !== '')(`predictBootOf()${lacks}`, () => {
     await expect(predictBootOf(image, BOOT)).rejects.toMatchObject({ code: 'image-failed' });
   });
 
+  it('is the same for machines that start at once with an image that nobody has used', async () => {
+    const predictions = await Promise.all([1, 2, 3].map(() => predictBootOf(image, BOOT)));
+    expect(predictions[0]).toBeDefined();
+    expect(predictions).toEqual(predictions.map(() => predictions[0]));
+  });
+
   it('expects another kernel with another memory', async () => {
     const small = await predictBootOf(image, BOOT);
     expect(await predictBootOf(image, { ...BOOT, memoryMiB: 1024, cpus: 1 })).not.toEqual(small);

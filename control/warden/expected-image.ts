@@ -78,10 +78,7 @@ export async function predictBootOf(image: ExpectedImage, boot: BootToPredict): 
   const placed = await readManifest(image.imageDir);
   if (placed === undefined) return undefined;
   const current = join(image.expectedDir, 'current');
-  if (!(await isThere(current))) {
-    await recordImage(image.imageDir, image.expectedDir);
-    await settleImage(image);
-  }
+  if (!(await isThere(current))) await recordOnce(image);
   const expected = await readManifest(current);
   if (expected === undefined) {
     throw new RingwallError('image-failed', `${current} is damaged`, { hint: 'build the image again' });
@@ -101,6 +98,20 @@ export async function predictBootOf(image: ExpectedImage, boot: BootToPredict): 
       cause: error,
     });
   }
+}
+
+/** Machines that start at once with an image that nobody has used wait for the same record. */
+const recording = new Map<string, Promise<void>>();
+
+function recordOnce(image: ExpectedImage): Promise<void> {
+  const { imageDir, expectedDir } = image;
+  const known = recording.get(expectedDir);
+  if (known !== undefined) return known;
+  const recorded = recordImage(imageDir, expectedDir)
+    .then(() => settleImage(image))
+    .finally(() => recording.delete(expectedDir));
+  recording.set(expectedDir, recorded);
+  return recorded;
 }
 
 /** The record has the kernel and the manifest of an image, which is all that a prediction reads. */

@@ -12,6 +12,9 @@ const COMPONENTS: readonly Component[] = [
   { name: 'swtpm', does: 'is the machines’ TPM' },
   { name: 'bubblewrap', does: 'builds the jails of VMMs and TPMs' },
   { name: 'cryptsetup-bin', does: 'makes system images that verify themselves' },
+  { name: 'nftables', does: 'holds the walls between machines of a network' },
+  { name: 'iproute2', does: 'connects machines to their networks' },
+  { name: 'conntrack', does: 'ends the connections of a machine that loses its network' },
   { name: 'mmdebstrap', does: 'builds the debian image' },
 ];
 
