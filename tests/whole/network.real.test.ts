@@ -9,7 +9,6 @@ import { Instance, type GuestConsole } from '@ringwall/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from './waiting.ts';
 
-const MEMORY_MIB = 256;
 const PORT = 8080;
 const STREAM_PORT = 8081;
 const CLOSED_PORT = 8082;
@@ -26,16 +25,11 @@ describe('two machines on a network', () => {
 
   beforeAll(async () => {
     ringwall = await Instance.start();
-    await ringwall.api('POST', '/v1/networks', { name: 'app', addresses: ['10.20.0.0/24', 'fd00:20::/64'] });
-    const rule = { name: 'web-to-db', action: 'allow', services: [`tcp/${PORT}`, `tcp/${STREAM_PORT}`] };
-    const ends = { from: { labels: { role: 'web' } }, to: { labels: { role: 'db' } } };
-    await ringwall.api('POST', '/v1/networks/app/rules', { rule: { ...rule, ...ends } });
+    await ringwall.ok('network', 'create', 'app', '--addresses', '10.20.0.0/24,fd00:20::/64');
+    await ringwall.ok('allow', 'role=web', 'role=db', `tcp/${PORT}-${STREAM_PORT}`, '--network', 'app');
     await Promise.all(
-      ['web', 'db'].map(async (role) => {
-        const machine = { name: role, image: 'hello', memoryMiB: MEMORY_MIB, network: 'app', labels: { role } };
-        await ringwall.api('POST', '/v1/machines', machine);
-        await until(async () => (await ringwall.detail(role)).machine.status.phase !== 'creating');
-        await ringwall.ok('start', role);
+      ['web', 'db'].map((role) => {
+        return ringwall.ok('run', 'hello', '--name', role, '--network', 'app', '--label', `role=${role}`);
       }),
     );
     [web, db] = await Promise.all([ringwall.openConsole('web'), ringwall.openConsole('db')]);
@@ -57,7 +51,8 @@ describe('two machines on a network', () => {
     await console.run('until [ -e /sys/class/net/eth0 ]; do usleep 100000; done');
     expect(await console.run('cat /sys/class/net/eth0/address')).toContain(mac);
     const route = 'ip route replace 169.254.1.1 dev eth0; ip route replace default via 169.254.1.1';
-    await console.run(`ip addr add ${address}/32 dev eth0; ip link set eth0 up; ${route} src ${address}`);
+    const add = `ip addr show dev eth0 | grep -q ${address} || ip addr add ${address}/32 dev eth0`;
+    await console.run(`${add}; ip link set eth0 up; ${route} src ${address}`);
   };
   const addressOf = ({ addresses }: Place): string => addresses[0] ?? '';
 
@@ -83,6 +78,8 @@ describe('two machines on a network', () => {
     expect(await web.run(ask(to, CLOSED_PORT))).toContain('refused');
     expect(await db.run(ask(from, PORT))).toContain('refused');
     expect(await web.run(`ping -c 2 -W 1 ${to} || echo refused`)).toContain('refused');
+    expect(await ringwall.ok('net', 'why', 'web', 'db', `tcp/${PORT}`)).toMatch(/: yes\n/);
+    expect(await ringwall.ok('net', 'why', 'db', 'web', `tcp/${PORT}`)).toMatch(/: no\n/);
   });
 
   test('lose the network with the connection that they have, when they are trusted no more', async () => {
