@@ -73,8 +73,11 @@ async function judgeStored(
     if (known !== undefined)
       return { image: stored, digest, annotations, notes: scanning.notes, signed, findings: known };
     const { inspectStored } = await import('./inspect-subject.ts');
-    const { judgeFindings } = await import('./judge-findings.ts');
-    const scanned = await inspectStored(invocation, subject, stored, { signed, signal, scanning });
+    // What judges is loaded while threads read.
+    const [scanned, { judgeFindings }] = await Promise.all([
+      inspectStored(invocation, subject, stored, { signed, signal, scanning }),
+      import('./judge-findings.ts'),
+    ]);
     const findings = judgeFindings(invocation, scanned.image, { vex: vex.statements, imageDigest: digest });
     if (scanned.isLasting) verdicts?.put(stored, findings);
     return { ...scanned, findings };

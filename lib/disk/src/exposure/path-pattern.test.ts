@@ -53,8 +53,15 @@ describe('indexPaths()', () => {
     expect(indexPaths([rule], { ignoreCase: false }).find(['a'])).toEqual([rule]);
   });
 
+  test('may mean each name that a pattern ends with, and no other', () => {
+    const index = indexPaths([{ paths: ['/etc/a+b', '~/.x_*', '**/*.k*y'] }], { ignoreCase: true });
+    for (const name of ['a+b', 'A+B', '.x_', '.x_1', '.key', 'a.kX\ny']) expect(index.mayMean(name), name).toBe(true);
+    for (const name of ['aab', 'a+bc', 'x_1', '.ke', '']) expect(index.mayMean(name), name).toBe(false);
+  });
+
   test('is not slowed down by a name that nearly matches', () => {
     const index = indexPaths([{ paths: ['**/*a*a*a*b'] }], { ignoreCase: false });
     expect(index.find(['a'.repeat(255)])).toEqual([]);
+    expect(index.find(['a'.repeat(100_000)])).toEqual([]);
   });
 });

@@ -11,6 +11,8 @@ const HOMES: readonly (readonly string[])[] = [['root'], ['home', '*'], ['Users'
 export interface PathIndex<Rule> {
   /** The rules that a path means; `names` are its parts from the root on. */
   find(names: readonly string[]): Rule[];
+  /** False for the last part of a path that no rule means, which nearly all are: then nothing else of it need be looked at. */
+  mayMean(name: string): boolean;
 }
 
 interface Pattern<Rule> {
@@ -54,9 +56,13 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
       else addTo(byBeginning, last.startsWith('*') ? '' : last.slice(0, 1), pattern);
     }
   }
+  const lasts = rules.flatMap(({ paths }) => paths.map((written) => fold(written.slice(written.lastIndexOf('/') + 1))));
+  const anyLast = new RegExp(`^(?:${[...new Set(lasts.map(beginningAndEnd))].join('|')})$`, 's');
   return {
+    mayMean: (name) => anyLast.test(fold(name)),
     find(names) {
       const last = fold(names.at(-1) ?? '');
+      if (!anyLast.test(last)) return [];
       const dot = last.lastIndexOf('.');
       const found: Rule[] = [];
       const gather = (candidates: readonly Pattern<Rule>[] | undefined): void => {
@@ -70,6 +76,12 @@ export function indexPaths<Rule extends { readonly paths: readonly string[] }>(
       return found.length > 1 ? [...new Set(found)] : found;
     },
   };
+}
+
+/** What stands between two `*` is looked at later: one way back for each pattern, however long a name is. */
+function beginningAndEnd(part: string): string {
+  const pieces = part.split('*').map((piece) => RegExp.escape(piece));
+  return pieces.length === 1 ? (pieces[0] ?? '') : `${pieces[0] ?? ''}.*${pieces.at(-1) ?? ''}`;
 }
 
 function matchesPart(pieces: readonly string[], name: string): boolean {

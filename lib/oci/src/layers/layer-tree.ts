@@ -107,7 +107,11 @@ function filesBelow(root: Node): readonly ImageFile[] {
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (node.file !== undefined) files.push(node.file);
     if (node.children === undefined) continue;
-    for (const child of [...node.children.values()].toReversed()) open.push(child);
+    // The first of them shall be taken next.
+    const first = open.length;
+    for (const child of node.children.values()) open.push(child);
+    for (let one = first, other = open.length - 1; one < other; one += 1, other -= 1)
+      [open[one], open[other]] = [open[other] ?? root, open[one] ?? root];
   }
   return files;
 }

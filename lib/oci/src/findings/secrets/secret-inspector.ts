@@ -68,7 +68,10 @@ const HOST_KEY = /^etc\/(?:ssh|dropbear)\/(?:ssh|dropbear)_[\w-]{1,60}_key$/;
 const BINARY_PROBE_BYTES = 8192;
 const latin1: TextDecoder = new TextDecoder('latin1');
 
+const NO_RULES: readonly ExposureRule[] = [];
+
 function exposuresAt(path: string): readonly ExposureRule[] {
+  if (!byPath.mayMean(path.slice(path.lastIndexOf('/') + 1))) return NO_RULES;
   const rules = byPath.find(path.split('/'));
   return rules.length === 0
     ? rules
