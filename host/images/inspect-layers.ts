@@ -65,7 +65,7 @@ export function openLayerReader({ cacheFolder, finishers, scanner, signal }: Ins
       return kept;
     }
     read += 1;
-    threads ??= openLayerThreads(image.layers.length, scanner);
+    threads ??= openLayerThreads(scanner);
     // An archive names its layers by what they unpack to.
     const packed = digest === diffId ? '' : digest;
     const { contents: unfinished, isLasting } = await threads.read({ blob, digest: packed, diffId, budget }, ended);

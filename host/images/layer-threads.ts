@@ -1,4 +1,4 @@
-// The threads that read layers: as many as there are layers to read and cores to do it, each taking the next when it is done.
+// The threads that read layers: each takes the next when it is done, and another one starts where none is free and there is a core.
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { contentsOf, OCI_ERROR_CODES, OciError, type LayerContents, type Sample } from '@ringwall/oci';
@@ -40,8 +40,8 @@ interface Thread {
   busy: boolean;
 }
 
-export function openLayerThreads(count: number, looker: SampleLooker | undefined): LayerThreads {
-  const most = Math.max(1, Math.min(count, MAX_THREADS, availableParallelism()));
+export function openLayerThreads(looker: SampleLooker | undefined): LayerThreads {
+  const most = Math.min(MAX_THREADS, availableParallelism());
   const threads: Thread[] = [];
   const waiting: ((thread: Thread) => void)[] = [];
   const idle = async (): Promise<Thread> => {

@@ -1,8 +1,9 @@
 // The budget of an image, in memory that all threads which read its layers see.
 import { threadId } from 'node:worker_threads';
-import { checkBudget, type InspectionBudget } from '@ringwall/oci';
+import { checkBudget, checkUnpacked, type InspectionBudget } from '@ringwall/oci';
 
-const [FILES, CHARACTERS, LARGE, NUMBERS] = [0, 1, 2, 3];
+const [FILES, CHARACTERS, LARGE, UNPACKED_KIB, NUMBERS] = [0, 1, 2, 3, 4];
+const KIB = 1024;
 /** Nobody holds what is large; else it is the number of the thread that does, and one more, for the first has none. */
 const FREE = 0;
 
@@ -28,6 +29,10 @@ export function openSharedBudget(memory: SharedArrayBuffer, collect: () => void 
   return {
     keep: (files, characters) =>
       checkBudget(Atomics.add(state, FILES, files) + files, Atomics.add(state, CHARACTERS, characters) + characters),
+    unpack: (bytes) => {
+      const kib = Math.ceil(bytes / KIB);
+      checkUnpacked((Atomics.add(state, UNPACKED_KIB, kib) + kib) * KIB);
+    },
     enterLarge: () => {
       held += 1;
       if (held > 1) return;

@@ -36,6 +36,7 @@ test('the public names of @ringwall/oci', () => {
     'canonicalName',
     'canonicalReference',
     'checkBudget',
+    'checkUnpacked',
     'choosePlatform',
     'columnsOf',
     'compareVersions',

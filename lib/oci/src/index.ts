@@ -87,7 +87,7 @@ export { recognised, unscanned, type ScannerProgram } from './findings/malware/s
 export { renderYaraRules } from './findings/malware/yara-rules.ts';
 export { FINDING_JUDGES, FINDING_RULES } from './findings/finding-rules.ts';
 export { finishFacts, idsOf } from './inspection/finish-facts.ts';
-export { checkBudget, type InspectionBudget } from './inspection/inspection-budget.ts';
+export { checkBudget, checkUnpacked, type InspectionBudget } from './inspection/inspection-budget.ts';
 export {
   columnsOf,
   contentsOf,

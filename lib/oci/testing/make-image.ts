@@ -8,7 +8,7 @@ import {
 import type { Finding } from '../src/inspection/finding.ts';
 import { inspectImage, judgeImage } from '../src/inspection/inspect-image.ts';
 import { openEntryInspection } from '../src/inspection/inspect-layer.ts';
-import type { Inspector } from '../src/inspection/inspector.ts';
+import type { Inspector, InspectorRoom } from '../src/inspection/inspector.ts';
 import type { TarEntry } from '../src/layers/tar-entry.ts';
 
 /** Contents, or an entry in detail; a path that ends in a slash is a folder. */
@@ -21,6 +21,9 @@ export interface MadeImage {
   readonly config?: Partial<ImageConfig>;
   readonly inspectors: readonly Inspector[];
 }
+
+/** For an inspector that is alone. */
+export const ROOMY: InspectorRoom = { holdLarge: () => undefined, unpack: () => undefined };
 
 export const LINUX_CONFIG: ImageConfig = { ...EMPTY_CONFIG, architecture: 'amd64', os: 'linux' };
 

@@ -29,12 +29,12 @@ interface Codes {
 }
 
 /** Throws ParseError; `limit` where there is more than `maxBytes`. */
-export function inflateRaw(input: Uint8Array, maxBytes: number): Uint8Array {
+export function inflateRaw(input: Uint8Array, maxBytes: number): Uint8Array<ArrayBuffer> {
   return new Inflater(input, maxBytes).run();
 }
 
 /** With a header of two bytes; the checksum is left to whoever cares. */
-export function inflateZlib(input: Uint8Array, maxBytes: number): Uint8Array {
+export function inflateZlib(input: Uint8Array, maxBytes: number): Uint8Array<ArrayBuffer> {
   const [method = 0, flags = 0] = input;
   if ((method & 0x0f) !== 8 || (method * 256 + flags) % 31 !== 0 || (flags & 0x20) !== 0) {
     throw new ParseError('invalid', 'zlib header', 0, 'is not that of deflate');
@@ -45,7 +45,7 @@ export function inflateZlib(input: Uint8Array, maxBytes: number): Uint8Array {
 class Inflater {
   readonly #input: Uint8Array;
   readonly #maxBytes: number;
-  #output: Uint8Array;
+  #output: Uint8Array<ArrayBuffer>;
   #length = 0;
   #at = 0;
   #bits = 0;
@@ -57,7 +57,7 @@ class Inflater {
     this.#output = new Uint8Array(Math.min(maxBytes, Math.max(1024, input.length * 3)));
   }
 
-  run(): Uint8Array {
+  run(): Uint8Array<ArrayBuffer> {
     for (let last = false; !last;) {
       last = this.#take(1) === 1;
       const type = this.#take(2);
@@ -172,9 +172,9 @@ class Inflater {
     if (needed > this.#maxBytes)
       throw new ParseError('limit', 'data', this.#at, `unpacks to more than ${this.#maxBytes} bytes`);
     if (needed <= this.#output.length) return;
-    const larger = new Uint8Array(Math.min(this.#maxBytes, Math.max(needed, this.#output.length * 2)));
-    larger.set(this.#output.subarray(0, this.#length));
-    this.#output = larger;
+    const length = Math.min(this.#maxBytes, Math.max(needed, this.#output.length * 2));
+    // The smaller one is given back at once, not when garbage is next collected.
+    this.#output = new Uint8Array(this.#output.buffer.transfer(length));
   }
 
   #error(why: string): ParseError {

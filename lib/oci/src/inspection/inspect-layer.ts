@@ -5,7 +5,7 @@ import type { TarEntry } from '../layers/tar-entry.ts';
 import { openTarReader, type ContentSink } from '../layers/tar-reader.ts';
 import { OciError } from '../oci-error.ts';
 import { LARGE_FILE_BYTES, openBudget, type InspectionBudget } from './inspection-budget.ts';
-import type { Fact, Inspector } from './inspector.ts';
+import type { Fact, Inspector, InspectorRoom } from './inspector.ts';
 
 /** What inspectors get of one file: package databases of a whole distribution have some 50 MiB. */
 export const MAX_INSPECTED_BYTES: number = 64 * 1024 ** 2;
@@ -82,10 +82,17 @@ export function openEntryInspection(
   let current: TarEntry | undefined;
   const asking: { readonly inspector: Inspector; readonly bytes: number }[] = [];
 
+  const becomeLarge = (): void => {
+    if (isLarge) return;
+    budget.enterLarge();
+    isLarge = true;
+  };
+  const room: InspectorRoom = { holdLarge: becomeLarge, unpack: budget.unpack };
+
   const finish = (content: Uint8Array): void => {
     if (current === undefined) return;
     for (const { inspector, bytes } of asking) {
-      for (const value of inspect(inspector, current, content.subarray(0, bytes))) {
+      for (const value of inspect(inspector, current, content.subarray(0, bytes), room)) {
         const fact = { inspector: inspector.id, path: current.path, value };
         budget.keep(0, charactersOfFact(fact));
         facts.push(fact);
@@ -107,10 +114,7 @@ export function openEntryInspection(
       return;
     }
     if (buffer.length < wanted) {
-      if (wanted > LARGE_FILE_BYTES && !isLarge) {
-        budget.enterLarge();
-        isLarge = true;
-      }
+      if (wanted > LARGE_FILE_BYTES) becomeLarge();
       buffer = new Uint8Array(wanted);
     }
     buffer.set(part, filled);
@@ -145,10 +149,16 @@ export function openEntryInspection(
 }
 
 /** An inspector that fails on what an attacker wrote must not let the image pass. */
-function inspect(inspector: Inspector, entry: TarEntry, bytes: Uint8Array): readonly Fact['value'][] {
+function inspect(
+  inspector: Inspector,
+  entry: TarEntry,
+  bytes: Uint8Array,
+  room: InspectorRoom,
+): readonly Fact['value'][] {
   try {
-    return inspector.inspect(entry, bytes);
+    return inspector.inspect(entry, bytes, room);
   } catch (cause) {
+    if (cause instanceof OciError) throw new OciError(cause.code, `“${entry.path}”: ${cause.message}`, { cause });
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new OciError('malformed', `inspector ${inspector.id} at “${entry.path}”: ${message}`, { cause });
   }

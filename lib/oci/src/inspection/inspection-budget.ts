@@ -9,12 +9,17 @@ export const MAX_CHARACTERS_OF_AN_IMAGE: number = 48 * 1024 ** 2;
 /** A file of which inspectors get more, such as the package database of a whole distribution, is gathered by one thread at a time. */
 export const LARGE_FILE_BYTES: number = 4 * 1024 ** 2;
 
+/** Of archives within files, such as those of Java: the largest applications have some 2 GiB, and it is gone through at 100 MB a second. */
+export const MAX_UNPACKED_OF_AN_IMAGE: number = 8 * 1024 ** 3;
+
 export interface InspectionBudget {
   /** Told of each entry and each fact before it is kept. Throws OciError `limit`. */
   readonly keep: (files: number, characters: number) => void;
   /** Before what is large is held, and when it is held no more; in pairs. May wait. */
   readonly enterLarge: () => void;
   readonly leaveLarge: () => void;
+  /** Told of what is unpacked of archives within files, before it is. Throws OciError `limit`. */
+  readonly unpack: (bytes: number) => void;
 }
 
 /** Throws OciError `limit`. */
@@ -27,9 +32,15 @@ export function checkBudget(files: number, characters: number): void {
     );
 }
 
+/** Throws OciError `limit`. */
+export function checkUnpacked(bytes: number): void {
+  if (bytes > MAX_UNPACKED_OF_AN_IMAGE)
+    throw new OciError('limit', `archives in the image unpack to more than ${MAX_UNPACKED_OF_AN_IMAGE} bytes`);
+}
+
 /** For whoever reads one layer after the other. */
 export function openBudget(): InspectionBudget {
-  let [allFiles, allCharacters] = [0, 0];
+  let [allFiles, allCharacters, allUnpacked] = [0, 0, 0];
   return {
     keep: (files, characters) => {
       allFiles += files;
@@ -38,5 +49,9 @@ export function openBudget(): InspectionBudget {
     },
     enterLarge: () => undefined,
     leaveLarge: () => undefined,
+    unpack: (bytes) => {
+      allUnpacked += bytes;
+      checkUnpacked(allUnpacked);
+    },
   };
 }

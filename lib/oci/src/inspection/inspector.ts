@@ -5,6 +5,14 @@ import type { TarEntry } from '../layers/tar-entry.ts';
 /** What JSON can carry: facts are kept in a file. */
 export type FactValue = string | number | boolean | null | readonly FactValue[] | { readonly [key: string]: FactValue };
 
+/** What an inspector asks for before it takes more than it was given. */
+export interface InspectorRoom {
+  /** For more than `LARGE_FILE_BYTES` of memory: of all that read layers of the image, one has as much at a time. May wait. */
+  readonly holdLarge: () => void;
+  /** For so many bytes out of an archive. Throws OciError `limit`, which is the image's. */
+  readonly unpack: (bytes: number) => void;
+}
+
 export interface Inspector {
   /** As in `dpkg/1`. The number grows whenever the same file would give other facts: kept ones are then not used. */
   readonly id: string;
@@ -17,7 +25,7 @@ export interface Inspector {
    * `bytes` is as long as asked for, or as the file. Whoever made the image controls every byte: what cannot be read is a
    * fact, not an error. The bytes are overwritten after the call.
    */
-  readonly inspect: (entry: TarEntry, bytes: Uint8Array) => readonly FactValue[];
+  readonly inspect: (entry: TarEntry, bytes: Uint8Array, room: InspectorRoom) => readonly FactValue[];
   /**
    * Takes out of a fact what must be neither kept nor shown, such as a hash. Applied to every fact, after its finisher where
    * there is one and before anything is kept.

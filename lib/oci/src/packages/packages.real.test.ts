@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeEntry } from '../../testing/make-image.ts';
+import { makeEntry, ROOMY } from '../../testing/make-image.ts';
 import { parseCopyright } from './dpkg/copyright.ts';
 import { parseDpkgStatus } from './dpkg/dpkg.ts';
 import type { PackageFact } from './package-fact.ts';
@@ -103,7 +103,7 @@ describe.skipIf(!has('/usr/bin/skopeo'))('Go (skipped: needs skopeo)', () => {
   it('knows by which Go a program of Debian was built', () => {
     const bytes = readFileSync('/usr/bin/skopeo');
     const entry = makeEntry('usr/bin/skopeo', { mode: 0o755, bytes: statSync('/usr/bin/skopeo').size });
-    expect(programInspector.inspect(entry, bytes)).toContainEqual(
+    expect(programInspector.inspect(entry, bytes, ROOMY)).toContainEqual(
       expect.objectContaining({ type: 'golang', name: 'stdlib', version: expect.stringMatching(/^1\.\d+/) }),
     );
   });

@@ -1,6 +1,6 @@
 import { concatBytes, Writer } from '@ringwall/bytes';
 import { describe, expect, it } from 'vitest';
-import { makeEntry, makeImage, type MadeFile } from '../../testing/make-image.ts';
+import { makeEntry, makeImage, type MadeFile, ROOMY } from '../../testing/make-image.ts';
 import { INSPECTORS } from '../inspection/catalogue.ts';
 import { installedPackages } from './installed-packages.ts';
 import { elfLinksInspector, parseElfLinks } from './programs/elf-links.ts';
@@ -80,6 +80,7 @@ it('elfLinksInspector takes of a large program every name in its beginning, or s
     elfLinksInspector.inspect(
       makeEntry('usr/bin/node', { mode: 0o755, bytes: 100e6 }),
       concatBytes(linkedElf([]).subarray(0, 64), new TextEncoder().encode(names)),
+      ROOMY,
     );
   expect(inspected('\0libdl.so.2\0x\0libc.so.6\0')).toEqual([{ needed: ['libdl.so.2', 'libc.so.6'], soname: '' }]);
   expect(inspected('\0nothing\0')).toEqual([{ unread: true }]);

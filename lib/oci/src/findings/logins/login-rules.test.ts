@@ -14,9 +14,9 @@ function judge(layers: MadeImage['layers'], tried: Partial<TriedPassword> = {}):
   const verdict: TriedPassword = { verdict: 'guessed', how: 'the account’s own name', tried: 3, ...tried };
   const finishing: Inspector = {
     ...loginInspector,
-    inspect: (entry, bytes) =>
+    inspect: (entry, bytes, room) =>
       loginInspector
-        .inspect(entry, bytes)
+        .inspect(entry, bytes, room)
         .map(
           (value) =>
             loginInspector.redact?.(

@@ -7,7 +7,7 @@ import { findSecrets, type SearchOptions } from './find-secrets.ts';
 /** Settings, sources and state files are smaller; of a larger one the beginning is looked at. */
 const MAX_SEARCHED_BYTES: number = 512 * 1024;
 
-export const SECRET_INSPECTOR_ID = 'secrets/1';
+export const SECRET_INSPECTOR_ID = 'secrets/2';
 
 /** What is looked at better elsewhere here (accounts, host keys, settings, keys by their form), or is no secret. */
 const LEFT_OUT: ReadonlySet<string> = new Set([

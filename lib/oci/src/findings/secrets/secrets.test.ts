@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judgeMade } from '../../../testing/make-image.ts';
+import { judgeMade, ROOMY } from '../../../testing/make-image.ts';
 import { lookAlikes, randomText, trueSecrets, withCrc32, type CorpusFile } from '../../../testing/secret-corpus.ts';
 import type { Finding } from '../../inspection/finding.ts';
 import { findAssignedSecrets, isAssignedSecret } from './assigned-secrets.ts';
@@ -46,6 +46,7 @@ describe('the corpus of secrets', () => {
         secretInspector.inspect(
           { ...ENTRY, path: file.path, bytes: file.content.length },
           new TextEncoder().encode(file.content),
+          ROOMY,
         ),
       ]);
       for (const secret of file.secrets) {

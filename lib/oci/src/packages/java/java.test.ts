@@ -1,5 +1,9 @@
+import { concatBytes } from '@ringwall/bytes';
 import { describe, expect, it } from 'vitest';
 import { makeZip } from '../../../testing/make-zip.ts';
+import { ROOMY } from '../../../testing/make-image.ts';
+import type { InspectorRoom } from '../../inspection/inspector.ts';
+import { OciError } from '../../oci-error.ts';
 import { readJavaArchive } from './java.ts';
 
 const pom = (group: string, artefact: string, version: string): string =>
@@ -32,12 +36,41 @@ describe('readJavaArchive()', () => {
   });
 
   it('says where an archive breaks, is a bomb, or lies too deep', () => {
-    expect(readJavaArchive('x.jar', LOG4J.subarray(0, 60))).toMatchObject([{ kind: 'unread' }]);
+    expect(readJavaArchive('x.jar', LOG4J.subarray(0, 60), ROOMY)).toMatchObject([{ kind: 'unread' }]);
     let nested = LOG4J;
     for (let depth = 0; depth < 8; depth += 1) nested = makeZip({ 'a.jar': nested });
-    expect(readJavaArchive('x.jar', nested).some(({ kind }) => kind === 'unread')).toBe(true);
+    expect(readJavaArchive('x.jar', nested, ROOMY).some(({ kind }) => kind === 'unread')).toBe(true);
     const bomb = makeZip({ 'META-INF/MANIFEST.MF': new Uint8Array(10_000_000) });
-    expect(readJavaArchive('x.jar', bomb)).toMatchObject([{ kind: 'unread', why: expect.stringContaining('at most') }]);
+    expect(readJavaArchive('x.jar', bomb, ROOMY)).toMatchObject([
+      { kind: 'unread', why: expect.stringContaining('at most') },
+    ]);
+  });
+
+  it('asks before it unpacks what is large, and before it goes on for long', () => {
+    const asked: string[] = [];
+    const room: InspectorRoom = {
+      holdLarge: () => void asked.push('large'),
+      unpack: (bytes) => void asked.push(String(bytes)),
+    };
+    const small = makeZip({ x: new Uint8Array(1000) });
+    readJavaArchive('x.jar', makeZip({ 'a.jar': small }), room);
+    expect(asked).toEqual([String(small.length)]);
+    asked.length = 0;
+    const large = concatBytes(new Uint8Array(5_000_000), small);
+    readJavaArchive('x.jar', makeZip({ 'a.jar': large, 'b.jar': large }), room);
+    expect(asked).toEqual(['large', String(large.length), 'large', String(large.length)]);
+    const refuse = (): void => {
+      throw new OciError('limit', 'no more');
+    };
+    expect(() => readJavaArchive('x.jar', makeZip({ 'a.jar': small }), { ...room, unpack: refuse })).toThrow('no more');
+  });
+
+  it('does not hold more than is read of a file of a layer, and reads what lies beside', () => {
+    const large = makeZip({ 'a.jar': new Uint8Array(65 * 1024 ** 2), 'b.jar': LOG4J });
+    expect(named('x.jar', large)).toEqual([
+      'x.jar!a.jar: a.jar has 68157440 bytes, at most 67108864',
+      'org.apache.logging.log4j:log4j-core 2.14.1',
+    ]);
   });
 
   it('ends well with every changed byte, and with every cut', () => {
@@ -46,14 +79,14 @@ describe('readJavaArchive()', () => {
       const changed = Uint8Array.from(war);
       changed[at] = (changed[at] ?? 0) ^ 0xff;
       for (const bytes of [changed, war.subarray(0, at)]) {
-        for (const { kind } of readJavaArchive('x.war', bytes)) expect(['package', 'unread']).toContain(kind);
+        for (const { kind } of readJavaArchive('x.war', bytes, ROOMY)) expect(['package', 'unread']).toContain(kind);
       }
     }
   });
 });
 
 function named(path: string, bytes: Uint8Array): readonly string[] {
-  return readJavaArchive(path, bytes).map((fact) =>
+  return readJavaArchive(path, bytes, ROOMY).map((fact) =>
     fact.kind === 'package' ? `${fact.name} ${fact.version}` : fact.why,
   );
 }

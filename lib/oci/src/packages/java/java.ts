@@ -3,35 +3,47 @@
 import { ParseError } from '@ringwall/bytes';
 import { inflateRaw } from '../../archives/inflate.ts';
 import { DEFLATED, readZip, STORED, type ZipEntry } from '../../archives/zip.ts';
-import type { FactValue, Inspector } from '../../inspection/inspector.ts';
-import { makePackage, unread, type PackageFact, type UnreadFact } from '../package-fact.ts';
+import { MAX_INSPECTED_BYTES } from '../../inspection/inspect-layer.ts';
+import { LARGE_FILE_BYTES } from '../../inspection/inspection-budget.ts';
+import type { FactValue, Inspector, InspectorRoom } from '../../inspection/inspector.ts';
+import { MAX_PACKAGES_OF_A_FILE, makePackage, unread, type PackageFact, type UnreadFact } from '../package-fact.ts';
 
 const ARCHIVE = /\.(?:jar|war|ear)$/i;
 /** Spring Boot has jars in a jar, an ear has wars with jars: three. */
 const MAX_NESTING = 4;
-/** Of all that is unpacked from one archive, and of those within it. */
-const MAX_UNPACKED_BYTES: number = 192 * 1024 * 1024;
+/** Of archives that are unpacked out of each other, at once: as much as is read of a file of the layer. */
+const MAX_HELD_BYTES: number = MAX_INSPECTED_BYTES;
 const MAX_TEXT_BYTES: number = 256 * 1024;
 const MAX_ENTRIES = 500_000;
 
 export const javaInspector: Inspector = {
   id: 'java/1',
   wants: ({ type, path, bytes }) => (type === 'file' && ARCHIVE.test(path) && bytes > 0 ? bytes : undefined),
-  inspect: (entry, bytes): readonly FactValue[] =>
+  inspect: (entry, bytes, room): readonly FactValue[] =>
     bytes.length < entry.bytes
       ? [unread(`${entry.path} has ${entry.bytes} bytes, and ${bytes.length} were read`)]
-      : readJavaArchive(entry.path, bytes),
+      : readJavaArchive(entry.path, bytes, room),
 };
 
-/** What cannot be read of it is said, and the rest is read. */
-export function readJavaArchive(path: string, bytes: Uint8Array): readonly (PackageFact | UnreadFact)[] {
-  const budget = { bytes: MAX_UNPACKED_BYTES, entries: MAX_ENTRIES };
-  return [...archiveFacts(path, bytes, 0, budget)];
+/** What cannot be read of it is said, and the rest is read. Throws OciError `limit` where the image has no more room. */
+export function readJavaArchive(
+  path: string,
+  bytes: Uint8Array,
+  room: InspectorRoom,
+): readonly (PackageFact | UnreadFact)[] {
+  const facts = [
+    ...archiveFacts(path, bytes, 0, { held: 0, entries: MAX_ENTRIES, room }).take(MAX_PACKAGES_OF_A_FILE + 1),
+  ];
+  if (facts.length > MAX_PACKAGES_OF_A_FILE)
+    facts.splice(-1, 1, unread(`${path} has more than ${MAX_PACKAGES_OF_A_FILE} archives`));
+  return facts;
 }
 
 interface Budget {
-  bytes: number;
+  /** Bytes of the archives around the one that is read. */
+  held: number;
   entries: number;
+  readonly room: InspectorRoom;
 }
 
 function* archiveFacts(
@@ -53,7 +65,7 @@ function* archiveFacts(
       else if (ARCHIVE.test(entry.name)) {
         if (depth >= MAX_NESTING)
           throw new ParseError('limit', entry.name, 0, `lies deeper than ${MAX_NESTING} archives`);
-        yield* archiveFacts(`${path}!${entry.name}`, unpack(entry, MAX_UNPACKED_BYTES, budget), depth + 1, budget);
+        yield* nestedFacts(`${path}!${entry.name}`, entry, depth + 1, budget);
       }
     }
   } catch (error) {
@@ -68,17 +80,41 @@ function* archiveFacts(
   }
 }
 
-function unpack(entry: ZipEntry, maxBytes: number, budget: Budget): Uint8Array {
+function* nestedFacts(
+  path: string,
+  entry: ZipEntry,
+  depth: number,
+  budget: Budget,
+): Generator<PackageFact | UnreadFact> {
+  // What is only stored lies in the archive around it.
+  if (entry.method === STORED && !entry.isEncrypted) {
+    yield* archiveFacts(path, entry.compressed(), depth, budget);
+    return;
+  }
+  let plain: Uint8Array<ArrayBuffer>;
+  try {
+    plain = unpack(entry, MAX_HELD_BYTES - budget.held, budget);
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
+    yield unread(`${path}: ${error.message}`);
+    return;
+  }
+  budget.held += plain.length;
+  yield* archiveFacts(path, plain, depth, budget);
+  budget.held -= plain.length;
+  // Given back at once, not when garbage is next collected.
+  plain.buffer.transfer(0);
+}
+
+function unpack(entry: ZipEntry, most: number, { held, room }: Budget): Uint8Array<ArrayBuffer> {
   if (entry.isEncrypted) throw new ParseError('unsupported', entry.name, 0, 'is encrypted');
-  const most = Math.min(maxBytes, budget.bytes);
   if (entry.bytes > most) throw new ParseError('limit', entry.name, 0, `has ${entry.bytes} bytes, at most ${most}`);
-  const compressed = entry.compressed();
   if (entry.method !== STORED && entry.method !== DEFLATED) {
     throw new ParseError('unsupported', entry.name, 0, `is compressed by method ${entry.method}`);
   }
-  const plain = entry.method === STORED ? compressed : inflateRaw(compressed, entry.bytes);
-  budget.bytes -= plain.length;
-  return plain;
+  if (held + entry.bytes > LARGE_FILE_BYTES) room.holdLarge();
+  room.unpack(entry.bytes);
+  return entry.method === STORED ? new Uint8Array(entry.compressed()) : inflateRaw(entry.compressed(), entry.bytes);
 }
 
 function textOf(entry: ZipEntry, budget: Budget): string {

@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import { ParseError } from '@ringwall/bytes';
 import { describe, expect, it } from 'vitest';
 import { makeElf } from '../../../testing/make-elf.ts';
-import { makeEntry } from '../../../testing/make-image.ts';
+import { makeEntry, ROOMY } from '../../../testing/make-image.ts';
 import { parseElf } from './elf.ts';
 import { goModules } from './go-build-info.ts';
 import { programInspector } from './programs.ts';
@@ -71,7 +71,7 @@ describe('rustCrates()', () => {
       { name: 'serde', version: '1.0.188', source: 'crates.io' },
       { name: 'cc', version: '1.0.83', source: 'crates.io', kind: 'build' },
     ];
-    expect(named(rustCrates(parseElf(makeElf({ '.dep-v0': section(packages) }))))).toEqual(['serde 1.0.188']);
+    expect(named(rustCrates(parseElf(makeElf({ '.dep-v0': section(packages) })), ROOMY))).toEqual(['serde 1.0.188']);
   });
 
   it.each([
@@ -79,7 +79,7 @@ describe('rustCrates()', () => {
     ['no JSON', deflateSync('{')],
     ['a bomb', deflateSync(new Uint8Array(20_000_000))],
   ])('refuses %s', (_what, bytes) => {
-    expect(() => rustCrates(parseElf(makeElf({ '.dep-v0': bytes })))).toThrow(ParseError);
+    expect(() => rustCrates(parseElf(makeElf({ '.dep-v0': bytes })), ROOMY)).toThrow(ParseError);
   });
 });
 
@@ -100,7 +100,7 @@ describe('programInspector', () => {
 
   it('says that a program which was not read whole is not known', () => {
     const entry = makeEntry('usr/bin/app', { bytes: program.length + 1 });
-    expect(programInspector.inspect(entry, program)).toMatchObject([{ kind: 'unread' }]);
+    expect(programInspector.inspect(entry, program, ROOMY)).toMatchObject([{ kind: 'unread' }]);
   });
 
   it('ends well with every changed byte, and with every cut', () => {
@@ -108,7 +108,7 @@ describe('programInspector', () => {
       const changed = Uint8Array.from(program);
       changed[at] = (changed[at] ?? 0) ^ 0xff;
       for (const bytes of [changed, program.subarray(0, at)]) {
-        const facts = programInspector.inspect(makeEntry('usr/bin/app', { bytes: bytes.length }), bytes);
+        const facts = programInspector.inspect(makeEntry('usr/bin/app', { bytes: bytes.length }), bytes, ROOMY);
         for (const fact of facts) expect(fact).toHaveProperty('kind');
       }
     }

@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { ParseError } from '@ringwall/bytes';
 import { describe, expect, it } from 'vitest';
 import { makeNdb } from '../../../testing/make-ndb.ts';
-import { makeEntry } from '../../../testing/make-image.ts';
+import { makeEntry, ROOMY } from '../../../testing/make-image.ts';
 import { readBerkeleyBlobs } from './berkeley.ts';
 import { parseRpmHeader } from './header.ts';
 import { parseRpmDatabase, rpmInspector } from './rpm.ts';
@@ -56,13 +56,13 @@ describe('rpmInspector', () => {
   it('says that a log of SQLite which was not written back holds what is not known', () => {
     const entry = makeEntry('var/lib/rpm/rpmdb.sqlite-wal', { bytes: 4096 });
     expect(rpmInspector.wants(entry)).toBe(0);
-    expect(rpmInspector.inspect(entry, new Uint8Array())).toMatchObject([{ kind: 'unread' }]);
+    expect(rpmInspector.inspect(entry, new Uint8Array(), ROOMY)).toMatchObject([{ kind: 'unread' }]);
     expect(rpmInspector.wants(makeEntry('var/lib/rpm/rpmdb.sqlite-wal'))).toBeUndefined();
   });
 
   it('says that a database which is larger than what is read was not read', () => {
     const entry = makeEntry('var/lib/rpm/rpmdb.sqlite', { bytes: sqlite.length + 1 });
-    expect(rpmInspector.inspect(entry, sqlite)).toMatchObject([{ kind: 'unread' }]);
+    expect(rpmInspector.inspect(entry, sqlite, ROOMY)).toMatchObject([{ kind: 'unread' }]);
   });
 });
 
