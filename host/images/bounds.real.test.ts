@@ -155,7 +155,7 @@ describe('image scan', () => {
       env: { PATH: '/usr/bin:/bin', HOME: folder },
       timeout: MAX_MS,
     });
-    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const ended = new Promise<number | null>((done) => child.on('close', done));
     const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
     return { code, stdout, peakMegabytes: (Number(/peak (\d+)/.exec(stderr)?.[1]) * 1024) / 1e6 };
   };
