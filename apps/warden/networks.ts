@@ -11,24 +11,27 @@ import {
   openNamespace,
   Walls,
 } from '@ringwall/host/network';
+import { brokenPorts, connectSegment, keepApart } from '@ringwall/host/network/bridged';
 import { NETWORK_COMPONENTS, requireComponents } from './components.ts';
 
 export const networkPart: NetworkPart = {
   isThere: isNamespace,
-  open: async (pin) => {
+  open: async (pin, mode) => {
     await requireComponents(NETWORK_COMPONENTS);
     const inside = await openNamespace(run, pin);
+    const isBridged = mode === 'bridged';
     return {
       walls: new Walls(inside),
       connect: async (sharers) => {
-        await connectCables(
-          inside,
-          sharers.map(({ machine }) => machine),
-        );
+        const machines = sharers.map(({ machine }) => machine);
+        await (isBridged ? connectSegment(inside, machines) : connectCables(inside, machines));
         await limitReceiving(inside, sharers);
       },
+      keepApart: async (machines, isolated) => {
+        if (isBridged) await keepApart(inside, machines, isolated);
+      },
       cut: (machines) => cutCable(inside, ...machines),
-      broken: (machines) => brokenCables(inside, machines),
+      broken: (machines) => (isBridged ? brokenPorts(inside, machines) : brokenCables(inside, machines)),
     };
   },
   close: (pin) => closeNamespace(run, pin),

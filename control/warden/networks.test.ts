@@ -56,11 +56,14 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
   };
 
   /** A machine of the network that runs, and its boot. */
-  async function running(): Promise<{ machine: MachineId; boot: string }> {
+  async function running(
+    policy: Record<string, unknown> = definition(),
+    index = 1,
+  ): Promise<{ machine: MachineId; boot: string }> {
     const machine = newMachineId();
     const boot = newBootId();
     await create(warden, machine, { ...SPEC, network });
-    await apply([member(machine)]);
+    await apply([member(machine, index)], policy);
     const card = { network, mac: MAC };
     await ask<'start-machine'>(warden, { op: 'start-machine', machine, boot, brokerKey: BROKER_KEY, card });
     return { machine, boot };
@@ -92,6 +95,21 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     await dismiss(machine);
     expect(isOn(machine)).toBe(false);
     await expect.poll(() => scene.host.cards.size).toBe(0);
+  });
+
+  test('may be bridged: machines are let in and out as on others, and kept apart where no rule connects them', async () => {
+    const bridged = { ...definition(), mode: 'bridged' };
+    const [one, two] = [await running(bridged), await running(bridged, 2)];
+    const members = [member(one.machine), member(two.machine, 2)];
+    await apply(members, bridged);
+    await admit(one.machine, one.boot);
+    expect([isOn(one.machine), isOn(two.machine), standing()?.isolated]).toEqual([true, false, ['m1']]);
+    await admit(two.machine, two.boot);
+    expect([isOn(two.machine), standing()?.isolated]).toEqual([true, []]);
+    await dismiss(one.machine);
+    expect([isOn(one.machine), isOn(two.machine)]).toEqual([false, true]);
+    await expect(apply(members)).rejects.toThrow('a bridged network cannot become routed');
+    expect(isOn(two.machine)).toBe(true);
   });
 
   test('are settled as a whole by apply-network, and asked again, nothing changes', async () => {

@@ -7,7 +7,7 @@ import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwal
 import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { BrokenCable, Sharer, Walls } from '@ringwall/host/network';
-import type { Machine } from '@ringwall/netpolicy';
+import type { Machine, Network } from '@ringwall/netpolicy';
 import type { Secret } from '../keys/index.ts';
 import type { DiskLayout, MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
@@ -107,7 +107,7 @@ export interface ReadBackOrder {
 export interface NetworkPart {
   isThere(pin: string): Promise<boolean>;
   /** Makes it where it is missing; what stands in it stays. */
-  open(pin: string): Promise<NetworkSite>;
+  open(pin: string, mode: Network['mode']): Promise<NetworkSite>;
   /** Removes it with all that is in it. Idempotent. */
   close(pin: string): Promise<void>;
 }
@@ -117,6 +117,8 @@ export interface NetworkSite {
   readonly walls: Pick<Walls, 'raise' | 'change' | 'admit' | 'dismiss' | 'inspect' | 'lookAfter'>;
   /** Each to its share of what comes. */
   connect(sharers: readonly Sharer[]): Promise<void>;
+  /** Has the kernel keep machines from each other that no rule connects; of the others of these, the walls decide. */
+  keepApart(machines: readonly Machine[], isolated: readonly Machine[]): Promise<void>;
   /** With all their connections. An interface that is gone is no error. */
   cut(machines: readonly Machine[]): Promise<void>;
   /** Those that are not as `connect` left them. */

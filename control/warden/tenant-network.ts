@@ -3,7 +3,9 @@
 import { RingwallError, type MachineId } from '@ringwall/api';
 import type { NetworkDefinition, NetworkMachine } from '@ringwall/api/networks';
 import {
+  compileBridged,
   compileNetwork,
+  type CompiledNetwork,
   NetPolicyError,
   parseMachines,
   parsePolicy,
@@ -49,6 +51,8 @@ export class TenantNetwork {
   /** Machines that the rules in force know, and those whose cable is connected: the same, but where something went wrong. */
   #ruled: ReadonlyMap<MachineId, Machine> = new Map();
   #connected: ReadonlyMap<MachineId, Machine> = new Map();
+  /** Of a segment: those that no rule connects with others. */
+  #isolated: readonly Machine[] = [];
   /** What each of those may receive now. */
   #shares: ReadonlyMap<MachineId, Share> = new Map();
   #looking: AbortController | undefined;
@@ -79,10 +83,15 @@ export class TenantNetwork {
   /** Makes it so. `admitted` are the machines that may use it now. Throws with what stood before still in force. */
   async settle(wanted: WantedNetwork, admitted: ReadonlySet<MachineId>): Promise<Settled> {
     const plan = this.#plan !== undefined && this.#wanted === wanted ? this.#plan : judge(wanted);
+    if (this.#plan !== undefined && this.#plan.network.mode !== plan.network.mode) {
+      throw new RingwallError('conflict', `a ${this.#plan.network.mode} network cannot become ${plan.network.mode}`, {
+        hint: 'make another one',
+      });
+    }
     const next = new Map([...plan.machines].filter(([id]) => admitted.has(id)));
     const before = this.#connected;
     try {
-      const { site, made } = await this.#open();
+      const { site, made } = await this.#open(plan.network.mode);
       const first = this.#site === undefined;
       await site.cut(await this.#leaving(site, plan, next, first));
       this.#connected = new Map([...before].filter(([id, machine]) => sameCable(machine, next.get(id))));
@@ -93,6 +102,7 @@ export class TenantNetwork {
       this.#wanted = wanted;
       if (first) this.#lookAfterWalls(site);
       await this.#connect(site);
+      await site.keepApart([...this.#connected.values()], this.#isolated);
       const admittedNow = [...next.keys()].filter((id) => !sameCable(before.get(id), next.get(id)));
       return { made, walls, admitted: admittedNow, dismissed: [...before.keys()].filter((id) => !next.has(id)) };
     } catch (error) {
@@ -153,12 +163,12 @@ export class TenantNetwork {
     this.#shares = new Map();
   }
 
-  async #open(): Promise<{ readonly site: NetworkSite; readonly made: boolean }> {
+  async #open(mode: Network['mode']): Promise<{ readonly site: NetworkSite; readonly made: boolean }> {
     if (this.#site !== undefined && (await this.#part.isThere(this.layout.pin)))
       return { site: this.#site, made: false };
     this.forget();
     const made = !(await this.#part.isThere(this.layout.pin));
-    return { site: await this.#part.open(this.layout.pin), made };
+    return { site: await this.#part.open(this.layout.pin, mode), made };
   }
 
   /** Whose cables are to be cut. Of a namespace that an earlier warden left, all that are not known to be admitted. */
@@ -184,7 +194,7 @@ export class TenantNetwork {
     next: ReadonlyMap<MachineId, Machine>,
   ): Promise<Settled['walls']> {
     const before = this.#ruled;
-    const compile = () => inPolicyWords(() => compileNetwork(plan.network, [...next.values()]));
+    const compile = () => inPolicyWords(() => this.#compile(plan.network, [...next.values()]));
     if (this.#site === undefined) {
       await walls.raise(compile());
       return 'raised';
@@ -200,6 +210,13 @@ export class TenantNetwork {
     }
     await walls.change(compile());
     return 'changed';
+  }
+
+  #compile(network: Network, machines: readonly Machine[]): CompiledNetwork {
+    if (network.mode === 'routed') return compileNetwork(network, machines);
+    const bridged = compileBridged(network, machines);
+    this.#isolated = bridged.isolated;
+    return bridged;
   }
 
   #lookAfterWalls({ walls }: NetworkSite): void {

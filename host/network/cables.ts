@@ -111,13 +111,13 @@ export function cableCommands({ interface: device, mac, addresses }: Machine): s
 }
 
 /** What `ip -json` says in a line: objects, or nothing where there is nothing to list. */
-function listIn(line: string): Record<string, unknown>[] {
+export function listIn(line: string): Record<string, unknown>[] {
   const value: unknown = line === '' ? [] : JSON.parse(line);
   return Array.isArray(value) ? value.map((item: unknown) => ({ ...Object(item) })) : [];
 }
 
 /** An address in the form of lib/netpolicy; ranges and `default` stay as they are. */
-function plain(destination: unknown): string {
+export function plain(destination: unknown): string {
   const text = String(destination);
   return /^[0-9a-f.:]+$/.test(text) ? parseAddress(text, '').text : text;
 }

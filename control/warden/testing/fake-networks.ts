@@ -10,6 +10,8 @@ export class FakeNetwork {
   readonly connected = new Set<string>();
   /** What each of them may take. */
   readonly shares = new Map<string, Share>();
+  /** Machines whose ports the segment keeps apart. */
+  isolated: readonly string[] = [];
   readonly gone = new Set<string>();
   state: 'standing' | 'changed' = 'standing';
 }
@@ -59,6 +61,9 @@ export class FakeNetworks implements NetworkPart {
           network.shares.set(machine.interface, share);
         }
       },
+      keepApart: async (_, isolated) => {
+        network.isolated = isolated.map(({ name }) => name);
+      },
       cut: async (machines) => {
         if (machines.length > 0) await this.#effect('networks.cut');
         for (const { interface: device } of machines) network.connected.delete(device);
@@ -74,7 +79,7 @@ export class FakeNetworks implements NetworkPart {
 
 /** The interfaces that the compiled guard lets send. */
 function sendersOf({ ruleset }: CompiledNetwork): string[] {
-  const sets = ruleset.tables.flatMap(({ sets: own }) => own).filter(({ name }) => name === 'senders');
+  const sets = ruleset.tables.flatMap(({ sets: own }) => own).filter(({ name }) => /^senders[46]?$/.test(name));
   const devices = sets.flatMap(({ elements }) => elements.map(({ key: [device] }) => device));
   return [...new Set(devices)].filter((device) => typeof device === 'string').toSorted();
 }

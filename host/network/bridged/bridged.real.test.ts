@@ -1,7 +1,8 @@
 // A segment in a real kernel: what arrives under random policies, and what of an attack on it does.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileBridged } from '@ringwall/netpolicy';
+import { compileBridged, type Machine } from '@ringwall/netpolicy';
+import { runChecked } from '../../exec/index.ts';
 import { listRules, Walls } from '../index.ts';
 import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
 import {
@@ -15,7 +16,7 @@ import {
   told,
 } from '../testing/journeys.ts';
 import { NEEDS_PACKETS, setUpOnSegment, Testbed } from '../testing/testbed.ts';
-import { connectSegment } from './index.ts';
+import { brokenPorts, connectSegment, keepApart } from './index.ts';
 
 const ROUNDS = 4;
 /** Long enough for a frame to arrive that would arrive. */
@@ -61,11 +62,13 @@ const ATTACKS: Readonly<Record<string, string>> = {
   ),
 };
 
+const GONE: Machine = { name: 'gone', labels: {}, addresses: [], mac: '52:54:00:00:00:09', interface: 't9' };
+
 let bed: Testbed | undefined;
 beforeAll(async () => {
   if (NEEDS_PACKETS !== '') return;
   bed = await Testbed.open(EVERYBODY, {
-    connect: (inside, machines) => connectSegment(inside, machines, []),
+    connect: connectSegment,
     setUp: setUpOnSegment,
   });
   await listenAll(bed.stations);
@@ -89,8 +92,8 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
     const walls = new Walls(here.inside);
     let passed = 0;
     for (const { policy, network, machines, allowed } of drawCases(ROUNDS)) {
-      const bridged = compileBridged({ ...network, internet: 'none' }, machines);
-      await connectSegment(here.inside, machines, bridged.isolated);
+      const bridged = compileBridged(network, machines);
+      await keepApart(here.inside, machines, bridged.isolated);
       await walls.change(bridged);
       const found = await arrivals(here.stations, allowed);
       const missing = allowed.filter((journey) => !found.has(journey));
@@ -103,6 +106,21 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
       passed += allowed.length;
     }
     expect(passed).toBeGreaterThan(JOURNEYS.length / 2);
+  });
+
+  test('find their ports as they were connected, or it is said which are not', async () => {
+    const { inside } = theBed();
+    expect(await brokenPorts(inside, EVERYBODY)).toEqual([]);
+    const undo = ['link set dev t1 nomaster', 'link set dev t2 down', 'neighbour del 10.20.0.4 dev segment', ''];
+    await runChecked(inside, ['/usr/sbin/ip', '-batch', '-'], { input: undo.join('\n') });
+    await runChecked(inside, ['/usr/sbin/bridge', 'link', 'set', 'dev', 't4', 'learning', 'on']);
+    const broken = await brokenPorts(inside, [...EVERYBODY, GONE]);
+    expect(broken.map(({ machine, how }) => `${machine.interface} ${how}`)).toEqual([
+      ...['t1', 't2', 't3', 't4'].map((device) => `${device} changed`),
+      't9 gone',
+    ]);
+    await connectSegment(inside, EVERYBODY);
+    expect(await brokenPorts(inside, EVERYBODY)).toEqual([]);
   });
 
   test('that lie about who sends them, or are meant for all, are heard by nobody, and counted', async () => {
@@ -119,7 +137,7 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
       ],
     });
     const compiled = compileBridged(open, EVERYBODY);
-    await connectSegment(here.inside, EVERYBODY, compiled.isolated);
+    await keepApart(here.inside, EVERYBODY, compiled.isolated);
     await new Walls(here.inside).raise(compiled);
     const [attacker, ...others] = here.stations;
     for (const station of others) await station.tell('sniff');

@@ -1,2 +1,2 @@
 // The public names of @ringwall/host/network/bridged: a network whose machines share a segment.
-export { connectSegment, portCommands } from './segment.ts';
+export { brokenPorts, connectSegment, keepApart } from './segment.ts';

@@ -54,11 +54,8 @@ export interface BridgedNetwork extends CompiledNetwork {
   readonly isolated: readonly Machine[];
 }
 
-/** The tree for a bridge. Throws NetPolicyError where the network has a way out, or more machines than a bridge has ports. */
+/** The tree for a bridge. Throws NetPolicyError where it has more machines than a bridge has ports. */
 export function compileBridged(network: Network, machines: readonly Machine[]): BridgedNetwork {
-  if (network.internet === 'nat') {
-    throw new NetPolicyError('malformed', 'internet', 'is nat: a bridged network has no way out');
-  }
   if (machines.length > MAX_SEGMENT_MACHINES) {
     throw new NetPolicyError('too-many', 'machines', `are more than the ${MAX_SEGMENT_MACHINES} ports of a bridge`);
   }

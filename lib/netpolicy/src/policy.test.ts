@@ -50,6 +50,9 @@ describe('parsePolicy()', () => {
     ['a label that opens a set', withRule({ to: { labels: { role: '{ 0.0.0.0/0 }' } } }), 'name-invalid'],
     ['a key that is a prototype', withRule({ to: { labels: JSON.parse('{"__proto__":"x"}') } }), 'name-invalid'],
     ['a label that is not declared', policyWith({ labels: { role: ['web'] } }), 'unknown-label'],
+    ['a way out of a segment', policyWith({ mode: 'bridged', internet: 'nat' }), 'malformed'],
+    ['addresses from nobody on a segment', policyWith({ mode: 'bridged', internet: 'none', dns: true }), 'malformed'],
+    ['another mode', policyWith({ mode: 'switched' }), 'malformed'],
     ['two rules of one name', policyWith({ rules: [RULE, RULE] }), 'overlap'],
     ['ranges that overlap', policyWith({ addresses: ['10.20.0.0/16', '10.20.4.0/24'] }), 'overlap'],
     ['networks that overlap', { version: 1, tenant: 'a', networks: [NETWORK, { ...NETWORK, name: 'two' }] }, 'overlap'],
@@ -93,6 +96,7 @@ describe('parsePolicy()', () => {
     expect(Object.keys($defs.network.properties)).toEqual([
       'name',
       'addresses',
+      'mode',
       'internet',
       'dns',
       'labels',

@@ -30,9 +30,14 @@ export interface Network {
   readonly name: string;
   /** Where the addresses of its machines lie. */
   readonly addresses: readonly AddressRange[];
+  /** Whether each machine has a cable of its own to a router, or all share a segment, a bridge that keeps no state of connections. */
+  readonly mode: 'routed' | 'bridged';
   /** Whether rules may lead out of the network, with the host's address for the sender. */
   readonly internet: 'none' | 'nat';
-  /** Whether its gateway gives machines their addresses, and answers with the names of its machines; unless told otherwise it does. */
+  /**
+   * Whether its gateway gives machines their addresses, and answers with the names of its machines; unless told otherwise it does,
+   * where there is a gateway.
+   */
   readonly dns: boolean;
   /** Where given, the only labels there are: a rule or machine with another is refused. */
   readonly labels: ReadonlyMap<string, ReadonlySet<string>> | undefined;
@@ -115,8 +120,10 @@ function parseNetwork(json: unknown, at: string): Network {
     addresses.map((range) => ({ owner: name, range })),
     object.where('addresses'),
   );
+  const mode = object.has('mode') ? object.oneOf('mode', ['routed', 'bridged']) : 'routed';
   const internet = object.has('internet') ? object.oneOf('internet', ['none', 'nat']) : 'none';
-  const dns = !object.has('dns') || object.flag('dns');
+  const dns = object.has('dns') ? object.flag('dns') : mode === 'routed';
+  if (mode === 'bridged') refuseGateway(object, internet === 'nat', dns);
   const labels = object.has('labels') ? parseDeclaredLabels(object) : undefined;
   const rules = object.list('rules', MAX_RULES, (item, where) => parseRule(item, where, labels));
   const shares = object.has('shares')
@@ -127,7 +134,18 @@ function parseNetwork(json: unknown, at: string): Network {
     rules.map((rule) => rule.name),
     object.where('rules'),
   );
-  return { name, addresses, internet, dns, labels, rules, shares };
+  return { name, addresses, mode, internet, dns, labels, rules, shares };
+}
+
+/** On a segment nobody is between machines and others: there is no way out, and nobody to give addresses. */
+function refuseGateway(network: ClosedObject, internet: boolean, dns: boolean): void {
+  for (const [key, asked] of [
+    ['internet', internet],
+    ['dns', dns],
+  ] as const) {
+    if (asked)
+      throw new NetPolicyError('malformed', network.where(key), 'needs a gateway, which a bridged network has not');
+  }
 }
 
 function parseNetworkRange(item: unknown, at: string): AddressRange {
