@@ -13,6 +13,7 @@ import {
   referenceTrialSchema,
   whySchema,
 } from './references.ts';
+import { sealedRootSchema, snapshotIdSchema, snapshotKeyRequestSchema } from './snapshots.ts';
 import {
   imagePartsSchema,
   quarantineSchema,
@@ -142,6 +143,19 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('release-disk-key'), request: diskKeyRequestSchema }),
   /** Destroys the key of a disk. Idempotent. */
   z.object({ op: z.literal('forget-disk'), disk: diskIdSchema, name: diskName }),
+  /** Makes the key of a snapshot, for the host that signed `request` alone, and numbers it. Each is begun once. */
+  z.object({ op: z.literal('begin-snapshot'), request: snapshotKeyRequestSchema }),
+  /** The snapshot is whole and lies on the disk: from now on it is the newest state of its machine. */
+  z.object({ op: z.literal('finish-snapshot'), snapshot: snapshotIdSchema, root: sealedRootSchema }),
+  /**
+   * The key again, to put the machine back. `rewind`: a person asked for this state by name, though it is not the newest, or
+   * was put back before.
+   */
+  z.object({ op: z.literal('release-snapshot-key'), request: snapshotKeyRequestSchema, rewind: z.boolean() }),
+  /** The machine is back in the state that the key was given out for: its TPM is the one of then. Idempotent. */
+  z.object({ op: z.literal('confirm-restore'), snapshot: snapshotIdSchema }),
+  /** Destroys the key of a snapshot. Idempotent. */
+  z.object({ op: z.literal('forget-snapshot'), snapshot: snapshotIdSchema }),
   /** The signed record of what `forget-machine` or `forget-disk` has destroyed, by its id or the name that it had. */
   z.object({ op: z.literal('read-erasure'), kind: z.enum(['machine', 'disk']), subject: z.string().max(128) }),
   /** Destroys the machine's keys. Idempotent. `keeps`: the imported disks that it had, whose keys stay. */
@@ -213,6 +227,12 @@ export const brokerResponseSchemas = {
   'rotate-key': z.object({ version: z.int() }),
   'release-disk-key': z.object({ sealed: z.base64() }),
   'forget-disk': z.object({}),
+  'begin-snapshot': z.object({ sealed: z.base64(), sequence: z.int() }),
+  'finish-snapshot': z.object({}),
+  /** `root`: of the object that was sealed with this key. */
+  'release-snapshot-key': z.object({ sealed: z.base64(), root: sealedRootSchema }),
+  'confirm-restore': z.object({}),
+  'forget-snapshot': z.object({}),
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

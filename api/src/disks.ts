@@ -11,7 +11,7 @@ export const DISK_LIMITS = {
   sizeBytes: { min: DISK_SECTOR_BYTES, max: 64 * 2 ** 40 },
 } as const;
 
-/** Signed by the key with which a host stands for its reference values, over `diskKeyMessage` of control/keys. */
+/** Signed by the key with which a host stands for its reference values, over `keyRequestMessage` of control/keys. */
 export const diskKeyRequestSchema = z.object({
   disk: diskIdSchema,
   /** `import`: the disk is being written, or read back. `start`: `machine` starts with it. */

@@ -4,6 +4,7 @@
 export type MachineId = `mch_${string}`;
 export type DiskId = `dsk_${string}`;
 export type NetworkId = `net_${string}`;
+export type SnapshotId = `snp_${string}`;
 export type OperationId = `op_${string}`;
 /** Names one boot of one machine; the warden makes a new one at each start. 32 lower-case hex digits. */
 export type BootId = string;
@@ -11,6 +12,7 @@ export type BootId = string;
 export const MACHINE_ID: RegExp = /^mch_[a-z2-7]{20}$/;
 export const DISK_ID: RegExp = /^dsk_[a-z2-7]{20}$/;
 export const NETWORK_ID: RegExp = /^net_[a-z2-7]{20}$/;
+export const SNAPSHOT_ID: RegExp = /^snp_[a-z2-7]{20}$/;
 export const OPERATION_ID: RegExp = /^op_[a-z2-7]{20}$/;
 export const BOOT_ID: RegExp = /^[0-9a-f]{32}$/;
 /** A DNS label: no dots, no slashes, no leading dash, so that it is neither a path nor an option. */
@@ -36,6 +38,10 @@ export function newDiskId(): DiskId {
 
 export function newNetworkId(): NetworkId {
   return `net_${randomBase32(20)}`;
+}
+
+export function newSnapshotId(): SnapshotId {
+  return `snp_${randomBase32(20)}`;
 }
 
 export function newOperationId(): OperationId {

@@ -138,7 +138,16 @@ export type ProcessName = z.infer<typeof processNameSchema>;
 
 export const operationSchema = z.object({
   id: operationIdSchema,
-  kind: z.enum(['machine.create', 'machine.start', 'machine.stop', 'machine.remove', 'image.build', 'disk.import']),
+  kind: z.enum([
+    'machine.create',
+    'machine.start',
+    'machine.stop',
+    'machine.remove',
+    'machine.snapshot',
+    'machine.restore',
+    'image.build',
+    'disk.import',
+  ]),
   machine: machineIdSchema.optional(),
   state: z.enum(['running', 'done', 'failed']),
   /** What is being done now, for a person. */

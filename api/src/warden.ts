@@ -7,6 +7,13 @@ import { BOOT_ID, IMAGE_NAME } from './ids.ts';
 import { diskKeyRequestSchema, diskSizeSchema, importBeginSchema } from './disks.ts';
 import { cardSchema, networkRequestSchemas, networkResponseSchemas } from './networks.ts';
 import { networkIdSchema } from './cards.ts';
+import {
+  sealedRootSchema,
+  snapshotIdSchema,
+  snapshotKeyRequestSchema,
+  snapshotReportSchema,
+  takenSnapshotSchema,
+} from './snapshots.ts';
 import { imagePartsSchema } from './watch.ts';
 import {
   DISKS_PER_MACHINE,
@@ -102,6 +109,41 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('import-disk'), disk: diskIdSchema, sizeBytes: diskSizeSchema, key: sealedKeySchema }),
   /** Removes a disk that no machine has. Idempotent. */
   z.object({ op: z.literal('remove-disk'), disk: diskIdSchema }),
+  /** As `ask-disk-key`, for a snapshot. */
+  z.object({
+    op: z.literal('ask-snapshot-key'),
+    snapshot: snapshotIdSchema,
+    machine: machineIdSchema,
+    use: z.enum(['take', 'restore']),
+  }),
+  /** Saves a machine that runs in this boot into one sealed object; it lies on the disk when this answers. */
+  z.object({
+    op: z.literal('take-snapshot'),
+    machine: machineIdSchema,
+    boot: z.string().regex(BOOT_ID),
+    snapshot: snapshotIdSchema,
+    sequence: z.int().min(1),
+    key: sealedKeySchema,
+  }),
+  /** Puts a stopped machine back to a snapshot, in a boot of this id; answers when it runs. */
+  z.object({
+    op: z.literal('restore-machine'),
+    machine: machineIdSchema,
+    boot: z.string().regex(BOOT_ID),
+    brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
+    snapshot: snapshotIdSchema,
+    root: sealedRootSchema,
+    key: sealedKeySchema,
+  }),
+  /** Whether it is the object with this root, to the last byte. */
+  z.object({
+    op: z.literal('check-snapshot'),
+    machine: machineIdSchema,
+    snapshot: snapshotIdSchema,
+    root: sealedRootSchema,
+  }),
+  /** Idempotent. */
+  z.object({ op: z.literal('remove-snapshot'), machine: machineIdSchema, snapshot: snapshotIdSchema }),
   /** Asks the guest to power down, then ends VMM and TPM; all that was made at start is removed. */
   z.object({ op: z.literal('stop-machine'), machine: machineIdSchema, graceMs: z.int().min(0).max(120_000) }),
   /** Removes everything of a stopped machine. Idempotent. */
@@ -203,6 +245,11 @@ export const wardenResponseSchemas = {
   'ask-disk-key': z.object({ request: diskKeyRequestSchema }),
   'import-disk': importBeginSchema,
   'remove-disk': z.object({}),
+  'ask-snapshot-key': z.object({ request: snapshotKeyRequestSchema }),
+  'take-snapshot': takenSnapshotSchema,
+  'restore-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
+  'check-snapshot': snapshotReportSchema,
+  'remove-snapshot': z.object({}),
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),
   'pause-machine': z.object({}),

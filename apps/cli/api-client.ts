@@ -51,6 +51,11 @@ export const ROUTES = {
   exportPolicy: { method: 'get', path: '/v1/policy' },
   planPolicy: { method: 'post', path: '/v1/policy/plan' },
   applyPolicy: { method: 'post', path: '/v1/policy/apply' },
+  listSnapshots: { method: 'get', path: '/v1/snapshots' },
+  takeSnapshot: { method: 'post', path: '/v1/machines/{machine}/snapshots' },
+  restoreMachine: { method: 'post', path: '/v1/machines/{machine}/restore' },
+  checkSnapshot: { method: 'post', path: '/v1/snapshots/{snapshot}/check' },
+  removeSnapshot: { method: 'delete', path: '/v1/snapshots/{snapshot}' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
   operationEvents: { method: 'get', path: '/v1/operations/{operation}/events' },
 } as const satisfies { [Name in HttpRouteName]?: Pick<Routes[Name], 'method' | 'path'> };

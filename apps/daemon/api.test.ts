@@ -19,7 +19,7 @@ import {
 } from '@ringwall/api';
 import { World } from '@ringwall/control/machines/testing';
 import { Disks } from '@ringwall/control/disks';
-import { References } from '@ringwall/control/machines';
+import { References, Snapshots } from '@ringwall/control/machines';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { makeApi } from './api.ts';
@@ -52,6 +52,7 @@ function listen(): Promise<ApiServer> {
     machines,
     disks,
     networks,
+    snapshots: new Snapshots({ store, warden, broker }),
     references: new References({ broker, warden, machines, store }),
     operations,
     host,

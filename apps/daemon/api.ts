@@ -12,7 +12,7 @@ import {
 import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
 import type { Disks } from '@ringwall/control/disks';
 import type { Networks } from '@ringwall/control/networks';
-import type { HostReports, Machines, Operations, References } from '@ringwall/control/machines';
+import type { HostReports, Machines, Operations, References, Snapshots } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
 import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
@@ -23,6 +23,7 @@ export interface ApiParts {
   readonly machines: Machines;
   readonly disks: Disks;
   readonly networks: Networks;
+  readonly snapshots: Snapshots;
   readonly references: References;
   readonly operations: Operations;
   readonly host: HostReports;
@@ -64,7 +65,8 @@ type Handlers = {
 
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
-function handlersOf({ machines, disks, networks, references, operations, host, store, version }: ApiParts): Handlers {
+function handlersOf(parts: ApiParts): Handlers {
+  const { machines, disks, networks, snapshots, references, operations, host, store, version } = parts;
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -133,6 +135,15 @@ function handlersOf({ machines, disks, networks, references, operations, host, s
     exportPolicy: async () => answerJson(200, await networks.exportPolicy()),
     planPolicy: async ({ body }) => answerJson(200, await networks.planPolicy(body.policy)),
     applyPolicy: async ({ body }) => answerJson(200, await networks.applyPolicy(body.policy, body.anyway === true)),
+    listSnapshots: async () => answerJson(200, { snapshots: await snapshots.list() }),
+    takeSnapshot: async ({ params }) => answerJson(202, { operation: await machines.snapshot(params.machine) }),
+    restoreMachine: async ({ params, body }) =>
+      answerJson(202, { operation: await machines.restore(params.machine, body) }),
+    checkSnapshot: async ({ params }) => answerJson(200, await snapshots.check(params.snapshot)),
+    removeSnapshot: async ({ params }) => {
+      await snapshots.remove(params.snapshot);
+      return answerJson(200, {});
+    },
     machineConsole: () => {
       throw new RingwallError('bad-request', 'the console is a stream', {
         hint: 'ask with the headers Connection: Upgrade and Upgrade: ringwall-console',

@@ -3,7 +3,15 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { Disks } from '@ringwall/control/disks';
-import { connectBroker, connectWarden, HostReports, Machines, References, Worker } from '@ringwall/control/machines';
+import {
+  connectBroker,
+  connectWarden,
+  HostReports,
+  Machines,
+  References,
+  Snapshots,
+  Worker,
+} from '@ringwall/control/machines';
 import type { OwnedRange } from '@ringwall/control/networks';
 import { Store } from '@ringwall/control/store';
 import { readHostRanges } from '@ringwall/host/network';
@@ -57,7 +65,11 @@ async function main(): Promise<void> {
     const references = new References({ broker, warden, machines, store });
     const { operations, networks } = worker;
     const disks = new Disks({ store, warden, broker, operations, note });
-    const app = makeApi({ machines, disks, networks, references, operations, host, store, version, build, note });
+    const snapshots = new Snapshots({ store, warden, broker });
+    const app = makeApi({
+      ...{ machines, disks, networks, snapshots, references, operations, host, store },
+      ...{ version, build, note },
+    });
     await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, note });
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);

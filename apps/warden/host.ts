@@ -1,12 +1,13 @@
 // Joins the warden to what host/sys and the probe guest say of this host.
+import { hash } from 'node:crypto';
 import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isThere } from '@ringwall/control/files';
 import { imageDir, type HostPart, type Layout } from '@ringwall/control/warden';
-import { isAlive, killProcess, run, waitForExit } from '@ringwall/host/exec';
-import { KNOWN_IMAGES } from '@ringwall/host/guestimage';
+import { isAlive, killProcess, run, runChecked, waitForExit } from '@ringwall/host/exec';
+import { FIRMWARE_CODE, KNOWN_IMAGES } from '@ringwall/host/guestimage';
 import type { UidLeases } from '@ringwall/host/jail';
-import { probeAccelerator, type ProbeResult } from '@ringwall/host/qemu';
+import { probeAccelerator, QEMU, type ProbeResult } from '@ringwall/host/qemu';
 import { hostFindings, readCapacity, realHost } from '@ringwall/host/sys';
 
 /** With less than this no machine can be made or started: some records, a TPM's state and its next version. */
@@ -21,11 +22,26 @@ export async function makeHostPart(layout: Layout, leases: UidLeases): Promise<H
     accelerator: async () => (await probe())?.accelerator ?? 'tcg',
     findings: async () => await hostFindings({ host, probe: await probe(), stateDir: layout.state }),
     capacity: async () => await readCapacity(host, layout.machines),
+    platform: async () => await readPlatform(),
     isFull: () => isFull(layout.machines),
     isAlive,
     kill: (process) => killProcess(process),
     waitForExit,
   };
+}
+
+/** Hashed as it is now: firmware is exchanged under a host that runs. */
+async function readPlatform(): Promise<{ qemu: string; firmware: string; cpu: string }> {
+  const [version, firmware, cpus] = await Promise.all([
+    runChecked(run, [QEMU, '--version']),
+    readFile(FIRMWARE_CODE),
+    readFile('/proc/cpuinfo', 'utf8'),
+  ]);
+  // Its machine types go by the first two numbers; the third is repairs.
+  const qemu = /version (\d+\.\d+)/.exec(version.stdout.toString('utf8'))?.[1] ?? 'unknown';
+  const lineOf = (name: string): string => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpus)?.[1] ?? '';
+  const features = hash('sha256', lineOf('flags').split(' ').toSorted().join(' '), 'hex').slice(0, 16);
+  return { qemu, firmware: hash('sha256', firmware, 'hex'), cpu: `${lineOf('model name')} (features ${features})` };
 }
 
 /** A TPM or a VMM that finds no room says only that it failed. */

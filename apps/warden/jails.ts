@@ -4,6 +4,7 @@ import { join, sep } from 'node:path';
 import { FOREIGN_IMAGE } from '@ringwall/api';
 import { diskLayout, imageDir, type JailPart, type Layout, type MachineLayout } from '@ringwall/control/warden';
 import { tapName } from '@ringwall/host/network';
+import { VMM_PATHS } from '@ringwall/host/qemu';
 import { endLease, readProtections, type Lease, type UidLeases } from '@ringwall/host/jail';
 
 /** Names a machine's control groups and leases: two instances on one host may have a machine of the same id. */
@@ -35,7 +36,7 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
         ],
         ownDirs: [machine.vmmDir],
         ...(card === undefined ? {} : { tap: tapName(machine.id) }),
-        memoryMiB: spec.memoryMiB,
+        memory: VMM_PATHS.memory,
       })),
       ...(await readProtections({
         part: 'tpm',

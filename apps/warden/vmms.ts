@@ -1,17 +1,15 @@
-// Joins the warden to host/qemu. The monitor's socket is used only as the VMM's own (see openVmmSocket), and briefly: an
-// escaped guest answers there as it likes, and must not keep the warden waiting.
+// Joins the warden to host/qemu: starts machines, and speaks to those that run.
 import { join } from 'node:path';
-import { openVmmSocket, type MachineLayout, type RunningBoot, type VmmPart } from '@ringwall/control/warden';
+import type { VmmPart } from '@ringwall/control/warden';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 import { tapLauncher, tapName } from '@ringwall/host/network';
-import { QmpClient, setCard, startVmm } from '@ringwall/host/qemu';
+import { goOn, setCard, startVmm } from '@ringwall/host/qemu';
 import { readExitCode, type StartedJail } from '@ringwall/host/jail';
 import { z } from 'zod';
 import { requireComponents, VMM_COMPONENTS } from './components.ts';
+import { QMP_TIMEOUT_MS, withMonitor } from './monitor.ts';
+import { copyMachine, loadDevices } from './states.ts';
 import { startMachineTpm, startMachineWitness, type TpmContext } from './tpms.ts';
-
-/** An honest monitor answers within milliseconds, also on a loaded host. */
-const QMP_TIMEOUT_MS = 2_000;
 
 /** RunState of QEMU's QMP reference: a write found no room (werror=enospc, what QEMU does where nothing else is said). */
 const NO_ROOM = 'io-error';
@@ -20,7 +18,7 @@ const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 
 export function makeVmmPart(context: TpmContext): VmmPart {
   return {
-    start: async ({ machine, spec, accelerator, direct, disks, cable }) => {
+    start: async ({ machine, spec, accelerator, direct, disks, cable, state }) => {
       await requireComponents(VMM_COMPONENTS);
       const tpm = await startMachineTpm(context, machine, direct === undefined ? 'commands' : 'control');
       const witness = direct === undefined ? await startMachineWitness(context, machine, tpm.channel) : undefined;
@@ -50,11 +48,16 @@ export function makeVmmPart(context: TpmContext): VmmPart {
         ...(cable === undefined
           ? {}
           : { openTap: (fd) => tapLauncher({ file: cable.pin, name: tapName(machine.id) }, fd) }),
+        waiting: state !== undefined,
         runDir: machine.vmmDir,
+        memoryDir: machine.memoryDir,
+        ...(state === undefined ? {} : { fillMemory: state.fillMemory }),
         leases: context.leases,
       });
+      if (state !== undefined) await loadDevices(machine, vmm, state.devices());
       return { tpm: jailed(tpm), vmm: jailed(vmm), ...(witness === undefined ? {} : { witness: jailed(witness) }) };
     },
+    copy: (machine, boot, memoryMiB) => copyMachine(machine, boot, memoryMiB),
     // QEMU ends with 0 when its guest powers down, by our order or not; killed or crashed it ends otherwise.
     poweredOff: async (machine, { vmm }) => (await readExitCode({ uid: vmm.uid, runDir: machine.vmmDir })) === 0,
     status: async (machine, boot) => {
@@ -81,25 +84,14 @@ export function makeVmmPart(context: TpmContext): VmmPart {
     },
     pause: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('stop', {}, QMP_TIMEOUT_MS))),
-    resume: (machine, boot) =>
-      withMonitor(machine, boot, async (qmp) => void (await qmp.execute('cont', {}, QMP_TIMEOUT_MS))),
     setCard: (machine, boot, mac) =>
       withMonitor(machine, boot, async (qmp) => void (await setCard(qmp, mac, QMP_TIMEOUT_MS))),
+    resume: (machine, boot) => withMonitor(machine, boot, goOn),
     powerDown: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('system_powerdown', {}, QMP_TIMEOUT_MS))),
     quit: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('quit', {}, QMP_TIMEOUT_MS))),
   };
-}
-
-async function withMonitor<T>(
-  machine: MachineLayout,
-  boot: RunningBoot,
-  use: (qmp: QmpClient) => Promise<T>,
-): Promise<T> {
-  await using socket = await openVmmSocket(machine.qmpSocket, boot.vmm.uid);
-  await using qmp = await QmpClient.connect(socket.path, QMP_TIMEOUT_MS);
-  return await use(qmp);
 }
 
 function jailed({ process, uid }: StartedJail): { pid: number; startTime: number; uid: number } {

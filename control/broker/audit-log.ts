@@ -14,8 +14,11 @@ export interface AuditEntry {
   /** E.g. 'open-session', 'release', 'refuse'. */
   readonly what: string;
   readonly disk?: string;
+  readonly snapshot?: string;
   readonly machine?: string;
   readonly boot?: string;
+  /** A person has asked for an older state of the machine by name. */
+  readonly rewind?: boolean;
   /** 'ok' or a code. */
   readonly outcome: string;
   readonly reasons?: readonly string[];

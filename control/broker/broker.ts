@@ -23,7 +23,7 @@ import { makePrivateDirectory } from '../files/index.ts';
 import { openRootKey, openSigningKey, type Secret, type SigningKey } from '../keys/index.ts';
 import type { CallContext } from '../rpc/index.ts';
 import { runAttestation } from './attest.ts';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog, type AuditEntry } from './audit-log.ts';
 import { DiskKeys } from './disk-keys.ts';
 import { Erasures } from './erasures.ts';
 import { explainMachine } from './explain.ts';
@@ -42,6 +42,7 @@ import { endRotation, ROOT_KEY_FILE, rotateRoot, SIGNING_KEY_FILE } from './root
 import { BrokerStore, type MachineRecord } from './store.ts';
 import { storedReference } from './stored-texts.ts';
 import { WatchBook } from './watch-book.ts';
+import { beginSnapshot, confirmRestore, finishSnapshot, releaseSnapshotKey } from './snapshot-keys.ts';
 import { releaseDiskKey, type VmmKeys } from './vmm-keys.ts';
 import { HostBook } from './host-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
@@ -218,6 +219,17 @@ export class Broker implements Disposable {
       case 'forget-disk':
         await this.#erasures.eraseDisk(request.disk, request.name);
         return {};
+      case 'begin-snapshot':
+        return beginSnapshot(this.#vmmKeys, request.request);
+      case 'finish-snapshot':
+        return finishSnapshot(this.#store, request);
+      case 'release-snapshot-key':
+        return releaseSnapshotKey(this.#vmmKeys, request);
+      case 'confirm-restore':
+        return confirmRestore(this.#vmmKeys, request.snapshot);
+      case 'forget-snapshot':
+        this.#store.snapshots.remove(request.snapshot);
+        return {};
       case 'forget-machine':
       default:
         return this.#forget(request.machine, request.keeps);
@@ -368,13 +380,18 @@ function unknownBoot(id: MachineId, boot: BootId): RingwallError {
   });
 }
 
-function idsOf(request: BrokerRequest): { disk?: string; machine?: string; boot?: string } {
+function idsOf(request: BrokerRequest): Pick<AuditEntry, 'disk' | 'snapshot' | 'machine' | 'boot' | 'rewind'> {
   if (request.op === 'release-disk-key') {
     const { disk, machine, boot } = request.request;
     return { disk, ...(machine === undefined ? {} : { machine }), ...(boot === undefined ? {} : { boot }) };
   }
+  if (request.op === 'begin-snapshot' || request.op === 'release-snapshot-key') {
+    const { snapshot, machine } = request.request;
+    return { snapshot, machine, ...('rewind' in request ? { rewind: request.rewind } : {}) };
+  }
   return {
     ...('disk' in request ? { disk: request.disk } : {}),
+    ...('snapshot' in request ? { snapshot: request.snapshot } : {}),
     ...('machine' in request ? { machine: request.machine } : {}),
     ...('boot' in request ? { boot: request.boot } : {}),
   };

@@ -8,6 +8,7 @@ import { readFileBounded, syncDirectory, writeFileAtomic } from '../files/index.
 import { ROOT_KEY_BYTES, rewrapSigningKey, Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
 import { diskKeyIdentity } from './disk-keys.ts';
 import type { BrokerStore } from './store.ts';
+import { snapshotKeyIdentity } from './snapshot-keys.ts';
 import { vmmKeyIdentity } from './vmm-keys.ts';
 
 export const ROOT_KEY_FILE = 'root.key';
@@ -42,6 +43,7 @@ export function commitRotation(store: BrokerStore, root: Secret, fresh: Secret):
     rootId(fresh.expose()),
     (machine, version, wrapped) => rewrap(diskKeyIdentity(machine, version), wrapped),
     (disk, wrapped) => rewrap(vmmKeyIdentity(disk), wrapped),
+    (snapshot, wrapped) => rewrap(snapshotKeyIdentity(snapshot), wrapped),
   );
   store.keys.scrubLog();
   return keys;

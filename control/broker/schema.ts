@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { RingwallError } from '@ringwall/api';
 import { HOST_TABLE } from './host-store.ts';
 import { ERASURE_SUBJECT, ERASURE_TABLE, KEY_TABLES, ROOT_KEY_TABLE } from './key-store.ts';
+import { SNAPSHOT_TABLES } from './snapshot-store.ts';
 import { VMM_KEY_TABLE } from './vmm-key-store.ts';
 import { WATCH_LOG_TABLES, WATCH_NOTED_COLUMN, WATCH_TABLES } from './watch-store.ts';
 
@@ -74,6 +75,7 @@ const MIGRATIONS: readonly string[] = [
   ERASURE_TABLE,
   ROOT_KEY_TABLE,
   ERASURE_SUBJECT,
+  SNAPSHOT_TABLES,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

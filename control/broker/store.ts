@@ -3,7 +3,7 @@
 // that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { MACHINE_ID, type BootId, type DiskId, type MachineId } from '@ringwall/api';
+import { MACHINE_ID, type BootId, type DiskId, type MachineId, type SnapshotId } from '@ringwall/api';
 import { fromHex, toHex } from '@ringwall/bytes';
 import type { ReleaseMode } from '@ringwall/evidence';
 import { WatchStore } from './watch-store.ts';
@@ -11,6 +11,7 @@ import { EvidenceHistory } from './history.ts';
 import { HostStore } from './host-store.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { KeyStore } from './key-store.ts';
+import { SnapshotStore } from './snapshot-store.ts';
 import { VmmKeyStore } from './vmm-key-store.ts';
 import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
 import { migrate } from './schema.ts';
@@ -96,6 +97,7 @@ export class BrokerStore implements Disposable {
   readonly history: EvidenceHistory;
   readonly keys: KeyStore;
   readonly vmmKeys: VmmKeyStore;
+  readonly snapshots: SnapshotStore;
   readonly #db: DatabaseSync;
 
   private constructor(db: DatabaseSync, path: string) {
@@ -105,6 +107,11 @@ export class BrokerStore implements Disposable {
     this.hosts = new HostStore(db);
     this.history = new EvidenceHistory(db);
     this.vmmKeys = new VmmKeyStore(db);
+    this.snapshots = new SnapshotStore(
+      db,
+      (change) => this.#transact(change),
+      () => this.keys.scrubLog(),
+    );
     this.keys = new KeyStore(db, path, (change) => this.#transact(change));
   }
 
@@ -186,6 +193,7 @@ export class BrokerStore implements Disposable {
     rootId: string,
     disk: (machine: MachineId, version: number, wrapped: Uint8Array) => Uint8Array,
     vmm: (disk: DiskId, wrapped: Uint8Array) => Uint8Array,
+    snapshot: (id: SnapshotId, wrapped: Uint8Array) => Uint8Array,
   ): number {
     return this.#transact(() => {
       const machines = this.listMachines();
@@ -199,7 +207,7 @@ export class BrokerStore implements Disposable {
           .run(disk(id, keyVersion, wrappedKey), next, id);
       }
       this.#db.prepare('INSERT OR REPLACE INTO root_key (only, id) VALUES (1, ?)').run(rootId);
-      return machines.length + this.vmmKeys.rewrap(vmm);
+      return machines.length + this.vmmKeys.rewrap(vmm) + this.snapshots.rewrap(snapshot);
     });
   }
 

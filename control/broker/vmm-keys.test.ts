@@ -6,7 +6,7 @@ import type { DiskKeyRequest } from '@ringwall/api/disks';
 import { fromHex } from '@ringwall/bytes';
 import { diskKeyId, parseErasure, verifyErasure } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { diskKeyMessage, newRecipient, type Recipient, type SigningKey } from '../keys/index.ts';
+import { keyRequestMessage, newRecipient, type Recipient, type SigningKey } from '../keys/index.ts';
 import { BrokerInstance, codeOf } from './testing/instance.ts';
 
 let broker: BrokerInstance;
@@ -30,7 +30,7 @@ async function ask(disk: DiskId, changes: Partial<DiskKeyRequest> = {}, key?: Si
     host: base64(signer.publicKey),
     ...changes,
   };
-  const signature = base64(await signer.sign(diskKeyMessage(unsigned)));
+  const signature = base64(await signer.sign(keyRequestMessage(unsigned)));
   return { request: { ...unsigned, signature }, recipient };
 }
 

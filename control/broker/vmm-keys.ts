@@ -15,7 +15,7 @@ const KEY_VERSION = 1;
 /** What they are released by. */
 export interface VmmKeys {
   readonly store: BrokerStore;
-  readonly watches: Pick<WatchBook, 'withholds'>;
+  readonly watches: Pick<WatchBook, 'withholds' | 'forgetClock'>;
   readonly root: Secret;
   readonly now: () => Date;
 }

@@ -207,6 +207,14 @@ export class WatchBook implements Disposable {
     return this.#find(machine)?.notedClock;
   }
 
+  /** Its TPM was put back by a person's word: what was noted of the time after counts no more. */
+  forgetClock(machine: MachineId): void {
+    const entry = this.#find(machine);
+    if (entry === undefined) return;
+    entry.notedClock = undefined;
+    this.#write([entry]);
+  }
+
   quarantineOf(machine: MachineId): Quarantine | undefined {
     return this.#use.store.findQuarantine(machine);
   }

@@ -15,6 +15,7 @@ import {
 } from 'node:crypto';
 import { RingwallError } from '@ringwall/api';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
+import type { SnapshotKeyRequest } from '@ringwall/api/snapshots';
 import { Secret } from './secret.ts';
 
 const PUBLIC_KEY_BYTES = 32;
@@ -22,11 +23,16 @@ const TAG_BYTES = 16;
 const NONCE = new Uint8Array(12);
 const ECDSA_P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
+/** For the key of a disk, or of a snapshot. */
+export type KeyRequest = DiskKeyRequest | SnapshotKeyRequest;
+/** Before its host has signed it. */
+export type UnsignedKeyRequest = Omit<DiskKeyRequest, 'signature'> | Omit<SnapshotKeyRequest, 'signature'>;
+
 export interface Recipient {
   /** X25519, raw. */
   readonly publicKey: Uint8Array;
   /** Throws where it was altered, or sealed for another request. */
-  readonly open: (sealed: Uint8Array, request: DiskKeyRequest) => Secret;
+  readonly open: (sealed: Uint8Array, request: UnsignedKeyRequest) => Secret;
 }
 
 /** The two halves of one request's key. */
@@ -41,7 +47,7 @@ export function newRecipient(): Recipient {
         const sender = sealed.subarray(0, PUBLIC_KEY_BYTES);
         using key = sharedKey(privateKey, sender, [sender, raw]);
         const decipher = createDecipheriv('aes-256-gcm', key.expose(), NONCE, { authTagLength: TAG_BYTES });
-        decipher.setAAD(diskKeyMessage(request));
+        decipher.setAAD(keyRequestMessage(request));
         decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
         const plain = decipher.update(ciphertext);
         decipher.final();
@@ -53,7 +59,7 @@ export function newRecipient(): Recipient {
   };
 }
 
-export function sealKey(key: Secret, request: DiskKeyRequest): Uint8Array<ArrayBuffer> {
+export function sealKey(key: Secret, request: KeyRequest): Uint8Array<ArrayBuffer> {
   const recipient = Buffer.from(request.publicKey, 'base64');
   const { privateKey, publicKey } = generateKeyPairSync('x25519');
   const own = rawOf(publicKey);
@@ -66,24 +72,28 @@ export function sealKey(key: Secret, request: DiskKeyRequest): Uint8Array<ArrayB
   }
   using secret = shared;
   const cipher = createCipheriv('aes-256-gcm', secret.expose(), NONCE, { authTagLength: TAG_BYTES });
-  cipher.setAAD(diskKeyMessage(request));
+  cipher.setAAD(keyRequestMessage(request));
   const ciphertext = cipher.update(key.expose());
   cipher.final();
   return new Uint8Array(Buffer.concat([own, ciphertext, cipher.getAuthTag()]));
 }
 
 /** What a host signs: every word of the request, in lines, none of which can hold a line feed. */
-export function diskKeyMessage(request: Omit<DiskKeyRequest, 'signature'>): Uint8Array {
-  const { disk, use, machine = '-', boot = '-', publicKey, host } = request;
-  return Buffer.from(['ringwall disk key request 1', disk, use, machine, boot, publicKey, host, ''].join('\n'));
+export function keyRequestMessage(request: UnsignedKeyRequest): Uint8Array {
+  const { use, publicKey, host } = request;
+  const words =
+    'disk' in request
+      ? ['ringwall disk key request 1', request.disk, use, request.machine ?? '-', request.boot ?? '-']
+      : ['ringwall snapshot key request 1', request.snapshot, use, request.machine];
+  return Buffer.from([...words, publicKey, host, ''].join('\n'));
 }
 
-export async function isSignedByItsHost(request: DiskKeyRequest): Promise<boolean> {
+export async function isSignedByItsHost(request: KeyRequest): Promise<boolean> {
   const point = new Uint8Array([4, ...Buffer.from(request.host, 'base64')]);
   try {
     const key = await crypto.subtle.importKey('raw', point, ECDSA_P256, false, ['verify']);
     const signature = new Uint8Array(Buffer.from(request.signature, 'base64'));
-    const message = new Uint8Array(diskKeyMessage(request));
+    const message = new Uint8Array(keyRequestMessage(request));
     return await crypto.subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, key, signature, message);
   } catch {
     return false; // no point of the curve

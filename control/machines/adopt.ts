@@ -2,8 +2,10 @@
 // on with each machine from there (adoption.ts decides, this carries it out).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, type MachineId, type Operation, RingwallError } from '@ringwall/api';
+import { snapshotIdSchema } from '@ringwall/api/snapshots';
 import type { RunningMachine } from '@ringwall/api/warden';
 import { decideAdoption } from './adoption.ts';
+import { discardSnapshot } from './snapshot.ts';
 import { asRingwallError } from './work.ts';
 import type { Worker, WorkRequest } from './worker.ts';
 
@@ -42,7 +44,7 @@ export async function adoptMachines(
   unfinished.delete(undefined);
   for (const machine of machines) {
     closing.throwIfAborted();
-    const [last, ...overtaken] = (unfinished.get(machine.id) ?? []).toReversed();
+    const [last, ...overtaken] = await withoutSnapshots(worker, machine.id, unfinished.get(machine.id) ?? []);
     unfinished.delete(machine.id);
     for (const { operation } of overtaken) await failOvertaken(worker, operation);
     const seen = running.find((boot) => boot.machine === machine.id);
@@ -141,6 +143,25 @@ async function failOvertaken(worker: Worker, operation: Operation): Promise<void
     .fail(new RingwallError('conflict', 'cancelled: ringwalld was restarted, and something else was asked for since'));
 }
 
+/** The newest first. The machine runs on, whatever came of its snapshot; whether there is one, nobody was told. */
+async function withoutSnapshots(
+  worker: Worker,
+  machine: MachineId,
+  unfinished: readonly Unfinished[],
+): Promise<Unfinished[]> {
+  for (const { operation, request } of unfinished) {
+    if (operation.kind !== 'machine.snapshot') continue;
+    const snapshot = snapshotIdSchema.safeParse(fieldOf(request, 'snapshot'));
+    if (snapshot.success) await discardSnapshot(worker, machine, snapshot.data);
+    await worker.operations.take(operation).fail(
+      new RingwallError('conflict', 'the snapshot was broken off: ringwalld was restarted', {
+        hint: 'the machine runs on: take it again',
+      }),
+    );
+  }
+  return unfinished.filter(({ operation }) => operation.kind !== 'machine.snapshot').toReversed();
+}
+
 /** The contents came on a connection to the last life of the daemon. */
 async function failImport(worker: Worker, operation: Operation): Promise<void> {
   await worker.operations.take(operation).fail(
@@ -168,7 +189,11 @@ async function tellUnknown(worker: Worker, existing: readonly MachineId[], known
 }
 
 function parseRequest(kind: Operation['kind'], request: unknown): WorkRequest | undefined {
-  if (kind === 'image.build' || kind === 'disk.import') return undefined;
+  if (kind === 'image.build' || kind === 'disk.import' || kind === 'machine.snapshot') return undefined;
+  if (kind === 'machine.restore') {
+    const snapshot = snapshotIdSchema.safeParse(fieldOf(request, 'snapshot')).data;
+    return snapshot === undefined ? undefined : { kind, snapshot, rewind: fieldOf(request, 'rewind') === true };
+  }
   if (kind === 'machine.create') return { kind, start: fieldOf(request, 'start') === true };
   if (kind !== 'machine.stop') return { kind };
   const graceMs = fieldOf(request, 'graceMs');

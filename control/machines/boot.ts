@@ -152,7 +152,7 @@ export async function waitForRefusalOnConsole(work: Work, id: MachineId): Promis
   }
 }
 
-function statusOf(running: RunningMachine): Omit<MachineStatus, 'phase'> {
+export function statusOf(running: RunningMachine): Omit<MachineStatus, 'phase'> {
   const { accelerator, boot, startedAt } = running;
   return {
     ...QUIET,

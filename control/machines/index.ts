@@ -6,6 +6,7 @@ export { Machines, type Precondition } from './machines.ts';
 export { checkMachineName } from './names.ts';
 export { type Operations } from './operations.ts';
 export { References } from './references.ts';
+export { Snapshots } from './snapshots.ts';
 export { type Timing, TIMING } from './timing.ts';
 export { asRingwallError } from './work.ts';
 export { Worker, type WorkerOptions } from './worker.ts';

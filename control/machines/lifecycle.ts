@@ -130,7 +130,7 @@ export function finishHandle(handle: OperationHandle, outcome: Outcome): Promise
   return outcome.failed === undefined ? handle.done(outcome.done ?? 'done') : handle.fail(outcome.failed);
 }
 
-async function requireMachine(work: Work, id: MachineId): Promise<Machine> {
+export async function requireMachine(work: Work, id: MachineId): Promise<Machine> {
   const machine = await work.store.findMachine(id);
   if (machine === undefined) throw new RingwallError('not-found', `no machine ${id}`);
   return machine;

@@ -9,10 +9,12 @@ import {
   type Machine,
   type MachineDetail,
   newMachineId,
+  newSnapshotId,
   type Operation,
   RingwallError,
 } from '@ringwall/api';
 import type { Disk } from '@ringwall/api/disks';
+import type { RestoreMachine } from '@ringwall/api/snapshots';
 import { adoptMachines } from './adopt.ts';
 import { WARDEN_HINT } from './clients.ts';
 import type { HostReports } from './host-reports.ts';
@@ -23,6 +25,7 @@ import { notProtected } from './not-protected.ts';
 import { STANDS_STILL } from './observer.ts';
 import { checkImage, planMachine, type PlannedDisk } from './plan.ts';
 import { QUIET, readmitMachine, refuseQuarantined } from './quarantine.ts';
+import { findSnapshot } from './snapshots.ts';
 import type { WorkRequest } from './worker.ts';
 import { type Worker } from './worker.ts';
 import { isUnavailable } from './work.ts';
@@ -136,6 +139,31 @@ export class Machines {
       if (phase === 'stopped' || phase === 'failed' || precondition.force === true) return { step: 'removing' };
       throw new RingwallError('conflict', `${machine.name} is ${phase}: only a stopped machine can be removed`, {
         hint: `stop it first: ringwall stop ${machine.name}; or end and remove it: ringwall rm --force ${machine.name}`,
+      });
+    });
+  }
+
+  /** The machine runs on meanwhile, but for a moment. */
+  snapshot(idOrName: string): Promise<Operation> {
+    return this.#accept(idOrName, {}, { kind: 'machine.snapshot', snapshot: newSnapshotId() }, (machine) => {
+      refuseQuarantined(machine);
+      if (machine.status.phase === 'running') return { step: 'taking a snapshot' };
+      throw new RingwallError('conflict', `${machine.name} is ${machine.status.phase}: only what runs can be saved`, {
+        hint: `start it: ringwall start ${machine.name}`,
+      });
+    });
+  }
+
+  /** To the newest of its snapshots, or to the one with this number. */
+  async restore(idOrName: string, { sequence, rewind = false }: RestoreMachine): Promise<Operation> {
+    const { store } = this.#worker;
+    const { id: snapshot } = await findSnapshot({ store }, await this.find(idOrName), sequence);
+    return this.#accept(idOrName, {}, { kind: 'machine.restore', snapshot, rewind }, (machine) => {
+      refuseQuarantined(machine);
+      const { phase } = machine.status;
+      if (phase === 'stopped' || phase === 'failed') return { step: 'putting it back' };
+      throw new RingwallError('conflict', `${machine.name} is ${phase}: only a stopped machine can be put back`, {
+        hint: `stop it first; what it did since the snapshot is lost: ringwall stop ${machine.name}`,
       });
     });
   }
@@ -344,6 +372,8 @@ const MAY_CANCEL: Record<WorkRequest['kind'], ReadonlySet<JobKind>> = {
   'machine.start': new Set(),
   'machine.stop': new Set<JobKind>(['start']),
   'machine.remove': new Set<JobKind>(['create', 'start', 'stop']),
+  'machine.snapshot': new Set(),
+  'machine.restore': new Set(),
 };
 
 /** Silence or nonsense in the warden's place will not pass by waiting or by starting services: somebody must act. */
@@ -356,6 +386,9 @@ function asStranger(error: RingwallError): RingwallError {
 }
 
 function busy(machine: Machine, kind: JobKind): RingwallError {
-  const doing = { create: 'made', start: 'started', stop: 'stopped', remove: 'removed', tidy: 'ended' }[kind];
+  const doing = {
+    ...{ create: 'made', start: 'started', stop: 'stopped', remove: 'removed', tidy: 'ended' },
+    ...{ snapshot: 'saved', restore: 'put back' },
+  }[kind];
   return new RingwallError('conflict', `${machine.name} is being ${doing}`, { hint: 'wait until that has ended' });
 }

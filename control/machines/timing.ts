@@ -69,6 +69,10 @@ export const CALL_TIMEOUT_MS = {
   /** Beside the grace itself. */
   'stop-machine': 60_000,
   'remove-machine': 60_000,
+  /** Its disk is copied and sealed, and put in place again: some 200 MB a second on one slow core. */
+  'take-snapshot': 4 * 60 * 60_000,
+  'restore-machine': 4 * 60 * 60_000,
+  'check-snapshot': 4 * 60 * 60_000,
   'host-report': 60_000,
 } as const;
 

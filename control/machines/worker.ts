@@ -1,5 +1,5 @@
 // Runs the work on machines as jobs, one at a time for each machine, and acts on what the observer sees between them.
-import type { Machine, MachineId, Operation, RingwallError } from '@ringwall/api';
+import type { Machine, MachineId, Operation, RingwallError, SnapshotId } from '@ringwall/api';
 import { Networks, type NetworkTrust, type OwnedRange } from '../networks/index.ts';
 import type { Store } from '../store/index.ts';
 import { diedError } from './attest.ts';
@@ -21,6 +21,7 @@ import { type LiveBoot, Observer } from './observer.ts';
 import { type OperationHandle, Operations } from './operations.ts';
 import { type Timing, TIMING } from './timing.ts';
 import { quietAfter } from './quarantine.ts';
+import { restoreMachine, type RestoreRequest, snapshotMachine } from './snapshot.ts';
 import { Watches } from './watches.ts';
 import { asRingwallError, changeMachine, type Work } from './work.ts';
 
@@ -41,13 +42,17 @@ export type WorkRequest =
   | { readonly kind: 'machine.create'; readonly start: boolean }
   | { readonly kind: 'machine.start' }
   | { readonly kind: 'machine.stop'; readonly graceMs: number }
-  | { readonly kind: 'machine.remove' };
+  | { readonly kind: 'machine.remove' }
+  | { readonly kind: 'machine.snapshot'; readonly snapshot: SnapshotId }
+  | ({ readonly kind: 'machine.restore' } & RestoreRequest);
 
 const JOB_OF: Record<WorkRequest['kind'], JobKind> = {
   'machine.create': 'create',
   'machine.start': 'start',
   'machine.stop': 'stop',
   'machine.remove': 'remove',
+  'machine.snapshot': 'snapshot',
+  'machine.restore': 'restore',
 };
 
 export class Worker {
@@ -249,8 +254,19 @@ export class Worker {
 }
 
 async function perform(work: Work, machine: MachineId, request: WorkRequest): Promise<Outcome> {
-  if (request.kind === 'machine.create') return createMachine(work, machine, request);
-  if (request.kind === 'machine.start') return startMachine(work, machine);
-  if (request.kind === 'machine.stop') return stopMachine(work, machine, request.graceMs);
-  return removeMachine(work, machine);
+  switch (request.kind) {
+    case 'machine.create':
+      return createMachine(work, machine, request);
+    case 'machine.start':
+      return startMachine(work, machine);
+    case 'machine.stop':
+      return stopMachine(work, machine, request.graceMs);
+    case 'machine.snapshot':
+      return snapshotMachine(work, machine, request.snapshot);
+    case 'machine.restore':
+      return restoreMachine(work, machine, request);
+    case 'machine.remove':
+    default:
+      return removeMachine(work, machine);
+  }
 }

@@ -13,6 +13,7 @@ export interface Tables {
   networks: DocumentTable;
   cards: CardTable;
   freed_addresses: FreedAddressTable;
+  snapshots: SnapshotTable;
 }
 
 /** A document of the API: `spec` and `status` are JSON of the schemas of @ringwall/api. */
@@ -24,6 +25,15 @@ export interface DocumentTable {
   created_at: string;
   spec: string;
   status: string;
+}
+
+/** Those that are whole; `taken` is JSON of takenSnapshotSchema of @ringwall/api/snapshots. */
+interface SnapshotTable {
+  id: string;
+  machine: string;
+  sequence: number;
+  created_at: string;
+  taken: string;
 }
 
 interface OperationTable {
@@ -197,6 +207,19 @@ const MIGRATIONS: Record<string, Migration> = {
         .addColumn('address', 'text', (column) => column.notNull())
         .addColumn('freed_at', 'text', (column) => column.notNull())
         .addPrimaryKeyConstraint('freed_addresses_key', ['network', 'address'])
+        .execute();
+    },
+  },
+  '0004-snapshots': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await db.schema
+        .createTable('snapshots')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('machine', 'text', (column) => column.notNull())
+        .addColumn('sequence', 'integer', (column) => column.notNull())
+        .addColumn('created_at', 'text', (column) => column.notNull())
+        .addColumn('taken', 'text', (column) => column.notNull())
+        .addUniqueConstraint('snapshots_machine_sequence', ['machine', 'sequence'])
         .execute();
     },
   },

@@ -21,6 +21,7 @@ import { deleteCard, insertCard, NetworkStore, type NewCard } from './networks.t
 import { documentOf } from './document.ts';
 import { Reserve } from './reserve.ts';
 import { migrations, type Tables } from './schema.ts';
+import { SnapshotRecords } from './snapshots.ts';
 import { isUniqueViolation, openSqliteDialect } from './sqlite.ts';
 
 /** What one `listEvents` answers at most; the caller asks again after the last one. */
@@ -49,6 +50,8 @@ export interface BootRecord {
 const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set([
   'machine.create',
   'machine.start',
+  'machine.snapshot',
+  'machine.restore',
   'image.build',
   'disk.import',
 ]);
@@ -56,6 +59,7 @@ const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set([
 export class Store {
   readonly disks: DiskStore;
   readonly networks: NetworkStore;
+  readonly snapshots: SnapshotRecords;
   readonly #db: Kysely<Tables>;
   readonly #reserve: Reserve;
   readonly #watchers: Set<(event: Event) => void> = new Set();
@@ -65,6 +69,7 @@ export class Store {
     this.#db = db;
     this.disks = new DiskStore(db, (event, change) => this.#transact(event, change));
     this.networks = new NetworkStore(db, (event, change) => this.#transact(event, change));
+    this.snapshots = new SnapshotRecords(db, (event, change) => this.#transact(event, change));
     this.#reserve = reserve;
   }
 
@@ -169,6 +174,7 @@ export class Store {
       await trx.deleteFrom('machines').where('id', '=', id).execute();
       await trx.deleteFrom('boots').where('machine', '=', id).execute();
       await deleteCard(trx, id);
+      await trx.deleteFrom('snapshots').where('machine', '=', id).execute();
     });
   }
 

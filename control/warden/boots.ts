@@ -30,6 +30,8 @@ export async function startMachine(
   context: WardenContext,
   order: StartOrder,
   progress: ProgressListener,
+  /** Boots nothing, and goes on from it. */
+  state?: BootOrder['state'],
 ): Promise<WardenResponse<'start-machine'>> {
   const machine = machineLayout(context.layout, order.machine);
   const spec = await requireSpec(machine);
@@ -53,7 +55,9 @@ export async function startMachine(
 
   progress({ step: 'starting the TPM and the VMM in their jails' });
   try {
-    const running = await bringUp(context, machine, { order, spec, accelerator, direct, reference, disks, cable });
+    const running = await bringUp(context, machine, {
+      ...{ order, spec, accelerator, direct, reference, disks, cable, state },
+    });
     return { running: toRunning(running, 'running'), reference };
   } catch (error) {
     const explained = await explainFull(context, error);
@@ -130,6 +134,7 @@ interface BringUp {
   readonly reference: unknown;
   readonly disks: BootOrder['disks'];
   readonly cable: Pick<BootOrder, 'cable'>;
+  readonly state: BootOrder['state'] | undefined;
 }
 
 /** boot.json is written before anything that it names exists, and again once it runs. */
@@ -148,7 +153,7 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     ...(plan.order.card === undefined ? {} : { card: plan.order.card }),
   };
   await writeBoot(machine, starting);
-  const { direct } = plan;
+  const { direct, state } = plan;
   const started = await parts.vmm.start({
     machine,
     spec: plan.spec,
@@ -156,6 +161,7 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     ...(direct === undefined ? {} : { direct }),
     disks: plan.disks,
     ...plan.cable,
+    ...(state === undefined ? {} : { state }),
   });
   const running: RunningBoot = {
     ...starting,
@@ -207,7 +213,7 @@ async function openDisks(
     const sealed = order.diskKeys?.find((each) => each.disk === id);
     if (sealed === undefined) throw new RingwallError('bad-request', `no key of ${id} came with the start`);
     const use = { disk: id, use: 'start', machine: order.machine, boot: order.boot } as const;
-    disks.push({ disk, key: opened.use(context.diskKeys.open(sealed, use)) });
+    disks.push({ disk, key: opened.use(context.keys.open(sealed, use)) });
   }
   return disks;
 }

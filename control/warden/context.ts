@@ -1,6 +1,6 @@
 // What every operation of the warden has in its hands.
-import type { DiskKeyAsks } from './disk-key-asks.ts';
 import type { Networks } from './networks.ts';
+import type { KeyAsks } from './key-asks.ts';
 import type { StreamHolders } from './vmm-socket.ts';
 import type { Layout } from './layout.ts';
 import type { WardenParts } from './parts.ts';
@@ -12,7 +12,9 @@ export interface WardenContext {
   readonly holders: StreamHolders;
   /** Machines whose VMM or TPM died by itself, kept until they have been reported once. */
   readonly obituaries: Map<string, RunningMachine>;
-  readonly diskKeys: DiskKeyAsks;
   readonly networks: Networks;
+  readonly keys: KeyAsks;
+  /** Whether something of this name is being made: a snapshot, beside its machine's queue. */
+  readonly underWay: (name: string) => boolean;
   readonly note: (text: string) => void;
 }

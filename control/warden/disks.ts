@@ -62,7 +62,7 @@ export function importDisk(
 ): Promise<WardenResponse<'import-disk'>> {
   const begun = Promise.withResolvers<ImportBegin>();
   const whole = work.claim(order.disk, async () => {
-    using key = context.diskKeys.open(order.key, { disk: order.disk, use: 'import' });
+    using key = context.keys.open(order.key, { disk: order.disk, use: 'import' });
     const disk = diskLayout(context.layout, order.disk);
     const record = await makeOrFind(context, disk, order.sizeBytes, key);
     const digests = await readDigests(disk, record);

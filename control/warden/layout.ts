@@ -7,9 +7,11 @@ import {
   MACHINE_ID,
   NETWORK_ID,
   RingwallError,
+  SNAPSHOT_ID,
   type DiskId,
   type MachineId,
   type NetworkId,
+  type SnapshotId,
 } from '@ringwall/api';
 import { LUKS_FILE } from '@ringwall/host/disk';
 import { WITNESS_PORT_NAME } from '@ringwall/host/witness';
@@ -36,6 +38,8 @@ export interface Layout {
   /** Imported disks: what is recorded of them, their files, and the jails in which they are written. */
   readonly diskRecords: string;
   readonly disks: string;
+  /** Sealed: root's own all the same. */
+  readonly snapshots: string;
   readonly runDisks: string;
   /** What is wanted of each network, and the files that pin their namespaces. */
   readonly networks: string;
@@ -62,16 +66,26 @@ export interface MachineLayout {
   readonly data: string;
   readonly disk: string;
   readonly tpmState: string;
+  /** Disk and TPM of before, while it is put back to a snapshot. */
+  readonly before: string;
+  readonly snapshots: string;
   readonly runDir: string;
   readonly boot: string;
   /** That the boot is admitted to its network. */
   readonly admission: string;
+  /** Its guest may stand still because we save it, and not by anybody's order. */
+  readonly saving: string;
   readonly vmmDir: string;
+  /** Of the file that its guest's memory is. */
+  readonly memoryDir: string;
   readonly tpmDir: string;
   /** Of whoever speaks for a guest that cannot: its run directory, and where it is spoken to. */
   readonly witnessDir: string;
   readonly witnessSocket: string;
   readonly qmpSocket: string;
+  /** Through which its state is loaded, and QEMU is asked what its disk holds. */
+  readonly stateSocket: string;
+  readonly diskSocket: string;
   readonly consoleSocket: string;
   readonly attestSocket: string;
   readonly consoleLog: string;
@@ -117,6 +131,7 @@ export function layoutOf(state: string, run: string): Layout {
     runMachines: join(run, 'machines'),
     diskRecords: join(warden, 'disks'),
     disks: join(state, 'disks'),
+    snapshots: join(state, 'snapshots'),
     runDisks: join(run, 'disks'),
     networks: join(warden, 'networks'),
     runNetworks: join(run, 'networks'),
@@ -145,14 +160,20 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
     data,
     disk: join(data, 'disk.img'),
     tpmState: join(data, 'tpm'),
+    before: join(data, 'before'),
+    snapshots: join(layout.snapshots, id),
     runDir,
     boot: join(runDir, 'boot.json'),
     admission: join(runDir, 'admission.json'),
+    saving: join(runDir, 'saving'),
     vmmDir,
+    memoryDir: join(runDir, 'memory'),
     tpmDir: join(runDir, 'tpm'),
     witnessDir,
     witnessSocket: join(witnessDir, WITNESS_PORT_NAME),
     qmpSocket: join(vmmDir, 'qmp.sock'),
+    stateSocket: join(vmmDir, 'state.sock'),
+    diskSocket: join(vmmDir, 'disk.sock'),
     consoleSocket: join(vmmDir, 'console.sock'),
     attestSocket: join(vmmDir, 'attest.sock'),
     consoleLog: join(vmmDir, 'console.log'),
@@ -179,6 +200,11 @@ export function networkLayout(layout: Layout, id: string): NetworkLayout {
   return { id, record: join(layout.networks, `${id}.json`), pin: join(layout.runNetworks, id) };
 }
 
+export function snapshotFile(layout: Layout, machine: MachineId, id: string): string {
+  if (!isSnapshotId(id)) throw new RingwallError('bad-request', 'not a snapshot id');
+  return join(machineLayout(layout, machine).snapshots, `${id}.sealed`);
+}
+
 export function imageDir(layout: Layout, name: string): string {
   if (!IMAGE_NAME.test(name)) throw new RingwallError('bad-request', 'not an image name');
   return join(layout.images, name);
@@ -200,4 +226,8 @@ export function isNetworkId(name: string): name is NetworkId {
 
 export function isDiskId(name: string): name is DiskId {
   return DISK_ID.test(name);
+}
+
+function isSnapshotId(name: string): name is SnapshotId {
+  return SNAPSHOT_ID.test(name);
 }

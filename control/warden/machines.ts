@@ -11,9 +11,11 @@ import { endBoot } from './end-boot.ts';
 import { DISK_RESERVE_MIB, explainFull } from './full.ts';
 import { requireKnownImage } from './images.ts';
 import { machineLayout, type MachineLayout } from './layout.ts';
+import { sweepRestore } from './restore.ts';
 import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
 import { overwriteHeader } from './overwrite-header.ts';
 import { readSpec, writeBoot, writeSpec } from './records.ts';
+import { sweepSnapshots } from './snapshots.ts';
 
 const MIB = 1024 * 1024;
 
@@ -67,7 +69,11 @@ export async function removeMachine(context: WardenContext, id: MachineId): Prom
 
 /** Finishes what a crash interrupted. A disk whose record is gone for no known reason is nobody's to delete. */
 export async function sweepUnfinished(context: WardenContext, machine: MachineLayout): Promise<void> {
-  if (await isThere(machine.spec)) return;
+  if (await isThere(machine.spec)) {
+    await sweepSnapshots(context, machine);
+    await sweepRestore(context, machine);
+    return;
+  }
   if (await hasLostRecord(machine)) return;
   await discard(context, machine);
 }
@@ -152,6 +158,7 @@ async function answerCreated(
 async function discard(context: WardenContext, machine: MachineLayout): Promise<void> {
   await endBoot(context, machine);
   await rm(machine.data, { recursive: true, force: true });
+  await rm(machine.snapshots, { recursive: true, force: true });
   const marks = [creatingMark(machine), removingMark(machine)];
   for (const name of await namesIn(machine.record)) {
     const path = join(machine.record, name);

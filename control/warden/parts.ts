@@ -8,6 +8,8 @@ import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@rin
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { BrokenCable, Sharer, Walls } from '@ringwall/host/network';
 import type { Machine, Network } from '@ringwall/netpolicy';
+import type { Extent } from '@ringwall/host/qemu';
+import type { Place } from '@ringwall/host/seal';
 import type { Secret } from '../keys/index.ts';
 import type { DiskLayout, MachineLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
@@ -22,6 +24,8 @@ export interface WardenParts {
   readonly disks: DiskPart;
   readonly networks: NetworkPart;
 }
+
+export type { Extent };
 
 export type Accelerator = 'kvm' | 'tcg';
 
@@ -38,6 +42,8 @@ export interface HostPart {
     readonly totalMemoryMiB: number;
     readonly diskMiB: number;
   }>;
+  /** What a state that is saved here needs where it is loaded. */
+  platform(): Promise<{ readonly qemu: string; readonly firmware: string; readonly cpu: string }>;
   /** No room for another file, or next to none for its bytes, where machines lie. */
   isFull(): Promise<boolean>;
   isAlive(process: ProcessRef): boolean;
@@ -135,6 +141,42 @@ export interface BootOrder {
   readonly cable?: { readonly pin: string };
   /** The image that is booted; absent where the first of `disks` is. */
   readonly direct?: { readonly commandLine: string; readonly imageDir: string };
+  readonly state?: SavedState;
+}
+
+/** From which a VMM goes on that boots nothing. */
+export interface SavedState {
+  /** Called with the empty file that its guest's memory is to be, before the VMM is there. */
+  readonly fillMemory: (descriptor: number) => Promise<void>;
+  /** Its devices and its TPM, once memory is filled. */
+  readonly devices: () => Uint8Array;
+}
+
+/** A copy of a machine under way, while it runs. Whatever becomes of the copy, the guest goes on. */
+export interface MachineCopy extends AsyncDisposable {
+  /** Where its disk holds data. */
+  data(): Promise<readonly Extent[]>;
+  /** What was written to it since this was asked last, or since the copy was begun. */
+  written(): Promise<readonly Extent[]>;
+  writtenBytes(): Promise<number>;
+  /** Copies its memory while it runs, so that what is left for the stop is little; false where more than this would be held. */
+  copyMemory(maxBytes: number): Promise<boolean>;
+  /** Stops the guest, takes all of it that is of this moment, and lets it go on, whatever came of that. */
+  save(order: SaveOrder): Promise<{ readonly pauseMs: number }>;
+}
+
+/** Both are called while the guest stands still. */
+export interface SaveOrder {
+  /** With what was written to its disk since that was asked last. */
+  readonly takeWritten: (extents: readonly Extent[]) => Promise<void>;
+  readonly takeState: (state: StoppedMachine) => Promise<void>;
+}
+
+export interface StoppedMachine {
+  /** And its TPM: as QEMU's migration stream. */
+  readonly devices: Uint8Array;
+  /** The copy; or, where none was made, the guest's own, which is of this moment only until it goes on. */
+  readonly memory: Place;
 }
 
 /** What a boot runs. `witness` is there where a system is booted that cannot speak for itself. */
@@ -151,11 +193,13 @@ export interface VmmPart {
   poweredOff(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** What the monitor says; undefined where it does not answer in time. */
   status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
+  /** Begins to copy it. */
+  copy(machine: MachineLayout, boot: RunningBoot, memoryMiB: number): Promise<MachineCopy>;
   /** Lets a guest go on that its VMM has stopped because a disk of the host was full; whether there was one to let. */
   goOn(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** Stops its processors. */
   pause(machine: MachineLayout, boot: RunningBoot): Promise<void>;
-  /** Lets the processors go on that `pause` has stopped. */
+  /** Lets the processors go on that `pause` has stopped, or that stood still to be saved. */
   resume(machine: MachineLayout, boot: RunningBoot): Promise<void>;
   /** Plugs the card with this address in, or where there is none to be, out. Idempotent. */
   setCard(machine: MachineLayout, boot: RunningBoot, mac: string | undefined): Promise<void>;

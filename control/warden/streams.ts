@@ -29,6 +29,7 @@ export async function openStream(
   const claim = context.holders.claim(id, stream);
   try {
     const vmm = await connectToVmm(...placeOf(stream, machine, record));
+    claim.carries(vmm);
     vmm.once('close', () => claim[Symbol.dispose]());
     // The asker may be gone before it takes its stream, and then nothing else would let go of this one.
     vmm.on('error', () => vmm.destroy());

@@ -1,6 +1,7 @@
 // Finds what no longer runs and what a crash left, and cleans it up: once at the warden's start, then every few seconds.
 // Whatever bears a machine's id counts, from wherever it can be seen: run directories, jails on record, and unfinished
 // records. So a crash at any moment, in any order, is found by one of them.
+import { rm } from 'node:fs/promises';
 import { RingwallError } from '@ringwall/api';
 import { settleCard } from './cards.ts';
 import { boundConsole } from './console.ts';
@@ -77,9 +78,18 @@ async function sweepBoot(context: WardenContext, machine: MachineLayout): Promis
     return;
   }
   await boundConsole(machine);
+  await goOnUnsaved(context, machine, record);
   await goOnWithRoom(context, machine, record);
   // Whoever takes its own card out, or does not let go of it, is asked again; a monitor that is silent, too.
   await settleCard(context, machine, record).catch(() => undefined);
+}
+
+/** We died, or failed, while it was saved: the guest stands still by nobody's order. */
+async function goOnUnsaved({ parts, note }: WardenContext, machine: MachineLayout, record: RunningBoot): Promise<void> {
+  if (!(await isThere(machine.saving))) return;
+  await parts.vmm.resume(machine, record);
+  await rm(machine.saving, { force: true });
+  note(`${machine.id}: its guest goes on, it was not saved`);
 }
 
 /** A full disk stops a guest in the middle of a write, so that it loses nothing. Once there is room it goes on. */

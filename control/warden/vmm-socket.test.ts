@@ -1,6 +1,6 @@
 // The VMM's sockets are used only if they are the VMM's own, and by one holder at a time.
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, Socket, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -73,5 +73,18 @@ describe('StreamHolders', () => {
       using _other = holders.claim('mch_a', 'attest');
     }
     holders.claim('mch_a', 'console')[Symbol.dispose]();
+  });
+
+  it('lets nothing reach a machine that is held, also by who comes meanwhile, and all of it afterwards', () => {
+    const holders = new StreamHolders();
+    const [one, two, other] = [new Socket(), new Socket(), new Socket()];
+    holders.claim('mch_a', 'console').carries(one);
+    holders.claim('mch_b', 'console').carries(other);
+    {
+      using _still = holders.hold('mch_a');
+      holders.claim('mch_a', 'attest').carries(two);
+      expect([one, two, other].map(({ writableCorked }) => writableCorked)).toEqual([1, 1, 0]);
+    }
+    expect([one, two, other].map(({ writableCorked }) => writableCorked)).toEqual([0, 0, 0]);
   });
 });

@@ -69,23 +69,58 @@ export function joinStreams(left: Duplex, right: Duplex): Promise<void> {
   });
 }
 
+const STREAMS = ['console', 'attest'] as const;
+
 /**
  * One holder for each stream of each machine. QEMU's character devices speak to one peer at a time; a second console
  * would wait unseen in the backlog, and fan-out would put two keyboards on one shell. So the second is told.
  */
 export class StreamHolders {
-  readonly #held = new Set<string>();
+  readonly #held = new Map<string, Socket | undefined>();
+  /** Machines that nothing may reach now, and what leads to them. */
+  readonly #still = new Map<string, Set<Socket>>();
 
-  claim(machine: string, stream: 'console' | 'attest'): Disposable {
+  claim(machine: string, stream: (typeof STREAMS)[number]): StreamClaim {
     const key = `${machine} ${stream}`;
     if (this.#held.has(key)) {
       throw new RingwallError('conflict', `the ${stream} of this machine is open elsewhere`, {
         hint: stream === 'console' ? 'detach the other console first' : 'wait until its attestation ends',
       });
     }
-    this.#held.add(key);
-    return { [Symbol.dispose]: () => void this.#held.delete(key) };
+    this.#held.set(key, undefined);
+    return {
+      carries: (vmm) => {
+        this.#held.set(key, vmm);
+        this.#holdBack(machine, vmm);
+      },
+      [Symbol.dispose]: () => void this.#held.delete(key),
+    };
   }
+
+  /** Until this is disposed of, what is on its way to a machine waits here: nothing goes into one that stands still to be saved. */
+  hold(machine: string): Disposable {
+    const corked = new Set<Socket>();
+    this.#still.set(machine, corked);
+    for (const stream of STREAMS) this.#holdBack(machine, this.#held.get(`${machine} ${stream}`));
+    return {
+      [Symbol.dispose]: () => {
+        this.#still.delete(machine);
+        for (const vmm of corked) vmm.uncork();
+      },
+    };
+  }
+
+  #holdBack(machine: string, vmm: Socket | undefined): void {
+    const corked = this.#still.get(machine);
+    if (corked === undefined || vmm === undefined || corked.has(vmm)) return;
+    vmm.cork();
+    corked.add(vmm);
+  }
+}
+
+export interface StreamClaim extends Disposable {
+  /** What leads to the VMM. */
+  readonly carries: (vmm: Socket) => void;
 }
 
 function gone(cause: unknown): RingwallError {

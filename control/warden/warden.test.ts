@@ -251,6 +251,7 @@ describe.skipIf(needsRoot)('the sweep', () => {
     const { id } = await scene.made(warden);
     await start(warden, id);
     host.vmmState = 'paused';
+    host.outOfRoom = true;
     host.full = true;
     await warden.sweep(false);
     expect((await list(warden)).machines).toMatchObject([{ state: 'paused' }]);
@@ -261,6 +262,7 @@ describe.skipIf(needsRoot)('the sweep', () => {
     const { id } = await scene.made(warden);
     await start(warden, id);
     host.vmmState = 'paused';
+    host.outOfRoom = true;
     await warden.sweep(false);
     expect((await list(warden)).machines).toMatchObject([{ state: 'running' }]);
   });

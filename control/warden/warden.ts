@@ -5,7 +5,7 @@ import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@r
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { buildReference } from './build-reference.ts';
 import { admitMachine, settleCardOf } from './cards.ts';
-import { DiskKeyAsks } from './disk-key-asks.ts';
+import { KeyAsks } from './key-asks.ts';
 import { DiskWork, importDisk, removeDisk, sweepDisks } from './disks.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
@@ -23,6 +23,8 @@ import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot } from './records.ts';
 import { healthOf, reportOf } from './running.ts';
 import { openStream, readConsole, type StreamCall } from './streams.ts';
+import { restoreMachine } from './restore.ts';
+import { checkSnapshot, removeSnapshot, takeSnapshot } from './snapshots.ts';
 import { sweep } from './sweep.ts';
 
 /** How soon a dead VMM or TPM is noticed without being asked for. */
@@ -53,8 +55,9 @@ export class Warden {
       ...options,
       holders: new StreamHolders(),
       obituaries: new Map<string, RunningMachine>(),
-      diskKeys: new DiskKeyAsks(),
       networks: new Networks(options),
+      keys: new KeyAsks(),
+      underWay: (name) => this.#queues.busy(name),
     };
     this.#builds = new ImageBuilds(this.#context);
   }
@@ -118,12 +121,29 @@ export class Warden {
         return await this.#inTurn(request.machine, () => startMachine(context, request, call.progress));
       case 'ask-disk-key': {
         const { op: _, ...wanted } = request;
-        return { request: await context.diskKeys.ask(await context.parts.disks.signer(), wanted) };
+        return { request: await context.keys.ask(await context.parts.disks.signer(), wanted) };
       }
       case 'import-disk':
         return await importDisk(context, this.#disks, request, call);
       case 'remove-disk':
         return await removeDisk(context, this.#disks, request.disk);
+      case 'ask-snapshot-key': {
+        const { op: _, ...wanted } = request;
+        return { request: await context.keys.ask(await context.parts.disks.signer(), wanted) };
+      }
+      case 'take-snapshot':
+        return await this.#queues.run(request.snapshot, () =>
+          takeSnapshot(context, request, {
+            progress: call.progress,
+            inTurn: (work) => this.#inTurn(request.machine, work),
+          }),
+        );
+      case 'restore-machine':
+        return await this.#inTurn(request.machine, () => restoreMachine(context, request, call.progress));
+      case 'check-snapshot':
+        return await checkSnapshot(context, request);
+      case 'remove-snapshot':
+        return await this.#inTurn(request.machine, () => removeSnapshot(context, request));
       case 'stop-machine':
         return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
       case 'remove-machine':
@@ -201,6 +221,7 @@ async function makeDirectories(layout: Layout): Promise<void> {
     [layout.networks, 0o700],
     [layout.runNetworks, 0o700],
     [layout.disks, 0o711],
+    [layout.snapshots, 0o700],
     [layout.runDisks, 0o711],
     [layout.probe, 0o711],
   ] as const) {

@@ -8,6 +8,7 @@ export {
   reclaimLeases,
   startJail,
   type Jail,
+  type JailMemory,
   type JailOptions,
   type StartedJail,
 } from './start.ts';
@@ -16,6 +17,7 @@ export { readCgroupLayout, removeCgroup, type CgroupLayout, type CgroupLimits } 
 export { readClosure } from './closure.ts';
 export { READER_INPUT, runReader, type ReaderLimits } from './reader.ts';
 export { feedKeyPipe, makeKeyPipe } from './key-pipe.ts';
+export { readMemoryFile } from './memory-file.ts';
 export { boundRunFile, makePassable, readRunFile } from './rundir.ts';
 export { compileJail, JAIL_PROGRAMS, type JailFile, type JailLimits, type JailSpec } from './compile.ts';
 export { seccompFilter, seccompRules, type SeccompProfile } from './profiles.ts';

@@ -216,7 +216,7 @@ describe.skipIf(lacks !== undefined)(`a jail${lacks === undefined ? '' : ` (${la
       pid: process.pid,
       startTime: Number((await readFile('/proc/self/stat', 'utf8')).split(') ')[1]?.split(' ')[19]),
     };
-    const protections = await readProtections({ part: 'vmm', process: own, files: [], ownDirs: [], memoryMiB: 512 });
+    const protections = await readProtections({ part: 'vmm', process: own, files: [], ownDirs: [], memory: '/memory' });
     const missing = protections.filter(({ state }) => state === 'missing').map(({ id }) => id);
     const certain = [
       'uid',

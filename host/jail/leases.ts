@@ -23,6 +23,8 @@ export interface Lease {
   /** The name of its cgroup, and its run directory with a mount on it: what the end of the lease removes. */
   readonly cgroup?: string;
   readonly runDir?: string;
+  /** Of the file that it maps its memory from: a mount, too. */
+  readonly memoryDir?: string;
   /** A device node that was made for it. */
   readonly deviceNode?: string;
   /** A directory that belongs to the uid while the process runs, and to root again afterwards. */

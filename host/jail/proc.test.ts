@@ -72,12 +72,12 @@ describe('parsers of /proc', () => {
 
   test('parseSmaps() tells guest memory from files', () => {
     const mappings = parseSmaps(
-      '7f0000000000-7f0020000000 rw-p 00000000 00:00 0 \nSize:             524288 kB\nVmFlags: rd wr mr mw me dd ac sd \n' +
+      '7f0000000000-7f0020000000 rw-s 00000000 00:2a 2 /memory\nSize:             524288 kB\nVmFlags: rd wr mr mw me dd ac sd \n' +
         '7f0030000000-7f0030001000 r--p 00000000 fe:00 42 /usr/lib/x\nSize:                  4 kB\nVmFlags: rd mr \n',
     );
     expect(mappings).toEqual([
-      { sizeKiB: 524_288, anonymous: true, flags: ['rd', 'wr', 'mr', 'mw', 'me', 'dd', 'ac', 'sd'] },
-      { sizeKiB: 4, anonymous: false, flags: ['rd', 'mr'] },
+      { sizeKiB: 524_288, file: '/memory', flags: ['rd', 'wr', 'mr', 'mw', 'me', 'dd', 'ac', 'sd'] },
+      { sizeKiB: 4, file: '/usr/lib/x', flags: ['rd', 'mr'] },
     ]);
   });
 

@@ -25,8 +25,8 @@ export interface Mount {
 export interface MemoryMapping {
   readonly sizeKiB: number;
   readonly flags: readonly string[];
-  /** Whether it has no file behind it. */
-  readonly anonymous: boolean;
+  /** As the process finds it; empty where there is none behind it. Of the kernel's own, a name in brackets. */
+  readonly file: string;
 }
 
 export function parseStatus(text: string): ProcStatus {
@@ -91,15 +91,15 @@ export function parseProcCgroup(text: string): Map<string, string> {
 
 export function parseSmaps(text: string): MemoryMapping[] {
   const mappings: MemoryMapping[] = [];
-  let anonymous = false;
+  let file = '';
   let sizeKiB = 0;
   for (const line of text.split('\n')) {
-    const head = /^[0-9a-f]+-[0-9a-f]+ \S{4} [0-9a-f]+ \S+ (\d+)\s*(.*)$/.exec(line);
-    if (head !== null) anonymous = head[1] === '0' && !head[2]?.startsWith('[');
+    const head = /^[0-9a-f]+-[0-9a-f]+ \S{4} [0-9a-f]+ \S+ \d+\s*(.*)$/.exec(line);
+    if (head !== null) file = head[1] ?? '';
     const size = /^Size:\s+(\d+) kB$/.exec(line);
     if (size !== null) sizeKiB = Number(size[1]);
     const flags = /^VmFlags:\s*(.*)$/.exec(line);
-    if (flags !== null) mappings.push({ sizeKiB, anonymous, flags: (flags[1] ?? '').trim().split(/\s+/) });
+    if (flags !== null) mappings.push({ sizeKiB, file, flags: (flags[1] ?? '').trim().split(/\s+/) });
   }
   return mappings;
 }

@@ -56,6 +56,8 @@ const FILES: readonly SyscallName[] = [
   'ftruncate',
   'fallocate',
   'sync_file_range',
+  // When QEMU takes its disks back after it has saved a state.
+  'fadvise64',
   'unlink',
   'unlinkat',
   'rename',

@@ -27,8 +27,8 @@ export interface ProtectedProcess {
   readonly ownDirs: readonly string[];
   /** Its end of the guest's network cable, by the name that it has there: the only way out of its empty namespace. */
   readonly tap?: string;
-  /** The VMM's guest memory, to find it among its mappings. */
-  readonly memoryMiB?: number;
+  /** Where the VMM finds the file of its guest's memory, in its jail. */
+  readonly memory?: string;
 }
 
 /** QEMU and swtpm bring a filter; Node has none. */
@@ -176,7 +176,7 @@ async function readRoot(target: ProtectedProcess): Promise<Seen> {
 
 async function readMounts(target: ProtectedProcess): Promise<Seen> {
   const mounts = (await readMountinfo(target)).filter(({ point }) => point !== '/');
-  const wrong = mounts.filter((mount) => !isOwnMount(mount));
+  const wrong = mounts.filter((mount) => !isOwnMount(mount, target.memory));
   const writable = mounts.filter(({ options }) => options.includes('rw')).map(({ point }) => point);
   return {
     holds: wrong.length === 0,
@@ -188,12 +188,13 @@ async function readMounts(target: ProtectedProcess): Promise<Seen> {
 }
 
 /** Kernel file systems show the host; a whole file system is more than files of its own. */
-function isOwnMount({ root, point, options, type }: Mount): boolean {
+function isOwnMount({ root, point, options, type }: Mount, memory: string | undefined): boolean {
   if (['proc', 'sysfs', 'cgroup', 'cgroup2', 'debugfs', 'tracefs', 'securityfs', 'bpf'].includes(type)) return false;
   if (point === '/run')
     return type === 'tmpfs' && ['nosuid', 'nodev', 'noexec'].every((flag) => options.includes(flag));
   if (point.startsWith('/dev/')) return ['/dev/null', '/dev/kvm'].includes(point) && options.includes('nosuid');
   if (root === '/' || !options.includes('nosuid') || !options.includes('nodev')) return false;
+  if (point === memory) return type === 'tmpfs' && options.includes('noexec');
   return options.includes('ro') || point === '/state';
 }
 
@@ -205,6 +206,7 @@ async function readDescriptors(target: ProtectedProcess): Promise<Seen> {
     ['/dev/null', '/dev/kvm'].includes(path) ||
     path === `${TUN} ${target.tap}` ||
     target.files.includes(path) ||
+    path === target.memory ||
     ['/run', '/state', '/boot', ...target.ownDirs].some((dir) => path.startsWith(`${dir}/`));
   const foreign = paths.filter((path) => !own(path));
   const cable = target.tap === undefined ? '' : `, its cable ${target.tap} among them`;
@@ -298,11 +300,9 @@ async function readGuestDump(target: ProtectedProcess): Promise<Seen> {
   };
 }
 
-/** The mappings that are the guest's RAM: QEMU makes one of exactly its size (with a guard page or alignment around). */
+/** The mappings that are the guest's RAM. */
 async function readGuestMemory(target: ProtectedProcess): Promise<ReturnType<typeof parseSmaps>> {
-  const wantedKiB = (target.memoryMiB ?? Number.NaN) * 1024;
-  const mappings = parseSmaps(await readText(target, 'smaps'));
-  return mappings.filter(({ anonymous, sizeKiB }) => anonymous && sizeKiB >= wantedKiB && sizeKiB <= wantedKiB + 4096);
+  return parseSmaps(await readText(target, 'smaps')).filter(({ file }) => file === target.memory);
 }
 
 async function readThreads(target: ProtectedProcess): Promise<ProcStatus[]> {

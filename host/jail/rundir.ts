@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { run, runChecked } from '../exec/index.ts';
 
-const MOUNT = '/usr/bin/mount';
+export const MOUNT = '/usr/bin/mount';
 const UMOUNT = '/usr/bin/umount';
 /** Sockets, logs and a copy of the firmware's variables: a handful. */
 const INODE_LIMIT = 64;
@@ -74,7 +74,8 @@ async function readTail(handle: FileHandle, maxBytes: number): Promise<Buffer> {
   return buffer.subarray(0, bytesRead);
 }
 
-async function closeMounts(dir: string): Promise<void> {
+/** Whatever is mounted at this very path. */
+export async function closeMounts(dir: string): Promise<void> {
   // Several can lie on one another after a crash between two starts.
   for (let left = mountsAt(await readFile('/proc/self/mountinfo', 'utf8'), dir); left > 0; left -= 1) {
     await runChecked(run, [UMOUNT, '--lazy', dir]);

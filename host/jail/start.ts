@@ -20,6 +20,7 @@ import { compileJail, type JailFile, type JailLimits, type NetworkCapability } f
 import { closeDeviceNode, openDeviceNode } from './devices.ts';
 import { processesOf, type Lease, type UidLeases } from './leases.ts';
 import { seccompFilter, type SeccompProfile } from './profiles.ts';
+import { memoryFileOf, openMemoryFile } from './memory-file.ts';
 import { giveDir } from './owned-dir.ts';
 import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
 
@@ -38,6 +39,8 @@ const TUN = '/dev/net/tun';
 const URANDOM = '/dev/urandom';
 const STATUS_NAME = 'jail';
 const STATUS_LIMIT_BYTES = 4_096;
+/** Of stat(2), whatever the file system's own are. */
+const STAT_BLOCK_BYTES = 512;
 
 export interface JailOptions {
   /** E.g. `mch_… vmm`. */
@@ -54,6 +57,8 @@ export interface JailOptions {
   readonly readOnly: readonly JailFile[];
   /** A directory of the host that lasts longer than the process: its, and writable, while it runs. */
   readonly ownedDir?: JailFile;
+  /** Memory that it maps from a file. */
+  readonly memory?: JailMemory;
   /** Gives the process a device node of its own, owned by its uid. */
   readonly kvm?: boolean;
   /** It finds /dev/urandom: for programs that do not ask the kernel for random numbers by a call. */
@@ -74,6 +79,16 @@ export interface JailOptions {
   readonly command: (fd: (index: number) => number) => readonly string[];
   /** The code of an error that this program's end is. */
   readonly failure: ErrorCode;
+}
+
+export interface JailMemory {
+  /** Becomes a file system of its own, with the file alone. */
+  readonly dir: string;
+  readonly bytes: number;
+  /** Where the process finds the file. */
+  readonly target: string;
+  /** Puts into it what it holds at first. What we put in is charged to us: the limit of the process is less by as much. */
+  readonly fill?: (descriptor: number) => Promise<void>;
 }
 
 /** Everything needed to find it again, as JSON. */
@@ -99,6 +114,7 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
     cgroup: options.name,
     runDir: options.runDir,
     ...(options.ownedDir === undefined ? {} : { ownedDir: options.ownedDir.source }),
+    ...(options.memory === undefined ? {} : { memoryDir: options.memory.dir }),
   });
   const handles: FileHandle[] = [];
   const { uid } = lease;
@@ -115,7 +131,9 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
     }
     if (options.urandom === true) devices.push({ source: URANDOM, target: URANDOM });
     if (options.network !== undefined && options.capabilities === undefined) devices.push({ source: TUN, target: TUN });
-    const cgroupDirs = await createCgroup(layout, options.name, options.cgroup);
+    const filledBytes = options.memory === undefined ? 0 : await makeMemory(options.memory, uid);
+    const memoryBytes = options.cgroup.memoryBytes - filledBytes;
+    const cgroupDirs = await createCgroup(layout, options.name, { ...options.cgroup, memoryBytes });
 
     // The status of bwrap goes to a file, not to a pipe: bwrap writes to it once more at the end, when we may be gone.
     const status = await open(join(options.runDir, STATUS_NAME), 'wx', 0o600);
@@ -137,6 +155,9 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       writable: [
         { source: options.runDir, target: '/run' },
         ...(options.ownedDir === undefined ? [] : [options.ownedDir]),
+        ...(options.memory === undefined
+          ? []
+          : [{ source: memoryFileOf(options.memory.dir), target: options.memory.target }]),
       ],
       devices,
       network: options.network,
@@ -180,6 +201,7 @@ export async function endLease(leases: UidLeases, lease: Lease): Promise<void> {
   await endProcesses(lease);
   if (lease.cgroup !== undefined) await removeCgroup(await readCgroupLayout(), lease.cgroup);
   if (lease.runDir !== undefined) await closeRunDir(lease.runDir);
+  if (lease.memoryDir !== undefined) await closeRunDir(lease.memoryDir);
   if (lease.ownedDir !== undefined) await giveDir(lease.ownedDir, 0);
   if (lease.deviceNode !== undefined) await closeDeviceNode(lease.deviceNode);
   leases.release(lease.uid);
@@ -256,6 +278,14 @@ export function describeEnd(exitCode: number | undefined, words: string): string
           ? `status ${exitCode}`
           : `signal ${signal}`;
   return [end, said].filter(Boolean).join(': ') || 'it said nothing';
+}
+
+/** Gives how many bytes of it we have filled. */
+async function makeMemory({ dir, bytes, fill }: JailMemory, uid: number): Promise<number> {
+  await using file = await openMemoryFile(dir, { uid, bytes });
+  await fill?.(file.fd);
+  const { blocks } = await file.stat();
+  return blocks * STAT_BLOCK_BYTES;
 }
 
 async function waitForProgram(options: JailOptions, uid: number, supervisor: ProcessRef): Promise<ProcessRef> {

@@ -154,6 +154,7 @@ export const SYSCALL_NUMBERS = {
   getdents64: 217,
   set_tid_address: 218,
   restart_syscall: 219,
+  fadvise64: 221,
   timer_create: 222,
   timer_settime: 223,
   timer_gettime: 224,

@@ -58,6 +58,11 @@ describe('qemuArgv()', () => {
     );
   });
 
+  test('boots nothing where a state is to be loaded', () => {
+    const waiting = qemuArgv({ ...VM, waiting: true });
+    expect(waiting.filter((word) => !qemuArgv(VM).includes(word))).toEqual(['-S', '-incoming', 'defer']);
+  });
+
   test('gives no network, no shared folder, no USB, no display', () => {
     expect(qemuArgv(VM).join(' ')).not.toMatch(/netdev|-nic|virtio-net|9p|virtiofs|usb-|vnc|spice|,path=\/(?!run\/)/);
   });

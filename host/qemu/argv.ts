@@ -14,12 +14,19 @@ export const VMM_PATHS = {
   firmwareCode: '/boot/firmware-code',
   kernel: '/boot/kernel',
   initrd: '/boot/initrd',
+  memory: '/memory',
   firmwareVariables: '/run/firmware-variables',
   qmp: '/run/qmp.sock',
   console: '/run/console.sock',
   consoleLog: '/run/console.log',
   attest: '/run/attest.sock',
+  /** Through which a state is saved and loaded, and asked what a disk holds. */
+  state: '/run/state.sock',
+  disk: '/run/disk.sock',
 } as const;
+
+/** QEMU's name for the file of a machine's own disk. */
+export const DATA_NODE = 'data-file';
 
 /** The guest's name for its attestation port. */
 export const ATTEST_PORT = 'org.ringwall.attest';
@@ -40,6 +47,8 @@ export interface VmmArguments {
   readonly encrypted?: readonly EncryptedDiskArguments[];
   /** The tap of a card that can be plugged in later (card.ts). */
   readonly tapFd?: number;
+  /** It boots nothing, and waits for a state that was saved. */
+  readonly waiting?: boolean;
 }
 
 /** A LUKS file: QEMU keeps the key while it runs, the guest sees a plain disk. */
@@ -58,7 +67,7 @@ export function qemuArgv(vm: VmmArguments): string[] {
     ['-name', option('', { guest: vm.machine })],
     ...machineArguments(vm.accelerator),
     ['-smp', option('', { cpus: vm.cpus, sockets: 1, cores: vm.cpus, threads: 1, maxcpus: vm.cpus })],
-    ['-m', `${vm.memoryMiB}M`],
+    ...memoryArguments(vm.memoryMiB),
     ...firmwareArguments(),
     ...directArguments(vm.direct),
     ...(vm.encrypted ?? []).flatMap((disk, index) =>
@@ -70,9 +79,21 @@ export function qemuArgv(vm: VmmArguments): string[] {
     ...tpmArguments(vm.tpm),
     ...cardArguments(vm.tapFd),
     ...monitorArguments(),
+    ...(vm.waiting === true ? [['-S', '-incoming', 'defer']] : []),
     ...sandboxArguments(),
   ];
   return [QEMU, ...rows.flat()];
+}
+
+/** Guest memory from a file that others may read: it need not leave QEMU to be saved. */
+function memoryArguments(memoryMiB: number): Row[] {
+  const size = `${String(memoryMiB)}M`;
+  const file = { id: 'memory', size, 'mem-path': VMM_PATHS.memory, share: true };
+  return [
+    ['-m', size],
+    ['-object', option('memory-backend-file', file)],
+    ['-machine', option('', { 'memory-backend': 'memory' })],
+  ];
 }
 
 /** Machine type, accelerator and processor, and nothing that QEMU would add by itself. */

@@ -1,6 +1,8 @@
 // The public names of @ringwall/host/qemu: one machine's VMM in its jail, and its monitor.
-export { qemuArgv, ATTEST_PORT, VMM_PATHS, type Accelerator, type VmmArguments } from './argv.ts';
 export { setCard } from './card.ts';
+export { QEMU, qemuArgv, ATTEST_PORT, DATA_NODE, VMM_PATHS, type Accelerator, type VmmArguments } from './argv.ts';
+export { type Extent } from './extents.ts';
+export { expectDevices, goOn, resumeLoaded, saveDevices } from './migration.ts';
 export { probeAccelerator, type ProbeOptions, type ProbeResult } from './probe.ts';
 export { QmpClient, QMP_LINE_LIMIT_BYTES, type QmpEvent } from './qmp.ts';
 export {
@@ -16,3 +18,5 @@ export {
   type VmmRef,
   type VmmSockets,
 } from './start.ts';
+export { listenForState, type StateSocket } from './state-socket.ts';
+export { Writes, type TrackedDisk } from './writes.ts';

@@ -1,19 +1,37 @@
 // Boots a real machine in its jail as far as its firmware, and ends its parts the hard way.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive, killProcess, run, waitForExit } from '../exec/index.ts';
-import { endJail, readProtections, type StartedJail } from '../jail/index.ts';
+import { endJail, readMemoryFile, readProtections, type StartedJail } from '../jail/index.ts';
+import { MemoryCopy, viewsOf } from '../memory/index.ts';
 import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
 import { closeNamespace, openNamespace, tapLauncher, type NamespaceRun } from '../network/index.ts';
 import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
 import { QEMU } from './argv.ts';
 import { emptyKernel } from './testing/empty-kernel.ts';
-import { powerDown, QmpClient, readMachineState, setCard, startVmm, vmmSockets, type VmmOptions } from './index.ts';
+import {
+  DATA_NODE,
+  expectDevices,
+  goOn,
+  listenForState,
+  powerDown,
+  QmpClient,
+  readMachineState,
+  resumeLoaded,
+  saveDevices,
+  setCard,
+  startVmm,
+  VMM_PATHS,
+  vmmSockets,
+  Writes,
+  type VmmOptions,
+} from './index.ts';
 
 const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE.fd', variables: '/usr/share/OVMF/OVMF_VARS.fd' };
 const QEMU_IMG = '/usr/bin/qemu-img';
@@ -82,6 +100,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       direct: directFiles(bench.dir),
       tpm: { channel: 'control', socket: tpm.channel },
       runDir: join(bench.dir, 'vmm'),
+      memoryDir: join(bench.dir, 'memory'),
       leases: bench.leases,
       ...changes,
     });
@@ -114,7 +133,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
         files,
         ownDirs: [machine.vmm.runDir],
         tap: TAP,
-        memoryMiB: 256,
+        memory: VMM_PATHS.memory,
       })),
       ...(await readProtections({
         part: 'tpm',
@@ -132,6 +151,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       process: machine.vmm.process,
       files,
       ownDirs: [machine.vmm.runDir],
+      memory: VMM_PATHS.memory,
       tap: 'other',
     } as const;
     const wrong = (await readProtections(other)).find(({ id }) => id === 'vmm.descriptors');
@@ -162,6 +182,70 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     expect(await inNetwork('/usr/sbin/ip', 'link')).toContain(TAP);
     await killProcess(machine.vmm.process);
     await expect.poll(() => inNetwork('/usr/sbin/ip', 'link')).not.toContain(TAP);
+  });
+
+  test('is saved beside its memory, goes on, and is another that goes on from there, TPM and all', async () => {
+    const machine = await boot();
+    const data = join(bench.dir, 'data.img');
+    await writeFile(data, Buffer.alloc(MIB, 'x'), { flag: 'r+' });
+
+    const { qmp: monitor, disk } = vmmSockets(machine.vmm.runDir);
+    await using memory = await readMemoryFile(join(bench.dir, 'memory'), 256 * MIB);
+    await using copy = await MemoryCopy.make({ descriptor: memory.fd, bytes: 256 * MIB, maxBytes: 256 * MIB });
+    let devices = Buffer.alloc(0);
+    {
+      await using qmp = await QmpClient.connect(monitor);
+      const tracked = { node: DATA_NODE, socket: VMM_PATHS.disk, connect: async () => connect(disk) };
+      const writes = await Writes.track(qmp, tracked);
+      expect(await writes.readData(qmp)).toEqual([{ offset: 0, length: MIB, flags: 0 }]);
+      await using socket = await listenForState(machine.vmm);
+      await qmp.execute('stop');
+      await copy.refresh();
+      expect(await writes.count(qmp)).toBe(0);
+      expect(await writes.turn(qmp)).toEqual([]);
+      const taken = socket.connected.then((stream) => buffer(stream));
+      await saveDevices(qmp, VMM_PATHS.state);
+      devices = await taken;
+      expect(await qmp.execute('query-status')).toMatchObject({ running: false });
+      expect(await copy.refresh()).toBe(0);
+      await goOn(qmp);
+      expect(await qmp.execute('query-status')).toMatchObject({ running: true });
+      await writes.end(qmp);
+    }
+    expect(devices.length).toBeGreaterThan(100_000);
+    expect(devices.length).toBeLessThan(16 * MIB);
+    await endJail(machine.vmm, bench.leases);
+    await endJail(machine.tpm, bench.leases);
+
+    const fillMemory = async (descriptor: number): Promise<void> => {
+      for (const { view, done } of viewsOf(copy.memory, 0, 256 * MIB))
+        writeSync(descriptor, view, 0, view.length, done);
+    };
+    const other = await boot({ waiting: true, fillMemory });
+    await using qmp = await QmpClient.connect(vmmSockets(other.vmm.runDir).qmp);
+    await expectDevices(qmp, VMM_PATHS.state);
+    connect(vmmSockets(other.vmm.runDir).state).end(devices);
+    await resumeLoaded(qmp);
+    expect(await readMachineState(other, qmp)).toBe('running');
+    const seen = await readProtections({
+      part: 'vmm',
+      process: other.vmm.process,
+      files: [join(bench.dir, 'system.img'), data],
+      ownDirs: [other.vmm.runDir],
+      memory: VMM_PATHS.memory,
+    });
+    expect(seen.filter(({ state }) => state !== 'holds')).toEqual([]);
+    // What we have filled is charged to us, and taken from what it may have.
+    expect(seen.find(({ id }) => id === 'vmm.memory-limit')?.seen).toBe('576 MiB');
+  });
+
+  test('whose state cannot be taken goes on', async () => {
+    const machine = await boot();
+    await using qmp = await QmpClient.connect(vmmSockets(machine.vmm.runDir).qmp);
+    await qmp.execute('stop');
+    await expect(saveDevices(qmp, VMM_PATHS.state)).rejects.toMatchObject({ code: 'vmm-failed' });
+    await goOn(qmp);
+    expect(await qmp.execute('query-status')).toMatchObject({ running: true });
   });
 
   test('whose TPM is killed while it boots is noticed', async () => {

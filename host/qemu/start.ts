@@ -59,12 +59,17 @@ export interface VmmOptions {
   };
   /** Further disks, which QEMU encrypts with keys that it is given now. */
   readonly encrypted?: readonly EncryptedDisk[];
+  /** As `VmmArguments.waiting`. */
+  readonly waiting?: boolean;
   /** As `VmmArguments.tpm`. */
   readonly tpm: { readonly channel: 'control' | 'commands'; readonly socket: Socket };
   /** Opens the tap of its card, as descriptor `fd`, and becomes what follows (host/network/tap.ts). */
   readonly openTap?: (fd: number) => readonly string[];
-  /** An empty or absent directory. */
+  /** Empty or absent directories: what the VMM writes, and the file that it maps its guest's memory from. */
   readonly runDir: string;
+  readonly memoryDir: string;
+  /** As `JailMemory.fill`. */
+  readonly fillMemory?: (descriptor: number) => Promise<void>;
   readonly leases: UidLeases;
 }
 
@@ -85,11 +90,19 @@ export interface VmmSockets {
   readonly qmp: string;
   readonly console: string;
   readonly attest: string;
+  readonly state: string;
+  readonly disk: string;
 }
 
 export function vmmSockets(runDir: string): VmmSockets {
   const inRunDir = (path: string): string => join(runDir, basename(path));
-  return { qmp: inRunDir(VMM_PATHS.qmp), console: inRunDir(VMM_PATHS.console), attest: inRunDir(VMM_PATHS.attest) };
+  return {
+    qmp: inRunDir(VMM_PATHS.qmp),
+    console: inRunDir(VMM_PATHS.console),
+    attest: inRunDir(VMM_PATHS.attest),
+    state: inRunDir(VMM_PATHS.state),
+    disk: inRunDir(VMM_PATHS.disk),
+  };
 }
 
 export const CONSOLE_LOG_NAME: string = basename(VMM_PATHS.consoleLog);
@@ -116,6 +129,12 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       leases: options.leases,
       runDir: options.runDir,
       runDirBytes: VMM_RUN_DIR_BYTES,
+      memory: {
+        dir: options.memoryDir,
+        bytes: options.memoryMiB * MIB,
+        target: VMM_PATHS.memory,
+        ...(options.fillMemory === undefined ? {} : { fill: options.fillMemory }),
+      },
       cgroup: vmmCgroupLimits(options),
       limits: {
         openFiles: OPEN_FILES_LIMIT,
@@ -155,6 +174,7 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
           encrypted: encrypted.map(({ serial }, index) => ({ serial, fd: fd(firstEncrypted + index) })),
           tpm: { channel: tpm.channel, fd: fd(0) },
           ...(openTap === undefined ? {} : { tapFd: fd(1 + files.length) }),
+          waiting: options.waiting === true,
         });
       },
       ...(openTap === undefined ? {} : { launcher: openTap }),

@@ -3,4 +3,5 @@ export { cipherOfProcessor } from './cipher-of-processor.ts';
 export { compressChunkAside, unpackChunkAside } from './compression.ts';
 export { nativeBlake3 } from './digest.ts';
 export { openFiles, type OpenedFiles, type OpenFilesOptions, type OpenTarget } from './open-files.ts';
+export type { Place } from './place.ts';
 export { sealFiles, type SealedFiles, type SealFilesOptions, type SealSource } from './seal-files.ts';

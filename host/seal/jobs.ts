@@ -1,9 +1,10 @@
 // What a lane is given, as it goes to a thread: descriptors of this process, keys, and the memory that all lanes share.
 import type { ObjectKeys } from '@ringwall/seal/engine';
+import type { Place } from './place.ts';
 
-/** A piece of the contents that is a file's, from the file's beginning on. Between regions are zeros. */
+/** A piece of the contents that lies somewhere, from that place's beginning on. Between regions are zeros. */
 export interface Region {
-  readonly descriptor: number;
+  readonly place: Place;
   /** In the contents. */
   readonly offset: number;
   readonly bytes: number;

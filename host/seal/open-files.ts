@@ -13,6 +13,7 @@ import {
   type ObjectKeys,
 } from '@ringwall/seal/engine';
 import type { OpenJob, Region } from './jobs.ts';
+import type { Place } from './place.ts';
 import { RecordMemory } from './record-memory.ts';
 import { Relay } from './relay.ts';
 import { runLanes, type LaneOptions } from './run-lanes.ts';
@@ -24,8 +25,8 @@ const HEAD_PIECE_BYTES = 8192;
 export interface OpenTarget {
   /** Which part goes there; all of the contents where none is named. */
   readonly part?: string;
-  /** A file, empty but where it has what the parent has. */
-  readonly descriptor: number;
+  /** Empty but where it has what the parent has. */
+  readonly place: Place;
 }
 
 export interface OpenFilesOptions extends LaneOptions {
@@ -65,7 +66,7 @@ export async function openFiles(
   };
   await runLanes(job, objectBytes, options);
   const total = readEnd(job, options.root);
-  for (const { descriptor, bytes } of regions) ftruncateSync(descriptor, Math.min(bytes, total));
+  for (const { place, bytes } of regions) if (typeof place === 'number') ftruncateSync(place, Math.min(bytes, total));
   return { manifest, bytes: total };
 }
 
@@ -79,11 +80,11 @@ function checkParent({ parent }: Manifest, over: Parent | undefined): void {
 }
 
 /** Throws SealError `altered` for what the manifest has not. */
-function regionOf({ part, descriptor }: OpenTarget, { parts }: Manifest): Region {
-  if (part === undefined) return { descriptor, offset: 0, bytes: Number.MAX_SAFE_INTEGER };
+function regionOf({ part, place }: OpenTarget, { parts }: Manifest): Region {
+  if (part === undefined) return { place, offset: 0, bytes: Number.MAX_SAFE_INTEGER };
   const found = parts.find(({ name }) => name === part);
   if (found === undefined) throw new SealError('altered', `it has no part ${part}`);
-  return { descriptor, offset: found.offset, bytes: found.bytes };
+  return { place, offset: found.offset, bytes: found.bytes };
 }
 
 /** When all lanes are done. Gives how long the contents are. */

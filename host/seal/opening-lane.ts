@@ -12,9 +12,10 @@ import {
 import { equalBytes } from '@ringwall/bytes';
 import { unpackChunk } from './compression.ts';
 import type { Lane, OpenJob } from './jobs.ts';
+import { writePlace } from './place.ts';
 import { RecordMemory, release } from './record-memory.ts';
 import { Relay } from './relay.ts';
-import { readAt, writeAt } from './whole-io.ts';
+import { readAt } from './whole-io.ts';
 
 /** Written at a time where zeros are. */
 const ZEROS: Uint8Array = new Uint8Array(64 * 1024);
@@ -120,9 +121,9 @@ export class OpeningLane implements Lane {
   #data(from: number, pieces: readonly Uint8Array[]): void {
     let at = from;
     for (const piece of pieces) {
-      for (const { descriptor, offset, bytes } of this.#job.regions) {
+      for (const { place, offset, bytes } of this.#job.regions) {
         const [begin, end] = [Math.max(at, offset), Math.min(at + piece.length, offset + bytes)];
-        if (begin < end) writeAt(descriptor, piece.subarray(begin - at, end - at), begin - offset);
+        if (begin < end) writePlace(place, piece.subarray(begin - at, end - at), begin - offset);
       }
       at += piece.length;
     }

@@ -16,6 +16,7 @@ import {
   type Parent,
 } from '@ringwall/seal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sharedMemoryOf } from '../memory/index.ts';
 import { forge, type ForgedRecord } from '../../lib/seal/testing/forging.ts';
 import {
   openFiles,
@@ -62,13 +63,13 @@ describe('sealFiles() and openFiles()', () => {
   };
   const seal = (contents: Buffer, options: Partial<SealFilesOptions> = {}): Promise<SealedFiles> => {
     writeFileSync(at('source'), contents);
-    const source = { descriptor: descriptor('source', 'r'), bytes: contents.length };
+    const source = { place: descriptor('source', 'r'), bytes: contents.length };
     const target = descriptor('sealed', 'w+');
     return sealFiles([source], target, { recipients: [KEY], chunkBytes: CHUNK_BYTES, ...options });
   };
   const open = async (options: Partial<OpenFilesOptions> = {}): Promise<Buffer> => {
     const target = descriptor('opened', 'w+');
-    await openFiles(descriptor('sealed', 'r'), () => [{ descriptor: target }], { openers: [KEY], ...options });
+    await openFiles(descriptor('sealed', 'r'), () => [{ place: target }], { openers: [KEY], ...options });
     return readFileSync(at('opened'));
   };
   const change = (how: (sealed: Buffer) => Uint8Array): void =>
@@ -125,7 +126,7 @@ describe('sealFiles() and openFiles()', () => {
     writeFileSync(at('tpm'), contentsOf('s'));
     const sources = ['memory', 'empty', 'tpm'].map((name) => {
       const source = descriptor(name, 'a+');
-      return { name, descriptor: source, bytes: fstatSync(source).size };
+      return { name, place: source, bytes: fstatSync(source).size };
     });
     const { parts, bytes } = await sealFiles(sources, descriptor('sealed', 'w+'), {
       ...{ recipients: [KEY], chunkBytes: CHUNK_BYTES, about: { machine: 'web' } },
@@ -136,7 +137,7 @@ describe('sealFiles() and openFiles()', () => {
       descriptor('sealed', 'r'),
       ({ about }) => {
         expect(about).toEqual({ machine: 'web' });
-        return ['memory', 'tpm'].map((part) => ({ part, descriptor: descriptor(`${part}.opened`, 'w+') }));
+        return ['memory', 'tpm'].map((part) => ({ part, place: descriptor(`${part}.opened`, 'w+') }));
       },
       { openers: [KEY] },
     );
@@ -147,7 +148,17 @@ describe('sealFiles() and openFiles()', () => {
     // Between parts is nothing of what a lane has read before.
     const all = await openedBy(openSealed([readFileSync(at('sealed'))], { openers: [KEY] }));
     expect(all).toEqual(Buffer.concat([contentsOf('dddddd'), contentsOf('zz'), contentsOf('s')]));
-    const missing = openFiles(descriptor('sealed', 'r'), () => [{ part: 'disk', descriptor: 0 }], { openers: [KEY] });
+    // From and into memory it is the same.
+    const memory = sharedMemoryOf(readFileSync(at('memory')));
+    const inMemory = sharedMemoryOf(new Uint8Array(readFileSync(at('memory')).length));
+    await sealFiles([{ place: memory, bytes: readFileSync(at('memory')).length }], descriptor('sealed-memory', 'w+'), {
+      ...{ recipients: [KEY], chunkBytes: CHUNK_BYTES, about: {} },
+    });
+    await openFiles(descriptor('sealed-memory', 'r'), () => [{ place: inMemory }], { openers: [KEY] });
+    expect(Buffer.concat(inMemory.map((segment) => Buffer.from(segment))).equals(readFileSync(at('memory')))).toBe(
+      true,
+    );
+    const missing = openFiles(descriptor('sealed', 'r'), () => [{ part: 'disk', place: 0 }], { openers: [KEY] });
     await expect(missing).rejects.toMatchObject({ code: 'altered', message: 'it has no part disk' });
   });
 
@@ -159,7 +170,7 @@ describe('sealFiles() and openFiles()', () => {
     after.fill(0, 5 * PAGE_BYTES, 9 * PAGE_BYTES);
     const kept = Uint8Array.of(0b0001_1011, 0b1110);
     writeFileSync(at('after'), after);
-    const source = { descriptor: descriptor('after', 'r'), bytes: after.length, kept };
+    const source = { place: descriptor('after', 'r'), bytes: after.length, kept };
     const options = { recipients: [KEY], chunkBytes: CHUNK_BYTES, parent };
     const child = await sealFiles([source], descriptor('child', 'w+'), options);
     expect(child.stored).toBeLessThan(PAGE_BYTES + 3000);
@@ -167,7 +178,7 @@ describe('sealFiles() and openFiles()', () => {
 
     await open();
     const over = async (there: Parent | undefined): Promise<void> => {
-      const targets = (): readonly OpenTarget[] => [{ descriptor: descriptor('opened', 'r+') }];
+      const targets = (): readonly OpenTarget[] => [{ place: descriptor('opened', 'r+') }];
       const how = { openers: [KEY], ...(there === undefined ? {} : { over: there }) };
       await openFiles(descriptor('child', 'r'), targets, how);
     };
@@ -236,7 +247,7 @@ describe('sealFiles() and openFiles()', () => {
 
   test('refuse a source that has become shorter, and stop when they are told to', async () => {
     writeFileSync(at('source'), contentsOf('dd'));
-    const source = { descriptor: descriptor('source', 'r'), bytes: 3 * PAGE_BYTES };
+    const source = { place: descriptor('source', 'r'), bytes: 3 * PAGE_BYTES };
     const target = descriptor('sealed', 'w+');
     await expect(sealFiles([source], target, { recipients: [KEY] })).rejects.toMatchObject({ code: 'limit' });
     const signal = AbortSignal.abort(new Error('told to'));

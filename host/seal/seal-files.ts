@@ -4,6 +4,7 @@ import { DEFAULT_CHUNK_BYTES, SealError, type ObjectOptions, type Part, type Sea
 import { beginObject, END_BYTES, RecordFrame, renderHeader, TAG_BYTES, type ObjectKeys } from '@ringwall/seal/engine';
 import { sealingCipher } from './aead.ts';
 import type { Region, SealJob } from './jobs.ts';
+import type { Place } from './place.ts';
 import { Relay } from './relay.ts';
 import { runLanes, type LaneOptions } from './run-lanes.ts';
 import { writeAt } from './whole-io.ts';
@@ -14,8 +15,7 @@ const MAX_CHUNKS: number = 2 ** 31 - 1;
 export interface SealSource {
   /** Of its part; one source alone may have none, and is the contents then. */
   readonly name?: string;
-  /** Of a file or block device. */
-  readonly descriptor: number;
+  readonly place: Place;
   readonly bytes: number;
   /** A bit for each page of 4 KiB, the lowest first: those as in the parent, at the same place. They are not stored. */
   readonly kept?: Uint8Array;
@@ -64,10 +64,10 @@ function placed(
   const parts: Part[] = [];
   const regions: Region[] = [];
   let end = 0;
-  for (const { name, descriptor, bytes, kept } of sources) {
+  for (const { name, place, bytes, kept } of sources) {
     const offset = Math.ceil(end / chunkBytes) * chunkBytes;
     if (name !== undefined) parts.push({ name, offset, bytes });
-    regions.push({ descriptor, offset, bytes, ...(kept === undefined ? {} : { kept: shared(kept) }) });
+    regions.push({ place, offset, bytes, ...(kept === undefined ? {} : { kept: shared(kept) }) });
     end = offset + bytes;
   }
   return { parts, regions, bytes: end };

@@ -14,9 +14,10 @@ import {
 } from '@ringwall/seal/engine';
 import { compressChunk } from './compression.ts';
 import type { Lane, Region, SealJob } from './jobs.ts';
+import { readPlace } from './place.ts';
 import { RecordMemory } from './record-memory.ts';
 import { Relay } from './relay.ts';
-import { readAt, writeAt } from './whole-io.ts';
+import { writeAt } from './whole-io.ts';
 
 const EMPTY_KINDS = ['none', 'zeros', 'kept'] as const;
 const NOTHING: Uint8Array = new Uint8Array();
@@ -121,7 +122,7 @@ export class SealingLane implements Lane {
     const chunk = this.#chunk.subarray(0, Math.min(chunkBytes, this.#job.bytes - at));
     const from = region === undefined ? 0 : at - region.offset;
     const length = region === undefined ? 0 : Math.min(chunk.length, region.bytes - from);
-    if (region !== undefined && readAt(region.descriptor, chunk.subarray(0, length), from) < length) {
+    if (region !== undefined && readPlace(region.place, chunk.subarray(0, length), from) < length) {
       throw new SealError('limit', 'it has become shorter while it was read: what was written is no object');
     }
     chunk.fill(0, length);

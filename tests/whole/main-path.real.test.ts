@@ -1,5 +1,5 @@
 // The main job from outside: what the README promises, on one machine that all tests here share.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -236,12 +236,12 @@ describe('ringwall run hello', () => {
     using console = await ringwall.openConsole(NAME);
     await console.run(`echo ${LINE} > /data/line && sync`);
     const found = await run(['/usr/bin/grep', '-rlaF', LINE, ringwall.directory], { timeoutMs: 120_000 });
-    // The console's own log has seen the line being typed; nothing else may have it.
+    // The console's own log has seen the line being typed, and the guest's memory is no file of a disk; nothing else may have it.
     const files = found.stdout
       .toString()
       .trim()
       .split('\n')
-      .filter((file) => file !== '' && !file.includes('console'));
+      .filter((file) => file !== '' && !file.includes('console') && !file.endsWith('/memory/ram'));
     expect(files).toEqual([]);
   });
 
@@ -277,6 +277,43 @@ describe('ringwall run hello', () => {
     const pcr15 = await console.run('cat /sys/class/tpm/tpm0/pcr-sha256/15');
     expect(pcr15.trim()).toMatch(/^[0-9A-F]{64}$/);
     expect(pcr15.trim()).not.toBe('0'.repeat(64));
+  });
+
+  test('a snapshot brings memory and disk back, shows neither, and is refused once a byte of it is altered', async () => {
+    const { machine } = await ringwall.show(NAME);
+    const secret = `canary-${newBootId()}`;
+    {
+      using console = await ringwall.openConsole(NAME);
+      await console.run(`kept=${secret}; echo ${secret} > /data/canary; sync`);
+    }
+    expect(await ringwall.ok('snapshot', NAME)).toMatch(/@1 is there; .* stood still for \d+ ms/);
+    const folder = join(ringwall.stateDir, 'snapshots', machine.id);
+    const file = join(folder, readdirSync(folder)[0] ?? '');
+    const sealed = readFileSync(file);
+    expect(sealed.includes(secret)).toBe(false);
+    {
+      using console = await ringwall.openConsole(NAME);
+      expect(await console.run('echo $kept')).toContain(secret);
+      await console.run('kept=; rm /data/canary; sync');
+    }
+    await ringwall.ok('stop', NAME);
+
+    const altered = Buffer.from(sealed);
+    altered.writeUInt8(altered.readUInt8(20_000_000) ^ 1, 20_000_000);
+    writeFileSync(file, altered);
+    const refused = await ringwall.cli('restore', NAME, '--rewind');
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toMatch(/the snapshot is not what was sealed: .* at byte \d+/);
+    expect((await ringwall.cli('snapshot', 'verify', `${NAME}@1`)).code).toBe(4);
+    writeFileSync(file, sealed);
+
+    await ringwall.ok('restore', NAME, '--rewind');
+    const back = await ringwall.show(NAME);
+    expect(back.machine.status).toMatchObject({ phase: 'running', trust: 'unknown' });
+    expect(back.protections.filter(({ state }) => state !== 'holds')).toEqual([]);
+    using console = await ringwall.openConsole(NAME);
+    expect(await console.run('echo $kept; cat /data/canary')).toBe(`${secret}\n${secret}\n`);
+    expect(await console.run('cat /sys/class/tpm/tpm0/pcr-sha256/15')).toMatch(/^[0-9A-F]{64}\s$/);
   });
 
   test('once it is removed, its key is in no file of the broker, and a record says so', async () => {

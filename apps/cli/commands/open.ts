@@ -47,7 +47,7 @@ async function openInto(output: Output, input: Input, { openers, root, steps }: 
   const options = { openers, ...(root === undefined ? {} : { root }) };
   const { descriptor } = output;
   if (input.file !== undefined && descriptor !== undefined) {
-    const targets = (): readonly OpenTarget[] => [{ descriptor }];
+    const targets = (): readonly OpenTarget[] => [{ place: descriptor }];
     const opened = await openFiles(input.file.descriptor, targets, { ...options, onDone: steps.tell });
     output.wrote(opened.bytes);
     return opened.manifest;

@@ -54,7 +54,11 @@ async function sealInto(output: Output, input: Input, { recipients, compress, st
   const cipher = cipherOfProcessor();
   if (input.file !== undefined && output.descriptor !== undefined) {
     const options = { recipients, cipher, compress, onDone: steps.tell };
-    const sealed = await sealFiles([input.file], output.descriptor, options);
+    const sealed = await sealFiles(
+      [{ place: input.file.descriptor, bytes: input.file.bytes }],
+      output.descriptor,
+      options,
+    );
     output.wrote(sealed.stored);
     return sealed;
   }

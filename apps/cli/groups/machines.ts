@@ -138,6 +138,49 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     load: () => import('../commands/stop.ts'),
   },
   {
+    name: 'snapshot',
+    group: 'Machines',
+    summary: 'save machines that run: memory, devices, TPM and disk, sealed into one file each',
+    description:
+      'The machine works on; it stands still for the moment in which the last of its memory is copied. What is written to ' +
+      'the disk of this host is encrypted with a key of its own, which the broker keeps: a stolen snapshot says nothing, a ' +
+      'changed one is refused at the byte. `verify` reads every byte and needs no key. `rm` destroys the key first. ' +
+      'A snapshot is named by its machine and the number that the broker gave it, as in web@3. Machines with imported ' +
+      'disks, or with a system of their own, cannot be saved yet.',
+    forms: ['snapshot NAME...', 'snapshot ls', 'snapshot verify NAME@NUMBER...', 'snapshot rm NAME@NUMBER...'],
+    arguments: [
+      { name: 'NAME', complete: 'machine' },
+      { name: 'SNAPSHOT', optional: true, complete: 'none', many: true },
+    ],
+    examples: [
+      { line: 'snapshot web', says: 'web@1 is there, and how long web stood still' },
+      { line: 'snapshot ls', says: 'the newest of each machine first' },
+      { line: 'snapshot verify web@1', says: 'is it still what was sealed?' },
+      { line: 'snapshot rm web@1', says: 'no copy of it can be opened again' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/snapshot.ts'),
+  },
+  {
+    name: 'restore',
+    group: 'Machines',
+    summary: 'put stopped machines back to a snapshot: they go on where they were saved',
+    description:
+      'Without a number the newest. It is verified while it is loaded, and the machine runs only once all of it was found to ' +
+      'be what was sealed; where it is not, or this host is another than the one it was taken on, the machine stays what ' +
+      'it is. Disk, memory and TPM of now are lost. The machine counts as unknown until its next start, when it proves ' +
+      'itself again. An older state than the newest, and one that was put back before, needs --rewind; the broker writes ' +
+      'that down.',
+    arguments: [{ name: 'NAME[@NUMBER]', complete: 'machine', many: true }],
+    options: [{ name: 'rewind', summary: 'I want this state, though it is not the newest, or was put back before' }],
+    examples: [
+      { line: 'restore web', says: 'to its newest snapshot' },
+      { line: 'restore web@2 --rewind', says: 'to an older one' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/restore.ts'),
+  },
+  {
     name: 'readmit',
     group: 'Machines',
     summary: 'trust a quarantined machine again: its next start gets its key',

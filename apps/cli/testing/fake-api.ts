@@ -28,6 +28,7 @@ import type { ShownDisk } from '@ringwall/api/disks';
 import { FakeNetworks } from './fake-networks.ts';
 import { FAKE_NOW } from './fake-now.ts';
 import { FakeReferences } from './fake-references.ts';
+import { FakeSnapshots } from './fake-snapshots.ts';
 
 export { FAKE_NOW };
 
@@ -48,6 +49,7 @@ export class FakeApi implements AsyncDisposable {
   log: Buffer = Buffer.from('Ringwall hello\r\n\u001b[31mattested\u001b[0m \u001b]0;owned\u0007ok\r\n# ');
   readonly references: FakeReferences = new FakeReferences();
   readonly networks: FakeNetworks = new FakeNetworks(FAKE_NOW);
+  readonly snapshots: FakeSnapshots = new FakeSnapshots();
   notices: readonly string[] = [];
   operations = 0;
   /** What a machine that is asked for turns out to be. */
@@ -144,6 +146,8 @@ export class FakeApi implements AsyncDisposable {
     const words = pathname.split('/').slice(2).map(decodeURIComponent);
     const aboutNetworks = this.networks.answer(route, words, searchParams, body, [...this.machines.values()]);
     if (aboutNetworks !== undefined) return answer(aboutNetworks);
+    const aboutSnapshots = this.snapshots.answer(route, name);
+    if (aboutSnapshots !== undefined) return answer(aboutSnapshots);
     switch (route) {
       case 'GET erasures/*':
       case 'GET disk-erasures/*':
@@ -172,6 +176,10 @@ export class FakeApi implements AsyncDisposable {
         return answer({ operation: this.#remove(name, searchParams.get('force') === 'true') }, 202);
       case 'POST machines/*/start':
         return answer({ operation: this.#operate('machine.start', this.#find(name)) }, 202);
+      case 'POST machines/*/snapshots':
+        return answer({ operation: this.#operate('machine.snapshot', this.#find(name)) }, 202);
+      case 'POST machines/*/restore':
+        return answer({ operation: this.#operate('machine.restore', this.#find(name)) }, 202);
       case 'POST machines/*/stop':
         return answer({ operation: this.#operate('machine.stop', this.#find(name)) }, 202);
       case 'POST machines/*/readmit':

@@ -66,6 +66,8 @@ export class FakeWarden implements WardenClient {
     { name: 'debian', title: 'Debian', built: false },
   ];
   capacity = { cpus: 4, memoryMiB: 8192, diskMiB: 100_000 };
+  /** Those that lie there. */
+  readonly snapshots: Set<string> = new Set();
   accelerator: 'kvm' | 'tcg' = 'tcg';
   /** files.json of the images; undefined where they have none. */
   imageFiles: string | undefined = '{"version":1,"image":"hello"}';
@@ -173,6 +175,20 @@ export class FakeWarden implements WardenClient {
         return this.#start(request);
       case 'ask-disk-key':
         return { request: askedFor(request) };
+      case 'ask-snapshot-key': {
+        const { op: _, ...asked } = request;
+        return { request: { ...asked, publicKey: KEY, host: SIGNATURE, signature: SIGNATURE } };
+      }
+      case 'take-snapshot':
+        this.snapshots.add(request.snapshot);
+        return { root: '5a'.repeat(32), bytes: 4096, pauseMs: 12, tookMs: 34 };
+      case 'restore-machine':
+        return this.#start(request);
+      case 'check-snapshot':
+        return { whole: this.snapshots.has(request.snapshot), records: 3, damaged: 0, at: [] };
+      case 'remove-snapshot':
+        this.snapshots.delete(request.snapshot);
+        return {};
       case 'remove-disk':
         this.disks.delete(request.disk);
         return {};
@@ -254,7 +270,9 @@ export class FakeWarden implements WardenClient {
     return network;
   }
 
-  #start(request: Extract<WardenRequest, { op: 'start-machine' }>): WardenResponse<'start-machine'> {
+  #start(
+    request: Extract<WardenRequest, { op: 'start-machine' | 'restore-machine' }>,
+  ): WardenResponse<'start-machine'> {
     const record = this.#require(request.machine);
     const { running } = record;
     const reference = { boot: request.boot };
@@ -308,6 +326,8 @@ export class FakeBroker implements BrokerClient {
   readonly registered: Set<MachineId> = new Set();
   readonly expected: Map<string, unknown> = new Map();
   readonly verdicts: Map<string, VerdictState> = new Map();
+  /** The root of each that is whole. */
+  readonly snapshots: Map<string, string | undefined> = new Map();
   readonly requests: BrokerRequest[] = [];
   away = false;
   /** What comes of it when a guest speaks. */
@@ -404,6 +424,22 @@ export class FakeBroker implements BrokerClient {
         this.released.push(request.request);
         return { sealed: 'AAAA' };
       case 'forget-disk':
+        return {};
+      case 'begin-snapshot':
+        this.snapshots.set(request.request.snapshot, undefined);
+        return { sealed: 'AAAA', sequence: this.snapshots.size };
+      case 'finish-snapshot':
+        this.snapshots.set(request.snapshot, request.root);
+        return {};
+      case 'release-snapshot-key': {
+        const root = this.snapshots.get(request.request.snapshot);
+        if (root === undefined) throw new RingwallError('conflict', 'it is not the newest state');
+        return { sealed: 'AAAA', root };
+      }
+      case 'confirm-restore':
+        return {};
+      case 'forget-snapshot':
+        this.snapshots.delete(request.snapshot);
         return {};
       case 'add-image-files': {
         const before = request.offset === 0 ? '' : (this.files.get(request.sha256) ?? '');

@@ -1,11 +1,14 @@
 // A host of the mind for the warden's unit tests: processes are numbers in a set, jails are entries in a map, and every
 // effect can be made to fail, to hang, or to be the warden's last.
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageDir, layoutOf, type Layout, type MachineLayout } from '../layout.ts';
 import { RingwallError } from '@ringwall/api';
 import type { HostIdentity } from '@ringwall/host/attest';
-import type { HostTpmPart, WardenParts } from '../parts.ts';
+import { makeSharedMemory, viewsOf, type SharedMemory } from '@ringwall/host/memory';
+import type { VmSpec } from '@ringwall/api/warden';
+import type { Extent, HostTpmPart, SavedState, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
 import { FakeNetworks } from './fake-networks.ts';
 import { FakeDisks } from './fake-disks.ts';
@@ -53,7 +56,15 @@ export class FakeHost {
   readonly networks: FakeNetworks = new FakeNetworks((effect) => this.#effect(effect));
   /** The address of the card that each machine has, by its id. */
   readonly cards = new Map<string, string>();
+  platform = { qemu: '7.2', firmware: 'f1', cpu: 'a processor' };
+  /** What its memory is, to be saved; and of a machine that was put back, what it was given. */
+  memory: Uint8Array = new Uint8Array();
+  devices: Uint8Array = Buffer.from('devices and a TPM');
+  /** Called while a guest stands still; what it writes to its disk then is copied, too. */
+  whileStopped: (disk: string) => readonly Extent[] = () => [];
   vmmState: 'running' | 'paused' | undefined = 'running';
+  /** Its VMM has stopped the guest, for want of room. */
+  outOfRoom = false;
   /** How a VMM that is dead ended. */
   guestPoweredOff = false;
   #nextPid = 1000;
@@ -84,6 +95,24 @@ export class FakeHost {
     return this.processes.has(pid);
   }
 
+  #memoryOf(memoryMiB: number): SharedMemory {
+    const memory = makeSharedMemory(memoryMiB * 2 ** 20);
+    for (const { view, done } of viewsOf(memory, 0, this.memory.length)) {
+      view.set(this.memory.subarray(done, done + view.length));
+    }
+    return memory;
+  }
+
+  /** As a jail does it: memory is filled before there is a VMM. */
+  async #load({ runDir }: MachineLayout, spec: VmSpec, state: SavedState): Promise<void> {
+    const path = join(runDir, 'memory');
+    await using file = await open(path, 'w+');
+    await file.truncate(spec.memoryMiB * 2 ** 20);
+    await state.fillMemory(file.fd);
+    this.memory = readFileSync(path);
+    this.devices = state.devices();
+  }
+
   #makeParts(): WardenParts {
     const bootId = (): string => this.bootId;
     return {
@@ -99,6 +128,7 @@ export class FakeHost {
           totalMemoryMiB: 8192,
           diskMiB: this.freeDiskMiB,
         }),
+        platform: async () => this.platform,
         isFull: async () => this.full,
         isAlive: ({ pid }) => this.#alive(pid),
         kill: async ({ pid }) => {
@@ -135,18 +165,41 @@ export class FakeHost {
         },
       },
       vmm: {
-        start: async ({ machine, direct }) => {
+        start: async ({ machine, spec, direct, state }) => {
           const tpm = this.#spawn(machine, 'tpm');
           await this.#effect('tpm.start');
           const witness = direct === undefined ? { witness: this.#spawn(machine, 'witness') } : {};
+          if (state !== undefined) await this.#load(machine, spec, state);
           const vmm = this.#spawn(machine, 'vmm');
           await this.#effect('vmm.start');
           return { tpm, ...witness, vmm };
         },
+        copy: async (machine, _boot, memoryMiB) => {
+          let copied: SharedMemory | undefined;
+          return {
+            data: async () => [{ offset: 0, length: 2 ** 20 }],
+            written: async () => [],
+            writtenBytes: async () => 0,
+            copyMemory: async (maxBytes) => {
+              if (maxBytes < this.memory.length) return false;
+              copied = this.#memoryOf(memoryMiB);
+              return true;
+            },
+            save: async ({ takeWritten, takeState }) => {
+              await this.#effect('vmm.save');
+              await takeWritten(this.whileStopped(machine.disk));
+              await takeState({ devices: this.devices, memory: copied ?? this.#memoryOf(memoryMiB) });
+              await this.#effect('vmm.goes-on');
+              return { pauseMs: 7 };
+            },
+            [Symbol.asyncDispose]: async () => this.#effect('vmm.copied'),
+          };
+        },
         poweredOff: async () => this.guestPoweredOff,
         status: async () => this.vmmState,
         goOn: async () => {
-          const stopped = this.vmmState === 'paused';
+          const stopped = this.outOfRoom;
+          this.outOfRoom = false;
           if (stopped) this.vmmState = 'running';
           return stopped;
         },

@@ -2,40 +2,48 @@
 // answer, and is forgotten after it or soon.
 import { RingwallError } from '@ringwall/api';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
+import type { SnapshotKeyRequest } from '@ringwall/api/snapshots';
 import type { SealedKey } from '@ringwall/api/warden';
 import type { Signer } from '@ringwall/evidence';
-import { diskKeyMessage, newRecipient, type Recipient, type Secret } from '../keys/index.ts';
+import {
+  keyRequestMessage,
+  newRecipient,
+  type Recipient,
+  type Secret,
+  type UnsignedKeyRequest,
+} from '../keys/index.ts';
 
 /** An answer comes within a second; a broker that is being restarted takes some. */
 const ASK_LIFE_MS = 120_000;
 /** Far more than machines start at once. */
 const MAX_ASKS = 256;
 
-export class DiskKeyAsks {
-  readonly #asked: Map<string, { request: DiskKeyRequest; recipient: Recipient; atMs: number }> = new Map();
+type Asking<Request> = Omit<Request, 'publicKey' | 'host' | 'signature'>;
+/** What is wanted of which key. */
+type Wanted = Asking<DiskKeyRequest> | Asking<SnapshotKeyRequest>;
 
-  async ask(
+export class KeyAsks {
+  readonly #asked: Map<string, { request: UnsignedKeyRequest; recipient: Recipient; atMs: number }> = new Map();
+
+  async ask<Request extends Wanted>(
     signer: Signer,
-    wanted: Pick<DiskKeyRequest, 'disk' | 'use' | 'machine' | 'boot'>,
-  ): Promise<DiskKeyRequest> {
+    wanted: Request,
+  ): Promise<Request & { readonly publicKey: string; readonly host: string; readonly signature: string }> {
     const recipient = newRecipient();
     const publicKey = base64(recipient.publicKey);
-    const unsigned = { ...wanted, publicKey, host: base64(signer.publicKey) };
-    const request = { ...unsigned, signature: base64(await signer.sign(diskKeyMessage(unsigned))) };
+    const request = { ...wanted, publicKey, host: base64(signer.publicKey) };
+    const signature = base64(await signer.sign(keyRequestMessage(request)));
     this.#forgetOld();
     this.#asked.set(publicKey, { request, recipient, atMs: performance.now() });
-    return request;
+    return { ...request, signature };
   }
 
   /** Opens the answer to an ask for this very use; throws for any other. */
-  open({ publicKey, sealed }: SealedKey, wanted: Pick<DiskKeyRequest, 'disk' | 'use' | 'machine' | 'boot'>): Secret {
+  open({ publicKey, sealed }: SealedKey, wanted: Wanted): Secret {
     this.#forgetOld();
     const asked = this.#asked.get(publicKey);
     this.#asked.delete(publicKey);
-    const isThis =
-      asked !== undefined &&
-      (['disk', 'use', 'machine', 'boot'] as const).every((field) => asked.request[field] === wanted[field]);
-    if (!isThis) {
+    if (asked === undefined || !isFor(asked.request, { ...wanted, publicKey, host: asked.request.host })) {
       throw new RingwallError('conflict', 'this key was not asked for, or too long ago', { hint: 'ask for it again' });
     }
     return asked.recipient.open(Buffer.from(sealed, 'base64'), asked.request);
@@ -47,6 +55,10 @@ export class DiskKeyAsks {
       if (now - atMs > ASK_LIFE_MS || this.#asked.size >= MAX_ASKS) this.#asked.delete(key);
     }
   }
+}
+
+function isFor(asked: UnsignedKeyRequest, wanted: UnsignedKeyRequest): boolean {
+  return Buffer.compare(keyRequestMessage(asked), keyRequestMessage(wanted)) === 0;
 }
 
 function base64(bytes: Uint8Array): string {
