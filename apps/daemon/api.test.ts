@@ -170,6 +170,40 @@ describe('a machine through the API', () => {
   });
 });
 
+describe('a network through the API', () => {
+  test('is made, ruled, explained and removed, and each answer is what its route says', async () => {
+    const rule = { name: 'w', action: 'allow', from: { labels: { role: 'web' } }, to: 'any', services: ['tcp/80'] };
+    const policy = {
+      version: 1,
+      tenant: 'default',
+      networks: [{ name: 'app', addresses: ['10.20.0.0/16'], rules: [] }],
+    };
+    const steps: [HttpRoute, string, object?][] = [
+      [HTTP_ROUTES.createNetwork, '/v1/networks', { name: 'app', addresses: ['10.20.0.0/16'] }],
+      [HTTP_ROUTES.addRule, '/v1/networks/app/rules', { rule }],
+      [HTTP_ROUTES.listNetworks, '/v1/networks'],
+      [HTTP_ROUTES.showNetwork, '/v1/networks/app'],
+      [HTTP_ROUTES.mapNetwork, '/v1/networks/app/map'],
+      [HTTP_ROUTES.explainReach, '/v1/reach?from=10.20.0.9&to=10.20.0.8&service=tcp%2F80&network=app'],
+      [HTTP_ROUTES.removeRule, '/v1/networks/app/rules/w'],
+      [HTTP_ROUTES.exportPolicy, '/v1/policy'],
+      [HTTP_ROUTES.planPolicy, '/v1/policy/plan', { policy }],
+      [HTTP_ROUTES.applyPolicy, '/v1/policy/apply', { policy }],
+      [HTTP_ROUTES.removeNetwork, '/v1/networks/app'],
+    ];
+    for (const [route, path, body] of steps) {
+      const answer = await ask(route.method.toUpperCase(), path, body);
+      expect([path, answer.status, answer.body]).toEqual([path, 200, route.response?.parse(answer.body)]);
+    }
+    expect(await codeOf(ask('GET', '/v1/networks/app'))).toBe('not-found');
+    expect(await codeOf(ask('POST', '/v1/networks', { name: 'a', addresses: ['10.0.0.1/8'] }))).toBe('policy-invalid');
+    expect(await codeOf(ask('POST', '/v1/networks', { name: 'a; flush ruleset' }))).toBe('policy-invalid');
+    expect(await world.eventKinds()).toEqual(
+      expect.arrayContaining(['network.created', 'network.changed', 'network.removed']),
+    );
+  });
+});
+
 describe('bad input', () => {
   test.each([
     ['not JSON', '{"image":', 'bad-request'],

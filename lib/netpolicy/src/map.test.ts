@@ -63,8 +63,9 @@ describe('mapNetwork()', () => {
     });
   });
 
-  test('has an edge where, and only where, the model lets something through', () => {
+  test('has an edge wherever the model lets something through', () => {
     const flows = ['tcp/80', 'tcp/443', 'udp/53', 'icmp/8', 'gre'].flatMap((text) => parseService(text, ''));
+    const missing: string[] = [];
     fc.assert(
       fc.property(
         arbitraryPolicy.chain((policy) => fc.tuple(fc.constant(policy), arbitraryMachines)),
@@ -87,12 +88,13 @@ describe('mapNetwork()', () => {
             const places = ({ name }: { name: string }): number[] =>
               nodes.flatMap(({ machines: own }, index) => (own.includes(name) ? [index] : []));
             const drawn = edges.some((edge) => places(from).includes(edge.from) && places(to).includes(edge.to));
-            if (open) expect(drawn).toBe(true);
+            if (open && !drawn) missing.push(`${from.name} ${to.name}`);
           }
         },
       ),
       { numRuns: 100 },
     );
+    expect(missing).toEqual([]);
   });
 });
 
