@@ -13,12 +13,24 @@ import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
  * `vmm-tcg` and `witness` may make memory that is writable and executable at once, since TCG and V8 write machine code; the
  * others not.
  */
-export type SeccompProfile = 'vmm-kvm' | 'vmm-tcg' | 'tpm' | 'disk-tool' | 'witness' | 'reader' | 'tunnel' | 'names';
+export type SeccompProfile =
+  | 'vmm-kvm'
+  | 'vmm-tcg'
+  | 'tpm'
+  | 'disk-tool'
+  | 'witness'
+  | 'reader'
+  | 'tunnel'
+  | 'names'
+  | 'sniffer';
 
 const WRITES_CODE: ReadonlySet<SeccompProfile> = new Set(['vmm-tcg', 'witness']);
 /** A shell that unpacks what it is given, and then becomes the program that reads it: folders, and processes beside it. */
 const STARTS_PROCESSES: ReadonlySet<SeccompProfile> = new Set(['reader']);
 const STARTING: readonly SyscallName[] = ['fork', 'vfork', 'mkdir', 'mkdirat', 'rmdir'];
+
+/** tcpdump opens what it listens on as root, and then becomes the uid that it was given, for good. */
+const BECOMING: readonly SyscallName[] = ['setuid', 'setgid', 'setgroups', 'setresuid', 'setresgid', 'capset'];
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [
@@ -294,7 +306,15 @@ const FATAL_IDENTITY: readonly SyscallName[] = [
 const CLONE_THREAD = 0x00010000;
 const CLONE_NAMESPACES = 0x7e020000; // NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 const AF_UNIX = 1;
+const AF_INET = 2;
 const AF_NETLINK = 16;
+const AF_PACKET = 17;
+/** Of sockets, where they are others than local ones. */
+const FAMILIES: Readonly<Partial<Record<SeccompProfile, readonly number[]>>> = {
+  tunnel: [AF_UNIX, AF_NETLINK],
+  // AF_INET is what libpcap asks interfaces by.
+  sniffer: [AF_UNIX, AF_INET, AF_NETLINK, AF_PACKET],
+};
 const PROT_WRITE_AND_EXEC = 0x6;
 /** linux/prctl.h: names, timer slack, parent-death signal, and what the programs' own seccomp filters need. */
 const PRCTL_ALLOWED: readonly number[] = [1, 15, 16, 21, 22, 23, 29, 38, 39, 0x53564d41];
@@ -323,13 +343,13 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
   const names = profile === 'names';
   const starting = names ? NAMES.calls : STARTS_PROCESSES.has(profile) ? STARTING : [];
   const tunnels = profile === 'tunnel';
+  const becoming = profile === 'sniffer' ? BECOMING : [];
   const fatal = [...FATAL_LOOK, ...FATAL_MOUNTS, ...FATAL_HOST, ...FATAL_IDENTITY].filter(
-    (name) => !starting.includes(name),
+    (name) => !starting.includes(name) && !becoming.includes(name),
   );
   return [
-    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY, ...starting, ...(tunnels ? TUNNEL.calls : [])].map(
-      allow,
-    ),
+    ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY].map(allow),
+    ...[...starting, ...becoming, ...(tunnels ? TUNNEL.calls : [])].map(allow),
     // bwrap loads the filter before it starts the program, so that one execve must pass. QEMU's own sandbox
     // (spawn=deny) takes it away again; the TPM has no file that it could both write and execute.
     allow('execve'),
@@ -351,7 +371,7 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
         ? NAMES.sockets
         : {
             action: 'allow',
-            when: { argument: 0, equals: tunnels ? [AF_UNIX, AF_NETLINK] : [AF_UNIX] },
+            when: { argument: 0, equals: FAMILIES[profile] ?? [AF_UNIX] },
             otherwise: tunnels ? TUNNEL.sockets : 'EAFNOSUPPORT',
           }),
     },

@@ -12,4 +12,5 @@ export { readHostRanges } from './host-ranges.ts';
 export { applyBatch, listRules } from './nft.ts';
 export { tapLauncher, tapName } from './tap.ts';
 export { limitReceiving, readOverShare, receivingCommands, type Sharer } from './shares/receive.ts';
+export { compileSniffer, MAX_FILTER_CHARACTERS, sniff, type SniffOrder } from './watch/sniffer.ts';
 export { Walls, type WallState } from './walls.ts';

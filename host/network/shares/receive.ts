@@ -15,7 +15,7 @@ const BATCH_TIMEOUT_MS = 60_000;
 const MAX_STATISTICS_BYTES: number = 16 * 1024 * 1024;
 
 /** The same for all namespaces of this kernel. */
-let fair: boolean | undefined;
+let fairQueues: boolean | undefined;
 
 export interface Sharer {
   readonly machine: Machine;
@@ -25,8 +25,8 @@ export interface Sharer {
 /** Holds machines whose cables are connected to what they may receive. Doing it again changes nothing. */
 export async function limitReceiving(inside: NamespaceRun, sharers: readonly Sharer[]): Promise<void> {
   if (sharers.length === 0) return;
-  fair ??= await hasFairQueues(inside);
-  const withFairQueues = fair;
+  fairQueues ??= await hasFairQueues(inside);
+  const withFairQueues = fairQueues;
   const input = sharers.flatMap((sharer) => receivingCommands(sharer, withFairQueues)).join('');
   await runChecked(inside, [TC, '-batch', '-'], { input, timeoutMs: BATCH_TIMEOUT_MS });
 }

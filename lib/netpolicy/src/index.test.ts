@@ -17,6 +17,8 @@ test('the public names of @ringwall/netpolicy', () => {
       "NETPOLICY_ERROR_CODES",
       "NetPolicyError",
       "ReachModel",
+      "RefusedLog",
+      "RefusedSummary",
       "TABLE",
       "UPLINK",
       "addressOf",

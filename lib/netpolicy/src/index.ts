@@ -41,6 +41,8 @@ export {
   type Rule,
 } from './policy.ts';
 export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
+export { RefusedLog, type RefusedPacket } from './refused-log.ts';
+export { RefusedSummary, type RefusedRow } from './refused-summary.ts';
 export { renderTable, type NftCommand } from './render-nft.ts';
 export type { Ruleset } from './ruleset.ts';
 export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';

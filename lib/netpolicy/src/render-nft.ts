@@ -70,6 +70,9 @@ function renderContents(table: Table): NftCommand[] {
   ];
 }
 
+/** Of each packet that is logged: the longest heads of IP and what follows, and nothing of what machines tell each other. */
+const LOGGED_BYTES = 96;
+
 /** Keys that a metered set has room for: more than interfaces in a namespace. What finds no room goes no further. */
 const METERED_KEYS = 65_536;
 
@@ -140,7 +143,10 @@ function renderStatement(statement: Statement): NftJson[] {
   }
   if ('log' in statement) {
     const { prefix, group, perSecond } = statement.log;
-    return [{ limit: { rate: perSecond, burst: perSecond, per: 'second' } }, { log: { prefix, group } }];
+    return [
+      { limit: { rate: perSecond, burst: perSecond, per: 'second' } },
+      { log: { prefix, group, snaplen: LOGGED_BYTES } },
+    ];
   }
   return [statement.verdict === 'masquerade' ? { masquerade: null } : renderVerdict(statement.verdict)];
 }
