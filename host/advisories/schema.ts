@@ -3,7 +3,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 /** `PRAGMA user_version`. A file of another number is made anew: it holds nothing that no feed has. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** `PRAGMA application_id`: "RWad". */
 export const APPLICATION_ID = 0x52576164;
 

@@ -9,7 +9,7 @@ export function openRootTar(path: string): StoredImage & Disposable {
   using open = new DisposableStack();
   const descriptor = open.adopt(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), closeSync);
   const stat = fstatSync(descriptor);
-  if (!stat.isFile()) throw new OciError('malformed', `${path} is no file`);
+  if (!stat.isFile()) throw new OciError('malformed', 'is no file');
   const kept = open.move();
   return {
     digest: '',

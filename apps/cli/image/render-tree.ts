@@ -79,10 +79,11 @@ function updates(tree: ImageTree, out: Terminal, all: boolean): string[] {
     '',
     out.paint('bold', 'Update these first'),
     ...shown.flatMap((update) => {
-      const { images, brings, severe, update: newer } = update;
+      const { images, brings, severe, vulnerabilities, update: newer } = update;
+      const known = vulnerabilities === 0 ? '' : `, ${String(vulnerabilities)} of them known vulnerabilities`;
       const bad = severe === 0 ? '' : `, ${out.paint('red', `${String(severe)} critical or high`)}`;
       return [
-        `  ${String(brings).padStart(4)} ${label(update)} ${out.paint('dim', `in ${counted(images, 'image')}`)}${bad}`,
+        `  ${String(brings).padStart(4)} ${label(update)} ${out.paint('dim', `in ${counted(images, 'image')}${known}`)}${bad}`,
         ...(newer === undefined
           ? []
           : [out.paint('cyan', `       ${plainText(newer.name)} has ${String(newer.removes)} of them no more`)]),

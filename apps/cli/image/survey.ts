@@ -19,6 +19,7 @@ import {
 import {
   findAncestors,
   findingId,
+  isVulnerabilityRule,
   OciError,
   parseReference,
   type Finding,
@@ -148,6 +149,7 @@ async function survey(
       entry.findings = (await judge(stored)).map((finding) => ({
         id: findingId(finding),
         severity: finding.severity,
+        isVulnerability: isVulnerabilityRule(finding.rule),
         layer: finding.layer,
       }));
     } catch (error) {

@@ -65,6 +65,7 @@ test('the public names of @ringwall/oci', () => {
     'installedPackages',
     'isAffected',
     'isCovered',
+    'isVulnerabilityRule',
     'judgeDockerfile',
     'judgeImage',
     'judgeSignatures',

@@ -141,7 +141,12 @@ export { isCovered } from './advisories/feeds/alpine.ts';
 export { FEED_KINDS, type FeedKind, type ParsedFeed } from './advisories/feeds/feed.ts';
 export { parseFeed, type FeedDocument, type ParsedDocuments } from './advisories/feeds/parse-feed.ts';
 export type { Priority } from './advisories/feeds/priorities.ts';
-export { judgeVulnerabilities, vulnerabilityRule, type Heeded } from './advisories/judge-vulnerabilities.ts';
+export {
+  isVulnerabilityRule,
+  judgeVulnerabilities,
+  vulnerabilityRule,
+  type Heeded,
+} from './advisories/judge-vulnerabilities.ts';
 export { MAX_VEX_BYTES, parseVex } from './advisories/vex/parse-vex.ts';
 export type { VexStatement } from './advisories/vex/statement.ts';
 export { DEFLATED, readZip, STORED, type ZipEntry } from './archives/zip.ts';

@@ -22,7 +22,7 @@ export class FileSource implements ByteSource, Disposable {
     // A FIFO or a terminal would make an open wait for ever.
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      return new FileSource(descriptor, sizeOf(descriptor, path));
+      return new FileSource(descriptor, sizeOf(descriptor));
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -54,10 +54,10 @@ export class FileSource implements ByteSource, Disposable {
   }
 }
 
-function sizeOf(descriptor: number, path: string): number {
+function sizeOf(descriptor: number): number {
   const status = fstatSync(descriptor);
   if (status.isFile()) return status.size;
-  if (!status.isBlockDevice()) throw new DiskError('unrecognised', `${path} is neither a file nor a block device`);
+  if (!status.isBlockDevice()) throw new DiskError('unrecognised', 'is neither a file nor a block device');
   const { major, minor } = deviceOfNumber(status.rdev);
   const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8');
   return Number(sectors) * SYSFS_SECTOR_BYTES;

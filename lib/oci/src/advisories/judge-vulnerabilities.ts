@@ -85,6 +85,14 @@ const RULES: Readonly<Record<VulnerabilityMatch['status'], string>> = {
   minor: 'vulnerability-minor',
   undetermined: 'vulnerability-undetermined',
 };
+const WITHOUT_FIX = 'vulnerability-without-fix';
+const VULNERABILITY_RULES: ReadonlySet<string> = new Set([...Object.values(RULES), WITHOUT_FIX]);
+
+/** Whether findings of the rule are known vulnerabilities of packages. */
+export function isVulnerabilityRule(rule: string): boolean {
+  return VULNERABILITY_RULES.has(rule);
+}
+
 const WORDS: Readonly<Record<VulnerabilityMatch['status'], string>> = {
   affected: 'no fix yet',
   'end-of-life': 'its distribution fixes nothing in it any more',
@@ -116,7 +124,7 @@ function findingOf(group: Group, source: AdvisorySource, heed: Heeded): Finding 
   const words = [fixed === '' ? WORDS[status] : `fixed in ${fixed}`, ...wordsOf(priority)];
   if (fixed !== '' && status !== 'affected') words.unshift(WORDS[status]);
   return {
-    rule: status === 'affected' && fixed === '' ? 'vulnerability-without-fix' : RULES[status],
+    rule: status === 'affected' && fixed === '' ? WITHOUT_FIX : RULES[status],
     severity: severityOf(group[0], priority),
     message: `${vulnerability} in ${name} ${version}${partsOf(group, name)} (${words.join('; ')})${about === '' ? '' : `: ${about}`}`,
     fix:

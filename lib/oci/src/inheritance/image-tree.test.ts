@@ -26,13 +26,19 @@ const image = (
 const placed = (text: string): SurveyedFinding => {
   const [severity, id = '', layer] = text.split(' ');
   if (severity !== 'high' && severity !== 'low' && severity !== 'info') throw new Error(text);
-  return { id, severity, layer: layer === undefined ? undefined : Number(layer) };
+  return {
+    id,
+    severity,
+    isVulnerability: id.startsWith('CVE'),
+    layer: layer === undefined ? undefined : Number(layer),
+  };
 };
 const drawn = (nodes: readonly TreeNode[]): unknown[] =>
   nodes.map(({ names, guess, layers, below, brings, children }) => [
     `${names.join('+') || `(${guess})`} ${layers} ${below} ${brings}`,
     ...(children.length === 0 ? [] : [drawn(children)]),
   ]);
+const vulnerabilities = ({ updates: all }: ImageTree): number[] => all.map((each) => each.vulnerabilities);
 const updates = ({ updates: all }: ImageTree): string[] =>
   all.map(
     ({ name, images, brings, severe, update }) =>
@@ -77,6 +83,14 @@ describe('plantTree()', () => {
     expect(updates(tree)).toEqual(['base 3 3 3 -', 'python 2 1 0 -']);
     expect(tree.findings).toBe(8);
     expect([shareOf(tree, 1), shareOf(tree, 2), shareOf(plantTree([]), 1)]).toEqual([3 / 8, 4 / 8, 0]);
+  });
+
+  it('tells how many of what an ancestor brings are known vulnerabilities', () => {
+    const tree = plantTree([
+      image('base', 'a', ['high CVE-1 0', 'high hole 0']),
+      image('app', 'ab', ['high CVE-1 0', 'low CVE-2 0', 'high hole 0', 'high CVE-3 1', 'info CVE-4 0']),
+    ]);
+    expect(vulnerabilities(tree)).toEqual([2]);
   });
 
   it('knows what a newer image of the repository takes away, and ranks by that', () => {

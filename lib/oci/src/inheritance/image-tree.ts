@@ -10,6 +10,8 @@ const SEVERE: readonly FindingSeverity[] = FINDING_SEVERITIES.slice(0, 2);
 export interface SurveyedFinding {
   readonly id: string;
   readonly severity: FindingSeverity;
+  /** Of a package, known by its number: an update of the ancestor is what mends it. */
+  readonly isVulnerability: boolean;
   readonly layer: number | undefined;
 }
 
@@ -50,6 +52,8 @@ export interface AncestorUpdate {
   readonly brings: number;
   /** Of these, critical and high. */
   readonly severe: number;
+  /** Of these, known vulnerabilities of packages. */
+  readonly vulnerabilities: number;
   /** The newer image of its repository that takes most of them away, where one was surveyed. */
   readonly update: { readonly name: string; readonly removes: number } | undefined;
 }
@@ -108,6 +112,7 @@ function nodesOf(
         images: below.length,
         brings: brought.length,
         severe: brought.filter(({ severity }) => SEVERE.includes(severity)).length,
+        vulnerabilities: brought.filter(({ isVulnerability }) => isVulnerability).length,
         update: bestUpdate(here, brought, all),
       });
     }

@@ -35,12 +35,13 @@ function updates(tree: ImageTree): string {
   if (shown.length === 0) return '';
   const share = Math.round(shareOf(tree, shown.length) * 100);
   const rows = shown.map((update) => {
-    const { images, brings, severe, update: newer } = update;
+    const { images, brings, severe, vulnerabilities, update: newer } = update;
     const change =
       newer === undefined ? 'no newer one is here' : `${escapeMarkup(newer.name)} removes ${newer.removes}`;
-    return `<tr><td>${label(update)}</td><td>${images}</td><td>${brings}</td><td>${severe}</td><td>${change}</td></tr>`;
+    return `<tr><td>${label(update)}</td><td>${images}</td><td>${brings}</td><td>${severe}</td><td>${vulnerabilities}</td><td>${change}</td></tr>`;
   });
-  const head = '<tr><th>Ancestor</th><th>Images</th><th>Brings</th><th>Critical, high</th><th>Update</th></tr>';
+  const head =
+    '<tr><th>Ancestor</th><th>Images</th><th>Brings</th><th>Critical, high</th><th>Known vulnerabilities</th><th>Update</th></tr>';
   return `<table>${head}${rows.join('\n')}</table><p class="dim">Together at most ${share} % of what is found.</p>`;
 }
 
