@@ -76,6 +76,8 @@ export const createNetworkSchema = z.strictObject({
   /** Ranges as policies have them; ones that nobody else uses where absent. */
   addresses: z.array(z.string().max(80)).max(16).optional(),
   internet: z.enum(['none', 'nat']).optional(),
+  /** `bridged`: all machines on one segment, for those who need one. For good. */
+  mode: z.enum(['routed', 'bridged']).optional(),
 });
 export type CreateNetwork = z.infer<typeof createNetworkSchema>;
 

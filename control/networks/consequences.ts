@@ -7,6 +7,7 @@ import {
   findRuleTroubles,
   type Machine,
   type Network,
+  printEndpoint,
 } from '@ringwall/netpolicy';
 import { nearest } from './judge.ts';
 
@@ -28,6 +29,15 @@ export function consequencesOf(
     more,
     findings: findRuleTroubles(after, machines, atSeconds).map((finding) => explained(finding, after, machines)),
   };
+}
+
+/** A rule in one sentence, for the audit trail. */
+export function sayRule({ rules }: Network, name: unknown): string {
+  const rule = rules.find((each) => each.name === name);
+  if (rule === undefined) return 'a rule was added';
+  const { action, from, to, services, before } = rule;
+  const until = before === undefined ? '' : ` until ${new Date(before * 1_000).toISOString()}`;
+  return `${rule.name} ${action === 'allow' ? 'allows' : 'denies'} ${printEndpoint(from)} → ${printEndpoint(to)} by ${services.join(', ')}${until}`;
 }
 
 /** Where nobody has the labels of a rule, the ones that somebody has and that look alike. */

@@ -27,6 +27,11 @@ export function macOf(machine: MachineId): string {
   return ['02', ...(digest.slice(0, 10).match(/../g) ?? [])].join(':');
 }
 
+/** Whether its card leads somewhere: for the boot that runs. */
+export function isAdmitted({ machine, card }: Member): boolean {
+  return card.admitted !== undefined && card.admitted === machine.status.bootId;
+}
+
 export function asWardenMachine({ machine, card }: Member): NetworkMachine {
   const { id, name, spec, status } = machine;
   const labels = spec.labels ?? {};

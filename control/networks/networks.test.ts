@@ -247,6 +247,14 @@ describe('a policy', () => {
     expect(error.message).toContain(message);
   });
 
+  test('does not make a routed network a bridged one', async () => {
+    await using world = await openWorld();
+    const { troubles } = await world.worker.networks.planPolicy(policy([{ ...app, mode: 'bridged', dns: false }]));
+    expect(troubles).toEqual([expect.stringContaining('app is routed, and a network keeps its mode')]);
+    const lab = await world.worker.networks.create({ name: 'lab', mode: 'bridged' });
+    expect(lab.spec.definition).toMatchObject({ mode: 'bridged', internet: 'none' });
+  });
+
   test('of another tenant is not ours to apply', async () => {
     await using world = await World.open();
     const error = await errorOf(world.worker.networks.planPolicy({ version: 1, tenant: 'acme', networks: [] }));

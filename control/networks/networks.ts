@@ -22,12 +22,13 @@ import { checkMachineReference } from '../machines/names.ts';
 import type { NetworkChange, NewCard, NewEvent, Store } from '../store/index.ts';
 import { allotAddresses, defaultRanges, type OwnedRange, refuseOverlaps } from './addresses.ts';
 import { Applier } from './applier.ts';
-import { consequencesOf } from './consequences.ts';
+import { consequencesOf, sayRule } from './consequences.ts';
 import { Gate, type NetworkTrust } from './gate.ts';
 import { judgeDefinition, judgeLabels, judgePolicy, nearest, TENANT } from './judge.ts';
-import { asPolicyMachines, macOf, type Member, membersOf } from './members.ts';
+import { isAdmitted, macOf, membersOf } from './members.ts';
 import { newNetwork, type Planned, planPolicy, type Standing } from './policy-plan.ts';
-import { asAddress, type End, explainReach, noCommonNetwork } from './reach.ts';
+import { askReach } from './ask-reach.ts';
+import { findNetwork, loadModel, nowSeconds } from './model.ts';
 
 /** What somebody at a terminal waits for; what takes longer goes on, and shows as pending. */
 const SETTLE_MS = 10_000;
@@ -100,7 +101,7 @@ export class Networks {
 
   /** For a machine that is being made. Throws what its maker can do something about. */
   async planCard(network: string, labels: unknown, machine: string): Promise<PlannedCard> {
-    const found = await this.#find(network);
+    const found = await findNetwork(this.#use.store, network);
     if (machine.length > LONGEST_NAME) {
       throw new RingwallError('spec-invalid', `${machine} is too long a name for a machine with a network`, {
         hint: `at most ${LONGEST_NAME} characters: --name`,
@@ -157,7 +158,7 @@ export class Networks {
   }
 
   async detail(idOrName: string): Promise<NetworkDetail> {
-    const network = await this.#find(idOrName);
+    const network = await findNetwork(this.#use.store, idOrName);
     const members = await membersOf(this.#use.store, network.id);
     const shown = this.#shown(network, members.length, (await this.#standing()).get(network.id));
     return {
@@ -172,11 +173,12 @@ export class Networks {
     };
   }
 
-  create({ name, addresses, internet = 'none' }: CreateNetwork): Promise<ShownNetwork> {
+  create({ name, addresses, internet = 'none', mode = 'routed' }: CreateNetwork): Promise<ShownNetwork> {
     return this.#decide(async () => {
       const owned = await this.#owned();
       const ranges = addresses ?? defaultRanges(owned, (bytes) => crypto.getRandomValues(bytes));
-      const definition = { name, addresses: ranges, internet, rules: [] };
+      const bridged = mode === 'bridged' ? { mode } : {};
+      const definition = { name, addresses: ranges, ...bridged, internet, rules: [] };
       const judged = judgeDefinition(definition);
       refuseOverlaps(name, judged.addresses, owned);
       const network = newNetwork(definition, name, new Date());
@@ -188,7 +190,7 @@ export class Networks {
 
   remove(idOrName: string): Promise<void> {
     return this.#decide(async () => {
-      const network = await this.#find(idOrName);
+      const network = await findNetwork(this.#use.store, idOrName);
       await this.#put({ remove: [network] }, { kind: 'network.removed', message: `${network.name} was removed` });
     });
   }
@@ -197,7 +199,7 @@ export class Networks {
     return this.#changeRules(
       idOrName,
       (rules) => [...rules, rule],
-      () => `a rule was added: ${JSON.stringify(rule)}`,
+      (after) => sayRule(after, rule['name']),
     );
   }
 
@@ -220,7 +222,7 @@ export class Networks {
   label(idOrName: string, { set = {}, remove = [] }: LabelMachine): Promise<Machine> {
     return this.#decide(async () => {
       const { store } = this.#use;
-      const machine = await this.#machine(idOrName);
+      const machine = await store.findMachine(idOrName);
       if (machine?.spec.network === undefined) {
         if (machine !== undefined) throw withoutNetwork(machine);
         checkMachineReference(idOrName);
@@ -228,7 +230,7 @@ export class Networks {
           hint: 'see which there are: ringwall ls',
         });
       }
-      const network = await this.#find(machine.spec.network);
+      const network = await findNetwork(this.#use.store, machine.spec.network);
       const kept = Object.entries(machine.spec.labels ?? {}).filter(([key]) => !remove.includes(key));
       const labels = judgeLabels({ ...Object.fromEntries(kept), ...set }, judgeDefinition(network.spec.definition));
       const spec = { ...machine.spec, labels: { ...labels } };
@@ -241,7 +243,10 @@ export class Networks {
   }
 
   async map(idOrName: string): Promise<ShownMap> {
-    const { network, definition, machines } = await this.#model(await this.#find(idOrName));
+    const { network, definition, machines } = await loadModel(
+      this.#use.store,
+      await findNetwork(this.#use.store, idOrName),
+    );
     const { nodes, edges } = mapNetwork(definition, machines, { atSeconds: nowSeconds() });
     return {
       network: network.name,
@@ -250,42 +255,8 @@ export class Networks {
     };
   }
 
-  async reach({ from, to, service, network }: ReachQuery): Promise<Reach> {
-    const [source, target] = await Promise.all([this.#machine(from), this.#machine(to)]);
-    const apart = source !== undefined && target !== undefined && source.spec.network !== target.spec.network;
-    const asked = network ?? source?.spec.network ?? target?.spec.network;
-    const bare = (text: string, machine: Machine | undefined): End =>
-      machine === undefined ? { text } : { text, machine };
-    if (asked === undefined || (network === undefined && apart)) {
-      const without = [source, target].flatMap((each) =>
-        each?.spec.network === undefined && each !== undefined ? [`${each.name} has no network`] : [],
-      );
-      for (const [text, machine] of [
-        [from, source],
-        [to, target],
-      ] as const)
-        if (machine === undefined) await this.#address(text);
-      return noCommonNetwork(bare(from, source), bare(to, target), service, without);
-    }
-    const found = await this.#find(asked);
-    const model = await this.#model(found);
-    const end = async (text: string, machine: Machine | undefined): Promise<End> => {
-      const member = model.machines.find(({ name }) => name === machine?.name);
-      if (machine === undefined) await this.#address(text);
-      const own = model.members.find((each) => each.machine.id === machine?.id);
-      if (machine === undefined || member === undefined || own === undefined) return bare(text, machine);
-      return { text, machine, member, admitted: isAdmitted(own) };
-    };
-    const ends = { from: await end(from, source), to: await end(to, target) };
-    const strangers = [ends.from, ends.to].filter(
-      ({ machine, member }) => machine !== undefined && member === undefined,
-    );
-    if (strangers.length > 0) {
-      const notes = strangers.map(({ text }) => `${text} has no card in ${found.name}`);
-      return noCommonNetwork(ends.from, ends.to, service, notes);
-    }
-    const question = { network: model.definition, machines: model.machines, ...ends, service };
-    return explainReach({ ...question, atSeconds: nowSeconds() });
+  reach(query: ReachQuery): Promise<Reach> {
+    return askReach(this.#use.store, query);
   }
 
   async exportPolicy(): Promise<Record<string, unknown>> {
@@ -321,17 +292,17 @@ export class Networks {
   #changeRules(
     idOrName: string,
     change: (rules: readonly unknown[], network: Definition) => unknown[],
-    said: () => string,
+    said: (after: Definition) => string,
   ): Promise<ChangedNetwork> {
     return this.#decide(async () => {
-      const model = await this.#model(await this.#find(idOrName));
+      const model = await loadModel(this.#use.store, await findNetwork(this.#use.store, idOrName));
       const { network, definition: before, machines } = model;
       const rules = Array.isArray(network.spec.definition['rules']) ? network.spec.definition['rules'] : [];
       const definition: NetworkDefinition = { ...network.spec.definition, rules: change(rules, before) };
       const after = judgeDefinition(definition);
       const consequences: Consequences = consequencesOf(before, after, machines, nowSeconds());
       const changed = { ...network, spec: { definition } };
-      await this.#put({ update: [changed] }, { kind: 'network.changed', message: `${network.name}: ${said()}` });
+      await this.#put({ update: [changed] }, { kind: 'network.changed', message: `${network.name}: ${said(after)}` });
       const shown = this.#shown({ ...changed, version: network.version + 1 }, machines.length, undefined);
       return { network: shown, ...consequences };
     });
@@ -374,41 +345,6 @@ export class Networks {
     return planPolicy(judged, definitions, { standing, hostRanges: await hostRanges(), now: new Date() });
   }
 
-  async #model(network: Network): Promise<Model> {
-    const members = await membersOf(this.#use.store, network.id);
-    const definition = judgeDefinition(network.spec.definition);
-    return { network, members, definition, machines: asPolicyMachines(members, definition) };
-  }
-
-  async #find(idOrName: string): Promise<Network> {
-    const { networks } = this.#use.store;
-    const network = await networks.find(idOrName);
-    if (network !== undefined) return network;
-    const names = (await networks.list()).map(({ name }) => name);
-    const near = nearest(idOrName, names);
-    const make = 'make one: ringwall network create NAME';
-    throw new RingwallError('not-found', `there is no network ${JSON.stringify(idOrName.slice(0, 64))}`, {
-      hint:
-        near === undefined ? (names.length === 0 ? make : `there are: ${names.join(', ')}`) : `did you mean ${near}?`,
-    });
-  }
-
-  async #machine(idOrName: string): Promise<Machine | undefined> {
-    return this.#use.store.findMachine(idOrName);
-  }
-
-  /** What is no machine is an address, or a slip. */
-  async #address(text: string): Promise<void> {
-    const names = (await this.#use.store.listMachines()).map(({ name }) => name);
-    const near = nearest(text, names);
-    if (near !== undefined) {
-      throw new RingwallError('not-found', `there is no machine ${JSON.stringify(text.slice(0, 64))}`, {
-        hint: `did you mean ${near}?`,
-      });
-    }
-    asAddress(text);
-  }
-
   async #owned(): Promise<OwnedRange[]> {
     const { store, hostRanges } = this.#use;
     const networks = (await store.networks.list()).flatMap(({ name, spec }) =>
@@ -441,23 +377,12 @@ export class Networks {
   }
 }
 
-interface Model {
-  readonly network: Network;
-  readonly members: readonly Member[];
-  readonly definition: Definition;
-  readonly machines: ReturnType<typeof asPolicyMachines>;
-}
-
 type StartRequest = Extract<WardenRequest, { op: 'start-machine' }>;
 
 const WALLS = {
   changed: 'its walls were changed by somebody else, and are being put back',
   missing: 'it does not stand on this host yet',
 } as const;
-
-function isAdmitted({ machine, card }: Member): boolean {
-  return card.admitted !== undefined && card.admitted === machine.status.bootId;
-}
 
 function withoutNetwork({ name }: Machine): RingwallError {
   return new RingwallError('conflict', `${name} has no network: no rule could mean it`, {
@@ -468,8 +393,4 @@ function withoutNetwork({ name }: Machine): RingwallError {
 function printed(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
   return pairs.length === 0 ? 'without labels' : pairs.join(', ');
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1_000);
 }

@@ -48,6 +48,11 @@ export function planPolicy(policy: Policy, definitions: readonly NetworkDefiniti
       refuseOverlaps(after.name, after.addresses, facts.hostRanges);
       const machines = before === undefined ? [] : machinesIn(before, after);
       const former = before === undefined ? undefined : judgeDefinition(before.network.spec.definition);
+      if (former !== undefined && former.mode !== after.mode) {
+        throw new RingwallError('policy-invalid', `${after.name} is ${former.mode}, and a network keeps its mode`, {
+          hint: 'make another network for the other mode',
+        });
+      }
       const does = before === undefined ? 'make' : same ? 'keep' : 'change';
       networks.push({ name: after.name, does, ...consequencesOf(former, after, machines, atSeconds) });
     });

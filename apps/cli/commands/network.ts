@@ -31,11 +31,12 @@ function isAction(word: string): word is keyof typeof ACTIONS {
 
 async function create(invocation: Invocation, name: string): Promise<void> {
   const { values, out, self, json } = invocation;
-  const [addresses, internet] = [values.get('addresses'), values.get('internet')];
+  const [addresses, internet, mode] = ['addresses', 'internet', 'mode'].map((key) => values.get(key));
   const body = {
     name,
     ...(addresses === undefined ? {} : { addresses: addresses.split(',') }),
     ...(internet === undefined ? {} : { internet }),
+    ...(mode === undefined ? {} : { mode }),
   };
   await invocation.needServices();
   const network = await invocation.withApi((api) => api.call('createNetwork', { body }));

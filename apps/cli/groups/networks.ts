@@ -48,6 +48,12 @@ export const NETWORK_COMMANDS: readonly Command[] = [
         summary: 'of create: as in 10.20.0.0/16,fd00:20::/64; else ranges that nobody has',
       },
       {
+        name: 'mode',
+        value: 'MODE',
+        complete: ['routed', 'bridged'],
+        summary: 'of create: routed, or bridged: all machines on one segment, for those who need one',
+      },
+      {
         name: 'internet',
         value: 'WAY',
         complete: ['none', 'nat'],
