@@ -237,11 +237,22 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     scene.host.before = failing('networks.load', new Error('nft refuses'));
     await expect(dismiss(machine)).rejects.toThrow('nft refuses');
     expect(standing()?.connected.size).toBe(0);
+    // Nor does whoever looks after cables bring it back.
+    await warden.sweep(false);
+    expect(standing()?.connected.size).toBe(0);
     expect((await ask<'list-networks'>(warden, { op: 'list-networks' })).networks).toMatchObject([
       { trouble: 'nft refuses' },
     ]);
     scene.host.before = () => undefined;
-    await dismiss(machine);
+    await warden.sweep(false);
+    expect(isOn(machine)).toBe(false);
+  });
+
+  test('dismiss a machine also with rules that are refused', async () => {
+    const { machine, boot } = await running();
+    await admit(machine, boot);
+    const refused = { ...definition(), addresses: ['127.0.0.0/8'] };
+    await expect(apply([member(machine)], refused)).rejects.toMatchObject({ code: 'policy-invalid' });
     expect(isOn(machine)).toBe(false);
   });
 

@@ -62,7 +62,11 @@ export class Networks {
         return { machine, name, labels, addresses, mac };
       });
       const wanted = sameWanted(tenant.wanted, { definition, machines: described });
-      const settled = await tenant.settle(wanted, this.#admittedTo(network));
+      const settled = await tenant.settle(wanted, this.#admittedTo(network)).catch(async (error: unknown) => {
+        // The rules that stand go on standing; whoever is no more admitted does not wait for better ones.
+        if (tenant.wanted !== undefined) await tenant.settle(tenant.wanted, this.#admittedTo(network));
+        throw error;
+      });
       this.#networks.set(network, tenant);
       await writeNetwork(place, { version: 1, network, definition, machines: described });
       return { ...settled, admitted: [...settled.admitted], dismissed: [...settled.dismissed] };

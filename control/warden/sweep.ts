@@ -23,7 +23,7 @@ const INTERRUPTED_STOP_GRACE_MS = 10_000;
 
 /** `whole`: unfinished records too, which only a crash of the warden leaves. Never rejects for one machine's sake. */
 export async function sweep(context: WardenContext, queues: Queues, whole: boolean): Promise<void> {
-  await context.networks.look();
+  const looked = context.networks.look();
   const ids = await idsToSweep(context, whole);
   await Promise.all(
     ids.map(async (id) => {
@@ -35,6 +35,7 @@ export async function sweep(context: WardenContext, queues: Queues, whole: boole
       }
     }),
   );
+  await looked;
 }
 
 async function idsToSweep(context: WardenContext, whole: boolean): Promise<string[]> {

@@ -48,6 +48,10 @@ export class TenantNetwork {
   #wanted: WantedNetwork | undefined;
   #plan: Plan | undefined;
   #site: NetworkSite | undefined;
+  /** Machines that may use it, as was said last: none but these is ever connected. */
+  #allowed: ReadonlyMap<MachineId, Machine> = new Map();
+  /** What was said last could not be done. */
+  #unsettled = false;
   /** Machines that the rules in force know, and those whose cable is connected: the same, but where something went wrong. */
   #ruled: ReadonlyMap<MachineId, Machine> = new Map();
   #connected: ReadonlyMap<MachineId, Machine> = new Map();
@@ -90,6 +94,8 @@ export class TenantNetwork {
     }
     const next = new Map([...plan.machines].filter(([id]) => admitted.has(id)));
     const before = this.#connected;
+    this.#allowed = next;
+    this.#unsettled = true;
     try {
       const { site, made } = await this.#open(plan.network.mode);
       const first = this.#site === undefined;
@@ -103,6 +109,7 @@ export class TenantNetwork {
       if (first) this.#lookAfterWalls(site);
       await this.#connect(site);
       await site.keepApart([...this.#connected.values()], this.#isolated);
+      this.#unsettled = false;
       const admittedNow = [...next.keys()].filter((id) => !sameCable(before.get(id), next.get(id)));
       return { made, walls, admitted: admittedNow, dismissed: [...before.keys()].filter((id) => !next.has(id)) };
     } catch (error) {
@@ -115,9 +122,11 @@ export class TenantNetwork {
   async look(admitted: ReadonlySet<MachineId>): Promise<void> {
     const [wanted, site] = [this.#wanted, this.#site];
     if (wanted === undefined) return;
-    if (site === undefined || !(await this.#part.isThere(this.layout.pin))) {
-      if (site !== undefined) this.#note('its namespace is gone; it is made anew, for machines that start from now on');
+    if (site !== undefined && !(await this.#part.isThere(this.layout.pin))) {
+      this.#note('its namespace is gone; it is made anew, for machines that start from now on');
       this.forget();
+    }
+    if (site === undefined || this.#site === undefined || this.#unsettled) {
       await this.settle(wanted, admitted);
       return;
     }
@@ -128,12 +137,14 @@ export class TenantNetwork {
 
   /** Connects what the rules know and is not connected; answers which those were. A tap that is gone comes with the next start. */
   async #connect(site: NetworkSite): Promise<readonly MachineId[]> {
-    const broken = new Map((await site.broken([...this.#ruled.values()])).map(({ machine, how }) => [machine, how]));
-    const without = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
+    const wanted = [...this.#ruled].filter(([id, machine]) => sameCable(machine, this.#allowed.get(id)));
+    const machines = wanted.map(([, machine]) => machine);
+    const broken = new Map((await site.broken(machines)).map(({ machine, how }) => [machine, how]));
+    const without = wanted.filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
     const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
     if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
     this.trouble = trouble;
-    const there = [...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone');
+    const there = wanted.filter(([, machine]) => broken.get(machine) !== 'gone');
     const shares = this.#plan?.network.shares ?? [];
     const next = new Map(there.map(([id, machine]) => [id, shareOf(shares, machine)]));
     const changed = there.flatMap(([id, machine]) => {
