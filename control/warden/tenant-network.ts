@@ -48,9 +48,7 @@ export class TenantNetwork {
   #wanted: WantedNetwork | undefined;
   #plan: Plan | undefined;
   #site: NetworkSite | undefined;
-  /** Machines that may use it, as was said last: none but these is ever connected. */
-  #allowed: ReadonlyMap<MachineId, Machine> = new Map();
-  /** What was said last could not be done. */
+  /** What was said last could not be done: until it is, no cable is put back. */
   #unsettled = false;
   /** Machines that the rules in force know, and those whose cable is connected: the same, but where something went wrong. */
   #ruled: ReadonlyMap<MachineId, Machine> = new Map();
@@ -94,7 +92,6 @@ export class TenantNetwork {
     }
     const next = new Map([...plan.machines].filter(([id]) => admitted.has(id)));
     const before = this.#connected;
-    this.#allowed = next;
     this.#unsettled = true;
     try {
       const { site, made } = await this.#open(plan.network.mode);
@@ -137,14 +134,12 @@ export class TenantNetwork {
 
   /** Connects what the rules know and is not connected; answers which those were. A tap that is gone comes with the next start. */
   async #connect(site: NetworkSite): Promise<readonly MachineId[]> {
-    const wanted = [...this.#ruled].filter(([id, machine]) => sameCable(machine, this.#allowed.get(id)));
-    const machines = wanted.map(([, machine]) => machine);
-    const broken = new Map((await site.broken(machines)).map(({ machine, how }) => [machine, how]));
-    const without = wanted.filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
+    const broken = new Map((await site.broken([...this.#ruled.values()])).map(({ machine, how }) => [machine, how]));
+    const without = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
     const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
     if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
     this.trouble = trouble;
-    const there = wanted.filter(([, machine]) => broken.get(machine) !== 'gone');
+    const there = [...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone');
     const shares = this.#plan?.network.shares ?? [];
     const next = new Map(there.map(([id, machine]) => [id, shareOf(shares, machine)]));
     const changed = there.flatMap(([id, machine]) => {
