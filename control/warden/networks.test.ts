@@ -108,7 +108,8 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     expect([isOn(two.machine), standing()?.isolated]).toEqual([true, []]);
     await dismiss(one.machine);
     expect([isOn(one.machine), isOn(two.machine)]).toEqual([false, true]);
-    await expect(apply(members)).rejects.toThrow('a bridged network cannot become routed');
+    const routed = [member(one.machine), member(two.machine, 2, two.boot)];
+    await expect(apply(routed)).rejects.toThrow('a bridged network cannot become routed');
     expect(isOn(two.machine)).toBe(true);
   });
 

@@ -83,7 +83,8 @@ describe('two machines on a network', () => {
   });
 
   test('lose the network with the connection that they have, when they are trusted no more', async () => {
-    await db.run(`(nc -l -p ${STREAM_PORT} </dev/null >/tmp/heard 2>&1 &); sleep 1`);
+    // An end whose input is closed would end the connection.
+    await db.run(`(sleep 9999 | nc -l -p ${STREAM_PORT} >/tmp/heard 2>&1 &); sleep 1`);
     await web.run(
       `(i=0; while :; do i=$((i+1)); echo line $i; usleep 50000; done | nc ${addressOf(places.db)} ${STREAM_PORT} >/dev/null 2>&1 &); true`,
     );
