@@ -1,6 +1,7 @@
 // The routes of the REST contract that are about networks; http.ts has them with all others.
 import { z } from 'zod';
 import type { HttpRoute } from './http.ts';
+import { exportedPeerSchema, exportPeerSchema, importPeerSchema, peerListSchema, peerSchema } from './network-peers.ts';
 import {
   addRuleSchema,
   applyPolicySchema,
@@ -23,6 +24,7 @@ import { machineSchema } from './objects.ts';
 const machineParams = z.object({ machine: z.string().min(1).max(128) });
 /** A network's id or name, and a rule of it. */
 const networkParams = z.object({ network: z.string().min(1).max(128) });
+const peerParams = networkParams.extend({ host: z.string().min(1).max(64) });
 const ruleParams = networkParams.extend({ rule: z.string().min(1).max(64) });
 
 export const NETWORK_ROUTES = {
@@ -92,6 +94,57 @@ export const NETWORK_ROUTES = {
     status: 200,
     response: changedNetworkSchema,
     errors: ['not-found', 'conflict', 'host-lacks', 'network-failed'],
+  },
+  listPeers: {
+    method: 'get',
+    path: '/v1/networks/{network}/peers',
+    summary: 'Other hosts of a network, their machines, and whether their tunnels stand',
+    params: networkParams,
+    status: 200,
+    response: peerListSchema,
+    errors: ['not-found', 'warden-unavailable', 'policy-invalid'],
+  },
+  exportPeer: {
+    method: 'post',
+    path: '/v1/networks/{network}/peers/export',
+    summary:
+      'What this host says of itself to another: where it listens, its key for that host, and its machines; signed',
+    params: networkParams,
+    body: exportPeerSchema,
+    bodyRequired: true,
+    status: 200,
+    response: exportedPeerSchema,
+    errors: ['bad-request', 'not-found', 'conflict', 'host-full', 'warden-unavailable', 'policy-invalid'],
+  },
+  importPeer: {
+    method: 'post',
+    path: '/v1/networks/{network}/peers',
+    summary: 'Takes what another host says of itself: its machines become members, reached by a tunnel',
+    params: networkParams,
+    body: importPeerSchema,
+    bodyRequired: true,
+    status: 200,
+    response: peerSchema,
+    errors: [
+      'bad-request',
+      'not-found',
+      'conflict',
+      'host-full',
+      'host-lacks',
+      'too-large',
+      'warden-unavailable',
+      'policy-invalid',
+      'network-failed',
+    ],
+  },
+  removePeer: {
+    method: 'delete',
+    path: '/v1/networks/{network}/peers/{host}',
+    summary: 'Forgets another host of a network, with its machines, its tunnel and the key for it',
+    params: peerParams,
+    status: 200,
+    response: z.object({}),
+    errors: ['not-found', 'warden-unavailable', 'policy-invalid', 'network-failed'],
   },
   mapNetwork: {
     method: 'get',

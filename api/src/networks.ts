@@ -2,6 +2,7 @@
 // which @ringwall/netpolicy judges (its policy.schema.json); here it is a document that is handed on.
 import { z } from 'zod';
 import { BOOT_ID } from './ids.ts';
+import { peerRequestSchemas, peerResponseSchemas } from './network-peers.ts';
 import { machineIdSchema, machineStatusSchema } from './objects.ts';
 import { labelsSchema, networkIdSchema } from './cards.ts';
 
@@ -200,6 +201,7 @@ export const networkRequestSchemas = [
   }),
   /** Takes a machine off its network, with the connections that it has. Idempotent, and also with a guest that hangs. */
   z.object({ op: z.literal('dismiss-machine'), network: networkIdSchema, machine: machineIdSchema }),
+  ...peerRequestSchemas,
 ] as const;
 
 export const networkResponseSchemas = {
@@ -226,4 +228,5 @@ export const networkResponseSchemas = {
   }),
   'admit-machine': z.object({}),
   'dismiss-machine': z.object({}),
+  ...peerResponseSchemas,
 } as const;

@@ -22,6 +22,7 @@ import { Disks } from '@ringwall/control/disks';
 import { References, Snapshots } from '@ringwall/control/machines';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { Peers } from '@ringwall/control/networks';
 import { makeApi } from './api.ts';
 import { type ApiServer, listenOn } from './server.ts';
 
@@ -52,6 +53,7 @@ function listen(): Promise<ApiServer> {
     machines,
     disks,
     networks,
+    peers: new Peers({ store, warden }),
     snapshots: new Snapshots({ store, warden, broker }),
     references: new References({ broker, warden, machines, store }),
     operations,

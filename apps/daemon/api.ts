@@ -11,7 +11,7 @@ import {
 } from '@ringwall/api';
 import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
 import type { Disks } from '@ringwall/control/disks';
-import type { Networks } from '@ringwall/control/networks';
+import type { Networks, Peers } from '@ringwall/control/networks';
 import type { HostReports, Machines, Operations, References, Snapshots } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
@@ -23,6 +23,7 @@ export interface ApiParts {
   readonly machines: Machines;
   readonly disks: Disks;
   readonly networks: Networks;
+  readonly peers: Peers;
   readonly snapshots: Snapshots;
   readonly references: References;
   readonly operations: Operations;
@@ -66,7 +67,7 @@ type Handlers = {
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
 function handlersOf(parts: ApiParts): Handlers {
-  const { machines, disks, networks, snapshots, references, operations, host, store, version } = parts;
+  const { machines, disks, networks, peers, snapshots, references, operations, host, store, version } = parts;
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -130,6 +131,13 @@ function handlersOf(parts: ApiParts): Handlers {
     },
     addRule: async ({ params, body }) => answerJson(200, await networks.addRule(params.network, body.rule)),
     removeRule: async ({ params }) => answerJson(200, await networks.removeRule(params.network, params.rule)),
+    listPeers: async ({ params }) => answerJson(200, { peers: await peers.list(params.network) }),
+    exportPeer: async ({ params, body }) => answerJson(200, await peers.export(params.network, withoutUndefined(body))),
+    importPeer: async ({ params, body }) => answerJson(200, await peers.import(params.network, body.file)),
+    removePeer: async ({ params }) => {
+      await peers.remove(params.network, params.host);
+      return answerJson(200, {});
+    },
     mapNetwork: async ({ params }) => answerJson(200, await networks.map(params.network)),
     explainReach: async ({ query }) => answerJson(200, await networks.reach(withoutUndefined(query))),
     exportPolicy: async () => answerJson(200, await networks.exportPolicy()),

@@ -12,7 +12,7 @@ import {
   Snapshots,
   Worker,
 } from '@ringwall/control/machines';
-import type { OwnedRange } from '@ringwall/control/networks';
+import { Peers, type OwnedRange } from '@ringwall/control/networks';
 import { Store } from '@ringwall/control/store';
 import { readHostRanges } from '@ringwall/host/network';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
@@ -65,9 +65,10 @@ async function main(): Promise<void> {
     const references = new References({ broker, warden, machines, store });
     const { operations, networks } = worker;
     const disks = new Disks({ store, warden, broker, operations, note });
+    const peers = new Peers({ store, warden });
     const snapshots = new Snapshots({ store, warden, broker });
     const app = makeApi({
-      ...{ machines, disks, networks, snapshots, references, operations, host, store },
+      ...{ machines, disks, networks, peers, snapshots, references, operations, host, store },
       ...{ version, build, note },
     });
     await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, note });

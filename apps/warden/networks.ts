@@ -12,27 +12,32 @@ import {
   Walls,
 } from '@ringwall/host/network';
 import { brokenPorts, connectSegment, keepApart } from '@ringwall/host/network/bridged';
+import type { UidLeases } from '@ringwall/host/jail';
+import { Tunnels } from '@ringwall/host/network/tunnels';
 import { NETWORK_COMPONENTS, requireComponents } from './components.ts';
 
-export const networkPart: NetworkPart = {
-  isThere: isNamespace,
-  open: async (pin, mode) => {
-    await requireComponents(NETWORK_COMPONENTS);
-    const inside = await openNamespace(run, pin);
-    const isBridged = mode === 'bridged';
-    return {
-      walls: new Walls(inside),
-      connect: async (sharers) => {
-        const machines = sharers.map(({ machine }) => machine);
-        await (isBridged ? connectSegment(inside, machines) : connectCables(inside, machines));
-        await limitReceiving(inside, sharers);
-      },
-      keepApart: async (machines, isolated) => {
-        if (isBridged) await keepApart(inside, machines, isolated);
-      },
-      cut: (machines) => cutCable(inside, ...machines),
-      broken: (machines) => (isBridged ? brokenPorts(inside, machines) : brokenCables(inside, machines)),
-    };
-  },
-  close: (pin) => closeNamespace(run, pin),
-};
+export function makeNetworkPart(leases: UidLeases): NetworkPart {
+  return {
+    isThere: isNamespace,
+    open: async (pin, mode) => {
+      await requireComponents(NETWORK_COMPONENTS);
+      const inside = await openNamespace(run, pin);
+      const isBridged = mode === 'bridged';
+      return {
+        walls: new Walls(inside),
+        connect: async (sharers) => {
+          const machines = sharers.map(({ machine }) => machine);
+          await (isBridged ? connectSegment(inside, machines) : connectCables(inside, machines));
+          await limitReceiving(inside, sharers);
+        },
+        keepApart: async (machines, isolated) => {
+          if (isBridged) await keepApart(inside, machines, isolated);
+        },
+        cut: (machines) => cutCable(inside, ...machines),
+        broken: (machines) => (isBridged ? brokenPorts(inside, machines) : brokenCables(inside, machines)),
+        tunnels: (place, ranges) => Tunnels.open({ network: pin, ranges, dir: place.tunnels, label: place.id, leases }),
+      };
+    },
+    close: (pin) => closeNamespace(run, pin),
+  };
+}

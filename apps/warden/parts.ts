@@ -1,7 +1,7 @@
 // Joins the warden's decisions to the real components of this host.
 import { openVtpmCa } from '@ringwall/control/ca';
 import { isThere } from '@ringwall/control/files';
-import { openRootKey, openSigningKey } from '@ringwall/control/keys';
+import { openRootKey, openSigningKey, unwrapKey, wrapKey, type KeyIdentity } from '@ringwall/control/keys';
 import { type Layout, type WardenParts } from '@ringwall/control/warden';
 import { UidLeases } from '@ringwall/host/jail';
 import { makeDiskPart } from './disks.ts';
@@ -9,7 +9,7 @@ import { makeHostPart } from './host.ts';
 import { makeHostTpmPart } from './host-tpm.ts';
 import { makeImagePart } from './images.ts';
 import { endLeasesBelow, makeJailPart, makeMachineLabel } from './jails.ts';
-import { networkPart } from './networks.ts';
+import { makeNetworkPart } from './networks.ts';
 import { makeTpmPart, type TpmContext } from './tpms.ts';
 import { makeVmmPart } from './vmms.ts';
 
@@ -38,6 +38,15 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     hostTpm: makeHostTpmPart(layout, referenceKey),
     images: makeImagePart(layout, referenceKey),
     disks: makeDiskPart(layout, leases, referenceKey),
-    networks: networkPart,
+    networks: makeNetworkPart(leases),
+    peers: {
+      signer: referenceKey,
+      wrap: (id, key) => wrapKey(hostKey, tunnelKey(id), key),
+      unwrap: (id, wrapped) => unwrapKey(hostKey, tunnelKey(id), wrapped),
+    },
   };
+}
+
+function tunnelKey(id: string): KeyIdentity {
+  return { kind: 'tunnel-key', id, version: 1 };
 }

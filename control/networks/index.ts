@@ -2,3 +2,4 @@
 export type { OwnedRange } from './addresses.ts';
 export type { NetworkTrust } from './gate.ts';
 export { Networks } from './networks.ts';
+export { Peers } from './peers.ts';

@@ -110,7 +110,9 @@ export class Networks {
     const definition = judgeDefinition(found.spec.definition);
     const { name, addresses } = definition;
     const judged = judgeLabels(labels, definition);
-    const choose: NewCard['choose'] = (taken) => allotAddresses(name, addresses, taken, Date.now());
+    const far = await this.#farAddresses(found.id);
+    const choose: NewCard['choose'] = ({ used, freed }) =>
+      allotAddresses(name, addresses, { used: new Set([...used, ...far]), freed }, Date.now());
     return { network: found.id, labels: judged, card: { network: found.id, choose } };
   }
 
@@ -287,6 +289,12 @@ export class Networks {
       if (count('keep') < networks.length) await this.#put(change, { kind: 'network.policy-applied', message });
       return { networks, troubles };
     });
+  }
+
+  /** What machines of other hosts have; nothing where the warden does not say. */
+  async #farAddresses(network: NetworkId): Promise<string[]> {
+    const { peers } = await this.#use.warden.call({ op: 'list-peers', network }).catch(() => ({ peers: [] }));
+    return peers.flatMap(({ machines }) => machines.flatMap(({ addresses }) => addresses));
   }
 
   #changeRules(

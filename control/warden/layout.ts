@@ -110,6 +110,10 @@ export interface NetworkLayout {
   readonly record: string;
   /** Pins its namespace until the host is booted anew. */
   readonly pin: string;
+  /** What is known of its other hosts. */
+  readonly peers: string;
+  /** Sockets and jails of its tunnels, while they stand. */
+  readonly tunnels: string;
 }
 
 export function layoutOf(state: string, run: string): Layout {
@@ -197,7 +201,13 @@ export function diskLayout(layout: Layout, id: string): DiskLayout {
 
 export function networkLayout(layout: Layout, id: string): NetworkLayout {
   if (!isNetworkId(id)) throw new RingwallError('bad-request', 'not a network id');
-  return { id, record: join(layout.networks, `${id}.json`), pin: join(layout.runNetworks, id) };
+  return {
+    id,
+    record: join(layout.networks, `${id}.json`),
+    peers: join(layout.networks, `${id}.peers`),
+    pin: join(layout.runNetworks, id),
+    tunnels: join(layout.run, 'tunnels', id),
+  };
 }
 
 export function snapshotFile(layout: Layout, machine: MachineId, id: string): string {

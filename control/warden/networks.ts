@@ -6,18 +6,20 @@ import { MACHINES_PER_NETWORK } from '@ringwall/api/networks';
 import type { WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import { namesIn } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
-import { isMachineId, isNetworkId, machineLayout, networkLayout } from './layout.ts';
+import { isMachineId, isNetworkId, machineLayout, networkLayout, type NetworkLayout } from './layout.ts';
 import { readAdmission, readNetwork, writeAdmission, writeNetwork } from './network-records.ts';
+import { NetworkPeers } from './network-peers.ts';
 import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot, type RunningBoot } from './records.ts';
 import { messageOf } from './request-log.ts';
-import { TenantNetwork, type WantedNetwork } from './tenant-network.ts';
+import { asPolicyTrouble, TenantNetwork, type WantedNetwork } from './tenant-network.ts';
 
 type Order<Op extends WardenRequest['op']> = Extract<WardenRequest, { op: Op }>;
 
 export class Networks {
   readonly #context: Pick<WardenContext, 'layout' | 'parts' | 'note'>;
   readonly #networks = new Map<NetworkId, TenantNetwork>();
+  readonly #peers = new Map<NetworkId, NetworkPeers>();
   /** Boots that are admitted, as their files say it. */
   readonly #admitted = new Map<MachineId, { readonly network: NetworkId; readonly boot: string }>();
   /** When a verifier stalls, all machines of a network are dismissed at once. */
@@ -83,10 +85,13 @@ export class Networks {
           hint: 'stop it first',
         });
       }
+      await this.#networks.get(network)?.endTunnels();
       this.#networks.get(network)?.forget();
       this.#networks.delete(network);
+      this.#peers.delete(network);
       const place = networkLayout(layout, network);
       await rm(place.record, { force: true });
+      await rm(place.peers, { recursive: true, force: true });
       await parts.networks.close(place.pin);
       return {};
     });
@@ -102,6 +107,36 @@ export class Networks {
       return { network, walls, connected: [...tenant.connected], ...(trouble === undefined ? {} : { trouble }) };
     });
     return { networks: await Promise.all(networks) };
+  }
+
+  async exportPeer(order: Order<'export-peer'>): Promise<WardenResponse<'export-peer'>> {
+    return await this.#withPeers(order.network, async (peers, known) =>
+      peers.export(order, known.network, known.machines, this.#ports()),
+    );
+  }
+
+  async importPeer({ network, file }: Order<'import-peer'>): Promise<WardenResponse<'import-peer'>> {
+    return await this.#withPeers(network, async (peers, known, tenant) => {
+      const host = await peers.import(file, known.network, known.machines, this.#ports());
+      await this.#settlePeers(network, peers, tenant);
+      const peer = (await peers.list(await tenant.tunnelStatus())).find((each) => each.host === host);
+      if (peer === undefined) throw new RingwallError('internal', `${host} was taken and is not there`);
+      return peer;
+    });
+  }
+
+  async listPeers({ network }: Order<'list-peers'>): Promise<WardenResponse<'list-peers'>> {
+    return await this.#withPeers(network, async (peers, _, tenant) => ({
+      peers: await peers.list(await tenant.tunnelStatus()),
+    }));
+  }
+
+  async removePeer({ network, host }: Order<'remove-peer'>): Promise<WardenResponse<'remove-peer'>> {
+    return await this.#withPeers(network, async (peers, _, tenant) => {
+      await peers.remove(host);
+      await this.#settlePeers(network, peers, tenant);
+      return {};
+    });
   }
 
   /** Its walls and its cable; the card is the caller's. */
@@ -186,10 +221,50 @@ export class Networks {
       const wanted = { definition: record.definition, machines: record.machines };
       const tenant = new TenantNetwork(place, parts.networks, note, wanted);
       this.#networks.set(id, tenant);
-      await tenant.settle(wanted, this.#admittedTo(id));
+      const peers = await this.#openPeers(place, tenant.judged());
+      this.#peers.set(id, peers);
+      if (!peers.isEmpty) tenant.setPeers(peers);
+      await tenant.settle(tenant.wanted ?? wanted, this.#admittedTo(id));
     } catch (error) {
       note(`${id}: its walls could not be raised: ${messageOf(error)}`);
     }
+  }
+
+  async #withPeers<T>(
+    network: NetworkId,
+    work: (peers: NetworkPeers, known: Known, tenant: TenantNetwork) => Promise<T>,
+  ): Promise<T> {
+    return await this.#queues.run(network, async () => {
+      const tenant = this.#networks.get(network);
+      const known = tenant?.judged();
+      if (tenant === undefined || known === undefined) {
+        throw new RingwallError('not-found', `the network ${network} is not on this host`);
+      }
+      if (known.network.mode !== 'routed') {
+        throw new RingwallError('conflict', 'only a routed network can span hosts: this one is a segment of this host');
+      }
+      const peers =
+        this.#peers.get(network) ?? (await this.#openPeers(networkLayout(this.#context.layout, network), known));
+      this.#peers.set(network, peers);
+      return await work(peers, known, tenant).catch((error: unknown) => {
+        throw asPolicyTrouble(error);
+      });
+    });
+  }
+
+  async #settlePeers(network: NetworkId, peers: NetworkPeers, tenant: TenantNetwork): Promise<void> {
+    tenant.setPeers(peers);
+    if (tenant.wanted !== undefined) await tenant.settle(tenant.wanted, this.#admittedTo(network));
+    if (tenant.tunnelTrouble !== undefined) throw new RingwallError('network-failed', tenant.tunnelTrouble);
+  }
+
+  #openPeers(place: NetworkLayout, known: Known | undefined): Promise<NetworkPeers> {
+    return NetworkPeers.open(place, this.#context.parts.peers, known?.network, this.#context.note);
+  }
+
+  /** On which this host listens for tunnels of any network. */
+  #ports(): ReadonlySet<number> {
+    return new Set([...this.#peers.values()].flatMap(({ ports }) => ports));
   }
 
   #admittedTo(network: NetworkId): ReadonlySet<MachineId> {
@@ -221,6 +296,8 @@ export class Networks {
     await rm(machineLayout(this.#context.layout, machine).admission, { force: true });
   }
 }
+
+type Known = NonNullable<ReturnType<TenantNetwork['judged']>>;
 
 /** The one before, where nothing of it has changed. */
 function sameWanted(before: WantedNetwork | undefined, after: WantedNetwork): WantedNetwork {

@@ -7,11 +7,12 @@ import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwal
 import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { BrokenCable, Sharer, Walls } from '@ringwall/host/network';
-import type { Machine, Network } from '@ringwall/netpolicy';
+import type { Tunnels } from '@ringwall/host/network/tunnels';
+import type { AddressRange, Machine, Network } from '@ringwall/netpolicy';
 import type { Extent } from '@ringwall/host/qemu';
 import type { Place } from '@ringwall/host/seal';
-import type { Secret } from '../keys/index.ts';
-import type { DiskLayout, MachineLayout } from './layout.ts';
+import type { Secret, SigningKey } from '../keys/index.ts';
+import type { DiskLayout, MachineLayout, NetworkLayout } from './layout.ts';
 import type { JailedProcess, RunningBoot } from './records.ts';
 
 export interface WardenParts {
@@ -23,6 +24,7 @@ export interface WardenParts {
   readonly hostTpm: HostTpmPart;
   readonly disks: DiskPart;
   readonly networks: NetworkPart;
+  readonly peers: PeerPart;
 }
 
 export type { Extent };
@@ -129,6 +131,20 @@ export interface NetworkSite {
   cut(machines: readonly Machine[]): Promise<void>;
   /** Those that are not as `connect` left them. */
   broken(machines: readonly Machine[]): Promise<readonly BrokenCable[]>;
+  /** Those that stand stay; addresses of `ranges` without a machine are nowhere from then on. */
+  tunnels(place: NetworkLayout, ranges: readonly AddressRange[]): Promise<SiteTunnels>;
+}
+
+/** Tunnels to the other hosts of a network. */
+export type SiteTunnels = Pick<Tunnels, 'set' | 'status' | 'lookAfter'>;
+
+/** What keeps and proves what this host says to other hosts of a network. */
+export interface PeerPart {
+  /** The key that this host is known by. */
+  readonly signer: SigningKey;
+  /** A tunnel's key, as it lies on the disk. */
+  wrap(id: string, key: Secret): Uint8Array;
+  unwrap(id: string, wrapped: Uint8Array): Secret;
 }
 
 export interface BootOrder {

@@ -10,13 +10,15 @@ import {
   parseMachines,
   parsePolicy,
   shareOf,
+  type FarMachine,
   type Machine,
   type Network,
   type Share,
 } from '@ringwall/netpolicy';
 import { tapName } from '@ringwall/host/network';
 import type { NetworkLayout } from './layout.ts';
-import type { NetworkPart, NetworkSite } from './parts.ts';
+import type { NetworkPeers } from './network-peers.ts';
+import type { NetworkPart, NetworkSite, SiteTunnels } from './parts.ts';
 
 /** Somebody who flushes tables by hand finds them back after this. */
 const LOOK_INTERVAL_MS = 2_000;
@@ -32,6 +34,9 @@ interface Plan {
   readonly text: string;
   readonly network: Network;
   readonly machines: ReadonlyMap<MachineId, Machine>;
+  /** On other hosts. */
+  readonly far: readonly FarMachine[];
+  readonly trouble: string | undefined;
 }
 
 export interface Settled {
@@ -47,6 +52,8 @@ export class TenantNetwork {
   readonly #note: (text: string) => void;
   #wanted: WantedNetwork | undefined;
   #plan: Plan | undefined;
+  /** Whether the plan is to be made anew, though what is wanted is the same. */
+  #stale = false;
   #site: NetworkSite | undefined;
   /** What was said last could not be done: until it is, no cable is put back. */
   #unsettled = false;
@@ -58,6 +65,9 @@ export class TenantNetwork {
   /** What each of those may receive now. */
   #shares: ReadonlyMap<MachineId, Share> = new Map();
   #looking: AbortController | undefined;
+  #peers: NetworkPeers | undefined;
+  #tunnels: SiteTunnels | undefined;
+  #tunnelTrouble: string | undefined;
   /** What could not be done, until it is. */
   trouble: string | undefined;
 
@@ -77,14 +87,40 @@ export class TenantNetwork {
     return [...this.#connected.keys()];
   }
 
+  get tunnelTrouble(): string | undefined {
+    return this.#tunnelTrouble;
+  }
+
   /** Whether rules are known to be in force in its namespace. */
   get stands(): boolean {
     return this.#site !== undefined;
   }
 
+  /** Its other hosts, as they are from now on: the next settling goes by them. */
+  setPeers(peers: NetworkPeers): void {
+    this.#peers = peers;
+    this.#stale = true;
+  }
+
+  /** What its peers are judged by, and told of. */
+  judged(): { readonly network: Network; readonly machines: readonly Machine[] } | undefined {
+    const plan = this.#plan ?? (this.#wanted === undefined ? undefined : judge(this.#wanted, undefined));
+    return plan === undefined ? undefined : { network: plan.network, machines: [...plan.machines.values()] };
+  }
+
+  async tunnelStatus(): ReturnType<SiteTunnels['status']> {
+    return (await this.#tunnels?.status(Date.now() / 1_000)) ?? [];
+  }
+
+  async endTunnels(): Promise<void> {
+    await this.#tunnels?.set([]);
+  }
+
   /** Makes it so. `admitted` are the machines that may use it now. Throws with what stood before still in force. */
   async settle(wanted: WantedNetwork, admitted: ReadonlySet<MachineId>): Promise<Settled> {
-    const plan = this.#plan !== undefined && this.#wanted === wanted ? this.#plan : judge(wanted);
+    const known = this.#stale || this.#wanted !== wanted ? undefined : this.#plan;
+    const plan = known ?? judge(wanted, this.#peers);
+    const newPlan = plan !== this.#plan;
     if (this.#plan !== undefined && this.#plan.network.mode !== plan.network.mode) {
       throw new RingwallError('conflict', `a ${this.#plan.network.mode} network cannot become ${plan.network.mode}`, {
         hint: 'make another one',
@@ -103,10 +139,13 @@ export class TenantNetwork {
       this.#site = site;
       this.#plan = plan;
       this.#wanted = wanted;
+      this.#stale = false;
       if (first) this.#lookAfterWalls(site);
       await this.#connect(site);
       await site.keepApart([...this.#connected.values()], this.#isolated);
       this.#unsettled = false;
+      if (newPlan || first) await this.#settleTunnels(site, plan);
+      this.trouble ??= this.#tunnelTrouble ?? plan.trouble;
       const admittedNow = [...next.keys()].filter((id) => !sameCable(before.get(id), next.get(id)));
       return { made, walls, admitted: admittedNow, dismissed: [...before.keys()].filter((id) => !next.has(id)) };
     } catch (error) {
@@ -164,6 +203,7 @@ export class TenantNetwork {
     this.#looking?.abort();
     this.#looking = undefined;
     this.#site = undefined;
+    this.#tunnels = undefined;
     this.#ruled = new Map();
     this.#connected = new Map();
     this.#shares = new Map();
@@ -200,7 +240,7 @@ export class TenantNetwork {
     next: ReadonlyMap<MachineId, Machine>,
   ): Promise<Settled['walls']> {
     const before = this.#ruled;
-    const compile = () => inPolicyWords(() => this.#compile(plan.network, [...next.values()]));
+    const compile = () => inPolicyWords(() => this.#compile(plan, [...next.values()]));
     if (this.#site === undefined) {
       await walls.raise(compile());
       return 'raised';
@@ -218,11 +258,29 @@ export class TenantNetwork {
     return 'changed';
   }
 
-  #compile(network: Network, machines: readonly Machine[]): CompiledNetwork {
-    if (network.mode === 'routed') return compileNetwork(network, machines);
+  #compile({ network, far }: Plan, machines: readonly Machine[]): CompiledNetwork {
+    if (network.mode === 'routed') return compileNetwork(network, [...machines, ...far]);
     const bridged = compileBridged(network, machines);
     this.#isolated = bridged.isolated;
     return bridged;
+  }
+
+  /** What goes wrong with them is said, and is no reason to keep machines of this host from each other. */
+  async #settleTunnels(site: NetworkSite, { network, far }: Plan): Promise<void> {
+    const wanted = this.#peers?.tunnels(far) ?? [];
+    if ((this.#peers?.isEmpty ?? true) && this.#tunnels === undefined) return;
+    try {
+      if (this.#tunnels === undefined) {
+        this.#tunnels = await site.tunnels(this.layout, network.addresses);
+        if (this.#looking !== undefined)
+          void this.#tunnels.lookAfter(this.#note, LOOK_INTERVAL_MS, this.#looking.signal);
+      }
+      await this.#tunnels.set(wanted);
+      this.#tunnelTrouble = undefined;
+    } catch (error) {
+      this.#tunnelTrouble = `its tunnels: ${error instanceof Error ? error.message : String(error)}`;
+      this.#note(this.#tunnelTrouble);
+    }
   }
 
   #lookAfterWalls({ walls }: NetworkSite): void {
@@ -231,7 +289,7 @@ export class TenantNetwork {
   }
 }
 
-function judge(wanted: WantedNetwork): Plan {
+function judge(wanted: WantedNetwork, peers: NetworkPeers | undefined): Plan {
   return inPolicyWords(() => {
     // The tenant is ringwalld's to know: here its name is nobody's.
     const { networks } = parsePolicy({ version: 1, tenant: 'local', networks: [wanted.definition] });
@@ -245,17 +303,30 @@ function judge(wanted: WantedNetwork): Plan {
       const id = wanted.machines[index]?.machine;
       if (id !== undefined) machines.set(id, machine);
     }
-    return { text: JSON.stringify(wanted.definition), network, machines };
+    const { machines: far, trouble } = peers?.far(network, [...machines.values()]) ?? { machines: [] };
+    const text = JSON.stringify([
+      wanted.definition,
+      far.map((machine) => [machine.name, machine.labels, wayTo(machine)]),
+    ]);
+    return { text, network, machines, far, trouble };
   });
+}
+
+function wayTo({ interface: device, addresses }: FarMachine): string {
+  return [device, ...addresses.map(({ text }) => text)].join(' ');
 }
 
 function inPolicyWords<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof NetPolicyError)) throw error;
-    throw new RingwallError('policy-invalid', error.message, { cause: error });
+    throw asPolicyTrouble(error);
   }
+}
+
+export function asPolicyTrouble(error: unknown): unknown {
+  if (!(error instanceof NetPolicyError)) return error;
+  return new RingwallError('policy-invalid', error.message, { cause: error });
 }
 
 function sameShare(a: Share, b: Share | undefined): boolean {

@@ -174,6 +174,14 @@ export class Warden {
         return await context.networks.remove(request);
       case 'list-networks':
         return await context.networks.list();
+      case 'export-peer':
+        return await context.networks.exportPeer(request);
+      case 'import-peer':
+        return await context.networks.importPeer(request);
+      case 'list-peers':
+        return await context.networks.listPeers(request);
+      case 'remove-peer':
+        return await context.networks.removePeer(request);
       case 'admit-machine':
         return await this.#inTurn(request.machine, () => admitMachine(context, request));
       case 'dismiss-machine':

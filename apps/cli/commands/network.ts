@@ -8,7 +8,7 @@ import { formatAge } from '../quantities.ts';
 import { renderTable, type Cell } from '../table.ts';
 import { plainText, type Terminal } from '../terminal.ts';
 
-const ACTIONS = { create, ls: list, show, rm: remove } as const;
+const ACTIONS = { create, ls: list, show, rm: remove, peer } as const;
 
 export async function run(invocation: Invocation): Promise<void> {
   const [action = '', name] = invocation.arguments;
@@ -23,6 +23,11 @@ export async function run(invocation: Invocation): Promise<void> {
     });
   }
   await ACTIONS[action](invocation, name ?? '');
+}
+
+async function peer(invocation: Invocation): Promise<void> {
+  const { run: runPeer } = await import('./network-peer.ts');
+  await runPeer(invocation);
 }
 
 function isAction(word: string): word is keyof typeof ACTIONS {

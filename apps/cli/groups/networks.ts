@@ -34,11 +34,22 @@ export const NETWORK_COMMANDS: readonly Command[] = [
     summary: 'make, list, show and remove networks; nothing in a new one is allowed',
     description:
       'A network is the machines that are started with it. None of them shares a segment with another: each has a cable of its own to ' +
-      'a router that passes what a rule allows. A machine’s card leads somewhere only while the machine is attested.',
-    forms: ['network create NAME', 'network ls', 'network show NAME', 'network rm NAME'],
+      'a router that passes what a rule allows. A machine’s card leads somewhere only while the machine is attested. ' +
+      'With `peer` a network spans hosts: each writes a file for each other one (export), and reads what that wrote (add); between ' +
+      'them goes WireGuard alone. The same policy is to be in force on all of them.',
+    forms: [
+      'network create NAME',
+      'network ls',
+      'network show NAME',
+      'network rm NAME',
+      'network peer export NETWORK --to HOST --address ADDRESS',
+      'network peer add NETWORK FILE',
+      'network peer ls NETWORK',
+      'network peer rm NETWORK HOST',
+    ],
     arguments: [
-      { name: 'ACTION', complete: ['create', 'ls', 'show', 'rm'] },
-      { name: 'NAME', optional: true, complete: 'none' },
+      { name: 'ACTION', complete: ['create', 'ls', 'show', 'rm', 'peer'] },
+      { name: 'NAME', optional: true, many: true, complete: 'file' },
     ],
     options: [
       {
@@ -59,11 +70,37 @@ export const NETWORK_COMMANDS: readonly Command[] = [
         complete: ['none', 'nat'],
         summary: 'of create: whether rules may lead out; none',
       },
+      { name: 'to', value: 'HOST', complete: 'none', summary: 'of peer export: the host that it is for' },
+      {
+        name: 'address',
+        value: 'ADDRESS',
+        complete: 'none',
+        summary: 'of peer export: where this host is reached by the other',
+      },
+      {
+        name: 'as',
+        value: 'NAME',
+        complete: 'none',
+        summary: 'of peer export: what this host is called; its host name',
+      },
+      { name: 'new-key', summary: 'of peer export: another key; no packet passes until the other host has added it' },
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'of peer export: a file; else it is printed',
+      },
     ],
     examples: [
       { line: 'network create app', says: 'with addresses that neither this host nor another network has' },
       { line: 'network create app --internet nat', says: 'a rule may then let machines out' },
       { line: 'network show app', says: 'its machines, their addresses, and whose network is open' },
+      {
+        line: 'network peer export app --to beta --address 192.0.2.1 -o for-beta.json',
+        says: 'what this host says of itself to beta: no secret, but signed',
+      },
+      { line: 'network peer add app from-beta.json', says: 'what beta wrote for this host: its machines are members' },
     ],
     exits: ['notFound', 'conflict', 'hostLacks', 'unavailable'],
     load: () => import('../commands/network.ts'),

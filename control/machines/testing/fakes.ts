@@ -240,6 +240,13 @@ export class FakeWarden implements WardenClient {
       case 'dismiss-machine':
         this.networks.get(request.network)?.open.delete(request.machine);
         return {};
+      case 'list-peers':
+        return { peers: [] };
+      case 'export-peer':
+      case 'import-peer':
+        throw new RingwallError('host-lacks', 'wireguard-go is not installed');
+      case 'remove-peer':
+        return {};
       case 'open-console':
       case 'open-attest-port':
       case 'import-disk':

@@ -1,7 +1,13 @@
 // Networks of the mind for the warden's unit tests: what stands in each namespace, by the file that pins it.
+import { generateKeyPairSync, sign } from 'node:crypto';
 import type { BrokenCable } from '@ringwall/host/network';
+import type { Tunnel } from '@ringwall/host/network/tunnels';
 import type { CompiledNetwork, Share } from '@ringwall/netpolicy';
-import type { NetworkPart, NetworkSite } from '../parts.ts';
+import { Secret } from '../../keys/index.ts';
+import type { NetworkPart, NetworkSite, PeerPart } from '../parts.ts';
+
+/** X and Y of P-256. */
+const POINT_BYTES = 64;
 
 export class FakeNetwork {
   /** Machines that the rules in force know, by name. */
@@ -13,6 +19,7 @@ export class FakeNetwork {
   /** Machines whose ports the segment keeps apart. */
   isolated: readonly string[] = [];
   readonly gone = new Set<string>();
+  tunnels: readonly Tunnel[] = [];
   state: 'standing' | 'changed' = 'standing';
 }
 
@@ -68,6 +75,17 @@ export class FakeNetworks implements NetworkPart {
         if (machines.length > 0) await this.#effect('networks.cut');
         for (const { interface: device } of machines) network.connected.delete(device);
       },
+      tunnels: async () => ({
+        set: async (tunnels) => {
+          await this.#effect('networks.tunnels');
+          network.tunnels = tunnels;
+        },
+        status: async () =>
+          network.tunnels.map(({ host, interface: device }) => {
+            return { host, interface: device, state: 'up', lastHandshakeSeconds: 1, receivedBytes: 2, sentBytes: 3 };
+          }),
+        lookAfter: async () => undefined,
+      }),
       broken: async (machines) =>
         machines.flatMap((machine): BrokenCable[] => {
           if (network.gone.has(machine.interface)) return [{ machine, how: 'gone' }];
@@ -79,7 +97,22 @@ export class FakeNetworks implements NetworkPart {
 
 /** The interfaces that the compiled guard lets send. */
 function sendersOf({ ruleset }: CompiledNetwork): string[] {
-  const sets = ruleset.tables.flatMap(({ sets: own }) => own).filter(({ name }) => /^senders[46]?$/.test(name));
+  const sets = ruleset.tables.flatMap(({ sets: own }) => own).filter(({ name }) => /^(?:senders[46]?|far)$/.test(name));
   const devices = sets.flatMap(({ elements }) => elements.map(({ key: [device] }) => device));
   return [...new Set(devices)].filter((device) => typeof device === 'string').toSorted();
+}
+
+/** Signs with a key of its own, and wraps nothing. */
+export function fakePeerPart(): PeerPart {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  // The point is the end of the key's encoding (RFC 5480, 2.2).
+  const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(-POINT_BYTES);
+  return {
+    signer: {
+      publicKey: new Uint8Array(point),
+      sign: async (message) => new Uint8Array(sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' })),
+    },
+    wrap: (_, key) => new Uint8Array(key.expose()),
+    unwrap: (_, wrapped) => Secret.take(wrapped),
+  };
 }

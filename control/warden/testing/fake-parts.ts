@@ -10,7 +10,7 @@ import { makeSharedMemory, viewsOf, type SharedMemory } from '@ringwall/host/mem
 import type { VmSpec } from '@ringwall/api/warden';
 import type { Extent, HostTpmPart, SavedState, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
-import { FakeNetworks } from './fake-networks.ts';
+import { FakeNetworks, fakePeerPart } from './fake-networks.ts';
 import { FakeDisks } from './fake-disks.ts';
 import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../broker/testing/reference.ts';
 
@@ -227,6 +227,7 @@ export class FakeHost {
       },
       disks: this.disks,
       networks: this.networks,
+      peers: fakePeerPart(),
       hostTpm: {
         identity: async () => this.hostTpm?.identity,
         answer: async (question) => {

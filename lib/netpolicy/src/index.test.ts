@@ -12,6 +12,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "LOG_GROUPS",
       "MAX_CHANGES",
       "MAX_MACHINES",
+      "MAX_PEER_FILE_CHARACTERS",
       "MAX_RULES",
       "MAX_SEGMENT_MACHINES",
       "NETPOLICY_ERROR_CODES",
@@ -46,6 +47,8 @@ test('the public names of @ringwall/netpolicy', () => {
       "renderTable",
       "renderUpdate",
       "shareOf",
+      "signPeer",
+      "verifyPeer",
     ]
   `);
 });

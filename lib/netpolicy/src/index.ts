@@ -40,6 +40,14 @@ export {
   type Policy,
   type Rule,
 } from './policy.ts';
+export {
+  MAX_PEER_FILE_CHARACTERS,
+  type Peer,
+  type PeerMachine,
+  signPeer,
+  type VerifiedPeer,
+  verifyPeer,
+} from './peer.ts';
 export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
 export { RefusedLog, type RefusedPacket } from './refused-log.ts';
 export { RefusedSummary, type RefusedRow } from './refused-summary.ts';
