@@ -54,6 +54,14 @@ describe('a network', () => {
     expect(status.bootId).toBe([...world.warden.networks.values()][0]?.open.get(id));
   });
 
+  test('may be a segment, which has no way out', async () => {
+    await using world = await openWorld();
+    const { spec } = await world.worker.networks.create({ name: 'lan', mode: 'bridged' });
+    expect(spec.definition).toMatchObject({ mode: 'bridged', internet: 'none' });
+    const wrong = world.worker.networks.create({ name: 'wan', mode: 'bridged', internet: 'nat' });
+    expect((await errorOf(wrong)).message).toContain('internet: needs a gateway, which a bridged network has not');
+  });
+
   test('is made with ranges that nobody has where none are named', async () => {
     await using world = await openWorld();
     const { spec } = await world.worker.networks.create({ name: 'other' });

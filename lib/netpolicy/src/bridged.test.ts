@@ -133,6 +133,20 @@ describe('compileBridged()', () => {
     const machines = parseMachines([1, 2, 3, 4].map(machineJson), network);
     expect(compileBridged(network, machines).isolated.map(({ name }) => name)).toEqual(['m3', 'm4']);
     expect(compileBridged(OPEN, machines).isolated).toEqual([]);
+    // Its two addresses are not each other's neighbours.
+    const alone = { ...Object(machineJson(1)), addresses: ['10.20.0.1', 'fd00:20::1'] };
+    const both = networkOf({
+      version: 1,
+      tenant: 'acme',
+      networks: [
+        {
+          name: 'app',
+          addresses: ['10.20.0.0/16', 'fd00:20::/64'],
+          rules: [{ ...rule, from: { labels: {} }, to: { labels: {} } }],
+        },
+      ],
+    });
+    expect(compileBridged(both, parseMachines([alone], both)).isolated.map(({ name }) => name)).toEqual(['m1']);
   });
 
   test('says that a bridge has only so many ports', () => {

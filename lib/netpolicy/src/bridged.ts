@@ -109,20 +109,26 @@ function claimOf({ interface: device, addresses }: Machine): { element: SetEleme
 
 /** Machines to which no way leads from another one; those that lead there from them are the same, the other way round. */
 function isolatedOf(classifier: Classifier, machines: readonly Machine[], { elements }: Ways): Machine[] {
-  const own = new Map<string, number>();
-  const population = new Map<number, number>();
+  const own = new Map<KeyPart, number>();
+  /** Addresses of one family and group: each is another machine's. */
+  const population = { 4: new Map<number, number>(), 6: new Map<number, number>() };
   for (const machine of machines) {
     for (const address of machine.addresses) {
       const { id } = classifier.groupOf(machine, address);
       own.set(address.text, id);
-      population.set(id, (population.get(id) ?? 0) + 1);
+      population[address.family].set(id, (population[address.family].get(id) ?? 0) + 1);
     }
   }
   const connected = new Set<KeyPart>();
-  for (const { key } of [...(elements['ways4'] ?? []), ...(elements['ways6'] ?? [])]) {
-    const [source, address = ''] = key;
-    const isOwn = typeof address === 'string' && own.get(address) === source;
-    if ((population.get(Number(source)) ?? 0) > (isOwn ? 1 : 0)) connected.add(address);
+  for (const [family, ways] of [
+    [4, elements['ways4'] ?? []],
+    [6, elements['ways6'] ?? []],
+  ] as const) {
+    for (const { key } of ways) {
+      const [source, address = ''] = key;
+      const itself = own.get(address) === source ? 1 : 0;
+      if ((population[family].get(Number(source)) ?? 0) > itself) connected.add(address);
+    }
   }
   return machines.filter(({ addresses }) => !addresses.some(({ text }) => connected.has(text)));
 }
