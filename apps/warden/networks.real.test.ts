@@ -170,4 +170,35 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     expect(await listed()).toEqual([]);
     expect(warden.leftovers()).toEqual([]);
   });
+
+  it('may be a segment: a machine’s tap is a port that learns and floods nothing, until it is dismissed', async () => {
+    const segment = { network: newNetworkId(), machine: newMachineId(), boot: newBootId() };
+    const { network: net, machine: one } = segment;
+    const own = { ...member, machine: one };
+    const policy = { ...definition, mode: 'bridged' };
+    const ports = async (): Promise<string> => {
+      const argv = ['/usr/sbin/bridge', '-details', 'link', 'show', 'dev', tapName(one)];
+      const { pin: file } = networkLayout(warden.layout, net);
+      return (await runChecked(inNamespace(run, file), argv)).stdout.toString();
+    };
+    await warden.client.call({ op: 'create-machine', machine: one, spec: { ...SPEC, network: net } });
+    await warden.client.call({ op: 'apply-network', network: net, definition: policy, machines: [own] });
+    try {
+      const order = { op: 'start-machine', machine: one, boot: segment.boot, brokerKey: BROKER_KEY } as const;
+      await warden.client.call({ ...order, card: { network: net, mac: card.mac } });
+      await warden.client.call({ op: 'admit-machine', ...segment });
+      expect(await ports()).toMatch(/master segment state forwarding.*flood off mcast_flood on bcast_flood off/s);
+      // Alone on it, it is kept from whoever comes next until a rule says otherwise.
+      expect(await ports()).toMatch(/learning off.*isolated on/s);
+      expect((await listed()).find((found) => found.network === net)).toMatchObject({
+        walls: 'standing',
+        connected: [one],
+      });
+      await warden.client.call({ op: 'dismiss-machine', network: net, machine: one });
+      expect(await ports()).toMatch(/state disabled/);
+    } finally {
+      await warden.stopMachine(one);
+      await warden.client.call({ op: 'remove-network', network: net });
+    }
+  });
 });
