@@ -23,6 +23,8 @@ import { quarantineEscape } from './quarantine-escape/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { rogueDhcp } from './rogue-dhcp/index.ts';
 import { runtimeTamper } from './runtime-tamper/index.ts';
+import { snapshotTamper } from './snapshot-tamper/index.ts';
+import { snapshotTheft } from './snapshot-theft/index.ts';
 import { sniffNeighbour } from './sniff-neighbour/index.ts';
 import { stolenMachine } from './stolen-machine/index.ts';
 import { tarEscape } from './tar-escape/index.ts';
@@ -55,6 +57,7 @@ export const drills: readonly Drill[] = [
   vtpmRollback,
   neighbourFiles,
   deadVerifier,
+  snapshotTamper,
   runtimeTamper,
   weakLogin,
   hiddenSecret,
@@ -73,4 +76,5 @@ export const drills: readonly Drill[] = [
   hostToHostSniff,
   quarantineEscape,
   nonceReuse,
+  snapshotTheft,
 ];

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Machine } from '@ringwall/api';
+import { snapshotListSchema } from '@ringwall/api/snapshots';
 import { parseProof, type Proof, type VtpmEvidence } from '@ringwall/evidence';
 import type { Instance } from '@ringwall/testkit';
 
@@ -36,6 +37,20 @@ export async function untilTrust(
 export async function diskOf(ringwall: Instance, name: string): Promise<string> {
   const { machine } = await ringwall.show(name);
   return join(ringwall.stateDir, 'machines', machine.id, 'disk.img');
+}
+
+/** The files of its snapshots, the newest first, with the names that a person knows them by. */
+export async function snapshotsOf(
+  ringwall: Instance,
+  name: string,
+): Promise<readonly { readonly name: string; readonly file: string }[]> {
+  const { snapshots } = snapshotListSchema.parse(await ringwall.api('GET', '/v1/snapshots'));
+  return snapshots
+    .filter(({ machineName }) => machineName === name)
+    .map(({ id, machine, sequence }) => ({
+      name: `${name}@${String(sequence)}`,
+      file: join(ringwall.stateDir, 'snapshots', machine, `${id}.sealed`),
+    }));
 }
 
 /** Of the last boot: made to be shown around, so an attacker has it too. */
