@@ -85,10 +85,14 @@ export function qemuArgv(vm: VmmArguments): string[] {
   return [QEMU, ...rows.flat()];
 }
 
+/** Of x86. */
+const HUGE_PAGE = '2M';
+
 /** Guest memory from a file that others may read: it need not leave QEMU to be saved. */
 function memoryArguments(memoryMiB: number): Row[] {
   const size = `${String(memoryMiB)}M`;
-  const file = { id: 'memory', size, 'mem-path': VMM_PATHS.memory, share: true };
+  // Huge pages are mapped only where file and mapping begin at one.
+  const file = { id: 'memory', size, 'mem-path': VMM_PATHS.memory, share: true, align: HUGE_PAGE };
   return [
     ['-m', size],
     ['-object', option('memory-backend-file', file)],
