@@ -19,6 +19,7 @@ import {
   shownNetworkSchema,
 } from './networks.ts';
 import { machineSchema } from './objects.ts';
+import { captureQuerySchema } from './packets.ts';
 
 /** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
 const machineParams = z.object({ machine: z.string().min(1).max(128) });
@@ -154,6 +155,35 @@ export const NETWORK_ROUTES = {
     status: 200,
     response: networkMapSchema,
     errors: ['not-found', 'policy-invalid'],
+  },
+  networkRefused: {
+    method: 'get',
+    path: '/v1/networks/{network}/refused',
+    summary:
+      'What is dropped in the network from now on: ask with `Connection: Upgrade` and `Upgrade: ringwall-packets`; one line of JSON says whose the cables are, then pcap (LINKTYPE_NFLOG)',
+    params: networkParams,
+    status: 101,
+    stream: 'upgrade',
+    errors: ['bad-request', 'not-found', 'conflict', 'host-lacks', 'warden-unavailable'],
+  },
+  machineCapture: {
+    method: 'get',
+    path: '/v1/machines/{machine}/capture',
+    summary:
+      'Packets on the cable of a machine, as pcap: ask with `Connection: Upgrade` and `Upgrade: ringwall-packets`. Root on the host has to have allowed it',
+    params: machineParams,
+    query: captureQuerySchema,
+    status: 101,
+    stream: 'upgrade',
+    errors: [
+      'bad-request',
+      'name-invalid',
+      'not-found',
+      'conflict',
+      'unauthorized',
+      'host-lacks',
+      'warden-unavailable',
+    ],
   },
   explainReach: {
     method: 'get',

@@ -14,6 +14,7 @@ import {
   snapshotReportSchema,
   takenSnapshotSchema,
 } from './snapshots.ts';
+import { packetRequestSchemas, packetResponseSchemas } from './packets.ts';
 import { imagePartsSchema } from './watch.ts';
 import {
   DISKS_PER_MACHINE,
@@ -179,6 +180,7 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   /** Turns this connection into the guest's attestation port. */
   z.object({ op: z.literal('open-attest-port'), machine: machineIdSchema }),
   ...networkRequestSchemas,
+  ...packetRequestSchemas,
 ]);
 export type WardenRequest = z.infer<typeof wardenRequestSchema>;
 export type WardenOp = WardenRequest['op'];
@@ -270,6 +272,7 @@ export const wardenResponseSchemas = {
   'open-console': z.object({}),
   'open-attest-port': z.object({}),
   ...networkResponseSchemas,
+  ...packetResponseSchemas,
 } as const satisfies Record<WardenOp, z.ZodType>;
 
 export type WardenResponse<Op extends WardenOp> = z.infer<(typeof wardenResponseSchemas)[Op]>;

@@ -60,6 +60,8 @@ export const ROUTES = {
   restoreMachine: { method: 'post', path: '/v1/machines/{machine}/restore' },
   checkSnapshot: { method: 'post', path: '/v1/snapshots/{snapshot}/check' },
   removeSnapshot: { method: 'delete', path: '/v1/snapshots/{snapshot}' },
+  networkRefused: { method: 'get', path: '/v1/networks/{network}/refused' },
+  machineCapture: { method: 'get', path: '/v1/machines/{machine}/capture' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
   operationEvents: { method: 'get', path: '/v1/operations/{operation}/events' },
 } as const satisfies { [Name in HttpRouteName]?: Pick<Routes[Name], 'method' | 'path'> };
@@ -86,6 +88,11 @@ const BUILD_HEADER = 'ringwall-build';
 const CONSOLE_PROTOCOL = 'ringwall-console';
 /** An encrypted disk is made with all its room before its contents are taken. */
 const IMPORT_BEGIN_TIMEOUT_MS = 300_000;
+
+/** As PACKETS_PROTOCOL of the contract. */
+const PACKETS_PROTOCOL = 'ringwall-packets';
+/** What listens starts in a jail of its own. */
+const PACKETS_BEGIN_TIMEOUT_MS = 40_000;
 
 /** A raw connection, and the bytes that came with the answer. */
 export interface Upgraded {
@@ -135,6 +142,17 @@ export class ApiClient {
   /** The serial console. */
   openConsole(machine: string): Promise<Upgraded> {
     return this.#upgrade(fillPath(ROUTES.machineConsole.path, { machine }), CONSOLE_PROTOCOL);
+  }
+
+  /** Packets that a network drops from now on: a line of JSON, then pcap. */
+  openRefused(network: string): Promise<Upgraded> {
+    return this.#upgrade(fillPath(ROUTES.networkRefused.path, { network }), PACKETS_PROTOCOL, PACKETS_BEGIN_TIMEOUT_MS);
+  }
+
+  /** Packets on a machine's cable, as pcap. */
+  openCapture(machine: string, query: Readonly<Record<string, string>>): Promise<Upgraded> {
+    const path = `${fillPath(ROUTES.machineCapture.path, { machine })}${renderQuery(query)}`;
+    return this.#upgrade(path, PACKETS_PROTOCOL, PACKETS_BEGIN_TIMEOUT_MS);
   }
 
   /** The way by which the contents of a disk go to the service (api/src/disk-stream.ts). */

@@ -20,6 +20,7 @@ import {
 import { World } from '@ringwall/control/machines/testing';
 import { Disks } from '@ringwall/control/disks';
 import { References, Snapshots } from '@ringwall/control/machines';
+import { Packets } from '@ringwall/control/networks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Peers } from '@ringwall/control/networks';
@@ -63,7 +64,12 @@ function listen(): Promise<ApiServer> {
     build: BUILD,
     note,
   });
-  return listenOn(join(folder, 'api.sock'), app, { machines, disks, note });
+  return listenOn(join(folder, 'api.sock'), app, {
+    machines,
+    disks,
+    packets: new Packets({ store, warden, note }),
+    note,
+  });
 }
 
 interface Answer {

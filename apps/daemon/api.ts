@@ -1,5 +1,6 @@
 // The routes of the contract joined to what does them. Every handler is one line of the service behind it: no decision
 // is made here.
+import { PACKETS_PROTOCOL } from '@ringwall/api/packets';
 import {
   BUILD_HEADER,
   HTTP_ROUTES,
@@ -157,6 +158,8 @@ function handlersOf(parts: ApiParts): Handlers {
         hint: 'ask with the headers Connection: Upgrade and Upgrade: ringwall-console',
       });
     },
+    networkRefused: () => packetsAreAStream(),
+    machineCapture: () => packetsAreAStream(),
     showOperation: async ({ params }) => {
       const operation = await operations.find(params.operation);
       if (operation === undefined) throw new RingwallError('not-found', `there is no operation ${params.operation}`);
@@ -195,4 +198,10 @@ function withoutUndefined<T extends object>(value: T): { [Key in keyof T]: Exclu
 
 function shorten(path: string): string {
   return path.length > 80 ? `${path.slice(0, 80)}…` : path;
+}
+
+function packetsAreAStream(): never {
+  throw new RingwallError('bad-request', 'packets are a stream', {
+    hint: `ask with the headers Connection: Upgrade and Upgrade: ${PACKETS_PROTOCOL}`,
+  });
 }

@@ -12,7 +12,7 @@ import {
   Snapshots,
   Worker,
 } from '@ringwall/control/machines';
-import { Peers, type OwnedRange } from '@ringwall/control/networks';
+import { Packets, Peers, type OwnedRange } from '@ringwall/control/networks';
 import { Store } from '@ringwall/control/store';
 import { readHostRanges } from '@ringwall/host/network';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
@@ -71,7 +71,8 @@ async function main(): Promise<void> {
       ...{ machines, disks, networks, peers, snapshots, references, operations, host, store },
       ...{ version, build, note },
     });
-    await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, note });
+    const packets = new Packets({ store, warden, note });
+    await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, packets, note });
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);
     await ended;

@@ -6,10 +6,12 @@ import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { RingwallError } from '@ringwall/api';
 import type { Disks } from '@ringwall/control/disks';
+import type { Packets } from '@ringwall/control/networks';
 import type { Machines } from '@ringwall/control/machines';
 import type { Hono } from 'hono';
 import type { Note } from './answers.ts';
 import { upgradeToConsole } from './console-upgrade.ts';
+import { packetsAsked, upgradeToPackets } from './packets-upgrade.ts';
 import { diskOfImport, upgradeToImport } from './import-upgrade.ts';
 
 /** Consoles, event streams and requests together; more is a client that leaks. */
@@ -34,10 +36,15 @@ export interface ApiServer extends AsyncDisposable {
 export interface Upgrades {
   readonly machines: Machines;
   readonly disks: Disks;
+  readonly packets: Packets;
   readonly note: Note;
 }
 
-export async function listenOn(path: string, app: Hono, { machines, disks, note }: Upgrades): Promise<ApiServer> {
+export async function listenOn(
+  path: string,
+  app: Hono,
+  { machines, disks, packets, note }: Upgrades,
+): Promise<ApiServer> {
   await removeStaleSocket(path);
   const server = createServer(
     {
@@ -57,7 +64,9 @@ export async function listenOn(path: string, app: Hono, { machines, disks, note 
   });
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const disk = diskOfImport(request);
-    if (disk === undefined) await upgradeToConsole(request, socket, head, machines, note);
+    const asked = packetsAsked(request);
+    if (asked !== undefined) await upgradeToPackets(request, socket, head, asked, { packets, note });
+    else if (disk === undefined) await upgradeToConsole(request, socket, head, machines, note);
     else await upgradeToImport(request, socket, head, disk, { disks, note });
   };
   await listen(server, path);

@@ -3,11 +3,13 @@ import type { NetworkPart } from '@ringwall/control/warden';
 import { run } from '@ringwall/host/exec';
 import {
   brokenCables,
+  cableIndexes,
   closeNamespace,
   connectCables,
   cutCable,
   isNamespace,
   limitReceiving,
+  sniff,
   openNamespace,
   Walls,
 } from '@ringwall/host/network';
@@ -34,6 +36,8 @@ export function makeNetworkPart(leases: UidLeases): NetworkPart {
           if (isBridged) await keepApart(inside, machines, isolated);
         },
         cut: (machines) => cutCable(inside, ...machines),
+        sniff: (order) => sniff(run, inside, order),
+        indexes: (machines) => cableIndexes(inside, machines),
         broken: (machines) => (isBridged ? brokenPorts(inside, machines) : brokenCables(inside, machines)),
         tunnels: (place, ranges) => Tunnels.open({ network: pin, ranges, dir: place.tunnels, label: place.id, leases }),
       };

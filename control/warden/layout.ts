@@ -29,6 +29,8 @@ export interface Layout {
   /** The key by which this host stands for what its images measure, wrapped. */
   readonly referenceKey: string;
   readonly log: string;
+  /** Made by root where packets of machines may be looked at. */
+  readonly captureConsent: string;
   readonly images: string;
   /** What each image is expected to measure (see expected-image.ts). */
   readonly expected: string;
@@ -128,6 +130,7 @@ export function layoutOf(state: string, run: string): Layout {
     hostTpm: join(warden, 'host-tpm.json'),
     referenceKey: join(warden, 'reference.key'),
     log: join(warden, 'log'),
+    captureConsent: join(warden, 'allow-capture'),
     images: join(state, 'images'),
     expected: join(warden, 'expected'),
     records: join(warden, 'machines'),

@@ -182,6 +182,12 @@ export class Networks {
     return this.#admitted.get(machine)?.boot === boot;
   }
 
+  require(network: NetworkId): TenantNetwork {
+    const tenant = this.#networks.get(network);
+    if (tenant === undefined) throw new RingwallError('not-found', `the network ${network} is not on this host`);
+    return tenant;
+  }
+
   /** The file that pins the namespace in which a card's cable shall end. */
   requirePin(network: NetworkId): string {
     const tenant = this.#networks.get(network);

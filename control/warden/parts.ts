@@ -6,7 +6,8 @@ import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
 import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
-import type { BrokenCable, Sharer, Walls } from '@ringwall/host/network';
+import type { Readable } from 'node:stream';
+import type { BrokenCable, Sharer, SniffOrder, Walls } from '@ringwall/host/network';
 import type { Tunnels } from '@ringwall/host/network/tunnels';
 import type { AddressRange, Machine, Network } from '@ringwall/netpolicy';
 import type { Extent } from '@ringwall/host/qemu';
@@ -129,6 +130,10 @@ export interface NetworkSite {
   keepApart(machines: readonly Machine[], isolated: readonly Machine[]): Promise<void>;
   /** With all their connections. An interface that is gone is no error. */
   cut(machines: readonly Machine[]): Promise<void>;
+  /** Packets as they come, as pcap, until it is destroyed or has what was ordered. */
+  sniff(order: SniffOrder): Promise<Readable>;
+  /** The kernel's numbers of the machines' interfaces. */
+  indexes(machines: readonly Machine[]): Promise<ReadonlyMap<Machine, number>>;
   /** Those that are not as `connect` left them. */
   broken(machines: readonly Machine[]): Promise<readonly BrokenCable[]>;
   /** Those that stand stay; addresses of `ranges` without a machine are nowhere from then on. */

@@ -15,7 +15,8 @@ import {
   type Network,
   type Share,
 } from '@ringwall/netpolicy';
-import { tapName } from '@ringwall/host/network';
+import { tapName, type SniffOrder } from '@ringwall/host/network';
+import type { Readable } from 'node:stream';
 import type { NetworkLayout } from './layout.ts';
 import type { NetworkPeers } from './network-peers.ts';
 import type { NetworkPart, NetworkSite, SiteTunnels } from './parts.ts';
@@ -191,6 +192,25 @@ export class TenantNetwork {
     this.#connected = new Map(there);
     this.#shares = next;
     return changed.map(({ id }) => id);
+  }
+
+  /** Packets of a machine's cable, or those that are dropped. */
+  async sniff(on: MachineId | 'refused', limits: Omit<SniffOrder, 'on'>): Promise<Readable> {
+    const site = this.#site;
+    if (site === undefined) throw new RingwallError('network-failed', 'the network does not stand');
+    if (on === 'refused') return await site.sniff({ ...limits, on });
+    const machine = this.#connected.get(on);
+    if (machine === undefined) throw new RingwallError('conflict', 'the machine is not on its network now');
+    return await site.sniff({ ...limits, on: { interface: machine.interface } });
+  }
+
+  /** The kernel's numbers of the cables that are connected. */
+  async cables(): Promise<readonly { readonly index: number; readonly machine: MachineId }[]> {
+    const indexes = (await this.#site?.indexes([...this.#connected.values()])) ?? new Map<Machine, number>();
+    return [...this.#connected].flatMap(([id, machine]) => {
+      const index = indexes.get(machine);
+      return index === undefined ? [] : [{ index, machine: id }];
+    });
   }
 
   async wallState(): Promise<'standing' | 'changed' | 'missing'> {

@@ -19,6 +19,7 @@ import { createMachine, hostCapacity, removeMachine } from './machines.ts';
 import { Networks } from './networks.ts';
 import { pauseMachine } from './pause.ts';
 import type { ProgressListener, WardenParts } from './parts.ts';
+import { openPackets } from './packets.ts';
 import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot } from './records.ts';
 import { healthOf, reportOf } from './running.ts';
@@ -168,6 +169,9 @@ export class Warden {
         return await openStream(context, request.machine, 'console', call);
       case 'open-attest-port':
         return await openStream(context, request.machine, 'attest', call);
+      case 'open-refused':
+      case 'open-capture':
+        return await openPackets(context, request, call);
       case 'apply-network':
         return await this.#applyNetwork(request);
       case 'remove-network':

@@ -89,6 +89,23 @@ export async function forgetConnections(inside: NamespaceRun, addresses: readonl
   }
 }
 
+/** The kernel's numbers of their interfaces, by which it speaks of them in its logs. */
+export async function cableIndexes(
+  inside: NamespaceRun,
+  machines: readonly Machine[],
+): Promise<ReadonlyMap<Machine, number>> {
+  const options = { timeoutMs: BATCH_TIMEOUT_MS, maxOutputBytes: MAX_LISTING_BYTES };
+  const { stdout } = await runChecked(inside, [IP, '-json', 'link', 'show'], options);
+  const links = listIn(stdout.toString());
+  const indexes = new Map(links.map(({ ifname, ifindex }) => [String(ifname), Number(ifindex)]));
+  return new Map(
+    machines.flatMap((machine) => {
+      const index = indexes.get(machine.interface);
+      return index === undefined ? [] : [[machine, index] as const];
+    }),
+  );
+}
+
 /** Lines for `ip -batch`; every word in them was checked by parseMachines(). */
 export function cableCommands({ interface: device, mac, addresses }: Machine): string[] {
   return [

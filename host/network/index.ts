@@ -1,5 +1,5 @@
 // The public names of @ringwall/host/network: namespaces of tenant networks, cables in them, and the walls between those.
-export { brokenCables, cableCommands, connectCables, cutCable, type BrokenCable } from './cables.ts';
+export { brokenCables, cableCommands, cableIndexes, connectCables, cutCable, type BrokenCable } from './cables.ts';
 export {
   closeNamespace,
   inNamespace,

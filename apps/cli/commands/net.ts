@@ -8,6 +8,8 @@ const ACTIONS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   why: () => import('./net/why.ts'),
   map: () => import('./net/map.ts'),
   rules: () => import('./net/rules.ts'),
+  watch: () => import('./net/watch.ts'),
+  capture: () => import('./net/capture.ts'),
   plan: () => import('./net/plan.ts'),
   apply: () => import('./net/apply.ts'),
   export: () => import('./net/export.ts'),

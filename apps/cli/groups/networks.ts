@@ -154,27 +154,61 @@ export const NETWORK_COMMANDS: readonly Command[] = [
     description:
       'why names the rule that decides, or the allow that would open it. map is all of it at once. plan says what a policy file would ' +
       'open and close, and which of its rules can never decide; apply puts it in force, all of it or nothing: the file is the whole, ' +
-      'and a network that it does not name is removed. export prints what is in force as such a file.',
+      'and a network that it does not name is removed. export prints what is in force as such a file. watch shows what is being ' +
+      'refused, while it happens: who, whom, by what, and why. capture writes the packets of one machine as pcap, where root on the ' +
+      'host has allowed that.',
     forms: [
       'net why FROM TO SERVICE',
       'net map',
       'net rules [rm RULE]',
+      'net watch [MACHINE]',
+      'net capture MACHINE [-o FILE]',
       'net plan FILE',
       'net apply FILE',
       'net export',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['why', 'map', 'rules', 'plan', 'apply', 'export'] },
+      { name: 'ACTION', complete: ['why', 'map', 'rules', 'watch', 'capture', 'plan', 'apply', 'export'] },
       { name: 'WORD', optional: true, complete: 'machine', many: true },
     ],
     options: [
       NETWORK,
       { name: 'dot', summary: 'of map: in the language of Graphviz; dot -Tsvg draws it' },
       { name: 'anyway', summary: 'of apply: also with rules that can never decide' },
+      {
+        name: 'seconds',
+        value: 'SECONDS',
+        complete: 'none',
+        summary: 'of watch: so long, else until ctrl-c; of capture: 60 unless said otherwise',
+      },
+      {
+        name: 'bytes',
+        value: 'BYTES',
+        complete: 'none',
+        summary: 'of capture: at most so many; 16 MiB unless said otherwise',
+      },
+      {
+        name: 'filter',
+        value: 'FILTER',
+        complete: 'none',
+        summary: 'of capture: as tcpdump has it, e.g. "tcp port 80"',
+      },
+      {
+        name: 'out',
+        short: 'o',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'of capture: into a file that is not there yet',
+      },
     ],
     examples: [
       { line: 'net why web db tcp/5432', says: 'the rule that decides, or what is missing' },
       { line: 'net map', says: 'who can reach whom' },
+      { line: 'net watch web', says: 'what is refused to web or from it, as it happens' },
+      {
+        line: 'net capture web -o web.pcap --filter "tcp port 80"',
+        says: 'packets on its cable, for tcpdump or Wireshark',
+      },
       { line: 'net rules rm web-to-db', says: 'takes a rule back' },
       { line: 'net plan policy.json', says: 'before net apply policy.json' },
     ],

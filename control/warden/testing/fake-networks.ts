@@ -1,5 +1,6 @@
 // Networks of the mind for the warden's unit tests: what stands in each namespace, by the file that pins it.
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { BrokenCable } from '@ringwall/host/network';
 import type { Tunnel } from '@ringwall/host/network/tunnels';
 import type { CompiledNetwork, Share } from '@ringwall/netpolicy';
@@ -86,6 +87,11 @@ export class FakeNetworks implements NetworkPart {
           }),
         lookAfter: async () => undefined,
       }),
+      sniff: async ({ on }) => {
+        await this.#effect('networks.sniff');
+        return Readable.from([`packets of ${on === 'refused' ? on : on.interface}`]);
+      },
+      indexes: async (machines) => new Map(machines.map((machine, index) => [machine, index + 1])),
       broken: async (machines) =>
         machines.flatMap((machine): BrokenCable[] => {
           if (network.gone.has(machine.interface)) return [{ machine, how: 'gone' }];
