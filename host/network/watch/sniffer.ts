@@ -62,19 +62,20 @@ export async function sniff(run: Run, inside: NamespaceRun, order: SniffOrder): 
     onOutput,
     signal: stop.signal,
   });
-  const settled = ended.then(
-    ({ code, stderr }) => {
+  const settle = async (): Promise<void> => {
+    try {
+      const { code, stderr } = await ended;
       const words = stderr.toString('utf8').replaceAll(/\s+/g, ' ').slice(0, ERROR_CHARACTERS);
       if (code !== 0) heard.reject(new RingwallError('bad-request', `nothing can be captured: ${words}`));
-      out.end();
-    },
-    // Its time is over, or nobody reads any more.
-    (error: unknown) => {
+    } catch (error) {
+      // Its time is over, or nobody reads any more.
       heard.reject(error);
+    } finally {
       out.end();
-    },
-  );
-  void settled.finally(() => leases.release(uid));
+      leases.release(uid);
+    }
+  };
+  void settle();
   const late = setTimeout(
     () => heard.reject(new RingwallError('timeout', 'the capture did not begin')),
     START_TIMEOUT_MS,

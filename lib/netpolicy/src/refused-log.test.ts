@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { RefusedLog, type RefusedPacket, RefusedSummary } from './index.ts';
+
+/** As Linux 6.18 and tcpdump 4.99 wrote it: three packets to port 7 of the loopback. */
+const FILE_HEADER = 'd4c3b2a1020004000000000000000000000004 00ef000000'.replaceAll(' ', '');
+const PACKET =
+  '4df2016bf3a20700540000005400000002000006080001000800030 00c000a00726566757365640008000500000000010800 0b0000000000' +
+  '08000e00000000002300090045 00001f7b5e40004011c16d7f0000017f000001dd5f0007000bfe1e68690a00';
+const IPV6_SOLICITATION =
+  'd1f3016b78160d00a4000000a40000000a0000060800010086dd00000c000a0073706f6f6665640008000400000000021000080000060000' +
+  '525400000001000006000f000001000006001100000e00001200100033330000000252540000000186dd000014000300000000006b01f3d0' +
+  '00000000000caec43c0009006000000000103afffe80000000000000505400fffe000001ff0200000000000000000000000000028500da83' +
+  '000000000101525400000001';
+
+function bytesOf(...texts: readonly string[]): Uint8Array {
+  return Uint8Array.from(texts.join('').replaceAll(' ', '').match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+const WHOLE = bytesOf(FILE_HEADER, PACKET, IPV6_SOLICITATION);
+
+function read(bytes: Uint8Array, step: number = bytes.length): RefusedPacket[] {
+  const log = new RefusedLog();
+  const packets: RefusedPacket[] = [];
+  for (let at = 0; at < bytes.length; at += step) packets.push(...log.push(bytes.subarray(at, at + step)));
+  return packets;
+}
+
+describe('RefusedLog', () => {
+  test('reads who sent what to whom, by which interface, and why it was dropped', () => {
+    expect(read(WHOLE).map(({ from, to, ...rest }) => ({ from: from?.text, to: to?.text, ...rest }))).toEqual([
+      { reason: 'refused', interfaceIndex: 0, from: '127.0.0.1', to: '127.0.0.1', protocol: 17, number: 7 },
+      {
+        reason: 'spoofed',
+        interfaceIndex: 2,
+        from: 'fe80::5054:ff:fe00:1',
+        to: 'ff02::2',
+        protocol: 58,
+        number: 133,
+      },
+    ]);
+  });
+
+  test('reads the same in pieces of any size', () => {
+    for (const step of [1, 7, 24, 40, 100]) expect(read(WHOLE, step)).toEqual(read(WHOLE));
+  });
+
+  test('waits for the rest of what is cut off anywhere, and throws nothing', () => {
+    for (let end = 0; end < WHOLE.length; end += 1) expect(read(WHOLE.subarray(0, end)).length).toBeLessThan(2);
+  });
+
+  test('throws its own error alone, or gives packets, whatever byte is another', () => {
+    for (let at = 0; at < WHOLE.length; at += 1) {
+      for (const value of [0, 1, 0x7f, 0xff]) {
+        const altered = WHOLE.slice();
+        altered[at] = value;
+        try {
+          read(altered);
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'NetPolicyError', code: 'malformed' });
+        }
+      }
+    }
+  });
+
+  test('refuses another kind of stream, and a packet larger than the kernel logs', () => {
+    expect(() => read(bytesOf(FILE_HEADER.replace(/ef000000$/, '01000000')))).toThrow('no log of dropped packets');
+    expect(() => read(bytesOf(FILE_HEADER, '00000000', '00000000', 'ffffffff', 'ffffffff'))).toThrow('at most 2048');
+  });
+});
+
+describe('RefusedSummary', () => {
+  const [packet] = read(WHOLE);
+  if (packet === undefined) throw new Error('no packet');
+
+  test('sums up what is the same, the most frequent first', () => {
+    const summary = new RefusedSummary();
+    for (const number of [7, 9, 9]) summary.add({ ...packet, number });
+    expect(summary.take().rows.map(({ service, packets }) => [service, packets])).toEqual([
+      ['udp/9', 2],
+      ['udp/7', 1],
+    ]);
+    expect(summary.take()).toEqual({ rows: [], others: 0 });
+  });
+
+  test('grows no further for whoever tries every port; what finds no row is counted', () => {
+    const summary = new RefusedSummary();
+    for (let number = 0; number < 65_536; number += 1) summary.add({ ...packet, number });
+    const { rows, others } = summary.take();
+    expect(rows).toHaveLength(200);
+    expect(rows.length + others).toBe(65_536);
+  });
+});
