@@ -48,7 +48,8 @@ function handOn(packets: Readable, { upgrade, signal }: StreamCall): void {
   signal.addEventListener('abort', () => packets.destroy(), { once: true });
   upgrade(async (asker) => {
     asker.on('error', () => undefined);
-    asker.once('close', () => packets.destroy());
+    // Whoever has heard enough ends their half; nothing else that they send means anything.
+    for (const event of ['end', 'close']) asker.once(event, () => packets.destroy());
     asker.resume();
     await pipeline(packets, asker).catch(() => undefined);
   });

@@ -66,7 +66,7 @@ export async function sniff(run: Run, inside: NamespaceRun, order: SniffOrder): 
     try {
       const { code, stderr } = await ended;
       const words = stderr.toString('utf8').replaceAll(/\s+/g, ' ').slice(0, ERROR_CHARACTERS);
-      if (code !== 0) heard.reject(new RingwallError('bad-request', `nothing can be captured: ${words}`));
+      if (code !== 0) heard.reject(refusal(words));
     } catch (error) {
       // Its time is over, or nobody reads any more.
       heard.reject(error);
@@ -89,6 +89,16 @@ export async function sniff(run: Run, inside: NamespaceRun, order: SniffOrder): 
     clearTimeout(late);
   }
   return out;
+}
+
+/** The kernel lets one alone listen to a group of its log. */
+function refusal(words: string): RingwallError {
+  if (words.includes("Can't listen on group")) {
+    return new RingwallError('conflict', 'somebody else watches this network already', {
+      hint: 'one at a time can: end the other ringwall net watch first',
+    });
+  }
+  return new RingwallError('bad-request', `nothing can be captured: ${words}`);
 }
 
 /** Pure. */

@@ -96,6 +96,9 @@ describe.skipIf(NEEDS !== '')(`watching${NEEDS}`, () => {
           ].map((row) => ({ ...row, interfaceIndex: other.index, from: '10.20.0.2' })),
         ),
       );
+    await expect(sniff(run, inside, { on: 'refused', seconds: 5, bytes: 1_000 })).rejects.toMatchObject({
+      code: 'conflict',
+    });
     expect(floodRows).toBeGreaterThan(0);
     expect(floodRows).toBeLessThan(200);
     log.destroy();
