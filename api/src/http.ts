@@ -31,6 +31,7 @@ import {
   referenceTrialSchema,
   whySchema,
 } from './references.ts';
+import { planBackupsSchema } from './backups.ts';
 import { restoreMachineSchema, snapshotListSchema, snapshotReportSchema } from './snapshots.ts';
 
 /** A request body. The largest honest ones: what a host is, with all that has run on it; a policy of some thousand rules. */
@@ -467,6 +468,17 @@ export const HTTP_ROUTES = {
     status: 202,
     response: acceptedSchema,
     errors: ['name-invalid', 'not-found', 'conflict', 'attestation-refused', 'warden-unavailable'],
+  },
+  planBackups: {
+    method: 'post',
+    path: '/v1/machines/{machine}/backups',
+    summary: 'When snapshots of a machine are taken by themselves, and which of those are kept; null ends it',
+    params: machineParams,
+    body: planBackupsSchema,
+    bodyRequired: true,
+    status: 200,
+    response: machineSchema,
+    errors: ['bad-request', 'name-invalid', 'not-found'],
   },
   restoreMachine: {
     method: 'post',

@@ -1,5 +1,6 @@
 // The objects of the public API: what is wanted (`spec`), what is seen (`status`), and a version to compare and set.
 import { z } from 'zod';
+import { backupPlanSchema } from './backups.ts';
 import { ERROR_CODES } from './errors.ts';
 import { BOOT_ID, IMAGE_NAME, MACHINE_NAME } from './ids.ts';
 import { labelsSchema, networkIdSchema } from './cards.ts';
@@ -46,6 +47,8 @@ export const machineSpecSchema = z.object({
   encryption: encryptionSchema.default('guest'),
   /** Imported disks that are its alone, in the order in which its guest finds them. */
   disks: z.array(diskIdSchema).max(DISKS_PER_MACHINE).optional(),
+  /** When snapshots are taken of it by themselves. */
+  backups: backupPlanSchema.optional(),
   /** The network that it has a card in. */
   network: networkIdSchema.optional(),
   /** By which rules of networks know it. */

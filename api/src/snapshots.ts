@@ -39,6 +39,8 @@ export const snapshotSchema = z.object({
   sequence: z.int().min(1),
   createdAt: z.iso.datetime(),
   ...takenSnapshotSchema.shape,
+  /** By the machine's plan, which also removes it in time; else somebody asked for it. */
+  scheduled: z.boolean().optional(),
 });
 export type Snapshot = z.infer<typeof snapshotSchema>;
 

@@ -58,6 +58,7 @@ export const ROUTES = {
   listSnapshots: { method: 'get', path: '/v1/snapshots' },
   takeSnapshot: { method: 'post', path: '/v1/machines/{machine}/snapshots' },
   restoreMachine: { method: 'post', path: '/v1/machines/{machine}/restore' },
+  planBackups: { method: 'post', path: '/v1/machines/{machine}/backups' },
   checkSnapshot: { method: 'post', path: '/v1/snapshots/{snapshot}/check' },
   removeSnapshot: { method: 'delete', path: '/v1/snapshots/{snapshot}' },
   networkRefused: { method: 'get', path: '/v1/networks/{network}/refused' },

@@ -22,6 +22,7 @@ describe('the table of commands', () => {
           'drill',
           'help',
           'advisories',
+          'backups',
           'image',
           'images',
           'install',

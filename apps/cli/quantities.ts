@@ -43,6 +43,27 @@ export function formatBytes(bytes: number): string {
   return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${units[unit] ?? ''}`;
 }
 
+const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** `90s`, `30m`, `2h`, `7d`. */
+export function parseSeconds(text: string, option: string): number {
+  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  const seconds = Number(match?.[1]) * (SECONDS_OF_UNIT[match?.[2] ?? ''] ?? Number.NaN);
+  if (Number.isNaN(seconds) || seconds === 0) {
+    throw new RingwallError('bad-request', `${option} ${JSON.stringify(text)} is no time`, {
+      hint: `as in ${option} 30m, 2h or 7d`,
+    });
+  }
+  return seconds;
+}
+
+/** As `parseSeconds` reads it, in the largest unit that says it whole: `90 min`, `2 h`, `7 d`. */
+export function formatSpan(seconds: number): string {
+  if (seconds % 86_400 === 0) return `${String(seconds / 86_400)} d`;
+  if (seconds % 3_600 === 0) return `${String(seconds / 3_600)} h`;
+  return seconds % 60 === 0 ? `${String(seconds / 60)} min` : `${String(seconds)} s`;
+}
+
 /** How long ago, in the largest unit that fits: `12 s`, `3 min`, `5 h`, `9 d`. */
 export function formatAge(since: string, nowMs: number): string {
   const seconds = Math.max(0, Math.round((nowMs - Date.parse(since)) / 1000));

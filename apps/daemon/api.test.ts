@@ -19,7 +19,7 @@ import {
 } from '@ringwall/api';
 import { World } from '@ringwall/control/machines/testing';
 import { Disks } from '@ringwall/control/disks';
-import { References, Snapshots } from '@ringwall/control/machines';
+import { Backups, References, Snapshots } from '@ringwall/control/machines';
 import { Packets } from '@ringwall/control/networks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -50,12 +50,14 @@ function listen(): Promise<ApiServer> {
   const note = (line: string): void => void world.notes.push(line);
   const { operations, networks } = worker;
   const disks = new Disks({ store, warden, broker, operations, note });
+  const snapshots = new Snapshots({ store, warden, broker });
   const app = makeApi({
     machines,
     disks,
     networks,
     peers: new Peers({ store, warden }),
-    snapshots: new Snapshots({ store, warden, broker }),
+    snapshots,
+    backups: new Backups({ machines, snapshots, store, note }),
     references: new References({ broker, warden, machines, store }),
     operations,
     host,

@@ -13,7 +13,7 @@ import {
 import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
 import type { Disks } from '@ringwall/control/disks';
 import type { Networks, Peers } from '@ringwall/control/networks';
-import type { HostReports, Machines, Operations, References, Snapshots } from '@ringwall/control/machines';
+import type { Backups, HostReports, Machines, Operations, References, Snapshots } from '@ringwall/control/machines';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
 import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
@@ -26,6 +26,7 @@ export interface ApiParts {
   readonly networks: Networks;
   readonly peers: Peers;
   readonly snapshots: Snapshots;
+  readonly backups: Backups;
   readonly references: References;
   readonly operations: Operations;
   readonly host: HostReports;
@@ -68,7 +69,7 @@ type Handlers = {
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
 function handlersOf(parts: ApiParts): Handlers {
-  const { machines, disks, networks, peers, snapshots, references, operations, host, store, version } = parts;
+  const { machines, disks, networks, peers, snapshots, backups, references, operations, host, store, version } = parts;
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -146,6 +147,7 @@ function handlersOf(parts: ApiParts): Handlers {
     applyPolicy: async ({ body }) => answerJson(200, await networks.applyPolicy(body.policy, body.anyway === true)),
     listSnapshots: async () => answerJson(200, { snapshots: await snapshots.list() }),
     takeSnapshot: async ({ params }) => answerJson(202, { operation: await machines.snapshot(params.machine) }),
+    planBackups: async ({ params, body }) => answerJson(200, await backups.plan(params.machine, body.plan)),
     restoreMachine: async ({ params, body }) =>
       answerJson(202, { operation: await machines.restore(params.machine, body) }),
     checkSnapshot: async ({ params }) => answerJson(200, await snapshots.check(params.snapshot)),

@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { Disks } from '@ringwall/control/disks';
 import {
+  Backups,
   connectBroker,
   connectWarden,
   HostReports,
@@ -67,15 +68,21 @@ async function main(): Promise<void> {
     const disks = new Disks({ store, warden, broker, operations, note });
     const peers = new Peers({ store, warden });
     const snapshots = new Snapshots({ store, warden, broker });
+    const backups = new Backups({ machines, snapshots, store, note });
     const app = makeApi({
-      ...{ machines, disks, networks, peers, snapshots, references, operations, host, store },
+      ...{ machines, disks, networks, peers, snapshots, backups, references, operations, host, store },
       ...{ version, build, note },
     });
     const packets = new Packets({ store, warden, note });
     await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, packets, note });
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);
-    await ended;
+    backups.open();
+    try {
+      await ended;
+    } finally {
+      await backups.close();
+    }
   } finally {
     await worker.close();
     await store.close();

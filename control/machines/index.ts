@@ -1,4 +1,5 @@
 // The public names of control/machines.
+export { Backups } from './backups.ts';
 export { type BrokerClient, connectBroker, connectWarden, type WardenClient } from './clients.ts';
 export { HostReports, type HostReportsParts } from './host-reports.ts';
 export { readErasure } from './keys.ts';

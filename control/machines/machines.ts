@@ -144,8 +144,9 @@ export class Machines {
   }
 
   /** The machine runs on meanwhile, but for a moment. */
-  snapshot(idOrName: string): Promise<Operation> {
-    return this.#accept(idOrName, {}, { kind: 'machine.snapshot', snapshot: newSnapshotId() }, (machine) => {
+  snapshot(idOrName: string, { scheduled = false }: { readonly scheduled?: boolean } = {}): Promise<Operation> {
+    const request = { kind: 'machine.snapshot', snapshot: newSnapshotId(), scheduled } as const;
+    return this.#accept(idOrName, {}, request, (machine) => {
       refuseQuarantined(machine);
       if (machine.status.phase === 'running') return { step: 'taking a snapshot' };
       throw new RingwallError('conflict', `${machine.name} is ${machine.status.phase}: only what runs can be saved`, {

@@ -9,8 +9,18 @@ import { statusOf } from './boot.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { asRingwallError, changeMachine, patiently, type Work } from './work.ts';
 
+export interface SnapshotRequest {
+  readonly snapshot: SnapshotId;
+  /** By the machine's plan; else somebody asked for it. */
+  readonly scheduled: boolean;
+}
+
 /** The machine runs on, whatever comes of it. */
-export async function snapshotMachine(work: Work, id: MachineId, snapshot: SnapshotId): Promise<Outcome> {
+export async function snapshotMachine(
+  work: Work,
+  id: MachineId,
+  { snapshot, scheduled }: SnapshotRequest,
+): Promise<Outcome> {
   const machine = await requireMachine(work, id);
   const { bootId: boot } = machine.status;
   if (boot === undefined) return { failed: new RingwallError('conflict', `${machine.name} does not run`) };
@@ -28,7 +38,7 @@ export async function snapshotMachine(work: Work, id: MachineId, snapshot: Snaps
     await patiently(work, () => work.broker.call({ op: 'finish-snapshot', snapshot, root: taken.root }));
     const name = `${machine.name}@${String(sequence)}`;
     await work.store.snapshots.insert(
-      { id: snapshot, machine: id, sequence, createdAt: new Date().toISOString(), ...taken },
+      { id: snapshot, machine: id, sequence, createdAt: new Date().toISOString(), ...taken, scheduled },
       { kind: 'snapshot.taken', machine: id, message: `${name} was taken: ${taken.root}` },
     );
     return { done: `${name} is there; ${machine.name} stood still for ${taken.pauseMs.toFixed(0)} ms` };

@@ -1,5 +1,5 @@
 // Runs the work on machines as jobs, one at a time for each machine, and acts on what the observer sees between them.
-import type { Machine, MachineId, Operation, RingwallError, SnapshotId } from '@ringwall/api';
+import type { Machine, MachineId, Operation, RingwallError } from '@ringwall/api';
 import { Networks, type NetworkTrust, type OwnedRange } from '../networks/index.ts';
 import type { Store } from '../store/index.ts';
 import { diedError } from './attest.ts';
@@ -21,7 +21,7 @@ import { type LiveBoot, Observer } from './observer.ts';
 import { type OperationHandle, Operations } from './operations.ts';
 import { type Timing, TIMING } from './timing.ts';
 import { quietAfter } from './quarantine.ts';
-import { restoreMachine, type RestoreRequest, snapshotMachine } from './snapshot.ts';
+import { restoreMachine, type RestoreRequest, snapshotMachine, type SnapshotRequest } from './snapshot.ts';
 import { Watches } from './watches.ts';
 import { asRingwallError, changeMachine, type Work } from './work.ts';
 
@@ -43,7 +43,7 @@ export type WorkRequest =
   | { readonly kind: 'machine.start' }
   | { readonly kind: 'machine.stop'; readonly graceMs: number }
   | { readonly kind: 'machine.remove' }
-  | { readonly kind: 'machine.snapshot'; readonly snapshot: SnapshotId }
+  | ({ readonly kind: 'machine.snapshot' } & SnapshotRequest)
   | ({ readonly kind: 'machine.restore' } & RestoreRequest);
 
 const JOB_OF: Record<WorkRequest['kind'], JobKind> = {
@@ -262,7 +262,7 @@ async function perform(work: Work, machine: MachineId, request: WorkRequest): Pr
     case 'machine.stop':
       return stopMachine(work, machine, request.graceMs);
     case 'machine.snapshot':
-      return snapshotMachine(work, machine, request.snapshot);
+      return snapshotMachine(work, machine, request);
     case 'machine.restore':
       return restoreMachine(work, machine, request);
     case 'machine.remove':

@@ -1,6 +1,6 @@
 // Snapshots as the daemon remembers them: those that are whole. What opens them is with the broker.
 import type { MachineId } from '@ringwall/api';
-import { type Snapshot, snapshotSchema, takenSnapshotSchema } from '@ringwall/api/snapshots';
+import { type Snapshot, snapshotSchema } from '@ringwall/api/snapshots';
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import type { Tables } from './schema.ts';
 import type { NewEvent } from './store.ts';
@@ -42,8 +42,10 @@ export class SnapshotRecords {
   }
 }
 
+const storedSchema = snapshotSchema.omit({ id: true, machine: true, sequence: true, createdAt: true });
+
 function parseSnapshot(row: Selectable<Tables['snapshots']>): Snapshot {
-  const taken = takenSnapshotSchema.parse(JSON.parse(row.taken));
+  const taken = storedSchema.parse(JSON.parse(row.taken));
   const { id, machine, sequence, created_at: createdAt } = row;
   return snapshotSchema.parse({ ...taken, id, machine, sequence, createdAt });
 }

@@ -162,6 +162,30 @@ export const MACHINE_COMMANDS: readonly Command[] = [
     load: () => import('../commands/snapshot.ts'),
   },
   {
+    name: 'backups',
+    group: 'Machines',
+    summary: 'take snapshots of a machine by themselves, and keep some of them',
+    description:
+      'One is taken when it is due and the machine runs; what was missed while it, or this host, was off is made up for once. ' +
+      'Then those go that nothing keeps: the newest ones (`last`), and the newest of so many hours, days, weeks (from Monday) and ' +
+      'months, all by UTC. The newest is always kept, and so is every snapshot that somebody took by hand. Without --keep: ' +
+      'last=3,daily=7,weekly=8,monthly=12.',
+    forms: ['backups', 'backups NAME', 'backups NAME --every TIME [--keep …]', 'backups NAME --off'],
+    arguments: [{ name: 'NAME', optional: true, complete: 'machine' }],
+    options: [
+      { name: 'every', value: 'TIME', complete: 'none', summary: 'how often: 15m at least, as in 6h or 1d' },
+      { name: 'keep', value: 'KIND=COUNT,…', complete: 'none', summary: 'last, hourly, daily, weekly, monthly' },
+      { name: 'off', summary: 'no more; what was taken stays' },
+    ],
+    examples: [
+      { line: 'backups web --every 6h --keep last=4,daily=7,monthly=12', says: 'four a day, a year back' },
+      { line: 'backups', says: 'which machines are backed up' },
+      { line: 'backups web --off', says: 'no more are taken' },
+    ],
+    exits: ['notFound', 'unavailable'],
+    load: () => import('../commands/backups.ts'),
+  },
+  {
     name: 'restore',
     group: 'Machines',
     summary: 'put stopped machines back to a snapshot: they go on where they were saved',

@@ -1,12 +1,11 @@
 // `ringwall allow` and `ringwall deny`: a rule more, from what somebody types, and what it opens or closes.
 import { RingwallError } from '@ringwall/api/errors';
 import { printJson, type Invocation } from '../invocation.ts';
+import { parseSeconds } from '../quantities.ts';
 import { plainText } from '../terminal.ts';
 import { chooseNetwork } from './choose-network.ts';
 import { nameRule, parseEnd, printEnd } from './ends.ts';
 import { renderConsequences } from './render-consequences.ts';
-
-const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
 export async function addRule(invocation: Invocation, action: 'allow' | 'deny'): Promise<void> {
   const { out, self, json, values, flags, now } = invocation;
@@ -82,12 +81,6 @@ function saysTheSame({ json }: StoredRule, rule: object): boolean {
 
 /** `30m`, `2h`, `7d` from now, in UTC and whole seconds. */
 function timeAfter(text: string, nowMs: number): string {
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
-  const seconds = Number(match?.[1]) * (SECONDS_OF_UNIT[match?.[2] ?? ''] ?? Number.NaN);
-  if (Number.isNaN(seconds) || seconds === 0) {
-    throw new RingwallError('bad-request', `--for ${JSON.stringify(text)} is no time`, {
-      hint: 'as in --for 30m, 2h or 7d',
-    });
-  }
+  const seconds = parseSeconds(text, '--for');
   return new Date((Math.floor(nowMs / 1_000) + seconds) * 1_000).toISOString().replace('.000Z', 'Z');
 }

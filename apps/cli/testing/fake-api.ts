@@ -1,5 +1,6 @@
 // A ringwalld for tests of the command line: the REST contract on a Unix socket, with machines that only exist here.
 // What it answers is checked against the schemas of @ringwall/api, so that it cannot drift from the real one.
+import { planBackupsSchema } from '@ringwall/api/backups';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -172,6 +173,12 @@ export class FakeApi implements AsyncDisposable {
         );
       case 'POST machines/*/labels':
         return answer(machineSchema.parse(this.#label(this.#find(name), Object(body))));
+      case 'POST machines/*/backups': {
+        const machine = this.#find(name);
+        const { plan } = planBackupsSchema.parse(body);
+        Object.assign(machine.spec, { backups: plan ?? undefined });
+        return answer(machineSchema.parse(machine));
+      }
       case 'DELETE machines/*':
         return answer({ operation: this.#remove(name, searchParams.get('force') === 'true') }, 202);
       case 'POST machines/*/start':
