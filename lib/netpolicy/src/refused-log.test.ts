@@ -49,6 +49,7 @@ describe('RefusedLog', () => {
   });
 
   test('throws its own error alone, or gives packets, whatever byte is another', () => {
+    const errors = new Set<string>();
     for (let at = 0; at < WHOLE.length; at += 1) {
       for (const value of [0, 1, 0x7f, 0xff]) {
         const altered = WHOLE.slice();
@@ -56,10 +57,11 @@ describe('RefusedLog', () => {
         try {
           read(altered);
         } catch (error) {
-          expect(error).toMatchObject({ name: 'NetPolicyError', code: 'malformed' });
+          errors.add(`${String(Object(error).name)} ${String(Object(error).code)}`);
         }
       }
     }
+    expect([...errors]).toEqual(['NetPolicyError malformed']);
   });
 
   test('refuses another kind of stream, and a packet larger than the kernel logs', () => {
