@@ -142,6 +142,15 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     expect(await rules()).not.toContain(tapName(machine));
   });
 
+  it('serves addresses and names, and goes on when the warden is killed', async () => {
+    const served = () => inside('/usr/bin/ss', '-lnHupO');
+    const before = await served();
+    expect(before).toMatch(/:67 .*dnsmasq/);
+    await warden.end('SIGKILL');
+    await warden.revive();
+    expect(await served()).toBe(before);
+  });
+
   it('raises its networks again after a reboot of the host, before a machine starts', async () => {
     await warden.end('SIGTERM');
     await runChecked(run, ['/usr/bin/umount', pin()]);
@@ -150,6 +159,7 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     await start();
     await admit();
     expect(await link()).toContain('LOWER_UP');
+    expect(await inside('/usr/bin/ss', '-lnHup')).toContain('dnsmasq');
   });
 
   it('says that a cable is gone that somebody has removed, and the next start brings another', async () => {

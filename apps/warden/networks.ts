@@ -1,4 +1,5 @@
-// Joins the warden to host/network: namespaces, and the walls and cables in them.
+// Joins the warden to host/network: namespaces, the walls and cables in them, and who serves addresses and names there.
+import { basename } from 'node:path';
 import type { NetworkPart } from '@ringwall/control/warden';
 import { run } from '@ringwall/host/exec';
 import {
@@ -15,10 +16,13 @@ import {
 } from '@ringwall/host/network';
 import { brokenPorts, connectSegment, keepApart } from '@ringwall/host/network/bridged';
 import type { UidLeases } from '@ringwall/host/jail';
+import { NamesServer } from '@ringwall/host/network/names';
 import { Tunnels } from '@ringwall/host/network/tunnels';
 import { NETWORK_COMPONENTS, requireComponents } from './components.ts';
 
 export function makeNetworkPart(leases: UidLeases): NetworkPart {
+  const namesIn = (pin: string): NamesServer =>
+    new NamesServer({ id: basename(pin), dir: `${pin}.names`, namespace: pin, leases });
   return {
     isThere: isNamespace,
     open: async (pin, mode) => {
@@ -27,6 +31,7 @@ export function makeNetworkPart(leases: UidLeases): NetworkPart {
       const isBridged = mode === 'bridged';
       return {
         walls: new Walls(inside),
+        names: namesIn(pin),
         connect: async (sharers) => {
           const machines = sharers.map(({ machine }) => machine);
           await (isBridged ? connectSegment(inside, machines) : connectCables(inside, machines));
@@ -42,6 +47,9 @@ export function makeNetworkPart(leases: UidLeases): NetworkPart {
         tunnels: (place, ranges) => Tunnels.open({ network: pin, ranges, dir: place.tunnels, label: place.id, leases }),
       };
     },
-    close: (pin) => closeNamespace(run, pin),
+    close: async (pin) => {
+      await namesIn(pin).stop();
+      await closeNamespace(run, pin);
+    },
   };
 }

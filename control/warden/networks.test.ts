@@ -269,6 +269,22 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     expect(await apply([member(machine)])).toMatchObject({ walls: 'kept' });
   });
 
+  test('give addresses and names to all of their machines, and walls also where they cannot', async () => {
+    const { machine, boot } = await running();
+    expect(standing()?.named).toEqual(['m1']);
+    await apply([member(machine)], { ...definition(), dns: false });
+    expect(standing()?.named).toEqual([]);
+    scene.host.before = failing('networks.names', new Error('no dnsmasq'));
+    await apply([member(machine, 1, boot)]);
+    expect(isOn(machine)).toBe(true);
+    expect((await ask<'list-networks'>(warden, { op: 'list-networks' })).networks).toMatchObject([
+      { trouble: 'addresses and names are not served: no dnsmasq' },
+    ]);
+    scene.host.before = () => undefined;
+    await warden.sweep(false);
+    expect(standing()?.named).toEqual(['m1']);
+  });
+
   test('put back what somebody did to cables and namespaces, and tell of a tap that is gone', async () => {
     const { machine, boot } = await running();
     await admit(machine, boot);

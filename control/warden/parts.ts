@@ -8,6 +8,7 @@ import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@rin
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { Readable } from 'node:stream';
 import type { BrokenCable, Sharer, SniffOrder, Walls } from '@ringwall/host/network';
+import type { NamesServer } from '@ringwall/host/network/names';
 import type { Tunnels } from '@ringwall/host/network/tunnels';
 import type { AddressRange, Machine, Network } from '@ringwall/netpolicy';
 import type { Extent } from '@ringwall/host/qemu';
@@ -121,8 +122,9 @@ export interface NetworkPart {
   close(pin: string): Promise<void>;
 }
 
-/** The walls and cables in a namespace. */
+/** The walls and cables in a namespace, and who gives addresses and names there. */
 export interface NetworkSite {
+  readonly names: Pick<NamesServer, 'apply' | 'stop' | 'lookAfter'>;
   readonly walls: Pick<Walls, 'raise' | 'change' | 'admit' | 'dismiss' | 'inspect' | 'lookAfter'>;
   /** Each to its share of what comes. */
   connect(sharers: readonly Sharer[]): Promise<void>;

@@ -65,6 +65,9 @@ export class TenantNetwork {
   #isolated: readonly Machine[] = [];
   /** What each of those may receive now. */
   #shares: ReadonlyMap<MachineId, Share> = new Map();
+  /** What addresses and names are served of, and why they are not. */
+  #served: Plan | undefined;
+  #unserved: string | undefined;
   #looking: AbortController | undefined;
   #peers: NetworkPeers | undefined;
   #tunnels: SiteTunnels | undefined;
@@ -141,10 +144,11 @@ export class TenantNetwork {
       this.#plan = plan;
       this.#wanted = wanted;
       this.#stale = false;
-      if (first) this.#lookAfterWalls(site);
+      if (first) this.#lookAfterSite(site);
       await this.#connect(site);
       await site.keepApart([...this.#connected.values()], this.#isolated);
       this.#unsettled = false;
+      await this.#serve(site, plan);
       if (newPlan || first) await this.#settleTunnels(site, plan);
       this.trouble ??= this.#tunnelTrouble ?? plan.trouble;
       const admittedNow = [...next.keys()].filter((id) => !sameCable(before.get(id), next.get(id)));
@@ -169,6 +173,7 @@ export class TenantNetwork {
     }
     const before = new Set(this.#connected.keys());
     const again = (await this.#connect(site)).filter((id) => before.has(id));
+    if (this.#plan !== undefined) await this.#serve(site, this.#plan);
     if (again.length > 0) this.#note(`cables were changed by somebody else; they are put back: ${again.join(', ')}`);
   }
 
@@ -213,6 +218,26 @@ export class TenantNetwork {
     });
   }
 
+  /**
+   * Addresses and names are those of all its machines, whoever is admitted: that is the walls' to know. Where they cannot be served,
+   * machines are admitted and dismissed all the same.
+   */
+  async #serve({ names }: NetworkSite, plan: Plan): Promise<void> {
+    if (this.#served === plan) return;
+    try {
+      if (plan.network.dns) {
+        await names.apply({ network: plan.network, machines: [...plan.machines.values()], resolvers: [] });
+      } else await names.stop();
+      this.#served = plan;
+      this.#unserved = undefined;
+    } catch (error) {
+      const trouble = `addresses and names are not served: ${error instanceof Error ? error.message : String(error)}`;
+      if (trouble !== this.#unserved) this.#note(trouble);
+      this.#unserved = trouble;
+      this.trouble ??= trouble;
+    }
+  }
+
   async wallState(): Promise<'standing' | 'changed' | 'missing'> {
     if (this.#site === undefined || !(await this.#part.isThere(this.layout.pin))) return 'missing';
     return await this.#site.walls.inspect(true);
@@ -224,6 +249,7 @@ export class TenantNetwork {
     this.#looking = undefined;
     this.#site = undefined;
     this.#tunnels = undefined;
+    this.#served = undefined;
     this.#ruled = new Map();
     this.#connected = new Map();
     this.#shares = new Map();
@@ -303,9 +329,10 @@ export class TenantNetwork {
     }
   }
 
-  #lookAfterWalls({ walls }: NetworkSite): void {
+  #lookAfterSite({ walls, names }: NetworkSite): void {
     this.#looking = new AbortController();
     void walls.lookAfter(this.#note, LOOK_INTERVAL_MS, this.#looking.signal);
+    void names.lookAfter(this.#note, LOOK_INTERVAL_MS, this.#looking.signal);
   }
 }
 

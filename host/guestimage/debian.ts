@@ -155,6 +155,14 @@ async function debianEntries(guestDir: string): Promise<CpioEntry[]> {
     // Its file system is not in this kernel.
     { kind: 'link', path: `${units}/proc-sys-fs-binfmt_misc.automount`, target: '/dev/null' },
     await copied(`${units}/serial-getty@ttyS0.service.d/autologin.conf`, 'debian/autologin.conf', READABLE),
+    await copied('etc/systemd/network/80-ringwall.network', 'debian/card.network', READABLE),
+    await copied('etc/systemd/network/80-ringwall.link', 'debian/card.link', READABLE),
+    await copied('usr/lib/ringwall/resolv.conf', 'debian/resolv.conf', READABLE),
+    {
+      kind: 'link',
+      path: `${units}/multi-user.target.wants/systemd-networkd.service`,
+      target: '/lib/systemd/system/systemd-networkd.service',
+    },
     await copied('etc/apt/sources.list', 'debian/sources.list', READABLE),
     { kind: 'file', path: 'etc/hostname', mode: READABLE, content: utf8('ringwall\n') },
     { kind: 'file', path: 'etc/fstab', mode: READABLE, content: utf8('# The initrd mounts / and /data.\n') },

@@ -22,6 +22,8 @@ export class FakeNetwork {
   readonly gone = new Set<string>();
   tunnels: readonly Tunnel[] = [];
   state: 'standing' | 'changed' = 'standing';
+  /** Machines that are given addresses and names, by name; nobody where nothing is served. */
+  named: readonly string[] = [];
 }
 
 export class FakeNetworks implements NetworkPart {
@@ -54,6 +56,17 @@ export class FakeNetworks implements NetworkPart {
       network.ruled = sendersOf(compiled);
     };
     return {
+      names: {
+        apply: async ({ machines }) => {
+          await this.#effect('networks.names');
+          network.named = machines.map(({ name }) => name);
+          return 'told';
+        },
+        stop: async () => {
+          network.named = [];
+        },
+        lookAfter: async () => undefined,
+      },
       walls: {
         raise: load,
         change: load,

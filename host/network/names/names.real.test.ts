@@ -10,7 +10,7 @@ import { killProcess } from '../../exec/index.ts';
 import { parseStatus } from '../../jail/proc.ts';
 import { lacksForJails, openBench, type Bench } from '../../jail/testing/bench.ts';
 import { Walls } from '../index.ts';
-import { dhcpcd, discover, NEEDS_CLIENTS, udhcpc } from '../testing/dhcp-clients.ts';
+import { dhcpcd, discover, helloGuest, NEEDS_CLIENTS, udhcpc } from '../testing/dhcp-clients.ts';
 import { ethernet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
 import { NEEDS_PACKETS, type Station, Testbed } from '../testing/testbed.ts';
 import { NamesServer, type NamesWanted } from './index.ts';
@@ -107,6 +107,14 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
     expect(await udhcpc(station(app, 1))).toBe(
       '10.20.0.2/32 169.254.1.1/32 0.0.0.0 0.0.0.0/0 169.254.1.1 169.254.1.1 db',
     );
+  });
+
+  test('the hello image makes of it what it should', async () => {
+    const learned = await helloGuest(station(lab, 0));
+    expect(learned).toMatch(/ inet 10\.20\.0\.1\/32 /);
+    expect(learned).toMatch(/^default via 169\.254\.1\.1 dev eth0/m);
+    expect(learned).toMatch(/^169\.254\.1\.1 dev eth0/m);
+    expect(learned).toMatch(/^search lab\.internal\nnameserver 169\.254\.1\.1$/m);
   });
 
   test('its neighbours have names, forwards and backwards; the world and other networks have none', async () => {
@@ -214,7 +222,7 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
     await expect.poll(ask, { timeout: 3_000 }).toEqual([FOUND, ['10.20.0.2']]);
     stop.abort();
     await looking;
-    expect(said).toEqual(['the server of addresses and names is gone; it is started again']);
+    expect(said).toEqual(['the server of addresses and names was gone; it is started again']);
     const { process } = app.server;
     expect(process).not.toEqual(before);
     expect(await app.again().apply(wanted(APP))).toBe('kept');

@@ -1,6 +1,6 @@
 // The server of addresses and names of one network: dnsmasq in a jail, in the network's namespace. It goes on when we die, and is found
 // again by its lease; killed, it is started anew.
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingwallError } from '@ringwall/api/errors';
@@ -84,26 +84,32 @@ export class NamesServer {
 
   /** Starts it again where it is gone, and says so, until it is told to stop. */
   async lookAfter(say: (what: string) => void, everyMs: number, signal: AbortSignal): Promise<void> {
+    let trouble = '';
     while (!signal.aborted) {
-      await this.#alone(async () => {
-        const wanted = this.#wanted;
-        if (wanted === undefined) return;
-        if (this.process === undefined) {
-          say('the server of addresses and names is gone; it is started again');
-          await this.#serve(wanted);
-        }
-        await boundRunFile(this.#runDir, 'log', LOG_LIMITS);
-      }).catch((error: unknown) =>
-        say(`the server of addresses and names could not be looked after: ${String(error)}`),
+      await this.#alone(() => this.#restart(say)).then(
+        () => (trouble = ''),
+        (error: unknown) => {
+          if (trouble !== String(error)) say(`the server of addresses and names cannot be started: ${String(error)}`);
+          trouble = String(error);
+        },
       );
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
+  async #restart(say: (what: string) => void): Promise<void> {
+    if (this.#wanted === undefined) return;
+    if (this.process === undefined) {
+      await this.#serve(this.#wanted);
+      say('the server of addresses and names was gone; it is started again');
+    }
+    await boundRunFile(this.#runDir, 'log', LOG_LIMITS);
+  }
+
   async #serve(files: NamesFiles): Promise<NamesChange> {
     const changed = await this.#write(files);
     const { process } = this;
-    if (process === undefined || changed.has('config')) {
+    if (process === undefined || changed.has('config') || !(await this.#isInside(process.pid))) {
       await this.#end();
       await this.#start();
       return 'started';
@@ -112,6 +118,14 @@ export class NamesServer {
     // It clears what it has cached, and reads all of its lists.
     signalProcess(process, 'SIGHUP');
     return 'told';
+  }
+
+  /** Not in a namespace that was there before this one. */
+  async #isInside(pid: number): Promise<boolean> {
+    const [own, wanted] = [`/proc/${pid}/ns/net`, this.#place.namespace].map((path) =>
+      stat(path).catch(() => undefined),
+    );
+    return (await own)?.ino === (await wanted)?.ino;
   }
 
   /** Answers which files were not so before. */

@@ -1,6 +1,7 @@
 // The DHCP clients of Debian and of busybox, run where a stand-in machine is, in a jail of mounts so that they change nothing of the
 // host's; and a question of DHCP, byte by byte, as a guest would forge it.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { run, type RunResult } from '../../exec/index.ts';
 import type { Station } from './testbed.ts';
 
@@ -53,6 +54,21 @@ END
     ${BUSYBOX} udhcpc -i eth0 -f -q -n -t 4 -T 1 -O 121 -s /run/hook 2>&1`;
   const text = (await inStation(station, script)).stdout.toString();
   return /^\d+\.\d+\.\d+\.\d+\/.*$/m.exec(text)?.[0] ?? 'no lease';
+}
+
+/** What the `hello` image makes of its card, with its own scripts and nothing but busybox: the address, the routes, who knows names. */
+export async function helloGuest(station: Station): Promise<string> {
+  const scripts = join(import.meta.dirname, '../../../apps/guest/hello');
+  const script = `
+    ${CLEAN}
+    mkdir /run/bin; ${BUSYBOX} --install -s /run/bin; PATH=/run/bin
+    cp -r ${scripts} /run/hello; chmod 755 /run/hello/*
+    sh /run/hello/network & client=$!
+    for i in $(seq 100); do [ -e /run/resolv.conf ] && break; sleep 0.1; done
+    ip address show dev eth0; ip route; cat /run/resolv.conf
+    kill -9 $client`;
+  const result = await inStation(station, script);
+  return result.stdout.toString() + result.stderr.toString();
 }
 
 /** DHCPDISCOVER (RFC 2131, table 5) of a card, with a number that its answers repeat. */
