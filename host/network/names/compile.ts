@@ -23,6 +23,8 @@ const PRIVATE_DOMAIN = 'internal';
 const LEASE_TIME = '1h';
 /** Names may have another address soon: that of a machine made anew. */
 const NAME_SECONDS = 10;
+/** What the server calls itself (RFC 8415, 11.3), on each link: the enterprise of examples (RFC 5612), and our name. */
+const SERVER_ID = '32473,52:69:6e:67:77:61:6c:6c';
 const CACHED_NAMES = 1_000;
 /** Questions to resolvers that wait for their answer. */
 const FORWARDED_AT_ONCE = 150;
@@ -90,6 +92,8 @@ const SERVICE: readonly string[] = [
   // An answer to an address that the client has not yet would need an entry among the neighbours: all of those are written down.
   'dhcp-broadcast',
   'enable-ra',
+  // Of its own, it would make one of a card and the time: a new one at each start, and none where there is no card yet.
+  `dhcp-duid=${SERVER_ID}`,
   // Names without a dot and the names of private addresses are not the world's; nor may it name private addresses to us.
   'domain-needed',
   'bogus-priv',
