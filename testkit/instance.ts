@@ -5,7 +5,9 @@ import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, re
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { run } from '@ringwall/host/exec';
+import { UidLeases } from '@ringwall/host/jail';
 import { closeNamespace } from '@ringwall/host/network';
+import { NamesServer } from '@ringwall/host/network/names';
 import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDetail } from '@ringwall/api';
 import { z } from 'zod';
 import { GuestConsole } from './console.ts';
@@ -163,8 +165,12 @@ export class Instance implements AsyncDisposable {
     await this.cli('down');
     // Networks stand for as long as the host does, whoever has made them.
     const networks = join(this.runDir, 'networks');
-    const pins = existsSync(networks) ? readdirSync(networks) : [];
-    for (const pin of pins) await closeNamespace(run, join(networks, pin));
+    const entries = existsSync(networks) ? readdirSync(networks) : [];
+    for (const id of entries.filter((name) => !name.includes('.'))) {
+      const namespace = join(networks, id);
+      await new NamesServer({ id, dir: `${namespace}.names`, namespace, leases: new UidLeases() }).stop();
+      await closeNamespace(run, namespace);
+    }
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
