@@ -237,6 +237,8 @@ export class FakeWarden implements WardenClient {
       case 'admit-machine':
         this.#network(request.network).open.set(request.machine, request.boot);
         return {};
+      case 'open-refused':
+        return { cables: [] };
       case 'dismiss-machine':
         this.networks.get(request.network)?.open.delete(request.machine);
         return {};
@@ -252,6 +254,7 @@ export class FakeWarden implements WardenClient {
       case 'open-capture':
       case 'open-console':
       case 'open-attest-port':
+      case 'open-capture':
       case 'import-disk':
         return {};
     }
