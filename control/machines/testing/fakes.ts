@@ -249,9 +249,6 @@ export class FakeWarden implements WardenClient {
         throw new RingwallError('host-lacks', 'wireguard-go is not installed');
       case 'remove-peer':
         return {};
-      case 'open-refused':
-        return { cables: [] };
-      case 'open-capture':
       case 'open-console':
       case 'open-attest-port':
       case 'open-capture':
