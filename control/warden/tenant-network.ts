@@ -183,7 +183,7 @@ export class TenantNetwork {
     const without = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
     const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
     if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
-    this.trouble = trouble;
+    this.trouble = trouble ?? this.#tunnelTrouble ?? this.#plan?.trouble;
     const there = [...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone');
     const shares = this.#plan?.network.shares ?? [];
     const next = new Map(there.map(([id, machine]) => [id, shareOf(shares, machine)]));
