@@ -20,6 +20,7 @@ import { parseArgs } from 'node:util';
 import { deflateRawSync } from 'node:zlib';
 import { build, type BuildOptions, type BuildResult, type Message, type Metafile } from 'esbuild';
 import { QUICK_IMPORTS } from './quick-imports.ts';
+import { isFileOfBundle, REQUIRED_BUILTINS } from './required-builtins.ts';
 import { renderSinglePage } from './single-page.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -158,7 +159,7 @@ async function buildTargets(names: readonly string[]): Promise<void> {
   try {
     if (names.length < Object.keys(TARGETS).length && existsSync(DIST)) cpSync(DIST, fresh, { recursive: true });
     const results = await Promise.all(names.map((name) => buildTarget(name, fresh)));
-    const inputs = new Set(results.flatMap((metafile) => Object.keys(metafile.inputs)));
+    const inputs = new Set(results.flatMap((metafile) => Object.keys(metafile.inputs).filter(isFileOfBundle)));
     for (const name of names) for (const file of copyFiles(name, fresh)) inputs.add(file);
     const kept = names.length < Object.keys(TARGETS).length ? readStamp() : undefined;
     writeStamp(fresh, names, inputs, kept);
@@ -184,7 +185,7 @@ async function buildTarget(name: string, outdir: string): Promise<Metafile> {
     ...COMMON,
     metafile: true,
     entryPoints: { [name]: target.entry },
-    ...(target.quick === true ? { plugins: [QUICK_IMPORTS] } : {}),
+    plugins: [REQUIRED_BUILTINS, ...(target.quick === true ? [QUICK_IMPORTS] : [])],
     ...(target.split === true ? { splitting: true, chunkNames: `${parts}/[name]-[hash]` } : {}),
     outdir,
   });

@@ -1,6 +1,8 @@
 // The public names of @ringwall/host/images: images that lie in files and folders, and their layers, read on all cores.
 export { inspectFolder } from './inspect-folder.ts';
 export { openLayerReader, type InspectOptions, type LayerReader } from './inspect-layers.ts';
+export type { AttachmentStore, CopiedAttachment } from './attachment-store.ts';
+export { COSIGN_KIND, COSIGN_KINDS, REF_NAME } from './layout-annotations.ts';
 export { digestOf, memoryBlob, readBlob, type Blob } from './blob.ts';
 export { openStoredImage, type CheckedDocument, type StoredImage, type StoreOptions } from './image-in-store.ts';
 export { namesOfImages, openImage, type OpenedImage, type OpenImageOptions } from './open-image.ts';

@@ -7,11 +7,15 @@ import {
   type ImageIndex,
   type IndexEntry,
 } from '@ringwall/oci';
+import type { AttachmentStore } from './attachment-store.ts';
+import { attachmentsInLayout, isAttachment, isSignedIndex, readSignedIndexes } from './attachments-in-layout.ts';
 import { readDocument, type FileBlob } from './blob.ts';
 import { openStoredImage, type ContentStore, type StoredImage, type StoreOptions } from './image-in-store.ts';
+import { REF_NAME, WHOLE_NAME } from './layout-annotations.ts';
 
-/** The name that `skopeo copy` and `umoci` write, and the one that containerd does. */
-const NAME_KEYS = ['org.opencontainers.image.ref.name', 'io.containerd.image.name'] as const;
+const NAME_KEYS = [REF_NAME, WHOLE_NAME] as const;
+/** With a registry in front, as no tag is. */
+const IS_WHOLE = /^(?:localhost|[^/]*[.:][^/]*)\//;
 
 /** Finds files by their path within the layout. */
 export type FindFile = (path: string) => FileBlob | undefined;
@@ -22,15 +26,18 @@ export function isOciLayout(find: FindFile): boolean {
 
 /** By what each image of it can be asked for: its name, and where it has none its digest. Throws OciError. */
 export function namesInLayout(find: FindFile): readonly string[] {
-  return [...new Set(readIndex(find).manifests.map((entry) => nameOf(entry) || entry.digest))];
+  return [...new Set(imagesOf(readIndex(find)).map((entry) => nameOf(entry) || entry.digest))];
+}
+
+export interface ImageInLayout extends StoredImage {
+  readonly name: string;
+  /** As it is called in a registry, by its own word; '' where it does not say so. */
+  readonly wholeName: string;
+  readonly attached: AttachmentStore;
 }
 
 /** `wanted` is a name or a digest, or '' for the only image that there is. Throws OciError. */
-export async function openOciLayout(
-  find: FindFile,
-  wanted: string,
-  options: StoreOptions,
-): Promise<StoredImage & { readonly name: string }> {
+export async function openOciLayout(find: FindFile, wanted: string, options: StoreOptions): Promise<ImageInLayout> {
   const blob = ({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): FileBlob => {
     const found = find(`blobs/${digest.replace(':', '/')}`);
     if (found === undefined) throw new OciError('malformed', `layout lacks ${digest}`);
@@ -39,8 +46,17 @@ export async function openOciLayout(
     return found;
   };
   const store: ContentStore = { blob, manifest: blob };
-  const chosen = chooseImage(readIndex(find), wanted, options);
-  return { ...(await openStoredImage(store, chosen, options)), name: nameOf(chosen) };
+  const index = readIndex(find);
+  const chosen = chooseImage(index, wanted, options);
+  const image = await openStoredImage(store, chosen, options);
+  const above = await readSignedIndexes(index.manifests, store, chosen.digest, options.signal);
+  return {
+    ...image,
+    trail: [...above, ...image.trail],
+    name: nameOf(chosen),
+    wholeName: NAME_KEYS.map((key) => chosen.annotations[key] ?? '').find((name) => IS_WHOLE.test(name)) ?? '',
+    attached: attachmentsInLayout(index.manifests, store),
+  };
 }
 
 /** What the layout holds, one for each name. Throws OciError. */
@@ -56,9 +72,17 @@ function nameOf({ annotations }: Descriptor): string {
   return NAME_KEYS.map((key) => annotations[key] ?? '').find((name) => name !== '') ?? '';
 }
 
-function chooseImage({ manifests }: ImageIndex, wanted: string, { platform }: StoreOptions): IndexEntry {
+/** Without what is attached to them. */
+function imagesOf({ manifests }: ImageIndex): readonly IndexEntry[] {
+  const images = manifests.filter((entry) => !isAttachment(entry));
+  const others = images.filter((entry) => !isSignedIndex(entry));
+  return others.length > 0 ? others : images;
+}
+
+function chooseImage(index: ImageIndex, wanted: string, { platform }: StoreOptions): IndexEntry {
+  const manifests = imagesOf(index);
   const named =
-    wanted === '' ? manifests : manifests.filter((entry) => nameOf(entry) === wanted || entry.digest === wanted);
+    wanted === '' ? manifests : index.manifests.filter((entry) => nameOf(entry) === wanted || entry.digest === wanted);
   const fitting = named.filter(
     (entry) => entry.platform === undefined || shownPlatform(entry.platform) === shownPlatform(platform),
   );

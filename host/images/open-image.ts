@@ -3,6 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { indexTar, OciError, type TarIndex } from '@ringwall/oci';
+import type { AttachmentStore } from './attachment-store.ts';
 import { readPart, type FileBlob } from './blob.ts';
 import { checkSameImage, isDockerArchive, namesInArchive, openDockerArchive } from './docker-archive.ts';
 import type { StoredImage, StoreOptions } from './image-in-store.ts';
@@ -15,6 +16,10 @@ export interface OpenedImage extends StoredImage, Disposable {
   readonly format: 'oci-layout' | 'docker-archive';
   /** As the archive has it, '' where it has none. */
   readonly name: string;
+  /** As it is called in a registry, by its own word; '' where it does not say so. */
+  readonly wholeName: string;
+  /** undefined where the format has no place for signatures. */
+  readonly attached: AttachmentStore | undefined;
 }
 
 export interface OpenImageOptions extends StoreOptions {
@@ -33,13 +38,15 @@ export function namesOfImages(path: string): readonly string[] | undefined {
 
 /** undefined where it is none. Throws OciError, or what node:fs throws. */
 export async function openImage(path: string, options: OpenImageOptions): Promise<OpenedImage | undefined> {
-  using open = new DisposableStack();
+  using guard = new DisposableStack();
+  // What is attached is opened only when somebody asks for it.
+  const open = guard.use(new DisposableStack());
   const find = findIn(path, open);
   if (find === undefined) return undefined;
   const opened = await openWith(find, options);
   if (opened === undefined) return undefined;
-  const kept = open.move();
-  return { ...opened, [Symbol.dispose]: () => kept.dispose() };
+  guard.move();
+  return { ...opened, [Symbol.dispose]: () => open.dispose() };
 }
 
 function findIn(path: string, open: DisposableStack): FindFile | undefined {
@@ -55,7 +62,9 @@ async function openWith(
     checkSameImage(find, image.contents[1]?.descriptor.digest ?? '');
     return { ...image, format: 'oci-layout' };
   }
-  return isDockerArchive(find) ? { ...openDockerArchive(find, options.image), format: 'docker-archive' } : undefined;
+  if (!isDockerArchive(find)) return undefined;
+  const image = openDockerArchive(find, options.image);
+  return { ...image, wholeName: '', attached: undefined, format: 'docker-archive' };
 }
 
 /** Files as they are when they are first asked for: what replaces one later is not read. */

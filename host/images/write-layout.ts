@@ -15,8 +15,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { OciError, type Descriptor } from '@ringwall/oci';
-import { algorithmOf, readPart, type Blob } from './blob.ts';
+import type { CopiedAttachment } from './attachment-store.ts';
+import { algorithmOf, memoryBlob, readPart, type Blob } from './blob.ts';
 import type { StoredImage } from './image-in-store.ts';
+import { COSIGN_KIND, COSIGN_KINDS, REF_NAME, WHOLE_NAME } from './layout-annotations.ts';
 
 /** Registries slow down who asks for more at once. */
 const PARALLEL = 3;
@@ -25,6 +27,10 @@ const READ_BYTES: number = 1024 * 1024;
 export interface WriteOptions {
   /** `org.opencontainers.image.ref.name` of the index. */
   readonly name: string;
+  /** As a registry has it, for `io.containerd.image.name`. */
+  readonly wholeName?: string;
+  /** Written beside the image, and into the index. */
+  readonly attached?: readonly CopiedAttachment[];
   readonly signal: AbortSignal;
   readonly onBytes: (bytes: number) => void;
 }
@@ -41,17 +47,26 @@ export async function writeLayout(image: StoredImage, folder: string, options: W
       await copyBlob(next.descriptor, next.blob, folder, options);
   };
   await Promise.all(Array.from({ length: PARALLEL }, copyNext));
-  const annotations = { 'org.opencontainers.image.ref.name': options.name };
+  const { wholeName = '', attached = [] } = options;
+  for (const { digest, bytes } of attached.flatMap(({ contents }) => contents))
+    // oxlint-disable-next-line no-await-in-loop -- small, and in memory
+    await copyBlob({ digest, size: bytes.length }, memoryBlob(bytes), folder, options);
+  const annotations = {
+    [REF_NAME]: options.name,
+    ...(wholeName === '' ? {} : { [WHOLE_NAME]: wholeName }),
+    ...(attached.length === 0 ? {} : { [COSIGN_KIND]: COSIGN_KINDS.image }),
+  };
   const { mediaType, digest, size } = manifest;
   writeFileSync(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');
-  const index = { schemaVersion: 2, manifests: [{ mediaType, digest, size, annotations }] };
+  const others = attached.map(({ entry }) => entry);
+  const index = { schemaVersion: 2, manifests: [{ mediaType, digest, size, annotations }, ...others] };
   const beside = join(folder, '.index.json');
   writeFileSync(beside, `${JSON.stringify(index)}\n`, { flush: true });
   renameSync(beside, join(folder, 'index.json'));
 }
 
 async function copyBlob(
-  { digest, size }: Descriptor,
+  { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
   blob: Blob,
   folder: string,
   { signal, onBytes }: WriteOptions,

@@ -2,6 +2,5 @@
 export { listRepositories, listTags } from './catalog.ts';
 export { readCredentials, type FindCredentials } from './credentials.ts';
 export { openRemoteImage, type RemoteImage, type RemoteOptions } from './open-remote-image.ts';
-export { orNone, type Registry } from './registry.ts';
 export { RegistryError } from './registry-error.ts';
 export type { SessionOptions } from './session.ts';

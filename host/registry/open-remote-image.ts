@@ -4,11 +4,12 @@ import {
   digestOf,
   memoryBlob,
   openStoredImage,
-  type Blob,
+  type AttachmentStore,
   type StoredImage,
   type StoreOptions,
 } from '../images/index.ts';
 import type { FindCredentials } from './credentials.ts';
+import { attachmentsInRegistry } from './attachments-in-registry.ts';
 import { openRegistry, type Registry } from './registry.ts';
 import { RegistryError } from './registry-error.ts';
 
@@ -23,7 +24,7 @@ export interface RemoteOptions extends StoreOptions {
 
 export interface RemoteImage extends StoredImage {
   /** Whoever had the manifest: layers are read from there, and signatures. */
-  readonly registry: Registry;
+  readonly attached: AttachmentStore;
 }
 
 /** Throws RegistryError or OciError. */
@@ -60,25 +61,16 @@ async function openFrom(
   const digest = digestOf(bytes, isDigest ? wanted : 'sha256:');
   if (isDigest && digest !== wanted)
     throw new OciError('malformed', `manifest is ${digest}, and ${wanted} was asked for`);
+  const attached = attachmentsInRegistry(registry);
   const image = await openStoredImage(
     {
-      manifest: (descriptor) =>
-        descriptor.digest === digest
-          ? memoryBlob(bytes)
-          : streamed(descriptor.size, async function* (signal) {
-              yield await registry.manifest(descriptor.digest, signal);
-            }),
-      blob: (descriptor) =>
-        streamed(descriptor.size, (signal) => registry.blob(descriptor.digest, descriptor.size, signal)),
+      ...attached,
+      manifest: (descriptor) => (descriptor.digest === digest ? memoryBlob(bytes) : attached.manifest(descriptor)),
     },
     { digest, size: bytes.length, mediaType: mediaTypeOf(bytes) },
     options,
   );
-  return { ...image, registry };
-}
-
-function streamed(bytes: number, open: (signal: AbortSignal) => AsyncIterable<Uint8Array>): Blob {
-  return { kind: 'stream', bytes, open };
+  return { ...image, attached };
 }
 
 /** For the index of a copy; what it is, its contents have said. */

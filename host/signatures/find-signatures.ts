@@ -1,21 +1,22 @@
-// The signatures of a manifest, where registries keep them: attached to it as Sigstore bundles, by the referrers API or its fallback
-// tag (OCI Distribution Specification 1.1, "Listing Referrers"), and under cosign's older tag (`sha256-….sig`). Found is not believed.
+// The signatures of a manifest, where registries and layouts keep them: attached to it as Sigstore bundles, by the referrers API or its
+// fallback tag (OCI Distribution Specification 1.1, "Listing Referrers"), and under cosign's older tag (`sha256-….sig`). Found is not
+// believed.
 import {
   bundleOfCosignLayer,
   COSIGN_LAYER_TYPE,
   MAX_COSIGN_PAYLOAD_BYTES,
+  MAX_DOCUMENT_BYTES,
   OciError,
   parseAttachment,
-  parseReferrers,
-  type Descriptor,
+  type Attachment,
+  type Referrer,
 } from '@ringwall/oci';
-import { digestOf, readBlob } from '../images/index.ts';
-import { orNone, type Registry } from '../registry/index.ts';
+import { readBlob, type AttachmentStore } from '../images/index.ts';
 
 /** Provenance of a large build has some hundred KiB. */
-const MAX_BUNDLE_BYTES: number = 2 * 1024 * 1024;
+export const MAX_BUNDLE_BYTES: number = 2 * 1024 * 1024;
 /** Whoever may push to a repository may attach; more than these are not looked at, and said. */
-const MAX_SIGNATURES = 64;
+export const MAX_SIGNATURES = 64;
 /** All versions of it, in both spellings. */
 const BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/;
 
@@ -30,14 +31,14 @@ export interface FoundSignature {
 
 /** Yields a sentence for what cannot be read. Throws RegistryError. */
 export async function* findSignatures(
-  registry: Registry,
+  store: AttachmentStore,
   digest: string,
   signal: AbortSignal,
 ): AsyncGenerator<FoundSignature | string, void> {
   let seen = 0;
   for (const list of [listBundles, listCosign]) {
     // oxlint-disable-next-line no-await-in-loop -- the second only where the first was not enough
-    const found = await explained('what is attached to it', () => list(registry, digest, signal));
+    const found = await explained('what is attached to it', () => list(store, digest, signal));
     if (typeof found === 'string') yield found;
     else
       for (const { where, read } of found) {
@@ -52,63 +53,89 @@ export async function* findSignatures(
   }
 }
 
+/** Of what is attached to a manifest, that which says of itself that it is a bundle. Throws OciError, RegistryError. */
+export async function referringBundles(
+  store: AttachmentStore,
+  digest: string,
+  signal: AbortSignal,
+): Promise<readonly Referrer[]> {
+  return (await store.referrers(digest, signal)).filter(({ artifactType }) => BUNDLE_TYPE.test(artifactType));
+}
+
+/** A manifest with a bundle, and its bytes, which have its digest. Throws OciError, RegistryError. */
+export async function readBundleManifest(
+  store: AttachmentStore,
+  referrer: Referrer,
+  subject: string,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: Uint8Array; readonly attachment: Attachment }> {
+  const bytes = await readBlob(store.manifest(referrer), referrer.digest, MAX_DOCUMENT_BYTES, signal);
+  const attachment = parseAttachment(bytes);
+  // A list may name what is attached to something else.
+  if (attachment.subject !== '' && attachment.subject !== subject)
+    throw new OciError(
+      'malformed',
+      `is attached to ${shortened(attachment.subject)}, and not to ${shortened(subject)}`,
+    );
+  return { bytes, attachment };
+}
+
+/** The tag of cosign's older form. */
+export function cosignTag(digest: string): string {
+  return `${digest.replace(':', '-')}.sig`;
+}
+
+/** What is malformed is no signature, and no reason to look at no other. */
+export async function explained<Result>(what: string, read: () => Promise<Result>): Promise<Result | string> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof OciError) return `${what}: ${error.message}`;
+    throw error;
+  }
+}
+
+export function shortened(digest: string): string {
+  return digest.slice(0, 19);
+}
+
 interface Listed {
   readonly where: string;
   readonly read: () => Promise<FoundSignature>;
 }
 
-async function listBundles(registry: Registry, digest: string, signal: AbortSignal): Promise<readonly Listed[]> {
-  const index = await registry.referrers(digest, signal);
-  if (index === undefined) return [];
-  return parseReferrers(index)
-    .filter(({ artifactType }) => BUNDLE_TYPE.test(artifactType))
-    .map((referrer) => {
-      const where = `bundle ${shortened(referrer.digest)}`;
-      return {
-        where,
-        read: async () => {
-          const [content] = parseAttachment(await readManifest(registry, referrer, signal));
-          if (content === undefined || !BUNDLE_TYPE.test(content.mediaType))
-            throw new OciError('malformed', 'holds no bundle');
-          const bytes = await readContent(registry, content, MAX_BUNDLE_BYTES, signal);
-          return { where, bundle: parseJson(bytes), payload: undefined };
-        },
-      };
-    });
+async function listBundles(store: AttachmentStore, digest: string, signal: AbortSignal): Promise<readonly Listed[]> {
+  return (await referringBundles(store, digest, signal)).map((referrer) => {
+    const where = `bundle ${shortened(referrer.digest)}`;
+    return {
+      where,
+      read: async () => {
+        const { attachment } = await readBundleManifest(store, referrer, digest, signal);
+        const [content] = attachment.contents;
+        if (content === undefined || !BUNDLE_TYPE.test(content.mediaType))
+          throw new OciError('malformed', 'holds no bundle');
+        const bytes = await readBlob(store.blob(content), content.digest, MAX_BUNDLE_BYTES, signal);
+        return { where, bundle: parseJson(bytes), payload: undefined };
+      },
+    };
+  });
 }
 
-async function listCosign(registry: Registry, digest: string, signal: AbortSignal): Promise<readonly Listed[]> {
-  const tag = `${digest.replace(':', '-')}.sig`;
-  const manifest = await orNone(() => registry.manifest(tag, signal));
+async function listCosign(store: AttachmentStore, digest: string, signal: AbortSignal): Promise<readonly Listed[]> {
+  const manifest = await store.tagged(cosignTag(digest), signal);
   if (manifest === undefined) return [];
   return parseAttachment(manifest)
-    .filter(({ mediaType }) => mediaType === COSIGN_LAYER_TYPE)
+    .contents.filter(({ mediaType }) => mediaType === COSIGN_LAYER_TYPE)
     .map((layer, at) => {
       const where = `signature ${String(at + 1)} of ${shortened(digest)}`;
       return {
         where,
         read: async () => {
-          const payload = await readContent(registry, layer, MAX_COSIGN_PAYLOAD_BYTES, signal);
+          const payload = await readBlob(store.blob(layer), layer.digest, MAX_COSIGN_PAYLOAD_BYTES, signal);
           return { where, bundle: bundleOfCosignLayer(layer), payload };
         },
       };
     });
-}
-
-async function readManifest(registry: Registry, { digest }: Descriptor, signal: AbortSignal): Promise<Uint8Array> {
-  const bytes = await registry.manifest(digest, signal);
-  if (digestOf(bytes, digest) !== digest) throw new OciError('malformed', `${digest} is not what lies under that name`);
-  return bytes;
-}
-
-async function readContent(
-  registry: Registry,
-  { digest, size }: Descriptor,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const open = (ended: AbortSignal): AsyncIterable<Uint8Array> => registry.blob(digest, size, ended);
-  return await readBlob({ kind: 'stream', bytes: size, open }, digest, maxBytes, signal);
 }
 
 function parseJson(bytes: Uint8Array): unknown {
@@ -118,18 +145,4 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch (cause) {
     throw new OciError('malformed', 'is no JSON', { cause });
   }
-}
-
-/** What is malformed is no signature, and no reason to look at no other. */
-async function explained<Result>(what: string, read: () => Promise<Result>): Promise<Result | string> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof OciError) return `${what}: ${error.message}`;
-    throw error;
-  }
-}
-
-function shortened(digest: string): string {
-  return digest.slice(0, 19);
 }

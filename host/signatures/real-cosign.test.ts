@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseReference, withDefaultTag, type SignatureVerdict } from '@ringwall/oci';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { judgeRemoteImage, openSignatureTrust } from './index.ts';
+import { judgeSignedImage, openSignatureTrust } from './index.ts';
 import { openFakeRegistry } from './testing/fake-registry.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures');
@@ -42,7 +42,12 @@ async function judge(subject: string, changes: Partial<Recorded> = {}): Promise<
   const trust = openSignatureTrust(join(folder, 'policy.json'));
   const trail = [{ digest: image, bytes: new Uint8Array() }];
   const reference = withDefaultTag(parseReference('salrashid123/server_image'));
-  return await judgeRemoteImage({ trail, registry }, reference, trust, new AbortController().signal);
+  return await judgeSignedImage(
+    { trail, attached: registry },
+    { reference, isClaimed: false },
+    trust,
+    new AbortController().signal,
+  );
 }
 
 it('is genuine, and of the workflow that signed it', async () => {

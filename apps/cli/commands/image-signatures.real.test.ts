@@ -3,12 +3,13 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DOCKER_REGISTRY, startRegistry, type RealRegistry } from '../../../host/registry/testing/real-registry.ts';
 import { openPrivateSigstore, type PrivateSigstore } from '../../../host/signatures/testing/private-sigstore.ts';
 import { runCli, type Run } from '../testing/harness.ts';
 
+const PROGRAM = resolve(import.meta.dirname, '../../../dist/ringwall.mjs');
 const TOOLS = ['/usr/bin/umoci', '/usr/bin/skopeo', DOCKER_REGISTRY];
 const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -103,6 +104,64 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
       expect(existsSync(at('keyed/index.json'))).toBe(true);
     });
 
+    test('the pulled copy is judged by the signatures in it, and other tools see them', async () => {
+      const policyFile = policy(ownKey);
+      await image('pull', named('keyed:1'), '-o', at('copy'));
+      run('tar', '-cf', 'copy.tar', '-C', 'copy', '.');
+      for (const copy of [at('copy'), at('copy.tar')]) {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is easier to read where one fails
+        const judged = await image('judge', copy, '--signatures', policyFile);
+        expect([judged.code, judged.stdout]).toEqual([
+          0,
+          expect.stringContaining('signed by release (key signer.pub)'),
+        ]);
+        expect(judged.stdout).toContain(`${named('keyed:1')}: signed`);
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        const scanned = await image('scan', copy, '--signatures', policyFile, '--fail-on', 'critical');
+        expect([scanned.code, scanned.stdout]).toEqual([0, expect.stringContaining('signed by release')]);
+      }
+      const bundled = run(process.execPath, PROGRAM, 'image', 'judge', at('copy'), '--signatures', policyFile);
+      expect(bundled).toContain('signed by release');
+      const tag = `${digest.replace(':', '-')}.sig`;
+      expect(JSON.parse(run('skopeo', 'inspect', '--raw', `oci:copy:${tag}`)).layers).toHaveLength(1);
+      run('skopeo', 'copy', '-q', 'oci:copy:1', 'oci:again:1');
+      const tree = await image('tree', at('copy'), '--signatures', policyFile);
+      expect([tree.code, tree.stdout]).toEqual([0, expect.stringContaining('1 image')]);
+      // Another tool's copy has neither the signatures nor the name.
+      const lost = await image('scan', at('again'), '--signatures', policyFile, '--as', named('keyed:1'));
+      expect([lost.code, lost.stderr.replaceAll(/\s+/g, ' ')]).toEqual([
+        4,
+        expect.stringContaining('no signature at all'),
+      ]);
+    });
+
+    test('a copy is refused without its signature, with that of another image, and as what it is not', async () => {
+      const policyFile = policy(ownKey);
+      const scan = async (...words: string[]): Promise<[code: number, said: string]> => {
+        const { code, stderr } = await image('scan', at('odd'), '--signatures', policyFile, ...words);
+        return [code, stderr.replaceAll(/\s+/g, ' ')];
+      };
+      await image('pull', named('keyed:1'), '-o', at('odd'));
+      expect(await scan('--as', named('moved:1'))).toEqual([4, expect.stringContaining('it was signed as')]);
+      expect(await scan('--as', 'ghcr.io/acme/keyed:1')).toEqual([4, expect.stringContaining('does not speak of')]);
+      const index: { manifests: Record<string, unknown>[] } = JSON.parse(readFileSync(at('odd/index.json'), 'utf8'));
+      const [own, signature] = index.manifests;
+      writeFileSync(at('odd/index.json'), JSON.stringify({ ...index, manifests: [own] }));
+      expect(await scan()).toEqual([4, expect.stringContaining('no signature at all')]);
+      // Another image under the name of the signed one, with its genuine signature.
+      run('umoci', 'config', '--image', 'layout:latest', '--tag', 'other', '--config.user', '0');
+      run('skopeo', 'copy', '-q', 'oci:layout:other', 'oci:odd:other');
+      const changed: { manifests: Record<string, unknown>[] } = JSON.parse(readFileSync(at('odd/index.json'), 'utf8'));
+      const other = changed.manifests.find((entry) => entry['digest'] !== digest);
+      const tag = `${String(other?.['digest']).replace(':', '-')}.sig`;
+      const manifests = [
+        { ...other, annotations: own?.['annotations'] },
+        { ...signature, annotations: { 'org.opencontainers.image.ref.name': tag } },
+      ];
+      writeFileSync(at('odd/index.json'), JSON.stringify({ ...index, manifests }));
+      expect(await scan()).toEqual([4, expect.stringContaining('is of another image')]);
+    });
+
     test('another key, another repository and no signature at all are refused, before a layer is read', async () => {
       const other = await image(
         'pull',
@@ -171,6 +230,16 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
         0,
         expect.stringContaining(`${LOGIN.subject}, by ${LOGIN.issuer}`),
       ]);
+      await image('pull', named('bundled:1'), '-o', at('bundled-signed'));
+      const copy = await image(
+        'scan',
+        at('bundled-signed'),
+        '--signatures',
+        policy({ identities: [LOGIN] }),
+        '--fail-on',
+        'critical',
+      );
+      expect([copy.code, copy.stdout]).toEqual([0, expect.stringContaining('signed by release')]);
       const other = { ...LOGIN, subject: 'mallory@acme.example' };
       const refused = await image('judge', named('bundled:1'), '--signatures', policy({ identities: [other] }));
       expect([refused.code, refused.stdout.replaceAll(/\s+/g, ' ')]).toEqual([
@@ -179,7 +248,7 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
       ]);
     });
 
-    test('an unreadable policy refuses, and so does one about what lies in no registry', async () => {
+    test('an unreadable policy refuses, and so does one about what has no name, or no place for signatures', async () => {
       writeFileSync(at('empty.json'), '');
       for (const action of ['judge', 'scan', 'pull'])
         // oxlint-disable-next-line no-await-in-loop -- one after the other is easier to read where one fails
@@ -190,7 +259,11 @@ describe.skipIf(!TOOLS.every((tool) => existsSync(tool)))(
           stderr: expect.stringContaining('signature policy is no JSON'),
         });
       expect(existsSync(at('never'))).toBe(false);
-      expect(await image('scan', at('layout'), '--signatures', policy(ownKey))).toMatchObject({
+      expect(await image('scan', at('layout'), '--image', 'latest', '--signatures', policy(ownKey))).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('does not say of which repository it is'),
+      });
+      expect(await image('scan', at('one'), '--signatures', policy(ownKey))).toMatchObject({
         code: 2,
         stderr: expect.stringContaining('has no signatures'),
       });

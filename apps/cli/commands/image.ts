@@ -35,8 +35,8 @@ async function judge(invocation: Invocation, name: string): Promise<number> {
   const { out, json } = invocation;
   const policy = invocation.values.get('signatures');
   if (policy !== undefined) {
-    const { judgeSignedName } = await import('../image/judge-signed-name.ts');
-    return await judgeSignedName(invocation, name, policy);
+    const { judgeSigned } = await import('../image/judge-signed.ts');
+    return await judgeSigned(invocation, name, policy);
   }
   const { compileNames } = await import('../image/names.ts');
   const { renderName } = await import('../image/render-name.ts');

@@ -92,7 +92,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       'installed; known vulnerabilities are told by what `advisories` brought to this host. `tree` judges all images of a registry: ' +
       'what is built on what, and which few ancestors to update first. Exit code 4: refused.',
     forms: [
-      'image judge NAME',
+      'image judge NAME|LAYOUT',
       'image scan DOCKERFILE',
       'image scan ARCHIVE|LAYOUT|FOLDER|NAME|SBOM',
       'image sbom ARCHIVE|LAYOUT|FOLDER|NAME',
@@ -175,6 +175,12 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
       },
       { name: 'history', value: 'FILE', complete: 'file', summary: 'names that you have run, one a line' },
       {
+        name: 'as',
+        value: 'NAME',
+        complete: 'none',
+        summary: 'with --signatures: what a layout is called, in place of what it says itself',
+      },
+      {
         name: 'signatures',
         value: 'FILE',
         complete: 'file',
@@ -194,6 +200,7 @@ export const DISK_AND_IMAGE_COMMANDS: readonly Command[] = [
         line: 'image pull ghcr.io/acme/app:1 -o app --signatures policy.json',
         says: 'only where it is signed by whom you name',
       },
+      { line: 'image scan app --signatures policy.json', says: 'the same of the copy, by the signatures in it' },
       { line: 'image scan app.tar --format sarif --fail-on medium', says: 'for a build' },
       { line: 'image tree localhost:5000', says: 'what is built on what, and what to update first' },
       { line: 'image sbom app.tar --format spdx -o app.spdx.json', says: 'what is installed, for other tools' },

@@ -34,3 +34,10 @@ export function reading<Result>(what: string, work: () => Result): Result {
 export function usage(message: string, hint: string): RingwallError {
   return new RingwallError('bad-request', message, { hint });
 }
+
+export function withoutSignatures(path: string): RingwallError {
+  return usage(
+    `${path} has no signatures: they lie beside an image in its registry, and in an OCI layout`,
+    'name an image or a layout, or do without --signatures',
+  );
+}

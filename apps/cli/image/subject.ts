@@ -2,7 +2,7 @@
 import { closeSync, existsSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Invocation } from '../invocation.ts';
-import { usage } from './given.ts';
+import { usage, withoutSignatures } from './given.ts';
 
 export type SubjectKind = 'image' | 'root' | 'root-tar' | 'disk' | 'dockerfile' | 'sbom' | 'name';
 
@@ -22,11 +22,8 @@ const UNREAD: readonly (readonly [program: string, magic: Uint8Array])[] = [
 /** Throws `RingwallError` for what cannot be any of them, and for what nobody can have signed where signatures are asked for. */
 export function subjectKind({ values }: Invocation, subject: string): SubjectKind {
   const kind = kindOf(subject);
-  if (kind === 'name' || !values.has('signatures')) return kind;
-  throw usage(
-    `${subject} has no signatures: they lie beside an image in its registry`,
-    'name an image, or do without --signatures',
-  );
+  if (kind === 'name' || kind === 'image' || !values.has('signatures')) return kind;
+  throw withoutSignatures(subject);
 }
 
 function kindOf(subject: string): SubjectKind {

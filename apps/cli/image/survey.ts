@@ -34,7 +34,7 @@ import { judgeFindings } from './judge-findings.ts';
 import { platformOf } from './platform.ts';
 import { namesOf } from './remote.ts';
 import { scannerFor } from './scanners.ts';
-import { signatureJudge } from './signatures.ts';
+import { namedCopy, signatureJudge } from './signatures.ts';
 import { subjectKind } from './subject.ts';
 
 /** A tag is a request or two; a registry of more is looked at part by part. */
@@ -174,13 +174,30 @@ async function* listCandidates(
   }
 }
 
-function* localCandidates(invocation: Invocation, path: string, signal: AbortSignal): Generator<Candidate, void> {
+async function* localCandidates(
+  invocation: Invocation,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<Candidate, void> {
   const names = reading(path, () => namesOfImages(path));
   if (names === undefined) throw new RingwallError('image-failed', `${path} holds no images`);
+  if (names.length > 1 && invocation.values.has('as'))
+    throw usage(
+      `--as names one image, and ${path} holds ${String(names.length)}`,
+      'name it in the layout, or scan each',
+    );
+  const judgeSigned = await signatureJudge(invocation);
   for (const image of names) {
     const open = async (): Promise<StoredImage & Partial<Disposable>> => {
       const opened = await openImage(path, { image, platform: platformOf(invocation), signal });
       if (opened === undefined) throw new OciError('malformed', 'is not there any more');
+      if (judgeSigned === undefined) return opened;
+      using kept = new DisposableStack();
+      kept.use(opened);
+      const { copy, name } = namedCopy(invocation, path, opened);
+      const signed = await judgeSigned(copy, name, signal);
+      if (signed.verdict === 'refused') throw new OciError('malformed', signed.reason);
+      kept.move();
       return opened;
     };
     yield { name: image === '' ? path : image.includes('/') ? image : `${path}:${image}`, open };
@@ -212,7 +229,7 @@ async function* remoteCandidates(
         const reference = parseReference(name);
         const platform = platformOf(invocation);
         const image = await openRemoteImage(reference, { platform, signal, credentials: find, mirrors: [], plainHttp });
-        const signed = await judgeSigned?.(image, reference, signal);
+        const signed = await judgeSigned?.(image, { reference, isClaimed: false }, signal);
         if (signed?.verdict === 'refused') throw new OciError('malformed', signed.reason);
         return image;
       };

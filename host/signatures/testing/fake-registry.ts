@@ -1,14 +1,17 @@
 // A registry in memory, to which tests attach signatures in both forms.
 import { createHash } from 'node:crypto';
-import { RegistryError, type Registry } from '../../registry/index.ts';
+import { parseReferrers } from '@ringwall/oci';
+import type { AttachmentStore, Blob } from '../../images/index.ts';
 
 const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 
-export interface FakeRegistry extends Registry {
+export interface FakeRegistry extends AttachmentStore {
   /** What was asked for, in order. */
   readonly asked: readonly string[];
   /** Attaches the JSON of a bundle, or bytes in its place. */
   readonly attachBundle: (subject: string, bundle: unknown) => void;
+  /** Says of anything that it is a bundle, attached to `subject`. */
+  readonly refer: (subject: string, descriptor: { readonly digest: string; readonly size: number }) => void;
   /** One more layer of the older form. */
   readonly attachCosign: (subject: string, payload: Buffer, annotations: Readonly<Record<string, string>>) => void;
   /** Whatever it is, under a name. */
@@ -30,31 +33,41 @@ export function openFakeRegistry(): FakeRegistry {
     blobs.set(digest, bytes);
     return { digest, size: bytes.length };
   };
+  const refer: FakeRegistry['refer'] = (subject, descriptor) => {
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+    const entry = { ...descriptor, mediaType, artifactType: BUNDLE_TYPE };
+    referrers.set(subject, [...(referrers.get(subject) ?? []), entry]);
+  };
+  const streamed = ({ digest, size }: { digest: string; size: number }): Blob => ({
+    kind: 'stream',
+    bytes: size,
+    // oxlint-disable-next-line require-await -- as above
+    open: async function* () {
+      asked.push(digest);
+      yield manifests.get(digest) ?? blobs.get(digest) ?? Buffer.alloc(0);
+    },
+  });
   return {
     asked,
-    manifest: (reference) => {
-      asked.push(reference);
-      const bytes = manifests.get(reference);
-      return bytes === undefined
-        ? Promise.reject(new RegistryError('not-found', `no ${reference}`))
-        : Promise.resolve(bytes);
+    manifest: streamed,
+    blob: streamed,
+    tagged: (tag) => {
+      asked.push(tag);
+      return Promise.resolve(manifests.get(tag));
     },
     // oxlint-disable-next-line require-await -- as a registry answers
-    blob: async function* (digest) {
-      asked.push(digest);
-      yield blobs.get(digest) ?? Buffer.alloc(0);
-    },
-    referrers: (digest) => {
+    referrers: async (digest) => {
       asked.push(`referrers ${digest}`);
-      const list = referrers.get(digest);
-      return Promise.resolve(list === undefined ? undefined : json({ schemaVersion: 2, manifests: list }));
+      return parseReferrers(json({ schemaVersion: 2, manifests: referrers.get(digest) ?? [] }));
     },
+    refer,
     attachBundle: (subject, bundle) => {
       const layer = { mediaType: BUNDLE_TYPE, ...store(bundle instanceof Buffer ? bundle : json(bundle)) };
-      const manifest = json({ schemaVersion: 2, artifactType: BUNDLE_TYPE, layers: [layer] });
-      const descriptor = { ...store(manifest), mediaType: 'application/vnd.oci.image.manifest.v1+json' };
+      const of = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: subject, size: 1 };
+      const manifest = json({ schemaVersion: 2, artifactType: BUNDLE_TYPE, layers: [layer], subject: of });
+      const descriptor = store(manifest);
       manifests.set(descriptor.digest, manifest);
-      referrers.set(subject, [...(referrers.get(subject) ?? []), { ...descriptor, artifactType: BUNDLE_TYPE }]);
+      refer(subject, descriptor);
     },
     attachCosign: (subject, payload, annotations) => {
       const layer = { mediaType: 'application/vnd.dev.cosign.simplesigning.v1+json', ...store(payload), annotations };

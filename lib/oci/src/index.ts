@@ -171,7 +171,7 @@ export {
   type ServerDirective,
   type ServerSettings,
 } from './findings/ssh/server-configuration.ts';
-export { parseAttachment, parseReferrers, type Referrer } from './manifests/attachments.ts';
+export { parseAttachment, parseReferrers, type Attachment, type Referrer } from './manifests/attachments.ts';
 export { bundleOfCosignLayer, COSIGN_LAYER_TYPE, MAX_COSIGN_PAYLOAD_BYTES } from './signatures/cosign-layer.ts';
 export { judgeSignatures, type GenuineSignature, type SignatureVerdict } from './signatures/judge-signatures.ts';
 export { matchesPattern } from './signatures/pattern.ts';

@@ -44,6 +44,8 @@ export interface Platform {
 export interface IndexEntry extends Descriptor {
   /** undefined where it is not said. */
   readonly platform: Platform | undefined;
+  /** Of what is no image, but attached to one; '' where it is not said. */
+  readonly artifactType: string;
 }
 
 export interface ImageIndex {
@@ -116,7 +118,11 @@ function parseIndex(document: JsonObject): ImageIndex {
     throw new OciError('limit', `index has more than ${MAX_INDEX_ENTRIES} manifests`);
   return {
     kind: 'index',
-    manifests: list.map((entry) => ({ ...parseDescriptor(entry, 'index'), platform: platformOf(entry) })),
+    manifests: list.map((entry) => ({
+      ...parseDescriptor(entry, 'index'),
+      platform: platformOf(entry),
+      artifactType: isObject(entry) ? textOf(entry, 'artifactType', 'index') : '',
+    })),
   };
 }
 

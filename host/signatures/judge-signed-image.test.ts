@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseReference, withDefaultTag, type SignatureVerdict } from '@ringwall/oci';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { judgeRemoteImage, openSignatureTrust } from './index.ts';
+import { judgeSignedImage, openSignatureTrust } from './index.ts';
 import { digestOfBytes, openFakeRegistry, type FakeRegistry } from './testing/fake-registry.ts';
 import {
   newKeyPair,
@@ -56,8 +56,15 @@ interface Asked {
   readonly signedName?: string;
   readonly name?: string;
   readonly root?: unknown;
+  readonly isClaimed?: boolean;
 }
-async function judge({ signedBy, signedName, name = `${NAME}:1`, root }: Asked): Promise<SignatureVerdict> {
+async function judge({
+  signedBy,
+  signedName,
+  name = `${NAME}:1`,
+  root,
+  isClaimed = false,
+}: Asked): Promise<SignatureVerdict> {
   const entry = { names: ['registry.example/acme/*'], signedBy, ...(signedName === undefined ? {} : { signedName }) };
   const policy = { format: 'ringwall-signature-policy/1', trustedRoot: 'root.json', signers: SIGNERS, images: [entry] };
   if (root !== undefined) {
@@ -66,7 +73,12 @@ async function judge({ signedBy, signedName, name = `${NAME}:1`, root }: Asked):
   }
   writeFileSync(join(folder, 'policy.json'), JSON.stringify(policy));
   const trust = openSignatureTrust(join(folder, 'policy.json'));
-  return await judgeRemoteImage({ trail: TRAIL, registry }, withDefaultTag(parseReference(name)), trust, signal);
+  return await judgeSignedImage(
+    { trail: TRAIL, attached: registry },
+    { reference: withDefaultTag(parseReference(name)), isClaimed },
+    trust,
+    signal,
+  );
 }
 const payloadOf = (digest: string, name = NAME): Buffer =>
   Buffer.from(
@@ -98,7 +110,7 @@ type CosignArguments = [
   payload?: Buffer,
 ];
 
-describe('judgeRemoteImage() lets in', () => {
+describe('judgeSignedImage() lets in', () => {
   it('what a key of the policy signed, in cosign’s older form', async () => {
     await attachCosign(OWNER);
     const verdict = await judge({ signedBy: ['owner'] });
@@ -160,7 +172,7 @@ describe('judgeRemoteImage() lets in', () => {
   });
 });
 
-describe('judgeRemoteImage() refuses', () => {
+describe('judgeSignedImage() refuses', () => {
   it('what nobody signed, and what the policy does not speak of, without asking', async () => {
     expect((await judge({ signedBy: ['owner'] })).reason).toContain('no signature at all');
     const before = registry.asked.length;

@@ -1,6 +1,7 @@
-// Who signed an image of a registry, and whether that is whom the policy asks for. Signatures are looked for until they are enough.
+// Who signed an image, and whether that is whom the policy asks for. Signatures are looked for until they are enough.
 import {
   canonicalName,
+  canonicalReference,
   entryFor,
   judgeSignatures,
   matchesPattern,
@@ -11,16 +12,27 @@ import {
   type Reference,
   type SignatureVerdict,
 } from '@ringwall/oci';
-import type { CheckedDocument } from '../images/index.ts';
-import type { RemoteImage } from '../registry/index.ts';
+import type { AttachmentStore, CheckedDocument, StoredImage } from '../images/index.ts';
 import { findSignatures, type FoundSignature } from './find-signatures.ts';
 import type { SignatureTrust } from './signature-trust.ts';
 import { certifiedIdentity, isSignedByKey, openSignature, type OpenedSignature } from './verify-signature.ts';
 
-/** `reference`: as it was asked for, with its default tag. Throws RegistryError where the registry cannot be asked. */
-export async function judgeRemoteImage(
-  { trail, registry }: Pick<RemoteImage, 'trail' | 'registry'>,
-  reference: Reference,
+export interface SignedImage {
+  readonly trail: StoredImage['trail'];
+  readonly attached: AttachmentStore;
+}
+
+export interface JudgedName {
+  /** With its default tag. */
+  readonly reference: Reference;
+  /** Nobody asked for it: only the copy says that it is called so, and whoever made that says what they like. */
+  readonly isClaimed: boolean;
+}
+
+/** Throws RegistryError where a registry cannot be asked. */
+export async function judgeSignedImage(
+  { trail, attached }: SignedImage,
+  { reference, isClaimed }: JudgedName,
   trust: SignatureTrust,
   signal: AbortSignal,
 ): Promise<SignatureVerdict> {
@@ -28,11 +40,21 @@ export async function judgeRemoteImage(
   const digests = trail.map(({ digest }) => digest);
   const genuine: GenuineSignature[] = [];
   const doubts: string[] = [];
+  const { digest: asked } = reference;
+  if (asked !== undefined && !digests.includes(`${asked.algorithm}:${asked.hex}`))
+    return refused(
+      `${canonicalReference(reference)} was asked for, and this is ${digests.at(-1) ?? 'without a digest'}`,
+    );
+  // A signature is of a digest, so that a false name helps nobody; where none is asked for, it would be all that counts.
+  if (isClaimed && entry?.unsigned !== undefined && entry.unsigned !== '')
+    return refused(
+      `nobody must have signed ${canonicalName(reference)}, but that this is it, only the copy itself says: it needs your word (--as)`,
+    );
   const judge = (): SignatureVerdict => judgeSignatures({ entry, reference, digests, genuine, doubts });
   if (entry === undefined || entry.signedBy.length === 0) return judge();
   for (const manifest of trail) {
     // oxlint-disable-next-line no-await-in-loop -- the manifest's only where the index has none
-    for await (const found of findSignatures(registry, manifest.digest, signal)) {
+    for await (const found of findSignatures(attached, manifest.digest, signal)) {
       if (typeof found === 'string') doubts.push(found);
       else {
         const outcome = verify(found, manifest, entry, trust);
@@ -44,6 +66,10 @@ export async function judgeRemoteImage(
     }
   }
   return judge();
+}
+
+function refused(reason: string): SignatureVerdict {
+  return { verdict: 'refused', reason, signatures: [], doubts: [] };
 }
 
 interface Outcome {
