@@ -15,9 +15,12 @@ import { newTunnelKey, tunnelInterface, tunnelPublicKey, Tunnels } from '@ringwa
 import { compileNetwork, parseAddress, parseFarMachines, parseMachines } from '@ringwall/netpolicy';
 import { ALICE, BOB, Guest, MALLORY, type Identity } from '../network/guest.ts';
 import { deviceOf, ipIn, networkOf, PORTS, setUpRouted } from '../network/neighbourhood.ts';
+import { FETCH, SERVE } from '../network/programs.ts';
 
 const VXLAN_PORT = 4789;
 const TUNNEL_PORT = 51_820;
+/** Two greetings of WireGuard's, and some. */
+const HANDSHAKE_SECONDS = 12;
 
 interface Host {
   readonly name: string;
@@ -113,7 +116,15 @@ export async function openTunnels(directory: string): Promise<TwoHosts> {
     ]);
     return guest;
   });
+  await shakeHands(guests);
   return { ...guests, mallory, wire, door: [HOSTS[1].address, TUNNEL_PORT], ...kept(stack) };
+}
+
+/** Waits until something passes: a first greeting that came before the other host was there is said again after 5 s. */
+async function shakeHands({ alice, bob }: { readonly alice: Guest; readonly bob: Guest }): Promise<void> {
+  const serving = await bob.start(SERVE, { port: PORTS.serve, text: 'here' });
+  await alice.run(FETCH, { targets: [[BOB.ipv4, PORTS.serve]], seconds: HANDSHAKE_SECONDS });
+  await serving.stop();
 }
 
 async function openWire(
