@@ -45,19 +45,17 @@ describe('two machines on a network', () => {
     await ringwall[Symbol.asyncDispose]();
   });
 
-  /** What a guest does with its card: its address alone, and all else behind the gateway. */
-  const configure = async (console: GuestConsole, { addresses, mac }: Place): Promise<void> => {
+  /** Its guest asks for an address as soon as the card is there. */
+  const seeCard = async (console: GuestConsole, { addresses, mac }: Place): Promise<void> => {
     const [address = ''] = addresses;
-    await console.run('until [ -e /sys/class/net/eth0 ]; do usleep 100000; done');
+    await console.run(`until ip addr show dev eth0 2>/dev/null | grep -q ${address}/32; do usleep 100000; done`);
     expect(await console.run('cat /sys/class/net/eth0/address')).toContain(mac);
-    const route = 'ip route replace 169.254.1.1 dev eth0; ip route replace default via 169.254.1.1';
-    const add = `ip addr show dev eth0 | grep -q ${address} || ip addr add ${address}/32 dev eth0`;
-    await console.run(`${add}; ip link set eth0 up; ${route} src ${address}`);
+    expect(await console.run('ip route')).toContain('default via 169.254.1.1 dev eth0');
   };
   const addressOf = ({ addresses }: Place): string => addresses[0] ?? '';
 
-  test('get their cards once they are attested, and every protection still holds', async () => {
-    await Promise.all([configure(web, places.web), configure(db, places.db)]);
+  test('get their cards and addresses once they are attested, and every protection still holds', async () => {
+    await Promise.all([seeCard(web, places.web), seeCard(db, places.db)]);
     for (const name of ['web', 'db']) {
       const { machine, protections } = await ringwall.show(name);
       expect(machine.status.trust).toBe('attested');
@@ -65,6 +63,12 @@ describe('two machines on a network', () => {
       const descriptors = protections.find(({ id }) => id === 'vmm.descriptors');
       expect(descriptors?.seen).toContain(tapName(machine.id));
     }
+  });
+
+  test('know each other by name', async () => {
+    expect(await web.run('nslookup -type=a db')).toContain(addressOf(places.db));
+    expect(await db.run('nslookup -type=a web.app.internal')).toContain(addressOf(places.web));
+    expect(await web.run('nslookup -type=a example.org || echo unknown')).toContain('unknown');
   });
 
   test('reach each other by what the rule allows, and by nothing else', async () => {
