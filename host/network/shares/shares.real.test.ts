@@ -10,6 +10,8 @@ import { NEEDS_PACKETS, type Station, Testbed } from '../testing/testbed.ts';
 const PORT = 5_000;
 /** A second of what a machine may send is its burst as well; a slow host sends for some seconds. */
 const SLACK_SECONDS = 8;
+/** What the kernel of a station sends by itself meanwhile: router solicitations, reports of groups. */
+const OWN_PACKETS = 10;
 const THREE = [1, 2, 3].map((index) => ({
   name: `m${index}`,
   labels: {},
@@ -97,7 +99,9 @@ describe.skipIf(NEEDS_PACKETS !== '')(`shares in the kernel${NEEDS_PACKETS}`, ()
     const arrived = await arriving(it, [packet(it.gateway, 1_024)], sent);
     expect(arrived).toBeGreaterThan(0);
     expect(arrived).toBeLessThan(rate * SLACK_SECONDS);
-    expect(await counted(it, 'over-share')).toBe(sent - arrived);
+    const dropped = await counted(it, 'over-share');
+    expect(dropped).toBeGreaterThanOrEqual(sent - arrived);
+    expect(dropped).toBeLessThanOrEqual(sent - arrived + OWN_PACKETS);
     expect(await it.neighbour.tell('probe', 1, [['icmp', '10.20.0.2', 8]], 1)).toEqual([0]);
   });
 
