@@ -75,6 +75,21 @@ describe('a machine with a plan', () => {
     expect((await look(world, backups, 4)).length).toBeGreaterThan(0);
   });
 
+  test('is not tried again at every look where saving fails', async () => {
+    await using world = await World.open();
+    await world.running('web');
+    const backups = backupsOf(world);
+    await backups.plan('web', PLAN);
+    let tries = 0;
+    world.warden.onRequest = async ({ op }) => {
+      if (op !== 'take-snapshot') return;
+      tries += 1;
+      throw new Error('it has a card');
+    };
+    for (const minutes of [0, 1, 5, 14, 16, 20, 32]) await look(world, backups, minutes / 60);
+    expect(tries).toBe(3);
+  });
+
   test('is refused where there is no such machine', async () => {
     await using world = await World.open();
     expect(await errorOf(backupsOf(world).plan('nobody', PLAN))).toMatchObject({ code: 'not-found' });

@@ -11,6 +11,8 @@ import { changeMachine, type WorkParts } from './work.ts';
 /** A plan is of minutes. */
 const LOOK_MS = 30_000;
 const MINUTE_MS = 60_000;
+/** Before one that failed is tried again: whatever was in the way (a full disk, a machine that cannot be saved) stays a while. */
+const RETRY_MS: number = 15 * MINUTE_MS;
 
 interface Parts {
   readonly machines: Pick<Machines, 'find' | 'list' | 'snapshot'>;
@@ -23,6 +25,8 @@ export class Backups {
   readonly #parts: Parts;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
+  /** When one was begun last of each machine; what comes of it is an operation, which says so itself. */
+  readonly #begunAtMs = new Map<string, number>();
   /** What was said last of each machine: a trouble that lasts is told once. */
   readonly #said = new Map<string, string>();
 
@@ -86,7 +90,11 @@ export class Backups {
     }
     const newest = dated.map(({ takenAt }) => takenAt).toSorted((a, b) => b.getTime() - a.getTime())[0];
     if (machine.status.phase !== 'running' || machine.status.trust === 'quarantined') return;
-    if (isDue(newest, plan.everyMinutes * MINUTE_MS, now)) await machines.snapshot(machine.id, { scheduled: true });
+    if (!isDue(newest, plan.everyMinutes * MINUTE_MS, now)) return;
+    const sinceMs = now.getTime() - (this.#begunAtMs.get(machine.id) ?? -Infinity);
+    if (sinceMs >= 0 && sinceMs < RETRY_MS) return;
+    await machines.snapshot(machine.id, { scheduled: true });
+    this.#begunAtMs.set(machine.id, now.getTime());
   }
 
   #say(machine: Machine, error: unknown): void {

@@ -62,24 +62,46 @@ export async function openOutput(file: string): Promise<Output> {
     });
   }
   const beside = `${file}.unfinished-${String(process.pid)}`;
+  // Before there is a file: it is never there with nobody who takes it away.
+  const guard = new UnfinishedFile(beside);
   try {
-    return new FileOutput(await open(beside, 'wx+', 0o600), beside, file);
+    return new FileOutput(await open(beside, 'wx+', 0o600), guard, file);
   } catch (cause) {
+    guard.release();
     throw new RingwallError('not-found', `${file} cannot be written`, { cause });
   }
 }
 
+/** Takes the file away where a signal ends this program, which then ends as the signal has it. */
+class UnfinishedFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+    for (const signal of ENDING_SIGNALS) process.once(signal, this.#onSignal);
+  }
+
+  release(): void {
+    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    rmSync(this.path, { force: true });
+    this.release();
+    process.kill(process.pid, signal);
+  };
+}
+
 class FileOutput implements Output {
   readonly #handle: FileHandle;
-  readonly #beside: string;
+  readonly #beside: UnfinishedFile;
   readonly #file: string;
   #at = 0;
 
-  constructor(handle: FileHandle, beside: string, file: string) {
+  constructor(handle: FileHandle, beside: UnfinishedFile, file: string) {
     this.#handle = handle;
     this.#beside = beside;
     this.#file = file;
-    for (const signal of ENDING_SIGNALS) process.once(signal, this.#onSignal);
   }
 
   get descriptor(): number {
@@ -106,26 +128,15 @@ class FileOutput implements Output {
     await this.#handle.truncate(this.#at);
     await this.#handle.sync();
     await this.#handle.close();
-    await rename(this.#beside, this.#file);
-    this.#unlisten();
+    await rename(this.#beside.path, this.#file);
+    this.#beside.release();
     await syncDirectory(dirname(this.#file));
   }
 
   async drop(): Promise<void> {
     await this.#handle.close();
-    await rm(this.#beside, { force: true });
-    this.#unlisten();
-  }
-
-  /** Leaves nothing behind, and ends as the signal has it. */
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    rmSync(this.#beside, { force: true });
-    this.#unlisten();
-    process.kill(process.pid, signal);
-  };
-
-  #unlisten(): void {
-    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+    await rm(this.#beside.path, { force: true });
+    this.#beside.release();
   }
 }
 
