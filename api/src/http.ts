@@ -8,6 +8,8 @@ import { diskListSchema, importDiskSchema, importedDiskSchema } from './disks.ts
 import type { ErrorCode } from './errors.ts';
 import { IMAGE_NAME } from './ids.ts';
 import { NETWORK_ROUTES } from './network-routes.ts';
+import { acceptedSchema, machineParams } from './route-parts.ts';
+import { SNAPSHOT_ROUTES } from './snapshot-routes.ts';
 import {
   createMachineSchema,
   errorBodySchema,
@@ -31,8 +33,6 @@ import {
   referenceTrialSchema,
   whySchema,
 } from './references.ts';
-import { planBackupsSchema } from './backups.ts';
-import { restoreMachineSchema, snapshotListSchema, snapshotReportSchema } from './snapshots.ts';
 
 /** A request body. The largest honest ones: what a host is, with all that has run on it; a policy of some thousand rules. */
 export const HTTP_BODY_LIMIT_BYTES: number = 1024 * 1024;
@@ -106,10 +106,6 @@ export const rootRotationSchema = z.object({ keys: z.int() });
 export const keyRotationSchema = z.object({ machine: machineSchema, version: z.int() });
 export type KeyRotation = z.infer<typeof keyRotationSchema>;
 
-/** What work was accepted. The operation's `machine` says which machine it is about. */
-export const acceptedSchema = z.object({ operation: operationSchema });
-export type Accepted = z.infer<typeof acceptedSchema>;
-
 export const createdMachineSchema = z.object({ machine: machineSchema, operation: operationSchema });
 export type CreatedMachine = z.infer<typeof createdMachineSchema>;
 
@@ -133,13 +129,9 @@ export type StopMachine = z.infer<typeof stopMachineBodySchema>;
 export const hostReferenceBodySchema = z.strictObject({ everything: z.boolean() });
 export const referenceBodySchema = z.strictObject({ subject: referenceSubjectSchema });
 
-/** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
-const machineParams = z.object({ machine: z.string().min(1).max(128) });
 const imageParams = z.object({ image: z.string().regex(IMAGE_NAME) });
 /** A disk's id or name. */
 const diskParams = z.object({ disk: z.string().min(1).max(128) });
-/** As in `web@3`. */
-const snapshotParams = z.object({ snapshot: z.string().min(1).max(128) });
 const operationParams = z.object({ operation: operationIdSchema });
 
 /** The version the caller last saw: `3` or `"3"`. The request is refused as `conflict` where it has moved on. */
@@ -452,62 +444,7 @@ export const HTTP_ROUTES = {
     errors: ['name-invalid', 'not-found', 'broker-unavailable'],
   },
   ...NETWORK_ROUTES,
-  listSnapshots: {
-    method: 'get',
-    path: '/v1/snapshots',
-    summary: 'Snapshots of all machines, the newest of each first',
-    status: 200,
-    response: snapshotListSchema,
-    errors: [],
-  },
-  takeSnapshot: {
-    method: 'post',
-    path: '/v1/machines/{machine}/snapshots',
-    summary: 'Begins to save a machine that runs: memory, devices, TPM and disk, sealed',
-    params: machineParams,
-    status: 202,
-    response: acceptedSchema,
-    errors: ['name-invalid', 'not-found', 'conflict', 'attestation-refused', 'warden-unavailable'],
-  },
-  planBackups: {
-    method: 'post',
-    path: '/v1/machines/{machine}/backups',
-    summary: 'When snapshots of a machine are taken by themselves, and which of those are kept; null ends it',
-    params: machineParams,
-    body: planBackupsSchema,
-    bodyRequired: true,
-    status: 200,
-    response: machineSchema,
-    errors: ['bad-request', 'name-invalid', 'not-found'],
-  },
-  restoreMachine: {
-    method: 'post',
-    path: '/v1/machines/{machine}/restore',
-    summary: 'Begins to put a stopped machine back to its newest snapshot, or to another by its number',
-    params: machineParams,
-    body: restoreMachineSchema,
-    status: 202,
-    response: acceptedSchema,
-    errors: ['bad-request', 'name-invalid', 'not-found', 'conflict', 'attestation-refused', 'warden-unavailable'],
-  },
-  checkSnapshot: {
-    method: 'post',
-    path: '/v1/snapshots/{snapshot}/check',
-    summary: 'Whether a snapshot lies there as it was sealed, to the last byte; it needs no key',
-    params: snapshotParams,
-    status: 200,
-    response: snapshotReportSchema,
-    errors: ['bad-request', 'name-invalid', 'not-found', 'warden-unavailable'],
-  },
-  removeSnapshot: {
-    method: 'delete',
-    path: '/v1/snapshots/{snapshot}',
-    summary: 'Destroys the key of a snapshot, then removes it',
-    params: snapshotParams,
-    status: 200,
-    response: z.object({}),
-    errors: ['bad-request', 'name-invalid', 'not-found', 'broker-unavailable', 'warden-unavailable'],
-  },
+  ...SNAPSHOT_ROUTES,
   machineConsole: {
     method: 'get',
     path: '/v1/machines/{machine}/console',

@@ -5,3 +5,4 @@ export * from './ids.ts';
 export * from './objects.ts';
 export * from './watch.ts';
 export * from './references.ts';
+export { acceptedSchema } from './route-parts.ts';

@@ -20,9 +20,8 @@ import {
 } from './networks.ts';
 import { machineSchema } from './objects.ts';
 import { captureQuerySchema } from './packets.ts';
+import { machineParams } from './route-parts.ts';
 
-/** A machine's id or name. Loose here: the daemon answers a name that is a path or an option with a reason. */
-const machineParams = z.object({ machine: z.string().min(1).max(128) });
 /** A network's id or name, and a rule of it. */
 const networkParams = z.object({ network: z.string().min(1).max(128) });
 const peerParams = networkParams.extend({ host: z.string().min(1).max(64) });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Machine } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
 import { errorOf } from './testing/error-of.ts';
-import { QUICK_TIMING } from './testing/fakes.ts';
+import { QUICK_TIMING } from './testing/quick-timing.ts';
 import { World } from './testing/world.ts';
 
 describe('what is observed', () => {

@@ -1,7 +1,7 @@
 // kill -9 of the daemon at any moment: what its next life makes of what it finds.
 import { newMachineId, newOperationId, RingwallError } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
-import { QUICK_TIMING } from './testing/fakes.ts';
+import { QUICK_TIMING } from './testing/quick-timing.ts';
 import { World } from './testing/world.ts';
 
 describe('after a restart of the daemon', () => {

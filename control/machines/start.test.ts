@@ -2,7 +2,7 @@
 import { type Machine, RingwallError } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
 import { errorOf } from './testing/error-of.ts';
-import { IMPATIENT_TIMING, QUICK_TIMING } from './testing/fakes.ts';
+import { IMPATIENT_TIMING, QUICK_TIMING } from './testing/quick-timing.ts';
 import { World } from './testing/world.ts';
 
 const impatient = (world: World): void => {

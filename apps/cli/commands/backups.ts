@@ -10,6 +10,7 @@ import { plainText } from '../terminal.ts';
 const KINDS = ['last', 'hourly', 'daily', 'weekly', 'monthly'] as const;
 /** What is kept where nobody says otherwise: two days back in days, two months in weeks, a year in months. */
 const KEPT: BackupPlan['keep'] = { last: 3, daily: 7, weekly: 8, monthly: 12 };
+/** As in the contract, whose schemas would cost more to load than a command takes. */
 const MOST_KEPT = 1000;
 
 export async function run(invocation: Invocation): Promise<void> {

@@ -7,7 +7,9 @@ import { Store } from '../../store/index.ts';
 import { HostReports } from '../host-reports.ts';
 import { Machines } from '../machines.ts';
 import { Worker } from '../worker.ts';
-import { FakeBroker, FakeWarden, QUICK_TIMING } from './fakes.ts';
+import { FakeBroker } from './fake-broker.ts';
+import { FakeWarden } from './fake-warden.ts';
+import { QUICK_TIMING } from './quick-timing.ts';
 
 const WAIT_MS = 5_000;
 

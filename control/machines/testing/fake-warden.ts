@@ -1,52 +1,17 @@
-// A warden, a broker and the guests between them, in memory: they answer as the real ones do, and can be told to be
-// away, to fail, to fall silent or to refuse.
+// A warden and its guests in memory: it answers as the real one does, and can be told to be away, to fail or to fall silent.
 /* oxlint-disable typescript/no-unsafe-type-assertion -- an answer's type hangs on its request's op, which a switch does
    not tell the compiler; the rpc's own tests hold the real answers to their schemas */
 import { createHash } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
-import { type MachineId, type NetworkId, type ReferenceSubject, RingwallError } from '@ringwall/api';
+import { type MachineId, type NetworkId, RingwallError } from '@ringwall/api';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
-import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
-import type { StrayFile, WatchReport } from '@ringwall/api/watch';
 import type { RunningMachine, WardenRequest, WardenResponse } from '@ringwall/api/warden';
-import type { BrokerClient, WardenClient } from '../clients.ts';
-import type { Timing } from '../timing.ts';
-
-/**
- * Short enough for tests, and in the same order as the real ones; but for how long a guest may take, which a host that is
- * busy with other tests must not decide: `IMPATIENT_TIMING` is for tests of that.
- */
-export const QUICK_TIMING: Timing = {
-  observeMs: 20,
-  staleMs: 150,
-  verdictMs: 5,
-  watchMs: 10,
-  attestMs: { kvm: 30_000, tcg: 30_000 },
-  resumedAttestMs: 30_000,
-  judgeAwayMs: 200,
-  unlockMs: 30_000,
-  lastWordsMs: 100,
-  patienceMs: 150,
-  patienceStepMs: 5,
-  networkRetryMs: 10,
-  networkLookMs: 20,
-  strangerMs: 50,
-  rejoinMs: { first: 5, most: 20, quiet: 10 },
-  graceMs: 50,
-};
-
-/** Gives a guest up within a test. */
-export const IMPATIENT_TIMING: Timing = {
-  ...QUICK_TIMING,
-  attestMs: { kvm: 1_500, tcg: 1_500 },
-  resumedAttestMs: 1_500,
-  unlockMs: 1_200,
-};
+import type { WardenClient } from '../clients.ts';
 
 /** Longer than a guest must be quiet to count as waiting. */
 const HELLO_MS = 25;
 
-const AWAY_HINT = 'start it';
+export const AWAY_HINT = 'start it';
 
 const KEY = `${'A'.repeat(43)}=`;
 const SIGNATURE = `${'A'.repeat(86)}==`;
@@ -329,181 +294,6 @@ const IMAGE_PARTS = {
   verityRootHash: '05'.repeat(32),
   hashOffset: 4096,
 };
-
-type VerdictState = BrokerResponse<'read-verdict'>['state'];
-
-export class FakeBroker implements BrokerClient {
-  readonly registered: Set<MachineId> = new Set();
-  readonly expected: Map<string, unknown> = new Map();
-  readonly verdicts: Map<string, VerdictState> = new Map();
-  /** The root of each that is whole. */
-  readonly snapshots: Map<string, string | undefined> = new Map();
-  readonly requests: BrokerRequest[] = [];
-  away = false;
-  /** What comes of it when a guest speaks. */
-  outcome: VerdictState = 'unlocked';
-  reasons: string[] = ['PCR 4, event 17 (kernel): expected aa, measured bb'];
-  /** What is refused is learned: nothing was accepted for it. */
-  learns = false;
-  sessions: Duplex[] = [];
-  /** Requests for keys of disks that were answered. */
-  readonly released: DiskKeyRequest[] = [];
-  /** How each watched boot stands. */
-  readonly watches: Map<string, WatchReport> = new Map();
-  strays: StrayFile[] = [];
-  readonly quarantined: Set<MachineId> = new Set();
-  /** Lists of files that were sent, by their digest. */
-  readonly files: Map<string, string> = new Map();
-
-  readonly call: BrokerClient['call'] = (request) => {
-    try {
-      return Promise.resolve(this.#answer(request) as never);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  };
-
-  readonly openStream: BrokerClient['openStream'] = async (request) => {
-    this.#receive(request);
-    if (request.op !== 'open-session') throw new Error('not a stream');
-    if (!this.expected.has(request.boot)) throw new RingwallError('not-found', 'no such boot is expected');
-    const [ours, theirs] = duplexPair();
-    this.sessions.push(theirs);
-    theirs.on('error', () => {});
-    theirs.on('end', () => theirs.end());
-    theirs.on('data', () => {
-      this.verdicts.set(request.boot, this.outcome);
-      // Nothing is left to say then.
-      if (this.outcome === 'refused' || (this.outcome === 'unlocked' && !this.watches.has(request.boot))) theirs.end();
-    });
-    return { result: {} as never, stream: ours };
-  };
-
-  /** Killed and started again: sessions break, and what was not written is forgotten. */
-  restart(): void {
-    this.away = false;
-    this.expected.clear();
-    for (const session of this.sessions.splice(0)) session.end();
-  }
-
-  count(op: BrokerRequest['op']): number {
-    return this.requests.filter((request) => request.op === op).length;
-  }
-
-  #receive(request: BrokerRequest): void {
-    if (this.away) throw new RingwallError('broker-unavailable', 'the broker does not run', { hint: AWAY_HINT });
-    this.requests.push(request);
-  }
-
-  #answer(request: BrokerRequest): BrokerResponse<BrokerRequest['op']> {
-    this.#receive(request);
-    switch (request.op) {
-      case 'status':
-        return { pid: process.pid, key: 'ab'.repeat(64), machines: this.registered.size };
-      case 'register-machine':
-        this.registered.add(request.machine);
-        return {};
-      case 'expect-boot':
-        this.expected.set(request.boot, request.reference);
-        return {};
-      case 'open-session':
-        return {};
-      case 'read-verdict': {
-        if (!this.expected.has(request.boot)) throw new RingwallError('not-found', 'no such boot is expected');
-        const state = this.verdicts.get(request.boot) ?? 'pending';
-        const learned = this.learns && state === 'refused' ? ({ learned: true } as const) : {};
-        const judged = state === 'refused' || state === 'failed';
-        return {
-          state,
-          reasons: judged ? this.reasons : [],
-          proven: state === 'unlocked' || state === 'accepted' ? ['its kernel is the one of hello'] : [],
-          ...learned,
-        };
-      }
-      case 'read-proof':
-        if (this.verdicts.size === 0) throw new RingwallError('not-found', 'no proof of this machine yet');
-        return { proof: { format: 'ringwall-proof/1' } };
-      case 'expect-watch':
-        this.watches.set(request.boot, {
-          mode: request.mode,
-          intervalMs: request.intervalMs,
-          ...{ state: 'awaited', reasons: [], entries: 0, strays: 0, provenAgoMs: 0 },
-        });
-        return { wantsFiles: !this.files.has(request.image.files) };
-      case 'release-disk-key':
-        this.released.push(request.request);
-        return { sealed: 'AAAA' };
-      case 'forget-disk':
-        return {};
-      case 'begin-snapshot':
-        this.snapshots.set(request.request.snapshot, undefined);
-        return { sealed: 'AAAA', sequence: this.snapshots.size };
-      case 'finish-snapshot':
-        this.snapshots.set(request.snapshot, request.root);
-        return {};
-      case 'release-snapshot-key': {
-        const root = this.snapshots.get(request.request.snapshot);
-        if (root === undefined) throw new RingwallError('conflict', 'it is not the newest state');
-        return { sealed: 'AAAA', root };
-      }
-      case 'confirm-restore':
-        return {};
-      case 'forget-snapshot':
-        this.snapshots.delete(request.snapshot);
-        return {};
-      case 'add-image-files': {
-        const before = request.offset === 0 ? '' : (this.files.get(request.sha256) ?? '');
-        this.files.set(request.sha256, before + Buffer.from(request.part, 'base64').toString());
-        return {};
-      }
-      case 'read-watches':
-        return {
-          watches: request.boots.flatMap(({ machine, boot }) => {
-            const report = this.watches.get(boot);
-            return report === undefined ? [] : [{ machine, boot, report }];
-          }),
-        };
-      case 'read-watch':
-        return { files: this.strays };
-      case 'readmit-machine':
-        return { lifted: this.quarantined.delete(request.machine) };
-      case 'read-erasure':
-        throw new RingwallError('not-found', 'no such erasure');
-      case 'rotate-root-key':
-        return { keys: this.registered.size };
-      case 'rotate-key':
-        return { version: 2 };
-      case 'forget-machine':
-        this.registered.delete(request.machine);
-        return {};
-      case 'propose-reference':
-        return {};
-      case 'list-references':
-        return { references: [], signers: [] };
-      case 'diff-reference':
-        return { subject: subjectOf(request.subject), sentences: ['nothing changes'] };
-      case 'try-reference':
-        return { subject: subjectOf(request.subject), tried: [], left: 0 };
-      case 'ask-host':
-        return { wanted: false };
-      case 'judge-host':
-        return { outcome: 'refused', reasons: ['nobody was asked'] };
-      case 'accept-reference':
-        return { subject: subjectOf(request.subject), accepted: ['ref_1'], retired: [] };
-      case 'read-ear':
-        return { token: 'a.b.c' };
-      case 'explain-machine': {
-        const at = new Date(0).toISOString();
-        return { boot: '0'.repeat(32), at, outcome: 'accepted', reasons: [], sentences: [], differences: [] };
-      }
-    }
-    throw new Error('no such op');
-  }
-}
-
-function subjectOf(subject: ReferenceSubject): string {
-  return 'image' in subject ? subject.image : 'a file';
-}
 
 function askedFor({ disk, use, machine, boot }: Extract<WardenRequest, { op: 'ask-disk-key' }>): DiskKeyRequest {
   return { disk, use, machine, boot, publicKey: KEY, host: SIGNATURE, signature: SIGNATURE };
