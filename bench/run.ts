@@ -11,6 +11,8 @@ import { describeMachine, type Figure } from './measure.ts';
 import { benchNetwork } from './network.ts';
 import { benchScan } from './scan.ts';
 import { benchSeal } from './seal.ts';
+import { benchSnapshot } from './snapshot.ts';
+import { benchTemplate } from './template.ts';
 import { benchVerify } from './verify.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -24,6 +26,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   network: benchNetwork,
   scan: benchScan,
   seal: benchSeal,
+  snapshot: benchSnapshot,
+  template: benchTemplate,
   verify: benchVerify,
   broker: benchBroker,
 };

@@ -48,10 +48,16 @@ export interface Drill {
   readonly inPart?: readonly StoppedInPart[];
   /** What happens, for a reader who has never seen this attack. */
   readonly story: string;
-  /** What it leaves of the machine under attack, where that does not run and is not attested: it runs after the others. */
-  readonly leavesVictim?: 'off' | 'removed';
-  /** `there`: off or running; `no`: the attack is on something else. Running, where this says nothing. A boot is saved. */
-  readonly needsVictim?: 'no' | 'there';
+  /**
+   * What it leaves of the machine under attack, where that does not run and is not attested: it runs after the others. `unproven`: it runs
+   * on from a saved state.
+   */
+  readonly leavesVictim?: 'unproven' | 'off' | 'removed';
+  /**
+   * `running`: attested or not; `there`: off or running; `no`: the attack is on something else. Running and attested, where this says
+   * nothing. A boot is saved.
+   */
+  readonly needsVictim?: 'no' | 'there' | 'running';
   /** What must be true for the attack to be worth anything. */
   readonly mustBeTrue: string;
   /** What of Ringwall stops it. */

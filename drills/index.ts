@@ -2,6 +2,7 @@
 import { arpSpoof } from './arp-spoof/index.ts';
 import { bitFlip } from './bit-flip/index.ts';
 import { bootTamper } from './boot-tamper/index.ts';
+import { cloneTwins } from './clone-twins/index.ts';
 import { deadVerifier } from './dead-verifier/index.ts';
 import { diskTheft } from './disk-theft/index.ts';
 import type { Drill } from './drill.ts';
@@ -22,6 +23,7 @@ import { noisyNeighbour } from './noisy-neighbour/index.ts';
 import { quarantineEscape } from './quarantine-escape/index.ts';
 import { replayedEvidence } from './replayed-evidence/index.ts';
 import { rogueDhcp } from './rogue-dhcp/index.ts';
+import { rollback } from './rollback/index.ts';
 import { runtimeTamper } from './runtime-tamper/index.ts';
 import { snapshotTamper } from './snapshot-tamper/index.ts';
 import { snapshotTheft } from './snapshot-theft/index.ts';
@@ -57,6 +59,8 @@ export const drills: readonly Drill[] = [
   vtpmRollback,
   neighbourFiles,
   deadVerifier,
+  cloneTwins,
+  rollback,
   snapshotTamper,
   runtimeTamper,
   weakLogin,

@@ -38,28 +38,32 @@ export async function runDrills(drills: readonly Drill[], options: RunDrillsOpti
 function rankOf({ leavesVictim, needsVictim }: Drill): number {
   if (leavesVictim === undefined) return 0;
   if (leavesVictim === 'removed') return 3;
-  return needsVictim === undefined ? 1 : 2;
+  return needsVictim === 'there' ? 2 : 1;
 }
 
 /** The machine under attack: made once a drill needs it. */
 class Victim {
   readonly #ringwall: Instance;
-  #state: 'none' | 'off' | 'running' = 'none';
+  #state: 'none' | 'off' | 'unproven' | 'attested' = 'none';
 
   constructor(ringwall: Instance) {
     this.#ringwall = ringwall;
   }
 
   async prepare({ needsVictim }: Drill, step: (what: string) => void): Promise<void> {
-    if (needsVictim === 'no' || this.#state === 'running' || (needsVictim === 'there' && this.#state === 'off')) return;
+    if (needsVictim === 'no' || this.#state === 'attested') return;
+    if (needsVictim === 'running' && this.#state === 'unproven') return;
+    if (needsVictim === 'there' && this.#state !== 'none') return;
     step(`booting the machine under attack, ${VICTIM}`);
-    if (this.#state === 'off') await this.#ringwall.ok('start', VICTIM);
-    else await this.#ringwall.ok('run', 'hello', '--name', VICTIM, '--encryption', 'authenticated', '--json');
-    this.#state = 'running';
+    if (this.#state === 'unproven') await this.#ringwall.ok('stop', VICTIM, '--grace', '0');
+    if (this.#state === 'none') {
+      await this.#ringwall.ok('run', 'hello', '--name', VICTIM, '--encryption', 'authenticated', '--json');
+    } else await this.#ringwall.ok('start', VICTIM);
+    this.#state = 'attested';
   }
 
   wasLeft({ leavesVictim }: Drill): void {
-    if (leavesVictim !== undefined) this.#state = leavesVictim === 'off' ? 'off' : 'none';
+    if (leavesVictim !== undefined) this.#state = leavesVictim === 'removed' ? 'none' : leavesVictim;
   }
 }
 

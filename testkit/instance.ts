@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, re
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { run } from '@ringwall/host/exec';
-import { UidLeases } from '@ringwall/host/jail';
+import { endLease, UidLeases } from '@ringwall/host/jail';
 import { closeNamespace } from '@ringwall/host/network';
 import { NamesServer } from '@ringwall/host/network/names';
 import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDetail } from '@ringwall/api';
@@ -171,6 +171,9 @@ export class Instance implements AsyncDisposable {
       await new NamesServer({ id, dir: `${namespace}.names`, namespace, leases: new UidLeases() }).stop();
       await closeNamespace(run, namespace);
     }
+    const leases = new UidLeases();
+    const tunnels = leases.list().filter(({ runDir }) => runDir?.startsWith(join(this.runDir, 'tunnels/')) === true);
+    for (const lease of tunnels) await endLease(leases, lease);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -60,8 +60,8 @@ const TARGETS: Readonly<Record<string, Target>> = {
   // And of those that read the layers of images (host/images/layer-threads.ts).
   'layer-worker': { entry: 'host/images/layer-worker.ts', quick: true },
   'digest-worker': { entry: 'host/images/digest-worker.ts', quick: true },
-  // And of the one that copies the memory of machines (host/memory/memory-copy.ts).
-  'copy-worker': { entry: 'host/memory/copy-worker.ts' },
+  // And of the one that saves machines and puts them back (host/threads/crew.ts).
+  'crew-worker': { entry: 'host/threads/crew-worker.ts', quick: true },
   // And of those that seal files (host/seal/run-lanes.ts).
   'seal-lane-worker': { entry: 'host/seal/seal-lane-worker.ts', quick: true, files: NATIVE_BLAKE3 },
   // The process between a VMM and its TPM (host/witness/start.ts).

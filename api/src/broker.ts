@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { diskKeyRequestSchema } from './disks.ts';
 import { BOOT_ID, MACHINE_NAME } from './ids.ts';
-import { diskIdSchema, DISKS_PER_MACHINE, encryptionSchema, machineIdSchema } from './objects.ts';
+import { clonesSchema, diskIdSchema, DISKS_PER_MACHINE, encryptionSchema, machineIdSchema } from './objects.ts';
 import {
   referenceAcceptedSchema,
   referenceDiffSchema,
@@ -13,6 +13,22 @@ import {
   referenceTrialSchema,
   whySchema,
 } from './references.ts';
+import {
+  approvalIdSchema,
+  approvalSchema,
+  approvalsSchema,
+  changedOrWaitsSchema,
+  changePersonSchema,
+  signApprovalSchema,
+} from './approvals.ts';
+import {
+  fingerprintSchema,
+  headSchema,
+  movedSpecSchema,
+  recipientSchema,
+  ticketSchema,
+  transferModeSchema,
+} from './transfers.ts';
 import { sealedRootSchema, snapshotIdSchema, snapshotKeyRequestSchema } from './snapshots.ts';
 import {
   imagePartsSchema,
@@ -52,6 +68,7 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     vtpmCa: z.array(z.base64()),
     /** Whether the sectors of its disk carry tags. */
     encryption: encryptionSchema.optional(),
+    clones: clonesSchema.optional(),
   }),
   /** What a boot of this machine must measure by the word of its host: a SignedReference of lib/evidence, as JSON. */
   z.object({
@@ -146,18 +163,69 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   /** Makes the key of a snapshot, for the host that signed `request` alone, and numbers it. Each is begun once. */
   z.object({ op: z.literal('begin-snapshot'), request: snapshotKeyRequestSchema }),
   /** The snapshot is whole and lies on the disk: from now on it is the newest state of its machine. */
-  z.object({ op: z.literal('finish-snapshot'), snapshot: snapshotIdSchema, root: sealedRootSchema }),
+  z.object({
+    op: z.literal('finish-snapshot'),
+    snapshot: snapshotIdSchema,
+    root: sealedRootSchema,
+    /** The one that it continues, which is not forgotten while it is there. */
+    parent: snapshotIdSchema.optional(),
+  }),
   /**
-   * The key again, to put the machine back. `rewind`: a person asked for this state by name, though it is not the newest, or
+   * The key again, to put the machine back, or to open below it what it continues. `rewind`: a person asked for this state by name, though it is not the newest, or
    * was put back before.
    */
   z.object({ op: z.literal('release-snapshot-key'), request: snapshotKeyRequestSchema, rewind: z.boolean() }),
   /** The machine is back in the state that the key was given out for: its TPM is the one of then. Idempotent. */
   z.object({ op: z.literal('confirm-restore'), snapshot: snapshotIdSchema }),
+  /** The key again, to hold the memory of a snapshot for machines that go on from it. */
+  z.object({ op: z.literal('hold-template'), request: snapshotKeyRequestSchema }),
+  /**
+   * Gives a machine that was never started, `request.clone`, the key of the disk in a snapshot, until its first start brings
+   * it another; and the host that signed `request` the key of the snapshot. Idempotent until that start.
+   */
+  z.object({ op: z.literal('clone-machine'), request: snapshotKeyRequestSchema }),
+  /** The same of one that goes on from a template: the host has the memory, and takes the key for the broker's word. */
+  z.object({ op: z.literal('clone-live'), request: snapshotKeyRequestSchema }),
   /** Destroys the key of a snapshot. Idempotent. */
   z.object({ op: z.literal('forget-snapshot'), snapshot: snapshotIdSchema }),
+  /** The key that snapshots are exported to, so that this broker alone opens them: a HostRecipient of lib/evidence, as a file. */
+  z.object({ op: z.literal('read-recipient') }),
+  /** The same object for somebody else: its head with another envelope, and the ticket that goes with it. */
+  z.object({
+    op: z.literal('export-snapshot'),
+    snapshot: snapshotIdSchema,
+    machine: machineIdSchema,
+    head: headSchema,
+    bytes: z.int().min(1),
+    takenAt: z.iso.datetime(),
+    recipient: recipientSchema,
+    mode: transferModeSchema,
+    spec: movedSpecSchema,
+  }),
+  /** A snapshot that came from elsewhere: its key for the host that has it, which signed `request`, and its head under that key. */
+  z.object({
+    op: z.literal('begin-import'),
+    request: snapshotKeyRequestSchema,
+    ticket: ticketSchema,
+    head: headSchema,
+    rewind: z.boolean(),
+    accept: fingerprintSchema.optional(),
+  }),
+  /** It lies where it belongs. Idempotent. */
+  z.object({ op: z.literal('finish-import'), ticket: ticketSchema, machine: machineIdSchema, name: diskName }),
+  /** Who may approve, which machines ask for it, what waits. */
+  z.object({ op: z.literal('list-approvals') }),
+  /** Enrols a person, or ends that (`key`: null); with the word of two, once a machine asks for it. */
+  z.object({ op: z.literal('change-person'), ...changePersonSchema.shape }),
+  /** Whether exports of a machine need the word of two people; raised at once, lowered by two. */
+  z.object({ op: z.literal('require-approval'), machine: machineIdSchema, required: z.boolean() }),
+  z.object({ op: z.literal('read-approval'), approval: approvalIdSchema }),
+  /** A person's signature under the statement of a request. */
+  z.object({ op: z.literal('sign-approval'), approval: approvalIdSchema, ...signApprovalSchema.shape }),
   /** The signed record of what `forget-machine` or `forget-disk` has destroyed, by its id or the name that it had. */
   z.object({ op: z.literal('read-erasure'), kind: z.enum(['machine', 'disk']), subject: z.string().max(128) }),
+  /** Throws what `forget-machine` would, and destroys nothing: for one that is ended first. */
+  z.object({ op: z.literal('check-forget'), machine: machineIdSchema }),
   /** Destroys the machine's keys. Idempotent. `keeps`: the imported disks that it had, whose keys stay. */
   z.object({
     op: z.literal('forget-machine'),
@@ -232,7 +300,20 @@ export const brokerResponseSchemas = {
   /** `root`: of the object that was sealed with this key. */
   'release-snapshot-key': z.object({ sealed: z.base64(), root: sealedRootSchema }),
   'confirm-restore': z.object({}),
+  'hold-template': z.object({ sealed: z.base64(), root: sealedRootSchema }),
+  'clone-machine': z.object({ sealed: z.base64(), root: sealedRootSchema }),
+  'clone-live': z.object({ sealed: z.base64(), root: sealedRootSchema }),
   'forget-snapshot': z.object({}),
+  'list-approvals': approvalsSchema,
+  'change-person': changedOrWaitsSchema,
+  'require-approval': changedOrWaitsSchema,
+  'read-approval': approvalSchema,
+  'sign-approval': approvalSchema,
+  'read-recipient': z.object({ file: z.string() }),
+  'export-snapshot': z.object({ ticket: ticketSchema, head: headSchema }),
+  'begin-import': z.object({ sealed: z.base64(), head: headSchema, ekCertificate: z.base64() }),
+  'finish-import': z.object({}),
+  'check-forget': z.object({}),
   'forget-machine': z.object({}),
 } as const satisfies Record<BrokerOp, z.ZodType>;
 

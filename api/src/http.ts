@@ -8,7 +8,8 @@ import { diskListSchema, importDiskSchema, importedDiskSchema } from './disks.ts
 import type { ErrorCode } from './errors.ts';
 import { IMAGE_NAME } from './ids.ts';
 import { NETWORK_ROUTES } from './network-routes.ts';
-import { acceptedSchema, machineParams } from './route-parts.ts';
+import { acceptedSchema, createdMachineSchema, machineParams } from './route-parts.ts';
+import { APPROVAL_ROUTES } from './approval-routes.ts';
 import { SNAPSHOT_ROUTES } from './snapshot-routes.ts';
 import {
   createMachineSchema,
@@ -105,9 +106,6 @@ export const rootRotationSchema = z.object({ keys: z.int() });
 /** `version`: of the key that comes. */
 export const keyRotationSchema = z.object({ machine: machineSchema, version: z.int() });
 export type KeyRotation = z.infer<typeof keyRotationSchema>;
-
-export const createdMachineSchema = z.object({ machine: machineSchema, operation: operationSchema });
-export type CreatedMachine = z.infer<typeof createdMachineSchema>;
 
 /** The end of the serial console's log. Guest bytes: hostile to a terminal until they are cleaned. */
 export const logsSchema = z.object({ text: z.base64() });
@@ -445,6 +443,7 @@ export const HTTP_ROUTES = {
   },
   ...NETWORK_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...APPROVAL_ROUTES,
   machineConsole: {
     method: 'get',
     path: '/v1/machines/{machine}/console',
@@ -491,3 +490,6 @@ export type HttpRouteName = keyof typeof HTTP_ROUTES;
 
 /** Where the generated OpenAPI document is served. */
 export const OPENAPI_PATH = '/openapi.json';
+
+/** Where figures for Prometheus are served: text, not JSON, and in OpenMetrics for whoever asks for it. */
+export const METRICS_PATH = '/metrics';

@@ -5,4 +5,4 @@ export * from './ids.ts';
 export * from './objects.ts';
 export * from './watch.ts';
 export * from './references.ts';
-export { acceptedSchema } from './route-parts.ts';
+export { acceptedSchema, createdMachineSchema } from './route-parts.ts';

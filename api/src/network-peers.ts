@@ -1,10 +1,10 @@
 // Other hosts of a network: what one host says of itself to another (a signed file, which @ringwall/netpolicy reads), and what is
 // known of each.
 import { z } from 'zod';
-import { networkIdSchema } from './cards.ts';
+import { labelsSchema, networkIdSchema } from './cards.ts';
 
 /** As netpolicy has it. */
-const MAX_PEER_FILE_CHARACTERS: number = 2 * 1024 * 1024;
+const MAX_PEER_FILE_CHARACTERS = 1_000_000;
 
 /** As netpolicy has names. */
 const hostNameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,47}$/);
@@ -15,11 +15,9 @@ export const exportPeerSchema = z.strictObject({
   host: hostNameSchema,
   /** The host that it is for. */
   to: hostNameSchema,
-  /** Where this host is reached: its address on the network between the hosts. */
-  address: z.string().max(39),
-  /** Where that is not the port that it listens on. */
-  port: portSchema.optional(),
-  /** A key in the place of the one that there is: the tunnel ends until the other host has heard of it. */
+  /** Where this host is reached: its address on the network between the hosts. The one of last time where absent. */
+  address: z.string().max(39).optional(),
+  /** Other keys: what there is stays in use until both hosts have the next, and for a while after. */
   newKey: z.boolean().optional(),
 });
 export type ExportPeer = z.infer<typeof exportPeerSchema>;
@@ -27,8 +25,8 @@ export type ExportPeer = z.infer<typeof exportPeerSchema>;
 export const exportedPeerSchema = z.object({
   /** As it is to be handed on. */
   file: z.string(),
-  /** UDP, on this host: what its firewall has to let in. */
-  listenPort: portSchema,
+  /** UDP, on this host: what its firewall has to let in. Two while keys are being changed. */
+  listenPorts: z.array(portSchema),
   machines: z.int(),
 });
 export type ExportedPeer = z.infer<typeof exportedPeerSchema>;
@@ -40,13 +38,17 @@ export const peerSchema = z.object({
   /** What this host is called there. */
   self: z.string(),
   listenPort: portSchema,
-  /** `waiting`: nothing has come from it yet. `silent`: it does not answer, or not any more. `down`: it does not stand here. */
+  keys: z.enum(['settled', 'changing']),
+  /** `waiting`: nothing has come from it yet, or not the answer to what this host has offered. `silent`: it does not answer, or not any more. `down`: it does not stand here. */
   state: z.enum(['waiting', 'up', 'silent', 'down']),
   endpoint: z.string().optional(),
   /** SHA-256 of the key that its words are signed with, in hexadecimal. */
   signedBy: z.string().optional(),
   saidAt: z.iso.datetime().optional(),
-  machines: z.array(z.object({ name: z.string(), addresses: z.array(z.string()) })),
+  /** As its last word has them. */
+  machines: z.array(z.object({ name: z.string(), labels: labelsSchema, addresses: z.array(z.string()) })),
+  /** Whether its rules were this host's, when it spoke last. */
+  rules: z.enum(['same', 'other']).optional(),
   lastHandshakeAt: z.iso.datetime().optional(),
   receivedBytes: z.number(),
   sentBytes: z.number(),

@@ -1,5 +1,6 @@
 // The routes of the REST contract that are about networks; http.ts has them with all others.
 import { z } from 'zod';
+import { networkCountersSchema } from './counters.ts';
 import type { HttpRoute } from './http.ts';
 import { exportedPeerSchema, exportPeerSchema, importPeerSchema, peerListSchema, peerSchema } from './network-peers.ts';
 import {
@@ -7,6 +8,7 @@ import {
   applyPolicySchema,
   changedNetworkSchema,
   createNetworkSchema,
+  hostWayOutSchema,
   labelMachineSchema,
   networkDetailSchema,
   networkListSchema,
@@ -18,6 +20,7 @@ import {
   reachSchema,
   shownNetworkSchema,
 } from './networks.ts';
+import { mirrorSchema, setMirrorSchema } from './mirrors.ts';
 import { machineSchema } from './objects.ts';
 import { captureQuerySchema } from './packets.ts';
 import { machineParams } from './route-parts.ts';
@@ -46,6 +49,14 @@ export const NETWORK_ROUTES = {
     status: 200,
     response: networkListSchema,
     errors: [],
+  },
+  showWayOut: {
+    method: 'get',
+    path: '/v1/way-out',
+    summary: 'How this host lets networks out: only as root has written it into a file of their own',
+    status: 200,
+    response: hostWayOutSchema,
+    errors: ['warden-unavailable'],
   },
   createNetwork: {
     method: 'post',
@@ -154,6 +165,36 @@ export const NETWORK_ROUTES = {
     status: 200,
     response: networkMapSchema,
     errors: ['not-found', 'policy-invalid'],
+  },
+  showMirror: {
+    method: 'get',
+    path: '/v1/networks/{network}/mirror',
+    summary: 'Whose cables are mirrored, and where whoever looks listens',
+    params: networkParams,
+    status: 200,
+    response: mirrorSchema,
+    errors: ['not-found', 'warden-unavailable'],
+  },
+  setMirror: {
+    method: 'post',
+    path: '/v1/networks/{network}/mirror',
+    summary: 'Has the cables of machines mirrored, of all of them, or of none. Root on the host has to have allowed it',
+    params: networkParams,
+    body: setMirrorSchema,
+    bodyRequired: true,
+    status: 200,
+    response: mirrorSchema,
+    errors: ['bad-request', 'not-found', 'unauthorized', 'network-failed', 'warden-unavailable'],
+  },
+  networkCounters: {
+    method: 'get',
+    path: '/v1/networks/{network}/counters',
+    summary:
+      'What was counted in a network: packets by machine, what was refused and why, and how often each rule decided',
+    params: networkParams,
+    status: 200,
+    response: networkCountersSchema,
+    errors: ['not-found', 'network-failed', 'warden-unavailable'],
   },
   networkRefused: {
     method: 'get',

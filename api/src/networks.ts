@@ -1,7 +1,9 @@
 // Tenant networks: the objects, and what ringwalld tells the warden of them. Who may reach whom is said by one network of a policy,
 // which @ringwall/netpolicy judges (its policy.schema.json); here it is a document that is handed on.
 import { z } from 'zod';
+import { counterRequestSchema, counterResponseSchema } from './counters.ts';
 import { BOOT_ID } from './ids.ts';
+import { mirrorRequestSchemas, mirrorResponseSchemas } from './mirrors.ts';
 import { peerRequestSchemas, peerResponseSchemas } from './network-peers.ts';
 import { machineIdSchema, machineStatusSchema } from './objects.ts';
 import { labelsSchema, networkIdSchema } from './cards.ts';
@@ -45,6 +47,22 @@ export const networkSchema = z.object({
 });
 export type Network = z.infer<typeof networkSchema>;
 
+/** How this host lets networks out. */
+export const hostWayOutSchema = z.object({
+  /** `broken`: it is switched on, and does not stand; `trouble` says why. */
+  state: z.enum(['off', 'on', 'broken']),
+  /** The file in which root says how. */
+  setting: z.string(),
+  trouble: z.string().optional(),
+  /** `given`: that interface; `shared`: one that is made on it. */
+  uplink: z.object({ kind: z.enum(['given', 'shared']), interface: z.string() }).optional(),
+  /** Under which networks are seen outside. */
+  addresses: z.array(z.string()).optional(),
+  /** Who is asked for names of the world. */
+  resolvers: z.array(z.string()).optional(),
+});
+export type HostWayOut = z.infer<typeof hostWayOutSchema>;
+
 /** As it is shown. */
 export const shownNetworkSchema = networkSchema.extend({
   status: z.object({
@@ -52,6 +70,8 @@ export const shownNetworkSchema = networkSchema.extend({
     state: z.enum(['in-force', 'pending']),
     trouble: z.string().optional(),
     machines: z.int(),
+    /** Of one whose rules may lead out, where the host says. */
+    wayOut: hostWayOutSchema.optional(),
   }),
 });
 export type ShownNetwork = z.infer<typeof shownNetworkSchema>;
@@ -77,8 +97,8 @@ export const createNetworkSchema = z.strictObject({
   /** Ranges as policies have them; ones that nobody else uses where absent. */
   addresses: z.array(z.string().max(80)).max(16).optional(),
   internet: z.enum(['none', 'nat']).optional(),
-  /** `bridged`: all machines on one segment, for those who need one. For good. */
-  mode: z.enum(['routed', 'bridged']).optional(),
+  /** `bridged`, `openvswitch`: all machines on one segment, for those who need one. For good. */
+  mode: z.enum(['routed', 'bridged', 'openvswitch']).optional(),
 });
 export type CreateNetwork = z.infer<typeof createNetworkSchema>;
 
@@ -127,7 +147,12 @@ export const applyPolicySchema = z.strictObject({
 
 export const policyPlanSchema = z.object({
   networks: z.array(
-    consequencesSchema.extend({ name: z.string(), does: z.enum(['make', 'change', 'keep', 'remove']) }),
+    consequencesSchema.extend({
+      name: z.string(),
+      does: z.enum(['make', 'change', 'keep', 'remove']),
+      /** Other hosts that have it, and decide by rules of their own. */
+      hosts: z.array(z.string()),
+    }),
   ),
   /** Why it cannot be applied as it is. */
   troubles: z.array(z.string()),
@@ -138,6 +163,8 @@ const endSchema = z.object({
   text: z.string(),
   address: z.string().optional(),
   machine: z.string().optional(),
+  /** Where it is not this one. */
+  host: z.string().optional(),
   labels: labelsSchema.optional(),
 });
 
@@ -163,6 +190,8 @@ export const reachSchema = z.object({
   allowed: z.boolean(),
   reason: z.string(),
   rule: z.object({ name: z.string(), action: z.enum(['allow', 'deny']), why: z.string().optional() }).optional(),
+  /** Of what is `protected`: what it is. */
+  protectedAs: z.string().optional(),
   /** Sentences beside that: what else keeps it shut, or what would happen anyway. */
   notes: z.array(z.string()),
 });
@@ -171,10 +200,14 @@ export type Reach = z.infer<typeof reachSchema>;
 /** Who can reach whom: kinds of machines, and what is open between them. `from` and `to` are places in `nodes`. */
 export const networkMapSchema = z.object({
   network: z.string(),
+  /** Machines of other hosts as `db@beta`. */
   nodes: z.array(z.object({ name: z.string(), machines: z.array(z.string()), outside: z.boolean() })),
   edges: z.array(z.object({ from: z.int(), to: z.int(), services: z.array(z.string()), rules: z.array(z.string()) })),
 });
 export type ShownMap = z.infer<typeof networkMapSchema>;
+
+/** A range as policies have it, and what people call it. */
+export const protectedRangeSchema = z.object({ range: z.string(), what: z.string() });
 
 /** The requests of the warden that are about networks; `warden.ts` has them with all others. */
 export const networkRequestSchemas = [
@@ -192,6 +225,8 @@ export const networkRequestSchemas = [
   z.object({ op: z.literal('remove-network'), network: networkIdSchema }),
   /** What stands on this host. */
   z.object({ op: z.literal('list-networks') }),
+  /** Reads anew how networks get out, and does as it says. */
+  z.object({ op: z.literal('look-at-way-out') }),
   /** Lets a machine of an applied network in: its rules, its cable, its card. For this boot alone. Idempotent. */
   z.object({
     op: z.literal('admit-machine'),
@@ -201,6 +236,9 @@ export const networkRequestSchemas = [
   }),
   /** Takes a machine off its network, with the connections that it has. Idempotent, and also with a guest that hangs. */
   z.object({ op: z.literal('dismiss-machine'), network: networkIdSchema, machine: machineIdSchema }),
+  /** What was counted in a network that stands. */
+  counterRequestSchema,
+  ...mirrorRequestSchemas,
   ...peerRequestSchemas,
 ] as const;
 
@@ -225,8 +263,14 @@ export const networkResponseSchemas = {
         trouble: z.string().optional(),
       }),
     ),
+    /** What no machine reaches, whatever a rule says: where other hosts are, and this one. */
+    protected: z.array(protectedRangeSchema),
+    wayOut: hostWayOutSchema,
   }),
+  'look-at-way-out': hostWayOutSchema,
   'admit-machine': z.object({}),
   'dismiss-machine': z.object({}),
+  'count-network': counterResponseSchema,
+  ...mirrorResponseSchemas,
   ...peerResponseSchemas,
 } as const;

@@ -35,6 +35,10 @@ export const MACHINE_DEFAULTS = { cpus: 1, memoryMiB: 512, diskMiB: 1024 } as co
 export const encryptionSchema = z.enum(['guest', 'authenticated']);
 export type Encryption = z.infer<typeof encryptionSchema>;
 
+/** Whether its broker lets its disk be copied to another machine: decided when it is made, for good. */
+export const clonesSchema = z.enum(['deny', 'allow']);
+export type Clones = z.infer<typeof clonesSchema>;
+
 export const machineSpecSchema = z.object({
   image: z.string().regex(IMAGE_NAME),
   cpus: z.int().min(MACHINE_LIMITS.cpus.min).max(MACHINE_LIMITS.cpus.max),
@@ -45,6 +49,10 @@ export const machineSpecSchema = z.object({
   /** Machines that were made before there were watches are told of, and no more. */
   watch: watchModeSchema.default('report'),
   encryption: encryptionSchema.default('guest'),
+  /** Where it says nothing, it may not be cloned. */
+  clones: clonesSchema.optional(),
+  /** The snapshot that its disk was copied from, as it was named then. */
+  clonedFrom: z.string().max(128).optional(),
   /** Imported disks that are its alone, in the order in which its guest finds them. */
   disks: z.array(diskIdSchema).max(DISKS_PER_MACHINE).optional(),
   /** When snapshots are taken of it by themselves. */
@@ -89,6 +97,8 @@ export const machineStatusSchema = z.object({
   label: z.string().optional(),
   bootId: z.string().regex(BOOT_ID).optional(),
   startedAt: z.iso.datetime().optional(),
+  /** The snapshot whose memory it goes on with, as that was named then: it has booted nothing, and is unknown. */
+  goesOnFrom: z.string().max(128).optional(),
   attestedAt: z.iso.datetime().optional(),
   diskUnlocked: z.boolean(),
   /** How this boot is watched; absent where it is not. */
@@ -126,6 +136,8 @@ export const createMachineSchema = z.object({
   /** What follows where something runs that is not of its image; else as its image has it. */
   watch: watchModeSchema.optional(),
   encryption: encryptionSchema.optional(),
+  /** Whether it may be cloned; where this says nothing, not. */
+  clones: clonesSchema.optional(),
   /** Names of imported disks that it shall have. */
   attach: z.array(z.string().max(128)).max(DISKS_PER_MACHINE).optional(),
   /** The name of the network that it gets a card in, and the labels by which its rules know it. */
@@ -148,6 +160,7 @@ export const operationSchema = z.object({
     'machine.remove',
     'machine.snapshot',
     'machine.restore',
+    'template.hold',
     'image.build',
     'disk.import',
   ]),

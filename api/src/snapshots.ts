@@ -6,11 +6,19 @@ import { machineIdSchema } from './objects.ts';
 
 export const snapshotIdSchema = z.templateLiteral(['snp_', z.string().regex(/^[a-z2-7]{20}$/)]);
 
+/**
+ * What a host wants the key of one for. `base`: what another continues, opened below it and nowhere else. `clone`: its disk, for another
+ * machine. `template`: to hold its memory, so that other machines go on from it; `live`: the word that one of them may.
+ */
+export const snapshotUseSchema = z.enum(['take', 'restore', 'clone', 'import', 'base', 'template', 'live']);
+
 /** Signed by the key with which a host stands for its reference values, over `keyRequestMessage` of control/keys. */
 export const snapshotKeyRequestSchema = z.object({
   snapshot: snapshotIdSchema,
   machine: machineIdSchema,
-  use: z.enum(['take', 'restore']),
+  use: snapshotUseSchema,
+  /** The machine that is to have a copy of its disk (`clone`, `live`). */
+  clone: machineIdSchema.optional(),
   /** X25519, made for this request alone. */
   publicKey: z.base64().length(44),
   /** P-256, X and Y: who asks. */
@@ -22,6 +30,12 @@ export type SnapshotKeyRequest = z.infer<typeof snapshotKeyRequestSchema>;
 /** Of the tree over a sealed object: names it among all others. */
 export const sealedRootSchema: z.ZodString = z.string().regex(/^[0-9a-f]{64}$/);
 
+/**
+ * A snapshot continues the one before it, which continues another; the first of such a chain is whole. To put a machine back, all of
+ * it is read, and each is kept for as long as one that continues it: so a whole one is taken once there are so many.
+ */
+export const MAX_SNAPSHOT_CHAIN = 16;
+
 /** What the warden says of one that it has taken. */
 export const takenSnapshotSchema = z.object({
   root: sealedRootSchema,
@@ -30,6 +44,8 @@ export const takenSnapshotSchema = z.object({
   /** How long the guest stood still. */
   pauseMs: z.number().min(0),
   tookMs: z.number().min(0),
+  /** The one that it continues: what has not changed since then lies there. Absent where it is whole. */
+  parent: snapshotIdSchema.optional(),
 });
 
 export const snapshotSchema = z.object({
@@ -49,6 +65,12 @@ const shownSnapshotSchema = snapshotSchema.extend({ machineName: z.string().rege
 export type ShownSnapshot = z.infer<typeof shownSnapshotSchema>;
 export const snapshotListSchema = z.object({ snapshots: z.array(shownSnapshotSchema) });
 
+export const takeSnapshotSchema = z.strictObject({
+  /** All of it, also where it could continue the one before. */
+  full: z.boolean().optional(),
+});
+export type TakeSnapshot = z.infer<typeof takeSnapshotSchema>;
+
 export const restoreMachineSchema = z.strictObject({
   /** The number; else the newest. */
   sequence: z.int().min(1).optional(),
@@ -57,6 +79,20 @@ export const restoreMachineSchema = z.strictObject({
 });
 
 export type RestoreMachine = z.infer<typeof restoreMachineSchema>;
+
+export const cloneMachineSchema = z.strictObject({
+  /** What the clone is called; else after the machine that it is made from. */
+  name: z.string().optional(),
+  /** The number of the snapshot; else the newest. */
+  sequence: z.int().min(1).optional(),
+  /** As of a machine that is made. */
+  network: z.string().max(128).optional(),
+  labels: z.record(z.string().max(64), z.string().max(64)).optional(),
+  start: z.boolean().optional(),
+  /** Goes on from the memory of a snapshot that is held as a template; without a number, of the newest that is. */
+  live: z.boolean().optional(),
+});
+export type CloneMachine = z.infer<typeof cloneMachineSchema>;
 
 /** What a look at the sealed object has found; no key is needed for it. */
 export const snapshotReportSchema = z.object({

@@ -9,11 +9,15 @@ import { cardSchema, networkRequestSchemas, networkResponseSchemas } from './net
 import { networkIdSchema } from './cards.ts';
 import {
   sealedRootSchema,
+  MAX_SNAPSHOT_CHAIN,
   snapshotIdSchema,
   snapshotKeyRequestSchema,
   snapshotReportSchema,
+  snapshotUseSchema,
   takenSnapshotSchema,
 } from './snapshots.ts';
+import { heldTemplateSchema } from './templates.ts';
+import { headSchema } from './transfers.ts';
 import { packetRequestSchemas, packetResponseSchemas } from './packets.ts';
 import { imagePartsSchema } from './watch.ts';
 import {
@@ -46,6 +50,20 @@ export type VmSpec = z.infer<typeof vmSpecSchema>;
 /** A disk's key as the broker sealed it for the request with this public key. */
 const sealedKeySchema = z.object({ publicKey: z.base64().max(64), sealed: z.base64().max(512) });
 export type SealedKey = z.infer<typeof sealedKeySchema>;
+
+/** For one start of a machine: one for each imported disk of its specification. */
+const diskKeysSchema = z
+  .array(sealedKeySchema.extend({ disk: diskIdSchema }))
+  .max(DISKS_PER_MACHINE)
+  .optional();
+
+/** `root`: as the broker has kept it. */
+const chainedSnapshotSchema = z.object({ snapshot: snapshotIdSchema, root: sealedRootSchema, key: sealedKeySchema });
+/** What one continues, from the whole one on to the one right before it. */
+const ancestorsSchema = z
+  .array(chainedSnapshotSchema)
+  .max(MAX_SNAPSHOT_CHAIN - 1)
+  .default([]);
 
 /** TPM2_MakeCredential's answer: the largest is for an RSA EK. */
 const credentialSchema = z.object({ idObject: z.base64().max(512), encryptedSecret: z.base64().max(1024) });
@@ -87,11 +105,7 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     machine: machineIdSchema,
     boot: z.string().regex(BOOT_ID),
     brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
-    /** For each disk of the machine's specification. */
-    diskKeys: z
-      .array(sealedKeySchema.extend({ disk: diskIdSchema }))
-      .max(DISKS_PER_MACHINE)
-      .optional(),
+    diskKeys: diskKeysSchema,
     /** Of a machine whose specification has a network. */
     card: cardSchema.optional(),
   }),
@@ -115,7 +129,8 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     op: z.literal('ask-snapshot-key'),
     snapshot: snapshotIdSchema,
     machine: machineIdSchema,
-    use: z.enum(['take', 'restore']),
+    use: snapshotUseSchema,
+    clone: machineIdSchema.optional(),
   }),
   /** Saves a machine that runs in this boot into one sealed object; it lies on the disk when this answers. */
   z.object({
@@ -125,6 +140,8 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     snapshot: snapshotIdSchema,
     sequence: z.int().min(1),
     key: sealedKeySchema,
+    /** May be continued: only what has changed since then is saved, where this boot has taken it last. */
+    after: snapshotIdSchema.optional(),
   }),
   /** Puts a stopped machine back to a snapshot, in a boot of this id; answers when it runs. */
   z.object({
@@ -132,8 +149,39 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     machine: machineIdSchema,
     boot: z.string().regex(BOOT_ID),
     brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
+    ...chainedSnapshotSchema.shape,
+    ancestors: ancestorsSchema,
+    diskKeys: diskKeysSchema,
+  }),
+  /** Gives a machine that has never run the disk of a snapshot of another. Idempotent until it runs. */
+  z.object({
+    op: z.literal('clone-disk'),
+    machine: machineIdSchema,
+    from: machineIdSchema,
+    ...chainedSnapshotSchema.shape,
+    ancestors: ancestorsSchema,
+  }),
+  /** Opens the memory of a snapshot of this machine once, for others to go on from. Idempotent while it is held. */
+  z.object({
+    op: z.literal('hold-template'),
+    machine: machineIdSchema,
+    ...chainedSnapshotSchema.shape,
+    ancestors: ancestorsSchema,
+  }),
+  z.object({ op: z.literal('list-templates') }),
+  /** Machines that go on from it keep what they have. Idempotent. */
+  z.object({ op: z.literal('release-template'), snapshot: snapshotIdSchema }),
+  /**
+   * Lets a machine that has never run go on from the template of a snapshot of another, with a copy of its disk, in a boot of this id.
+   * `key`: the broker's word for this very clone. Idempotent while it runs in this boot.
+   */
+  z.object({
+    op: z.literal('clone-live'),
+    machine: machineIdSchema,
+    from: machineIdSchema,
     snapshot: snapshotIdSchema,
-    root: sealedRootSchema,
+    boot: z.string().regex(BOOT_ID),
+    brokerKey: z.string().regex(/^[0-9a-f]{128}$/),
     key: sealedKeySchema,
   }),
   /** Whether it is the object with this root, to the last byte. */
@@ -142,6 +190,30 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     machine: machineIdSchema,
     snapshot: snapshotIdSchema,
     root: sealedRootSchema,
+    /** The root of the one that it continues; absent where it is whole. */
+    parent: sealedRootSchema.optional(),
+  }),
+  /** What its object begins with, and how long all of it is: for the broker, where it is to leave this host. */
+  z.object({ op: z.literal('read-snapshot-head'), machine: machineIdSchema, snapshot: snapshotIdSchema }),
+  /** Turns this connection into what lies behind that. */
+  z.object({ op: z.literal('open-snapshot'), machine: machineIdSchema, snapshot: snapshotIdSchema }),
+  /** Turns this connection into the way by which an object comes from elsewhere; answers a line of `receivedSchema`. */
+  z.object({
+    op: z.literal('receive-snapshot'),
+    machine: machineIdSchema,
+    snapshot: snapshotIdSchema,
+    bytes: z.int().min(1),
+    root: sealedRootSchema,
+  }),
+  /** What came becomes a snapshot of its machine, which is made where there is none. Nothing is left where this fails. */
+  z.object({
+    op: z.literal('settle-import'),
+    machine: machineIdSchema,
+    snapshot: snapshotIdSchema,
+    spec: vmSpecSchema,
+    head: headSchema,
+    key: sealedKeySchema,
+    ekCertificate: z.base64().max(8192),
   }),
   /** Idempotent. */
   z.object({ op: z.literal('remove-snapshot'), machine: machineIdSchema, snapshot: snapshotIdSchema }),
@@ -250,7 +322,16 @@ export const wardenResponseSchemas = {
   'ask-snapshot-key': z.object({ request: snapshotKeyRequestSchema }),
   'take-snapshot': takenSnapshotSchema,
   'restore-machine': z.object({ running: runningMachineSchema, reference: z.unknown() }),
+  'clone-disk': z.object({}),
+  'hold-template': heldTemplateSchema,
+  'list-templates': z.object({ templates: z.array(heldTemplateSchema) }),
+  'release-template': z.object({}),
+  'clone-live': z.object({ running: runningMachineSchema, reference: z.unknown() }),
   'check-snapshot': snapshotReportSchema,
+  'read-snapshot-head': z.object({ head: headSchema, bytes: z.int() }),
+  'open-snapshot': z.object({}),
+  'receive-snapshot': z.object({}),
+  'settle-import': z.object({}),
   'remove-snapshot': z.object({}),
   'stop-machine': z.object({ graceful: z.boolean() }),
   'remove-machine': z.object({}),

@@ -42,6 +42,7 @@ export const ROUTES = {
   labelMachine: { method: 'post', path: '/v1/machines/{machine}/labels' },
   listNetworks: { method: 'get', path: '/v1/networks' },
   createNetwork: { method: 'post', path: '/v1/networks' },
+  showWayOut: { method: 'get', path: '/v1/way-out' },
   listPeers: { method: 'get', path: '/v1/networks/{network}/peers' },
   exportPeer: { method: 'post', path: '/v1/networks/{network}/peers/export' },
   importPeer: { method: 'post', path: '/v1/networks/{network}/peers' },
@@ -58,9 +59,26 @@ export const ROUTES = {
   listSnapshots: { method: 'get', path: '/v1/snapshots' },
   takeSnapshot: { method: 'post', path: '/v1/machines/{machine}/snapshots' },
   restoreMachine: { method: 'post', path: '/v1/machines/{machine}/restore' },
+  cloneMachine: { method: 'post', path: '/v1/machines/{machine}/clones' },
   planBackups: { method: 'post', path: '/v1/machines/{machine}/backups' },
   checkSnapshot: { method: 'post', path: '/v1/snapshots/{snapshot}/check' },
+  listApprovals: { method: 'get', path: '/v1/approvals' },
+  showApproval: { method: 'get', path: '/v1/approvals/{approval}' },
+  signApproval: { method: 'post', path: '/v1/approvals/{approval}/signatures' },
+  changePerson: { method: 'post', path: '/v1/approvals/people' },
+  requireApproval: { method: 'post', path: '/v1/machines/{machine}/export-approval' },
+  hostRecipient: { method: 'get', path: '/v1/host/recipient' },
+  exportSnapshot: { method: 'post', path: '/v1/snapshots/{snapshot}/exports' },
+  snapshotContents: { method: 'get', path: '/v1/snapshots/{snapshot}/contents' },
+  beginImport: { method: 'post', path: '/v1/imports' },
+  importContents: { method: 'get', path: '/v1/imports/{snapshot}/contents' },
+  listTemplates: { method: 'get', path: '/v1/templates' },
+  holdTemplate: { method: 'post', path: '/v1/snapshots/{snapshot}/template' },
+  releaseTemplate: { method: 'delete', path: '/v1/snapshots/{snapshot}/template' },
   removeSnapshot: { method: 'delete', path: '/v1/snapshots/{snapshot}' },
+  showMirror: { method: 'get', path: '/v1/networks/{network}/mirror' },
+  setMirror: { method: 'post', path: '/v1/networks/{network}/mirror' },
+  networkCounters: { method: 'get', path: '/v1/networks/{network}/counters' },
   networkRefused: { method: 'get', path: '/v1/networks/{network}/refused' },
   machineCapture: { method: 'get', path: '/v1/machines/{machine}/capture' },
   machineConsole: { method: 'get', path: '/v1/machines/{machine}/console' },
@@ -90,10 +108,15 @@ const CONSOLE_PROTOCOL = 'ringwall-console';
 /** An encrypted disk is made with all its room before its contents are taken. */
 const IMPORT_BEGIN_TIMEOUT_MS = 300_000;
 
+/** As METRICS_PATH of the contract. */
+const METRICS_PATH = '/metrics';
 /** As PACKETS_PROTOCOL of the contract. */
 const PACKETS_PROTOCOL = 'ringwall-packets';
 /** What listens starts in a jail of its own. */
 const PACKETS_BEGIN_TIMEOUT_MS = 40_000;
+
+/** As TRANSFER_PROTOCOL of the contract. */
+const TRANSFER_PROTOCOL = 'ringwall-snapshot';
 
 /** A raw connection, and the bytes that came with the answer. */
 export interface Upgraded {
@@ -125,6 +148,13 @@ export class ApiClient {
     this.#build = headers.get(BUILD_HEADER);
     if (status >= 400) throw errorOf(status, text);
     return parseJson(text);
+  }
+
+  /** Figures for Prometheus, as they come. */
+  async metrics(): Promise<string> {
+    const { status, text } = await requestText({ socketPath: this.socketPath, method: 'GET', path: METRICS_PATH });
+    if (status >= 400) throw errorOf(status, text);
+    return text;
   }
 
   /** The operation now and at each change, until it has ended or the connection has. */
@@ -159,6 +189,16 @@ export class ApiClient {
   /** The way by which the contents of a disk go to the service (api/src/disk-stream.ts). */
   openImport(disk: string): Promise<Upgraded> {
     return this.#upgrade(fillPath(ROUTES.diskContents.path, { disk }), IMPORT_PROTOCOL, IMPORT_BEGIN_TIMEOUT_MS);
+  }
+
+  /** A sealed object behind its head, as it lies there. */
+  openSnapshotContents(snapshot: string): Promise<Upgraded> {
+    return this.#upgrade(fillPath(ROUTES.snapshotContents.path, { snapshot }), TRANSFER_PROTOCOL);
+  }
+
+  /** The way by which a sealed object comes to the service. */
+  openImportContents(snapshot: string): Promise<Upgraded> {
+    return this.#upgrade(fillPath(ROUTES.importContents.path, { snapshot }), TRANSFER_PROTOCOL);
   }
 
   async #upgrade(path: string, protocol: string, timeoutMs?: number): Promise<Upgraded> {

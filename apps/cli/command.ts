@@ -1,5 +1,5 @@
 // What a command is, as data: its words, its options, and where its code is.
-import type { Encryption, WatchMode } from '@ringwall/api';
+import type { Clones, Encryption, WatchMode } from '@ringwall/api';
 import type { ExitName } from './exit-codes.ts';
 import type { Invocation } from './invocation.ts';
 
@@ -60,6 +60,8 @@ export const HELP_OPTION: Option = { name: 'help', short: 'h', summary: 'show th
 export const WATCH_MODES: readonly WatchMode[] = ['enforce', 'pause', 'report', 'off'];
 
 export const ENCRYPTIONS: readonly Encryption[] = ['guest', 'authenticated'];
+/** Whether a machine may be cloned. */
+export const CLONES: readonly Clones[] = ['deny', 'allow'];
 
 /** A machine, in the words that all commands use for it. */
 export const MACHINE: Argument = { name: 'NAME', complete: 'machine' };

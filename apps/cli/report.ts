@@ -198,7 +198,11 @@ function renderFacts({ machine, network }: MachineDetail, { terminal, nowMs }: R
   const facts: [string, string][] = [
     ['image', plainText(spec.image)],
     ['size', `${plural(spec.cpus, 'cpu')}, ${formatMiB(spec.memoryMiB)} memory, ${formatMiB(spec.diskMiB)} disk`],
-    ['disk', diskWords(spec, status.diskUnlocked)],
+    ['disk', diskWords(spec, status)],
+    ...(spec.clonedFrom === undefined ? [] : [['cloned', `from ${spec.clonedFrom}`] as [string, string]]),
+    ...(status.goesOnFrom === undefined
+      ? []
+      : [['memory', `that of ${plainText(status.goesOnFrom)}: it has booted nothing itself`] as [string, string]]),
     ...networkFacts(spec, network),
     ...(accelerator === undefined
       ? []
@@ -213,9 +217,10 @@ function renderFacts({ machine, network }: MachineDetail, { terminal, nowMs }: R
   return facts.map(([name, value]) => `  ${terminal.paint('dim', name.padEnd(8))}  ${value}`);
 }
 
-function diskWords({ image, encryption }: Machine['spec'], unlocked: boolean): string {
+function diskWords({ image, encryption }: Machine['spec'], { diskUnlocked, goesOnFrom }: Machine['status']): string {
   if (image === FOREIGN_IMAGE) return 'imported; the VMM encrypts it';
-  return `${DISKS[encryption]}, ${unlocked ? 'unlocked with the released key' : 'locked'}`;
+  const closed = goesOnFrom === undefined ? 'locked' : 'opened by what that memory holds';
+  return `${DISKS[encryption]}, ${diskUnlocked ? 'unlocked with the released key' : closed}`;
 }
 
 function renderProtections(protections: readonly Protection[], { terminal }: ReportContext): string[] {

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FakeApi } from './testing/fake-api.ts';
+import { FAKE_NOW, FakeApi } from './testing/fake-api.ts';
 import { runCli } from './testing/harness.ts';
 
 const FOLDER = join(import.meta.dirname, 'transcripts');
@@ -24,6 +24,7 @@ describe('transcripts', () => {
 /** The transcript with the answers of now. */
 async function replay(transcript: string): Promise<string> {
   await using api = await FakeApi.start();
+  api.snapshots.add('web', 1, new Date(FAKE_NOW - 60_000).toISOString());
   const lines = transcript.split('\n');
   const seen = lines.slice(
     0,

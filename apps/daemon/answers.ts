@@ -14,6 +14,10 @@ export function answerJson(status: number, body: unknown): Response {
   });
 }
 
+export function answerText(text: string, type: string): Response {
+  return new Response(text, { headers: { ...HEADERS, 'content-type': type } });
+}
+
 export function answerEvents(body: ReadableStream<Uint8Array>): Response {
   return new Response(body, { headers: { ...HEADERS, 'content-type': 'text/event-stream' } });
 }

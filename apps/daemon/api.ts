@@ -7,16 +7,29 @@ import {
   type HttpRouteName,
   LOGS_DEFAULT_BYTES,
   LOGS_LIMIT_BYTES,
+  METRICS_PATH,
   OPENAPI_PATH,
   RingwallError,
 } from '@ringwall/api';
 import { IMPORT_PROTOCOL } from '@ringwall/api/disk-stream';
 import type { Disks } from '@ringwall/control/disks';
-import type { Networks, Peers } from '@ringwall/control/networks';
-import type { Backups, HostReports, Machines, Operations, References, Snapshots } from '@ringwall/control/machines';
+import { METRICS_TYPES, type Metrics } from '@ringwall/control/metrics';
+import type { Counters, Mirrors, Networks, Peers } from '@ringwall/control/networks';
+import type {
+  Approvals,
+  Backups,
+  HostReports,
+  Machines,
+  Operations,
+  References,
+  Snapshots,
+  Templates,
+  Transfers,
+} from '@ringwall/control/machines';
+import { TRANSFER_PROTOCOL } from '@ringwall/api/transfers';
 import type { Store } from '@ringwall/control/store';
 import { Hono } from 'hono';
-import { answerError, answerEvents, answerJson, explain, type Note } from './answers.ts';
+import { answerError, answerEvents, answerJson, answerText, explain, type Note } from './answers.ts';
 import { streamAudit, streamOperation } from './event-stream.ts';
 import { readInput, type RouteInput } from './input.ts';
 
@@ -25,7 +38,13 @@ export interface ApiParts {
   readonly disks: Disks;
   readonly networks: Networks;
   readonly peers: Peers;
+  readonly counters: Counters;
+  readonly mirrors: Mirrors;
+  readonly metrics: Metrics;
   readonly snapshots: Snapshots;
+  readonly templates: Templates;
+  readonly transfers: Transfers;
+  readonly approvals: Approvals;
   readonly backups: Backups;
   readonly references: References;
   readonly operations: Operations;
@@ -53,6 +72,11 @@ export function makeApi(parts: ApiParts): Hono {
     const { renderOpenApi } = await import('./openapi.ts');
     return answerJson(200, renderOpenApi(parts.version));
   });
+  app.get(METRICS_PATH, async ({ req }) => {
+    const format =
+      req.header('accept')?.includes('application/openmetrics-text') === true ? 'openmetrics' : 'prometheus';
+    return answerText(await parts.metrics.render(format), METRICS_TYPES[format]);
+  });
   app.notFound(({ req }) =>
     answerError(
       new RingwallError('not-found', `no route ${req.method} ${shorten(req.path)}`, { hint: `see ${OPENAPI_PATH}` }),
@@ -69,7 +93,24 @@ type Handlers = {
 const ROUTE_NAMES = Object.keys(HTTP_ROUTES).filter((name): name is HttpRouteName => name in HTTP_ROUTES);
 
 function handlersOf(parts: ApiParts): Handlers {
-  const { machines, disks, networks, peers, snapshots, backups, references, operations, host, store, version } = parts;
+  const {
+    machines,
+    disks,
+    networks,
+    peers,
+    counters,
+    mirrors,
+    snapshots,
+    templates,
+    transfers,
+    approvals,
+    backups,
+    references,
+    operations,
+    host,
+    store,
+    version,
+  } = parts;
   return {
     health: async () => answerJson(200, { version, processes: await host.processes(), operations: operations.running }),
     host: async () => answerJson(200, await host.report()),
@@ -125,6 +166,7 @@ function handlersOf(parts: ApiParts): Handlers {
       return answerJson(200, await machines.find(id));
     },
     listNetworks: async () => answerJson(200, { networks: await networks.list() }),
+    showWayOut: async () => answerJson(200, await networks.wayOut()),
     createNetwork: async ({ body }) => answerJson(200, await networks.create(withoutUndefined(body))),
     showNetwork: async ({ params }) => answerJson(200, await networks.detail(params.network)),
     removeNetwork: async ({ params }) => {
@@ -141,16 +183,39 @@ function handlersOf(parts: ApiParts): Handlers {
       return answerJson(200, {});
     },
     mapNetwork: async ({ params }) => answerJson(200, await networks.map(params.network)),
+    showMirror: async ({ params }) => answerJson(200, await mirrors.show(params.network)),
+    setMirror: async ({ params, body }) => answerJson(200, await mirrors.set(params.network, body.machines)),
+    networkCounters: async ({ params }) => answerJson(200, await counters.find(params.network)),
     explainReach: async ({ query }) => answerJson(200, await networks.reach(withoutUndefined(query))),
     exportPolicy: async () => answerJson(200, await networks.exportPolicy()),
     planPolicy: async ({ body }) => answerJson(200, await networks.planPolicy(body.policy)),
     applyPolicy: async ({ body }) => answerJson(200, await networks.applyPolicy(body.policy, body.anyway === true)),
     listSnapshots: async () => answerJson(200, { snapshots: await snapshots.list() }),
-    takeSnapshot: async ({ params }) => answerJson(202, { operation: await machines.snapshot(params.machine) }),
+    takeSnapshot: async ({ params, body }) =>
+      answerJson(202, { operation: await machines.snapshot(params.machine, body) }),
     planBackups: async ({ params, body }) => answerJson(200, await backups.plan(params.machine, body.plan)),
     restoreMachine: async ({ params, body }) =>
       answerJson(202, { operation: await machines.restore(params.machine, body) }),
+    cloneMachine: async ({ params, body }) =>
+      answerJson(202, await machines.clone(params.machine, withoutUndefined(body ?? {}))),
     checkSnapshot: async ({ params }) => answerJson(200, await snapshots.check(params.snapshot)),
+    listApprovals: async () => answerJson(200, await approvals.list()),
+    showApproval: async ({ params }) => answerJson(200, await approvals.show(params.approval)),
+    signApproval: async ({ params, body }) => answerJson(200, await approvals.sign(params.approval, body)),
+    changePerson: async ({ body }) => answerJson(200, await approvals.changePerson(body)),
+    requireApproval: async ({ params, body }) =>
+      answerJson(200, await approvals.require(params.machine, body.required)),
+    hostRecipient: async () => answerJson(200, await transfers.recipient()),
+    exportSnapshot: async ({ params, body }) => answerJson(200, await transfers.export(params.snapshot, body)),
+    beginImport: async ({ body }) => answerJson(200, await transfers.beginImport(body)),
+    snapshotContents: () => objectsAreStreams(),
+    importContents: () => objectsAreStreams(),
+    listTemplates: async () => answerJson(200, { templates: await templates.list() }),
+    holdTemplate: async ({ params }) => answerJson(202, { operation: await machines.holdTemplate(params.snapshot) }),
+    releaseTemplate: async ({ params }) => {
+      await templates.release(params.snapshot);
+      return answerJson(200, {});
+    },
     removeSnapshot: async ({ params }) => {
       await snapshots.remove(params.snapshot);
       return answerJson(200, {});
@@ -205,5 +270,11 @@ function shorten(path: string): string {
 function packetsAreAStream(): never {
   throw new RingwallError('bad-request', 'packets are a stream', {
     hint: `ask with the headers Connection: Upgrade and Upgrade: ${PACKETS_PROTOCOL}`,
+  });
+}
+
+function objectsAreStreams(): never {
+  throw new RingwallError('bad-request', 'a sealed object is a stream', {
+    hint: `ask with the headers Connection: Upgrade and Upgrade: ${TRANSFER_PROTOCOL}`,
   });
 }

@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import { Disks } from '@ringwall/control/disks';
 import {
+  Approvals,
   Backups,
   connectBroker,
   connectWarden,
@@ -11,9 +12,12 @@ import {
   Machines,
   References,
   Snapshots,
+  Templates,
+  Transfers,
   Worker,
 } from '@ringwall/control/machines';
-import { Packets, Peers, type OwnedRange } from '@ringwall/control/networks';
+import { Metrics } from '@ringwall/control/metrics';
+import { Counters, Mirrors, type OwnedRange, Packets, Peers } from '@ringwall/control/networks';
 import { Store } from '@ringwall/control/store';
 import { readHostRanges } from '@ringwall/host/network';
 import { readProcessInfo, realHost } from '@ringwall/host/sys';
@@ -68,13 +72,34 @@ async function main(): Promise<void> {
     const disks = new Disks({ store, warden, broker, operations, note });
     const peers = new Peers({ store, warden });
     const snapshots = new Snapshots({ store, warden, broker });
+    const transfers = new Transfers({ store, warden, broker });
     const backups = new Backups({ machines, snapshots, store, note });
+    const counters = new Counters({ store, warden });
+    const mirrors = new Mirrors({ store, warden });
+    using metrics = new Metrics({ store, networks, counters, host, operations, version });
     const app = makeApi({
-      ...{ machines, disks, networks, peers, snapshots, backups, references, operations, host, store },
+      ...{
+        machines,
+        disks,
+        networks,
+        peers,
+        counters,
+        mirrors,
+        snapshots,
+        templates: new Templates({ store, warden }),
+        transfers,
+        approvals: new Approvals({ store, broker }),
+        backups,
+        references,
+        operations,
+        host,
+        store,
+        metrics,
+      },
       ...{ version, build, note },
     });
     const packets = new Packets({ store, warden, note });
-    await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, packets, note });
+    await using server = await listenOn(join(run, 'api.sock'), app, { machines, disks, packets, transfers, note });
     await store.appendEvent({ kind: 'daemon.started', message: `ringwalld ${version} listens` });
     note(`ringwalld ${version} listens on ${server.path}`);
     backups.open();

@@ -7,11 +7,12 @@ import { getRequestListener } from '@hono/node-server';
 import { RingwallError } from '@ringwall/api';
 import type { Disks } from '@ringwall/control/disks';
 import type { Packets } from '@ringwall/control/networks';
-import type { Machines } from '@ringwall/control/machines';
+import type { Machines, Transfers } from '@ringwall/control/machines';
 import type { Hono } from 'hono';
 import type { Note } from './answers.ts';
 import { upgradeToConsole } from './console-upgrade.ts';
 import { packetsAsked, upgradeToPackets } from './packets-upgrade.ts';
+import { transferAsked, upgradeToTransfer } from './transfer-upgrade.ts';
 import { diskOfImport, upgradeToImport } from './import-upgrade.ts';
 
 /** Consoles, event streams and requests together; more is a client that leaks. */
@@ -37,13 +38,14 @@ export interface Upgrades {
   readonly machines: Machines;
   readonly disks: Disks;
   readonly packets: Packets;
+  readonly transfers: Transfers;
   readonly note: Note;
 }
 
 export async function listenOn(
   path: string,
   app: Hono,
-  { machines, disks, packets, note }: Upgrades,
+  { machines, disks, packets, transfers, note }: Upgrades,
 ): Promise<ApiServer> {
   await removeStaleSocket(path);
   const server = createServer(
@@ -65,7 +67,9 @@ export async function listenOn(
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const disk = diskOfImport(request);
     const asked = packetsAsked(request);
-    if (asked !== undefined) await upgradeToPackets(request, socket, head, asked, { packets, note });
+    const transfer = transferAsked(request);
+    if (transfer !== undefined) await upgradeToTransfer(request, socket, head, transfer, { transfers, note });
+    else if (asked !== undefined) await upgradeToPackets(request, socket, head, asked, { packets, note });
     else if (disk === undefined) await upgradeToConsole(request, socket, head, machines, note);
     else await upgradeToImport(request, socket, head, disk, { disks, note });
   };

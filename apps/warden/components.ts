@@ -2,6 +2,7 @@
 // before anything is made, so that what is missing is said in one sentence with its remedy.
 import { isThere } from '@ringwall/control/files';
 import { RingwallError } from '@ringwall/api';
+import { OPENVSWITCH_PROGRAMS } from '@ringwall/host/network/openvswitch';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 
 export interface Component {
@@ -33,6 +34,11 @@ export const NETWORK_COMPONENTS: readonly Component[] = [
   { path: '/usr/sbin/nft', package: 'nftables' },
   { path: '/usr/sbin/conntrack', package: 'conntrack' },
   { path: '/usr/bin/perl', package: 'perl-base' },
+];
+
+export const SWITCH_COMPONENTS: readonly Component[] = [
+  ...NETWORK_COMPONENTS,
+  ...Object.values(OPENVSWITCH_PROGRAMS).map((path) => ({ path, package: 'openvswitch-switch' })),
 ];
 
 /** Throws `host-lacks`, naming every package that is missing. */

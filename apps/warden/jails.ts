@@ -4,6 +4,7 @@ import { join, sep } from 'node:path';
 import { FOREIGN_IMAGE } from '@ringwall/api';
 import { diskLayout, imageDir, type JailPart, type Layout, type MachineLayout } from '@ringwall/control/warden';
 import { tapName } from '@ringwall/host/network';
+import { TEMPLATE_MAPPING } from '@ringwall/host/memory';
 import { VMM_PATHS } from '@ringwall/host/qemu';
 import { endLease, readProtections, type Lease, type UidLeases } from '@ringwall/host/jail';
 
@@ -25,7 +26,7 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
       });
     },
     endJails: async (machine) => await endLeasesBelow(leases, machine.runDir),
-    readProtections: async (machine, spec, { vmm, tpm, witness, card }) => [
+    readProtections: async (machine, spec, { vmm, tpm, witness, card, looseCard, goesOnFrom }) => [
       ...(await readProtections({
         part: 'vmm',
         process: vmm,
@@ -35,8 +36,10 @@ export function makeJailPart(layout: Layout, leases: UidLeases): JailPart {
           ...(spec.disks ?? []).map((id) => diskLayout(layout, id).file),
         ],
         ownDirs: [machine.vmmDir],
-        ...(card === undefined ? {} : { tap: tapName(machine.id) }),
-        memory: VMM_PATHS.memory,
+        ...((card ?? looseCard) === undefined ? {} : { tap: tapName(machine.id) }),
+        ...(goesOnFrom === undefined
+          ? { memory: VMM_PATHS.memory }
+          : { memory: TEMPLATE_MAPPING, ownDescriptors: VMM_PATHS.descriptors }),
       })),
       ...(await readProtections({
         part: 'tpm',

@@ -1,4 +1,4 @@
-// ringwall-warden [--state DIR] [--run DIR] [--group NAME]: the one process that is root. It serves a closed set of
+// ringwall-warden [--state DIR] [--run DIR] [--group NAME] [--end-networks]: the one process that is root. It serves a closed set of
 // requests on a socket that only ringwalld's group may open; machines outlive it.
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -13,9 +13,10 @@ import {
 import { serveLines } from '@ringwall/control/rpc';
 import { layoutOf, RequestLog, Warden, type Layout } from '@ringwall/control/warden';
 import { findGroup } from './accounts.ts';
+import { endNetworks } from './end-networks.ts';
 import { openParts } from './parts.ts';
 
-const USAGE = 'ringwall-warden [--state DIR] [--run DIR] [--group NAME]';
+const USAGE = 'ringwall-warden [--state DIR] [--run DIR] [--group NAME] [--end-networks]';
 const DEFAULT_STATE = '/var/lib/ringwall';
 const DEFAULT_RUN = '/run/ringwall';
 const DEFAULT_GROUP = 'ringwall';
@@ -26,14 +27,20 @@ const END_TIMEOUT_MS = 5_000;
 interface Options {
   readonly layout: Layout;
   readonly group: string;
+  /** Not to serve, but to take down what an earlier one left standing. */
+  readonly endNetworks: boolean;
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  const { layout, group } = readOptions(argv);
+  const { layout, group, endNetworks: isEnd } = readOptions(argv);
   if (process.getuid?.() !== 0) {
     throw new RingwallError('unauthorized', 'the warden must be root: it gives each VMM a user and a jail of its own', {
       hint: 'start it with sudo, or let ringwall up start it',
     });
+  }
+  if (isEnd) {
+    await endNetworks(layout);
+    return;
   }
   // Nothing that the warden makes is for others, but where a mode is set by name.
   process.umask(0o077);
@@ -102,6 +109,7 @@ async function main(argv: readonly string[]): Promise<void> {
 function subjectOf(request: WardenRequest): string | undefined {
   if ('machine' in request && request.machine !== undefined) return request.machine;
   if ('disk' in request) return request.disk;
+  if ('network' in request) return request.network;
   return 'image' in request ? request.image : undefined;
 }
 
@@ -109,7 +117,12 @@ function readOptions(argv: readonly string[]): Options {
   try {
     const { values } = parseArgs({
       args: [...argv],
-      options: { state: { type: 'string' }, run: { type: 'string' }, group: { type: 'string' } },
+      options: {
+        state: { type: 'string' },
+        run: { type: 'string' },
+        group: { type: 'string' },
+        'end-networks': { type: 'boolean' },
+      },
     });
     const state = values.state ?? process.env['RINGWALL_STATE'] ?? DEFAULT_STATE;
     const run = values.run ?? process.env['RINGWALL_RUN'] ?? DEFAULT_RUN;
@@ -121,7 +134,8 @@ function readOptions(argv: readonly string[]): Options {
         );
       }
     }
-    return { layout: layoutOf(state, run), group: values.group ?? DEFAULT_GROUP };
+    const endNetworksOnly = values['end-networks'] === true;
+    return { layout: layoutOf(state, run), group: values.group ?? DEFAULT_GROUP, endNetworks: endNetworksOnly };
   } catch (cause) {
     throw new RingwallError('bad-request', cause instanceof Error ? cause.message : String(cause), {
       hint: USAGE,

@@ -1,17 +1,18 @@
 // A real warden with networks in real namespaces, and machines with cards in their jails. Their firmware runs and finds nothing to
 // boot: what is looked at is the host's side. Real guests are in tests/whole.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { newBootId, newMachineId, newNetworkId, type MachineId, type NetworkId } from '@ringwall/api';
 import { networkLayout } from '@ringwall/control/warden';
 import { run, runChecked } from '@ringwall/host/exec';
 import { inNamespace, tapName } from '@ringwall/host/network';
 import { QmpClient } from '@ringwall/host/qemu';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { NETWORK_COMPONENTS } from './components.ts';
+import { NETWORK_COMPONENTS, SWITCH_COMPONENTS } from './components.ts';
 import { BROKER_KEY, lacksForWarden, SPEC, TestWarden } from './testing/warden-process.ts';
 
 const missing = NETWORK_COMPONENTS.filter(({ path }) => !existsSync(path)).map((component) => component.package);
 const lacks = lacksForWarden() ?? (missing.length === 0 ? undefined : `skipped: needs ${missing.join(', ')}`);
+const lacksSwitch = SWITCH_COMPONENTS.some(({ path }) => !existsSync(path));
 /** A hundredth of it on a quiet host. */
 const DISMISSED_MS = 5_000;
 const SECONDS = { timeout: 15_000, interval: 100 } as const;
@@ -49,7 +50,7 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
   /** Without what the kernel itself writes into them; the order of tables is nobody's. */
   const rules = async (): Promise<string> => {
     const standing = await inside('/usr/sbin/nft', '-s', '-t', 'list', 'ruleset');
-    const senders = await inside('/usr/sbin/nft', 'list', 'set', 'ip', 'ringwall', 'senders').catch(() => '');
+    const senders = await inside('/usr/sbin/nft', 'list', 'set', 'inet', 'ringwall', 'senders4').catch(() => '');
     return [...standing.split('\n').toSorted(), senders].join('\n');
   };
   const link = (): Promise<string> => inside('/usr/sbin/ip', 'link', 'show', 'dev', tapName(machine));
@@ -102,6 +103,24 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     expect(await link()).toContain('LOWER_UP');
   });
 
+  it('mirrors its cable while root allows it, and leaves nothing of that', async () => {
+    const set = (machines: 'all' | []) => warden.client.call({ op: 'set-mirror', network, machines });
+    const filters = (): Promise<string> => inside('/usr/sbin/tc', 'filter', 'show', 'dev', tapName(machine), 'egress');
+    await expect(set('all')).rejects.toMatchObject({ code: 'unauthorized' });
+    writeFileSync(warden.layout.mirrorConsent, '');
+    const { namespace, mirrored } = await set('all');
+    expect(mirrored).toEqual([machine]);
+    expect(await filters()).toContain('Egress Mirror to device mirror');
+    const port = await runChecked(inNamespace(run, namespace), ['/usr/sbin/ip', 'link', 'show', 'dev', 'ids0', 'up']);
+    expect(port.stdout.toString()).toContain('LOWER_UP');
+    await inside('/usr/sbin/tc', 'qdisc', 'delete', 'dev', tapName(machine), 'clsact');
+    await expect.poll(filters, SECONDS).toContain('Egress Mirror to device mirror');
+    rmSync(warden.layout.mirrorConsent);
+    await expect.poll(() => existsSync(namespace), SECONDS).toBe(false);
+    expect(await filters()).toBe('');
+    for (const said of ['mirrored no more', 'root allows no mirrors any more']) expect(log()).toContain(said);
+  });
+
   it('keeps its walls when nobody looks after them, and takes them up again when it is back', async () => {
     const before = await rules();
     await warden.end('SIGKILL');
@@ -139,7 +158,8 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     process.kill(running?.vmmPid ?? 0, 'SIGKILL');
     await expect.poll(async () => (await listed())[0]?.connected, SECONDS).toEqual([]);
     expect(await inside('/usr/sbin/ip', 'link')).not.toContain(tapName(machine));
-    expect(await rules()).not.toContain(tapName(machine));
+    // Its cable is cut before the rules forget it, so these come a moment later.
+    await expect.poll(rules, SECONDS).not.toContain(tapName(machine));
   });
 
   it('serves addresses and names, and goes on when the warden is killed', async () => {
@@ -210,5 +230,44 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
       await warden.stopMachine(one);
       await warden.client.call({ op: 'remove-network', network: net });
     }
+  });
+
+  it.skipIf(lacksSwitch)('may be a segment on a switch of its own, which goes on without us', async () => {
+    const segment = { network: newNetworkId(), machine: newMachineId(), boot: newBootId() };
+    const { network: net, machine: one } = segment;
+    const policy = { ...definition, mode: 'openvswitch' };
+    const { pin: file } = networkLayout(warden.layout, net);
+    const plugged = { network: net, mac: member.mac };
+    const found = async () => (await listed()).find(({ network: id }) => id === net);
+    const linkOf = async (): Promise<string> => {
+      const argv = ['/usr/sbin/ip', 'link', 'show', 'dev', tapName(one)];
+      return (await runChecked(inNamespace(run, file), argv)).stdout.toString();
+    };
+    await warden.client.call({ op: 'create-machine', machine: one, spec: { ...SPEC, network: net } });
+    const machines = [{ ...member, machine: one }];
+    await warden.client.call({ op: 'apply-network', network: net, definition: policy, machines });
+    try {
+      await warden.client.call({
+        op: 'start-machine',
+        machine: one,
+        boot: segment.boot,
+        brokerKey: BROKER_KEY,
+        card: plugged,
+      });
+      expect(await linkOf()).not.toContain(',UP');
+      await warden.client.call({ op: 'admit-machine', ...segment });
+      expect(await linkOf()).toMatch(/PROMISC,UP/);
+      expect(await found()).toMatchObject({ walls: 'standing', connected: [one] });
+      await warden.end('SIGKILL');
+      await warden.revive();
+      expect(await found()).toMatchObject({ walls: 'standing', connected: [one] });
+      await warden.client.call({ op: 'dismiss-machine', network: net, machine: one });
+      expect(await linkOf()).not.toContain(',UP');
+      expect(await found()).toMatchObject({ walls: 'standing', connected: [] });
+    } finally {
+      await warden.stopMachine(one).catch(() => undefined);
+      await warden.client.call({ op: 'remove-network', network: net });
+    }
+    expect(warden.leftovers()).toEqual([]);
   });
 });

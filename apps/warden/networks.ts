@@ -1,6 +1,7 @@
 // Joins the warden to host/network: namespaces, the walls and cables in them, and who serves addresses and names there.
-import { basename } from 'node:path';
-import type { NetworkPart } from '@ringwall/control/warden';
+import { basename, join } from 'node:path';
+import type { Layout, NetworkPart, NetworkSite } from '@ringwall/control/warden';
+import { RingwallError } from '@ringwall/api';
 import { run } from '@ringwall/host/exec';
 import {
   brokenCables,
@@ -8,48 +9,127 @@ import {
   closeNamespace,
   connectCables,
   cutCable,
+  endConnections,
+  inNamespace,
   isNamespace,
   limitReceiving,
+  readSiteCounts,
   sniff,
   openNamespace,
+  readOwnRanges,
   Walls,
+  type NamespaceRun,
 } from '@ringwall/host/network';
 import { brokenPorts, connectSegment, keepApart } from '@ringwall/host/network/bridged';
+import { Switch, SwitchWalls } from '@ringwall/host/network/openvswitch';
 import type { UidLeases } from '@ringwall/host/jail';
+import { Edge } from '@ringwall/host/network/egress';
+import { setMirror } from '@ringwall/host/network/mirror';
 import { NamesServer } from '@ringwall/host/network/names';
 import { Tunnels } from '@ringwall/host/network/tunnels';
-import { NETWORK_COMPONENTS, requireComponents } from './components.ts';
+import { NETWORK_COMPONENTS, requireComponents, SWITCH_COMPONENTS } from './components.ts';
 
-export function makeNetworkPart(leases: UidLeases): NetworkPart {
+/** What differs between the ways in which machines of a network are joined. */
+type Joint = Pick<NetworkSite, 'walls' | 'keepApart' | 'cut' | 'endConnections' | 'broken' | 'sniff' | 'counts'> & {
+  readonly join: (machines: Parameters<NetworkSite['cut']>[0]) => Promise<void>;
+};
+
+export function makeNetworkPart(
+  leases: UidLeases,
+  { edge, runSwitches }: Pick<Layout, 'edge' | 'runSwitches'>,
+): NetworkPart {
   const namesIn = (pin: string): NamesServer =>
     new NamesServer({ id: basename(pin), dir: `${pin}.names`, namespace: pin, leases });
+  // Not beside the pin: users of jails have to get there.
+  const switchIn = (pin: string, inside: NamespaceRun): Switch =>
+    new Switch(inside, {
+      id: basename(pin),
+      dir: join(runSwitches, basename(pin)),
+      namespace: pin,
+      leases,
+    });
   return {
     isThere: isNamespace,
     open: async (pin, mode) => {
-      await requireComponents(NETWORK_COMPONENTS);
+      await requireComponents(mode === 'openvswitch' ? SWITCH_COMPONENTS : NETWORK_COMPONENTS);
       const inside = await openNamespace(run, pin);
-      const isBridged = mode === 'bridged';
+      const { join: joinMachines, ...joint } =
+        mode === 'openvswitch'
+          ? switched(inside, switchIn(pin, inside))
+          : mode === 'bridged'
+            ? bridged(inside)
+            : routed(inside);
       return {
-        walls: new Walls(inside),
+        ...joint,
+        mirror: (machines) => setMirror(run, { inside, file: portOf(pin) }, machines),
         names: namesIn(pin),
         connect: async (sharers) => {
-          const machines = sharers.map(({ machine }) => machine);
-          await (isBridged ? connectSegment(inside, machines) : connectCables(inside, machines));
+          await joinMachines(sharers.map(({ machine }) => machine));
           await limitReceiving(inside, sharers);
         },
-        keepApart: async (machines, isolated) => {
-          if (isBridged) await keepApart(inside, machines, isolated);
-        },
-        cut: (machines) => cutCable(inside, ...machines),
-        sniff: (order) => sniff(run, inside, order),
         indexes: (machines) => cableIndexes(inside, machines),
-        broken: (machines) => (isBridged ? brokenPorts(inside, machines) : brokenCables(inside, machines)),
         tunnels: (place, ranges) => Tunnels.open({ network: pin, ranges, dir: place.tunnels, label: place.id, leases }),
       };
     },
     close: async (pin) => {
       await namesIn(pin).stop();
+      await switchIn(pin, inNamespace(run, pin)).close();
       await closeNamespace(run, pin);
+      await closeNamespace(run, portOf(pin));
+    },
+    ownRanges: () => readOwnRanges(run),
+    edge: new Edge({ pin: edge }),
+  };
+}
+
+/** As networkLayout() names it. */
+function portOf(pin: string): string {
+  return `${pin}.mirror`;
+}
+
+function routed(inside: NamespaceRun): Joint {
+  const walls = new Walls(inside);
+  return {
+    walls,
+    counts: () => readSiteCounts(inside, walls),
+    join: (machines) => connectCables(inside, machines),
+    keepApart: () => Promise.resolve(),
+    cut: (machines) => cutCable(inside, ...machines),
+    endConnections: (mayBegin) => endConnections(inside, mayBegin),
+    broken: (machines) => brokenCables(inside, machines),
+    sniff: (order) => sniff(run, inside, order),
+  };
+}
+
+function bridged(inside: NamespaceRun): Joint {
+  return {
+    ...routed(inside),
+    join: (machines) => connectSegment(inside, machines),
+    keepApart: (machines, isolated) => keepApart(inside, machines, isolated),
+    broken: (machines) => brokenPorts(inside, machines),
+  };
+}
+
+function switched(inside: NamespaceRun, own: Switch): Joint {
+  const walls = new SwitchWalls(inside, own);
+  return {
+    walls,
+    counts: async () => {
+      const { connections: _, ...counts } = await readSiteCounts(inside, walls);
+      const connections = await own.connections();
+      return { ...counts, ...(connections === undefined ? {} : { connections }) };
+    },
+    join: (machines) => own.connect(machines),
+    keepApart: () => Promise.resolve(),
+    cut: (machines) => own.cut(machines),
+    // A switch follows connections itself: what stands there goes on (docs/networks.md).
+    endConnections: () => Promise.resolve(0),
+    broken: (machines) => own.broken(machines),
+    sniff: async (order) => {
+      if (order.on !== 'refused') return await sniff(run, inside, order);
+      throw new RingwallError('conflict', 'an Open vSwitch counts what it refuses, and keeps no log of it', {
+        hint: 'ringwall net capture MACHINE shows what a machine sends',
+      });
     },
   };
 }

@@ -38,7 +38,7 @@ export async function openParts(layout: Layout): Promise<WardenParts> {
     hostTpm: makeHostTpmPart(layout, referenceKey),
     images: makeImagePart(layout, referenceKey),
     disks: makeDiskPart(layout, leases, referenceKey),
-    networks: makeNetworkPart(leases),
+    networks: makeNetworkPart(leases, layout),
     peers: {
       signer: referenceKey,
       wrap: (id, key) => wrapKey(hostKey, tunnelKey(id), key),

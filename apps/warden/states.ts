@@ -1,28 +1,36 @@
 // Joins the warden to what host/qemu does with the state of a machine: copying one that runs, and loading what was copied.
-import { once } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
-import type { Socket } from 'node:net';
 import { RingwallError } from '@ringwall/api';
 import {
   connectToVmm,
+  MAX_DEVICES_BYTES,
+  type CopyMachineOrder,
+  type DiskExtents,
   type MachineCopy,
   type MachineLayout,
   type RunningBoot,
+  type SavedCard,
   type SaveOrder,
 } from '@ringwall/control/warden';
 import { waitForExit } from '@ringwall/host/exec';
 import { readEnd, readMemoryFile, type StartedJail } from '@ringwall/host/jail';
-import { MemoryCopy } from '@ringwall/host/memory';
+import { MemoryCopy, type PageDigests } from '@ringwall/host/memory';
+import { borrowCrew, type Crew } from '@ringwall/host/threads';
 import {
+  cutLine,
   DATA_NODE,
+  encryptedNode,
   expectDevices,
   goOn,
+  hasCard,
   listenForState,
+  prepareToSave,
+  readState,
   resumeLoaded,
   saveDevices,
+  sendState,
   VMM_PATHS,
   Writes,
-  type Extent,
   type QmpClient,
   type StateSocket,
 } from '@ringwall/host/qemu';
@@ -30,18 +38,30 @@ import { withMonitor } from './monitor.ts';
 
 const EXIT_TIMEOUT_MS = 2_000;
 const MIB = 2 ** 20;
-/** Devices are less than a megabyte; the firmware's variables and a TPM's state come on top. */
-const MAX_DEVICES_BYTES: number = 64 * MIB;
 
 /** The monitor is held only for each step: others must get to it while a disk is copied. */
-export async function copyMachine(machine: MachineLayout, boot: RunningBoot, memoryMiB: number): Promise<MachineCopy> {
+export async function copyMachine(
+  machine: MachineLayout,
+  boot: RunningBoot,
+  order: CopyMachineOrder,
+): Promise<MachineCopy> {
+  const memoryBytes = order.memoryMiB * MIB;
   const connect = (): ReturnType<typeof connectToVmm> => connectToVmm(machine.diskSocket, boot.vmm.uid);
-  const disk = { node: DATA_NODE, socket: VMM_PATHS.disk, connect };
-  const memory = await readMemoryFile(machine.memoryDir, memoryMiB * MIB);
+  const nodes = [DATA_NODE, ...order.disks.map((_, index) => encryptedNode(index))];
+  const memory = await readMemoryFile(machine.memoryDir, memoryBytes);
+  const crew = borrowCrew();
   try {
-    const writes = await withMonitor(machine, boot, (qmp) => Writes.track(qmp, disk));
-    return new Copy({ machine, boot, writes, memory, memoryBytes: memoryMiB * MIB });
+    return await withMonitor(machine, boot, async (qmp) => {
+      const { before } = order;
+      const writes = await ofEach(nodes, (node) =>
+        Writes.track(qmp, { node, socket: VMM_PATHS.disk, connect }, before),
+      );
+      const known = before === undefined ? [] : await ofEach(writes, (disk) => disk.readSince(qmp, before));
+      const since = known.flatMap((extents) => (extents === undefined ? [] : [extents]));
+      return new Copy({ machine, boot, order, writes, since, memory, memoryBytes, crew });
+    });
   } catch (error) {
+    crew[Symbol.dispose]();
     await memory.close();
     throw error;
   }
@@ -50,9 +70,14 @@ export async function copyMachine(machine: MachineLayout, boot: RunningBoot, mem
 interface Copied {
   readonly machine: MachineLayout;
   readonly boot: RunningBoot;
-  readonly writes: Writes;
+  readonly order: CopyMachineOrder;
+  /** To each of its disks. */
+  readonly writes: readonly Writes[];
+  /** What was written to each since the copy before, as far as QEMU knows. */
+  readonly since: DiskExtents;
   readonly memory: FileHandle;
   readonly memoryBytes: number;
+  readonly crew: Crew;
 }
 
 class Copy implements MachineCopy {
@@ -60,29 +85,34 @@ class Copy implements MachineCopy {
   /** While the guest stands still the monitor is held, and this is it. */
   #held: QmpClient | undefined;
   #memory: MemoryCopy | undefined;
+  /** What the copy of memory is worked on by is its owner's to give back, once that is another. */
+  #isGiven = false;
 
   constructor(of: Copied) {
     this.#of = of;
   }
 
-  data(): Promise<readonly Extent[]> {
-    return this.#ask((qmp) => this.#of.writes.readData(qmp));
+  get continues(): boolean {
+    return this.#of.since.length === this.#of.writes.length;
   }
 
-  written(): Promise<readonly Extent[]> {
-    return this.#ask((qmp) => this.#of.writes.turn(qmp));
+  async data(): Promise<DiskExtents> {
+    return this.continues ? this.#of.since : await this.#ofEachDisk((disk, qmp) => disk.readData(qmp));
   }
 
-  writtenBytes(): Promise<number> {
-    return this.#ask((qmp) => this.#of.writes.count(qmp));
+  written(): Promise<DiskExtents> {
+    return this.#ofEachDisk((disk, qmp) => disk.turn(qmp));
+  }
+
+  async writtenBytes(): Promise<number> {
+    const counts = await this.#ofEachDisk((disk, qmp) => disk.count(qmp));
+    return counts.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   async copyMemory(maxBytes: number): Promise<boolean> {
-    const { memory, memoryBytes: bytes } = this.#of;
+    const { memory, memoryBytes: bytes, crew } = this.#of;
     try {
-      this.#memory = await MemoryCopy.make({ descriptor: memory.fd, bytes, maxBytes });
-      // What was written while it was made: what is left now was written while this little was looked at.
-      await this.#memory.refresh();
+      this.#memory = await MemoryCopy.make({ crew, descriptor: memory.fd, bytes, maxBytes });
       return true;
     } catch (error) {
       if (error instanceof RingwallError && error.code === 'host-full') return false;
@@ -95,6 +125,7 @@ class Copy implements MachineCopy {
     await using socket = await listenForState({ runDir: machine.vmmDir, uid: boot.vmm.uid });
     return await withMonitor(machine, boot, async (qmp) => {
       this.#held = qmp;
+      await prepareToSave(qmp);
       const startedMs = performance.now();
       try {
         await qmp.execute('stop');
@@ -108,24 +139,49 @@ class Copy implements MachineCopy {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#memory?.[Symbol.asyncDispose]();
+    if (!this.#isGiven) this.#of.crew[Symbol.dispose]();
     await this.#of.memory.close();
-    await this.#ask((qmp) => this.#of.writes.end(qmp)).catch(() => undefined); // it ended, and its bitmaps with it
+    await this.#ofEachDisk((disk, qmp) => disk.end(qmp)).catch(() => undefined); // it ended, and its bitmaps with it
   }
 
   async #whileStopped(qmp: QmpClient, socket: StateSocket, order: SaveOrder): Promise<void> {
-    const memory = this.#memory?.refresh();
-    memory?.catch(() => undefined); // told below
+    const copy = this.#memory;
+    const refreshed = copy?.refresh();
+    refreshed?.catch(() => undefined); // told below
+    const { card, looseCard } = this.#of.boot;
+    const mac = card?.mac ?? looseCard?.mac;
+    // Whether it is there now, QEMU knows: a guest lets go of a card when it likes, or not at all.
+    const isPlugged = mac !== undefined && (await hasCard(qmp));
     // Before QEMU lets go of its disks, which it does when its devices are out.
-    const written = await this.#of.writes.turn(qmp);
+    const written = await this.#ofEachDisk((disk) => disk.turn(qmp, this.#of.order.name));
     const saving = saveDevices(qmp, VMM_PATHS.state);
     const [devices] = await Promise.all([
-      Promise.race([socket.connected, saving.then(() => socket.connected)]).then(readDevices),
+      Promise.race([socket.connected, saving.then(() => socket.connected)]).then((stream) =>
+        readState(stream, MAX_DEVICES_BYTES),
+      ),
       saving,
       order.takeWritten(written),
-      memory,
-    ]);
-    await order.takeState({ devices, memory: this.#memory?.memory ?? this.#of.memory.fd });
+      refreshed,
+    ]).finally(() => Promise.allSettled([refreshed])); // threads read a file that is closed then
+    const state = isPlugged ? { devices, card: { mac } } : { devices };
+    if (copy === undefined) {
+      await order.takeState({ ...state, memory: this.#of.memory.fd });
+      return;
+    }
+    const { crew } = this.#of;
+    const { memory, zeros } = copy;
+    this.#isGiven = true;
+    const copied = {
+      zeros,
+      crew,
+      digest: (before?: PageDigests) => copy.digest(before),
+      [Symbol.dispose]: () => crew[Symbol.dispose](),
+    };
+    await order.takeState({ ...state, memory, copied });
+  }
+
+  #ofEachDisk<T>(use: (disk: Writes, qmp: QmpClient) => Promise<T>): Promise<T[]> {
+    return this.#ask((qmp) => ofEach(this.#of.writes, (disk) => use(disk, qmp)));
   }
 
   #ask<T>(use: (qmp: QmpClient) => Promise<T>): Promise<T> {
@@ -133,29 +189,27 @@ class Copy implements MachineCopy {
   }
 }
 
-async function readDevices(stream: Socket): Promise<Uint8Array> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of stream as AsyncIterable<Buffer>) {
-    bytes += piece.length;
-    if (bytes > MAX_DEVICES_BYTES) {
-      throw new RingwallError('vmm-failed', `QEMU's devices are more than ${MAX_DEVICES_BYTES} bytes`);
-    }
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
+/** One after the other: QEMU serves the bitmaps of one disk at a time. */
+async function ofEach<Of, T>(all: readonly Of[], work: (one: Of) => Promise<T>): Promise<T[]> {
+  const done: T[] = [];
+  for (const one of all) done.push(await work(one));
+  return done;
 }
 
 /** The guest goes on once they are all there. */
-export async function loadDevices(machine: MachineLayout, vmm: StartedJail, devices: Uint8Array): Promise<void> {
+export async function loadDevices(
+  machine: MachineLayout,
+  vmm: StartedJail,
+  devices: Uint8Array,
+  card: SavedCard | undefined,
+): Promise<void> {
   await withMonitor(machine, { vmm }, (qmp) => expectDevices(qmp, VMM_PATHS.state));
   const into = await connectToVmm(machine.stateSocket, vmm.uid);
-  const closed = once(into, 'close').catch(() => undefined); // a VMM that has refused them, or has all of them
-  into.resume();
-  into.end(devices);
-  await closed;
+  await sendState(into, devices);
   try {
-    await withMonitor(machine, { vmm }, resumeLoaded);
+    await withMonitor(machine, { vmm }, (qmp) =>
+      resumeLoaded(qmp, card === undefined ? undefined : () => cutLine(qmp)),
+    );
   } catch (cause) {
     if (!(await waitForExit(vmm.process, EXIT_TIMEOUT_MS))) throw cause;
     throw new RingwallError('vmm-failed', `QEMU did not take the state: ${await readEnd(vmm)}`, { cause });

@@ -1,13 +1,12 @@
 // Joins the warden to host/swtpm: each TPM's state is encrypted under a key of its own, which lies wrapped by the host key
 // beside the machine's record, so that a stolen state directory without the host key holds no TPM (A4).
-import type { Socket } from 'node:net';
 import { RingwallError } from '@ringwall/api';
 import type { VtpmCa } from '@ringwall/control/ca';
 import { readFileBounded, writeFileAtomic } from '@ringwall/control/files';
 import { Secret, unwrapKey, WRAPPED_LIMIT_BYTES, wrapKey, type KeyIdentity } from '@ringwall/control/keys';
 import type { Layout, MachineLayout, TpmPart } from '@ringwall/control/warden';
 import type { UidLeases } from '@ringwall/host/jail';
-import { manufactureTpm, startTpm, TPM_STATE_KEY_BYTES, type StartedTpm } from '@ringwall/host/swtpm';
+import { manufactureTpm, openTpm, TPM_STATE_KEY_BYTES, type StartingTpm } from '@ringwall/host/swtpm';
 import { startWitness, type StartedWitness } from '@ringwall/host/witness';
 import { requireComponents, TPM_COMPONENTS } from './components.ts';
 import type { MachineLabel } from './jails.ts';
@@ -25,8 +24,7 @@ export function makeTpmPart(context: TpmContext): TpmPart {
     certificates: async () => context.ca.certificates,
     manufacture: async (machine) => {
       await requireComponents(TPM_COMPONENTS);
-      using stateKey = Secret.random(TPM_STATE_KEY_BYTES);
-      await writeFileAtomic(machine.tpmKey, wrapKey(context.hostKey, keyIdentity(machine), stateKey));
+      using stateKey = await makeStateKey(context, machine);
       try {
         return await manufactureTpm({
           ...tpmOptions(context, machine, stateKey),
@@ -38,31 +36,46 @@ export function makeTpmPart(context: TpmContext): TpmPart {
         throw new RingwallError('tpm-failed', `the TPM could not be made: ${error.message}`, { cause: error });
       }
     },
+    expect: async (machine) => {
+      using _ = await makeStateKey(context, machine);
+    },
   };
 }
 
+async function makeStateKey({ hostKey }: TpmContext, machine: MachineLayout): Promise<Secret> {
+  const stateKey = Secret.random(TPM_STATE_KEY_BYTES);
+  await writeFileAtomic(machine.tpmKey, wrapKey(hostKey, keyIdentity(machine), stateKey));
+  return stateKey;
+}
+
 /** The TPM of a boot. `channel` of the result is the line to it: QEMU's own, or the witness's. */
-export async function startMachineTpm(
+export async function openMachineTpm(
   context: TpmContext,
   machine: MachineLayout,
   kind: 'control' | 'commands',
-): Promise<StartedTpm> {
+): Promise<StartingTpm> {
   const wrapped = await readFileBounded(machine.tpmKey, WRAPPED_LIMIT_BYTES);
   if (wrapped === undefined) {
     throw new RingwallError('tpm-failed', `${machine.tpmKey} is gone: nothing else opens this machine's TPM`, {
       hint: 'restore it from a backup',
     });
   }
-  using stateKey = unwrapKey(context.hostKey, keyIdentity(machine), wrapped);
-  return await startTpm(tpmOptions(context, machine, stateKey), kind);
+  using opened = new DisposableStack();
+  const stateKey = opened.use(unwrapKey(context.hostKey, keyIdentity(machine), wrapped));
+  const tpm = await openTpm(tpmOptions(context, machine, stateKey), kind);
+  const untilStarted = opened.move();
+  const forget = (): void => untilStarted.dispose();
+  tpm.started.then(forget, forget);
+  return tpm;
 }
 
 /** Of a machine that cannot speak for itself. `channel` of the result is QEMU's line. */
 export async function startMachineWitness(
   { layout, leases, label }: TpmContext,
   machine: MachineLayout,
-  tpm: Socket,
+  { channel: tpm, started }: StartingTpm,
 ): Promise<StartedWitness> {
+  await started;
   const { witnessDir: runDir } = machine;
   return await startWitness({ machine: label(machine), tpm, runDir, privateDir: layout.private, leases });
 }

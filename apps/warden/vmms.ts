@@ -1,15 +1,16 @@
 // Joins the warden to host/qemu: starts machines, and speaks to those that run.
 import { join } from 'node:path';
-import type { VmmPart } from '@ringwall/control/warden';
+import type { MachineLayout, SavedState, VmmPart } from '@ringwall/control/warden';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 import { tapLauncher, tapName } from '@ringwall/host/network';
-import { goOn, setCard, startVmm } from '@ringwall/host/qemu';
+import { goOn, setCard, startVmm, type VmmMemory } from '@ringwall/host/qemu';
 import { readExitCode, type StartedJail } from '@ringwall/host/jail';
 import { z } from 'zod';
 import { requireComponents, VMM_COMPONENTS } from './components.ts';
 import { QMP_TIMEOUT_MS, withMonitor } from './monitor.ts';
+import { HeldTemplate } from './templates.ts';
 import { copyMachine, loadDevices } from './states.ts';
-import { startMachineTpm, startMachineWitness, type TpmContext } from './tpms.ts';
+import { openMachineTpm, startMachineWitness, type TpmContext } from './tpms.ts';
 
 /** RunState of QEMU's QMP reference: a write found no room (werror=enospc, what QEMU does where nothing else is said). */
 const NO_ROOM = 'io-error';
@@ -20,9 +21,9 @@ export function makeVmmPart(context: TpmContext): VmmPart {
   return {
     start: async ({ machine, spec, accelerator, direct, disks, cable, state }) => {
       await requireComponents(VMM_COMPONENTS);
-      const tpm = await startMachineTpm(context, machine, direct === undefined ? 'commands' : 'control');
-      const witness = direct === undefined ? await startMachineWitness(context, machine, tpm.channel) : undefined;
-      const vmm = await startVmm({
+      const tpm = await openMachineTpm(context, machine, direct === undefined ? 'commands' : 'control');
+      const witness = direct === undefined ? await startMachineWitness(context, machine, tpm) : undefined;
+      const startingVmm = startVmm({
         machine: context.label(machine),
         accelerator,
         cpus: spec.cpus,
@@ -48,15 +49,23 @@ export function makeVmmPart(context: TpmContext): VmmPart {
         ...(cable === undefined
           ? {}
           : { openTap: (fd) => tapLauncher({ file: cable.pin, name: tapName(machine.id) }, fd) }),
+        ...(state?.card === undefined
+          ? {}
+          : { savedCard: state.card.mac, openTap: (fd) => tapLauncher({ name: tapName(machine.id) }, fd) }),
         waiting: state !== undefined,
         runDir: machine.vmmDir,
-        memoryDir: machine.memoryDir,
-        ...(state === undefined ? {} : { fillMemory: state.fillMemory }),
+        memory: memoryOf(machine, state),
         leases: context.leases,
       });
-      if (state !== undefined) await loadDevices(machine, vmm, state.devices());
-      return { tpm: jailed(tpm), vmm: jailed(vmm), ...(witness === undefined ? {} : { witness: jailed(witness) }) };
+      const [startedTpm, vmm] = await both(tpm.started, startingVmm);
+      if (state !== undefined) await loadDevices(machine, vmm, devicesOf(state), state.card);
+      return {
+        tpm: jailed(startedTpm),
+        vmm: jailed(vmm),
+        ...(witness === undefined ? {} : { witness: jailed(witness) }),
+      };
     },
+    holdTemplate: (order) => HeldTemplate.hold(order),
     copy: (machine, boot, memoryMiB) => copyMachine(machine, boot, memoryMiB),
     // QEMU ends with 0 when its guest powers down, by our order or not; killed or crashed it ends otherwise.
     poweredOff: async (machine, { vmm }) => (await readExitCode({ uid: vmm.uid, runDir: machine.vmmDir })) === 0,
@@ -92,6 +101,25 @@ export function makeVmmPart(context: TpmContext): VmmPart {
     quit: (machine, boot) =>
       withMonitor(machine, boot, async (qmp) => void (await qmp.execute('quit', {}, QMP_TIMEOUT_MS))),
   };
+}
+
+/** With what failed first; but neither is under way any more then, so that whoever ends their jails finds them. */
+async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  try {
+    return await Promise.all([one, other]);
+  } finally {
+    await Promise.allSettled([one, other]);
+  }
+}
+
+function memoryOf({ memoryDir: dir }: MachineLayout, state: SavedState | undefined): VmmMemory {
+  if (state === undefined) return { dir };
+  return 'template' in state ? { template: HeldTemplate.of(state.template).memory } : { dir, fill: state.fillMemory };
+}
+
+/** Once memory is filled. */
+function devicesOf(state: SavedState): Uint8Array {
+  return 'template' in state ? HeldTemplate.of(state.template).devices : state.devices();
 }
 
 function jailed({ process, uid }: StartedJail): { pid: number; startTime: number; uid: number } {

@@ -25,14 +25,13 @@ import type { HostBook } from './host-book.ts';
 import { basisOf, learnedOutcome, onlyLacks } from './learned.ts';
 import type { References } from './references.ts';
 import { releaseKey, unlockedLie, type UnlockedHow } from './release.ts';
+import { SEND_TIMEOUT_MS, sendToGuest } from './send-to-guest.ts';
 import { sealProof, trySealProof } from './seal-proof.ts';
-import type { BootRecord, BrokerStore, MachineRecord, ProofKind, SentRelease } from './store.ts';
+import type { BootRecord, MachineRecord, SentRelease } from './machine-records.ts';
+import type { BrokerStore, ProofKind } from './store.ts';
 import { refuseAgain, refuseRollback, signedStart, type TpmStart } from './tpm-start.ts';
 import type { WatchBook } from './watch-book.ts';
 import { runWatch } from './watch.ts';
-
-/** How long a relay may leave our answer unread; its pipe holds far more than all we ever send. */
-const SEND_TIMEOUT_MS = 10_000;
 
 export interface AttestDependencies {
   readonly store: BrokerStore;
@@ -132,7 +131,7 @@ class Attestation {
   async #do(step: SessionStep): Promise<void> {
     switch (step.kind) {
       case 'send':
-        return this.#send(step.text);
+        return sendToGuest(this.#stream, step.text);
       case 'judge':
         return this.#judge(step.challenge, step.evidence);
       case 'unlocked':
@@ -187,7 +186,7 @@ class Attestation {
     if (own !== undefined && rolledBack !== undefined && machine.akName !== undefined)
       this.#quarantine(own, rolledBack);
     // What only the broker knows counts as much as what the evidence shows.
-    const withheld = this.#use.watches.withholds(machine);
+    const withheld = this.#use.watches.withholds(machine) ?? this.#use.store.transfers.whyGone(machine);
     const ours = [
       ...[refusal, stranger, again, rolledBack, withheld].filter((reason) => reason !== undefined),
       ...host.reasons.map((reason) => `its host: ${reason}`),
@@ -211,7 +210,7 @@ class Attestation {
       this.#record(record, await learnedOutcome(learned, unsigned, this.#use));
       this.#audit('learn', 'ok');
       this.#session.end();
-      await this.#send('done\n');
+      await sendToGuest(this.#stream, 'done\n');
       return;
     }
     const text = await trySealProof(unsigned, this.#use.signer);
@@ -266,7 +265,7 @@ class Attestation {
     }
     this.#audit('release', 'ok');
     this.#session.released();
-    await this.#send(`${release.line}name ${machine.name}\n${sentenceLines('proven', proven)}end\n`);
+    await sendToGuest(this.#stream, `${release.line}name ${machine.name}\n${sentenceLines('proven', proven)}end\n`);
   }
 
   /** What it is judged by lies in the store: the broker that released the key may have been another run of this one. */
@@ -289,7 +288,7 @@ class Attestation {
     this.#use.watches.unlocked(this.#machine, this.#boot);
     this.#watchFrom = this.#session.takeRest();
     this.#audit('unlocked', 'ok', [how]);
-    await this.#send('done\n');
+    await sendToGuest(this.#stream, 'done\n');
   }
 
   async #recordUnlocked(record: BootRecord, { mode, tpmStart }: SentRelease, at: Date): Promise<void> {
@@ -318,7 +317,7 @@ class Attestation {
     const reasons = [`the guest says: ${sentence}`];
     if (record !== undefined) this.#record(record, { state: 'failed', reasons, at: this.#use.now() });
     this.#audit('failed', 'failed', reasons);
-    await this.#send('done\n');
+    await sendToGuest(this.#stream, 'done\n');
   }
 
   async #violated(error: SessionError): Promise<void> {
@@ -333,7 +332,7 @@ class Attestation {
   async #refuse(reasons: readonly string[], code = 'refused'): Promise<void> {
     this.#session.end();
     this.#audit('refuse', code, reasons);
-    await this.#send(refusalText(reasons));
+    await sendToGuest(this.#stream, refusalText(reasons));
   }
 
   /**
@@ -357,23 +356,6 @@ class Attestation {
     }
     const { proof } = outcome;
     if (proof !== undefined) this.#use.store.recordProof(this.#machine, this.#boot, proof.kind, proof.text);
-  }
-
-  async #send(text: string): Promise<void> {
-    const stream = this.#stream;
-    if (stream.destroyed || !stream.writable) return;
-    if (stream.write(text)) return;
-    await new Promise<void>((resolve) => {
-      const settle = (): void => {
-        clearTimeout(timer);
-        stream.off('drain', settle);
-        stream.off('close', settle);
-        resolve();
-      };
-      const timer = setTimeout(() => stream.destroy(), SEND_TIMEOUT_MS);
-      stream.once('drain', settle);
-      stream.once('close', settle);
-    });
   }
 
   /** Time runs while the guest is awaited, not while it waits for us. */

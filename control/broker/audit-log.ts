@@ -17,8 +17,16 @@ export interface AuditEntry {
   readonly snapshot?: string;
   readonly machine?: string;
   readonly boot?: string;
+  /** The machine that is given a copy of its disk. */
+  readonly clone?: string;
   /** A person has asked for an older state of the machine by name. */
   readonly rewind?: boolean;
+  /** Whom a snapshot left for, and whether its machine went with it. */
+  readonly recipient?: string;
+  readonly mode?: string;
+  /** What two people are asked for, and who has signed it, by their key. */
+  readonly approval?: string;
+  readonly person?: string;
   /** 'ok' or a code. */
   readonly outcome: string;
   readonly reasons?: readonly string[];

@@ -4,26 +4,12 @@ import { join } from 'node:path';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import { RingwallError, type BootId, type MachineId } from '@ringwall/api';
 import { toHex } from '@ringwall/bytes';
-import {
-  earOfProof,
-  encodeProof,
-  encodeReference,
-  EvidenceError,
-  isLearned,
-  parseProof,
-  signEar,
-  signProof,
-  verifyProof,
-  type Erasure,
-  type Freshness,
-  type ImaLayer,
-  type Proof,
-} from '@ringwall/evidence';
+import { encodeProof, encodeReference, isLearned, type Erasure, type Freshness } from '@ringwall/evidence';
 import { makePrivateDirectory } from '../files/index.ts';
 import { openRootKey, openSigningKey, type Secret, type SigningKey } from '../keys/index.ts';
 import type { CallContext } from '../rpc/index.ts';
 import { runAttestation } from './attest.ts';
-import { AuditLog, type AuditEntry } from './audit-log.ts';
+import { AuditLog } from './audit-log.ts';
 import { DiskKeys } from './disk-keys.ts';
 import { Erasures } from './erasures.ts';
 import { explainMachine } from './explain.ts';
@@ -38,18 +24,21 @@ import {
 } from './reference-requests.ts';
 import { wasLearned } from './learned.ts';
 import { References } from './references.ts';
+import { idsOf, isWorthAnEntry } from './request-audit.ts';
 import { endRotation, ROOT_KEY_FILE, rotateRoot, SIGNING_KEY_FILE } from './root-rotation.ts';
-import { BrokerStore, type MachineRecord } from './store.ts';
+import type { MachineRecord } from './machine-records.ts';
+import { earOf, proofWithWhatRan, type ProofParts } from './shown-proofs.ts';
+import { BrokerStore } from './store.ts';
 import { storedReference } from './stored-texts.ts';
 import { WatchBook } from './watch-book.ts';
-import { beginSnapshot, confirmRestore, finishSnapshot, releaseSnapshotKey } from './snapshot-keys.ts';
-import { releaseDiskKey, type VmmKeys } from './vmm-keys.ts';
+import { beginSnapshot, confirmRestore, finishSnapshot, forgetSnapshot, releaseSnapshotKey } from './snapshot-keys.ts';
+import { cloneMachine, holdTemplate } from './snapshot-clones.ts';
+import { changePerson, listApprovals, readApproval, requireApproval, signApproval } from './approvals.ts';
+import { exportSnapshot, readRecipient, type Transfers } from './snapshot-export.ts';
+import { beginImport, finishImport } from './snapshot-import.ts';
+import { releaseDiskKey } from './vmm-keys.ts';
 import { HostBook } from './host-book.ts';
 import { addImageFiles, expectWatch, readmitMachine, readWatch, readWatches } from './watch-requests.ts';
-
-const NOT_REPLAYED =
-  'the host has kept the TPM from an extend: the watch goes on from what it saw before, and a stranger could not';
-const NO_ROOM = 'there is no room for it beside the evidence of its host';
 
 export interface BrokerOptions {
   readonly now?: () => Date;
@@ -62,7 +51,7 @@ export class Broker implements Disposable {
   readonly #directory: string;
   readonly #root: Secret;
   readonly #keys: DiskKeys;
-  readonly #vmmKeys: VmmKeys;
+  readonly #vmmKeys: Transfers;
   readonly #erasures: Erasures;
   readonly #signer: SigningKey;
   readonly #audit: AuditLog;
@@ -101,7 +90,7 @@ export class Broker implements Disposable {
       freshness: () => this.#freshness(),
     });
     const { store, root } = parts;
-    this.#vmmKeys = { store, root, watches: this.#watches, now: this.#now };
+    this.#vmmKeys = { store, root, watches: this.#watches, keys: this.#keys, signer: this.#signer, now: this.#now };
     this.#hosts = new HostBook({
       store: parts.store.hosts,
       audit: parts.audit,
@@ -175,7 +164,8 @@ export class Broker implements Disposable {
       case 'read-verdict':
         return this.#readVerdict(request.machine, request.boot);
       case 'read-proof':
-        return this.#readProof(request.machine);
+        this.#machine(request.machine);
+        return { proof: JSON.parse(encodeProof(await proofWithWhatRan(this.#proofParts(), request.machine))) };
       case 'expect-watch':
         return expectWatch(this.#watches, this.#store, request);
       case 'add-image-files':
@@ -189,7 +179,8 @@ export class Broker implements Disposable {
         this.#machine(request.machine);
         return readmitMachine(this.#watches, request);
       case 'read-ear':
-        return this.#readEar(request.machine);
+        this.#machine(request.machine);
+        return { token: await earOf(this.#proofParts(), request.machine) };
       case 'explain-machine':
         this.#machine(request.machine);
         return explainMachine(this.#parts(), request.machine);
@@ -227,8 +218,34 @@ export class Broker implements Disposable {
         return releaseSnapshotKey(this.#vmmKeys, request);
       case 'confirm-restore':
         return confirmRestore(this.#vmmKeys, request.snapshot);
+      case 'hold-template':
+        return holdTemplate(this.#vmmKeys, request.request);
+      case 'clone-machine':
+        return cloneMachine({ ...this.#vmmKeys, keys: this.#keys }, request.request, 'clone');
+      case 'clone-live':
+        return cloneMachine({ ...this.#vmmKeys, keys: this.#keys }, request.request, 'live');
       case 'forget-snapshot':
-        this.#store.snapshots.remove(request.snapshot);
+        return forgetSnapshot(this.#store, request.snapshot);
+      case 'list-approvals':
+        return listApprovals(this.#vmmKeys);
+      case 'change-person':
+        return changePerson(this.#vmmKeys, request);
+      case 'require-approval':
+        return requireApproval(this.#vmmKeys, request);
+      case 'read-approval':
+        return readApproval(this.#vmmKeys, request.approval);
+      case 'sign-approval':
+        return signApproval(this.#vmmKeys, request);
+      case 'read-recipient':
+        return readRecipient(this.#vmmKeys);
+      case 'export-snapshot':
+        return exportSnapshot(this.#vmmKeys, request);
+      case 'begin-import':
+        return beginImport(this.#vmmKeys, request);
+      case 'finish-import':
+        return finishImport(this.#vmmKeys, request);
+      case 'check-forget':
+        this.#erasures.refuseLent(request.machine);
         return {};
       case 'forget-machine':
       default:
@@ -299,57 +316,6 @@ export class Broker implements Disposable {
     return { state, reasons: [...reasons], proven: [...proven], ...(at === undefined ? {} : { at }), ...learned };
   }
 
-  async #readProof(id: MachineId): Promise<BrokerResponse<'read-proof'>> {
-    return { proof: JSON.parse(encodeProof(await this.#proofWithWhatRan(id))) };
-  }
-
-  /** The last proof; of a boot that is watched, with what has run in it up to the last good answer. */
-  async #proofWithWhatRan(id: MachineId): Promise<Proof> {
-    const proof = this.#lastProof(id);
-    if (proof.activation !== 'confirmed' || proof.signedReference === undefined) return proof;
-    const { boot } = proof.challenge;
-    const ima = this.#watches.ran(id, boot);
-    const whole = typeof ima === 'string' ? ima : await this.#proofWith(proof, ima);
-    this.#watches.leaveOut(id, boot, typeof whole === 'string' ? whole : undefined);
-    return typeof whole === 'string' ? proof : whole;
-  }
-
-  /** A sentence where nobody could make anything of it. */
-  async #proofWith(proof: Proof, ima: ImaLayer): Promise<Proof | string> {
-    try {
-      const whole = await signProof({ ...proof, ima }, this.#signer);
-      const { ran } = await verifyProof(whole, { now: this.#now() });
-      return ran?.outcome === 'refused' ? NOT_REPLAYED : whole;
-    } catch (error) {
-      if (error instanceof EvidenceError && error.code === 'too-large') return NO_ROOM;
-      throw error;
-    }
-  }
-
-  /** The same as a result for other systems: judged anew, and signed by this broker as their verifier. */
-  async #readEar(id: MachineId): Promise<BrokerResponse<'read-ear'>> {
-    const proof = await this.#proofWithWhatRan(id);
-    const report = await verifyProof(proof, { brokerKey: this.#signer.publicKey, now: this.#now() });
-    const verifier = { developer: 'Ringwall', build: 'ringwall-broker' };
-    return { token: await signEar(await earOfProof(proof, report, verifier), this.#signer) };
-  }
-
-  #lastProof(id: MachineId): Proof {
-    this.#machine(id);
-    // Of the boot that was judged last: a machine that stands refused must not show the proof of a better day. Within one
-    // boot the confirmed one counts, whatever somebody on the relay has tried since.
-    const proofs = (['confirmed', 'unconfirmed', 'refused'] as const).flatMap((kind) => {
-      const text = this.#store.readProof(id, kind);
-      return text === undefined ? [] : [parseProof(text)];
-    });
-    const last = proofs.toSorted((a, b) => b.at.getTime() - a.at.getTime())[0]?.challenge.boot;
-    const proof = proofs.find(({ challenge }) => challenge.boot === last);
-    if (proof !== undefined) return proof;
-    throw new RingwallError('not-found', `${id} has not been attested yet`, {
-      hint: 'start it, and ask again when its disk is unlocked',
-    });
-  }
-
   #freshness(): Freshness | undefined {
     const { policy } = this.#references;
     return policy.version === 2 ? policy.freshness : undefined;
@@ -357,6 +323,10 @@ export class Broker implements Disposable {
 
   #parts(): ReferenceParts {
     return { store: this.#store, references: this.#references, hosts: this.#hosts, now: this.#now };
+  }
+
+  #proofParts(): ProofParts {
+    return { store: this.#store, watches: this.#watches, signer: this.#signer, now: this.#now };
   }
 
   async #forget(id: MachineId, keeps: Erasure['keeps'] = []): Promise<BrokerResponse<'forget-machine'>> {
@@ -378,35 +348,4 @@ function unknownBoot(id: MachineId, boot: BootId): RingwallError {
   return new RingwallError('not-found', `the broker knows no boot ${boot} of ${id}`, {
     hint: 'it must be told what the boot has to measure first',
   });
-}
-
-function idsOf(request: BrokerRequest): Pick<AuditEntry, 'disk' | 'snapshot' | 'machine' | 'boot' | 'rewind'> {
-  if (request.op === 'release-disk-key') {
-    const { disk, machine, boot } = request.request;
-    return { disk, ...(machine === undefined ? {} : { machine }), ...(boot === undefined ? {} : { boot }) };
-  }
-  if (request.op === 'begin-snapshot' || request.op === 'release-snapshot-key') {
-    const { snapshot, machine } = request.request;
-    return { snapshot, machine, ...('rewind' in request ? { rewind: request.rewind } : {}) };
-  }
-  return {
-    ...('disk' in request ? { disk: request.disk } : {}),
-    ...('snapshot' in request ? { snapshot: request.snapshot } : {}),
-    ...('machine' in request ? { machine: request.machine } : {}),
-    ...('boot' in request ? { boot: request.boot } : {}),
-  };
-}
-
-/** A daemon polls these, or sends them in parts: an entry each would push out what matters. */
-const QUIET_OPS: ReadonlySet<BrokerRequest['op']> = new Set([
-  'status',
-  'read-verdict',
-  'read-watches',
-  'read-watch',
-  'add-image-files',
-  'ask-host',
-]);
-
-function isWorthAnEntry(op: BrokerRequest['op']): boolean {
-  return !QUIET_OPS.has(op);
 }

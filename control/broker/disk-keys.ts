@@ -4,7 +4,9 @@
 import { RingwallError, type MachineId } from '@ringwall/api';
 import { diskKeyId, type ReleaseMode } from '@ringwall/evidence';
 import { Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
-import type { BrokerStore, DiskKind, MachineRecord } from './store.ts';
+import { BORROWED_KEY_VERSION, type BorrowedKeys } from './key-store.ts';
+import type { DiskKind, MachineRecord } from './machine-records.ts';
+import type { BrokerStore } from './store.ts';
 
 /** K of a machine: the keyfile of its LUKS2 disk. */
 const DISK_KEY_BYTES = 32;
@@ -64,9 +66,25 @@ export class DiskKeys implements Disposable {
         hint: `start it first: ringwall start ${machine.name}`,
       });
     }
+    refuseLent(this.#store, machine);
     const version = machine.keyVersion + 1;
     if (machine.nextKey === undefined) this.#store.keys.setNext(machine.id, this.#fresh(machine.id, version));
     return version;
+  }
+
+  /** For a disk that is a copy of another's: it opens with that one's key, until the clone's first start brings it its own. */
+  lend(original: MachineRecord, clone: MachineId): Pick<BorrowedKeys, 'lender' | 'borrowed' | 'nextKey'> {
+    if (original.nextKey !== undefined) {
+      throw new RingwallError('conflict', `the next start of ${original.name} gives its disk another key`, {
+        hint: `start it first, and take a new snapshot: ringwall start ${original.name}`,
+      });
+    }
+    using keys = this.open(original);
+    return {
+      lender: original.id,
+      borrowed: wrapKey(this.#root, diskKeyIdentity(clone, BORROWED_KEY_VERSION), keys.current),
+      nextKey: this.#fresh(clone, FIRST_KEY_VERSION),
+    };
   }
 
   /** What a key is named by once it is gone. */
@@ -79,6 +97,15 @@ export class DiskKeys implements Disposable {
     using key = Secret.random(DISK_KEY_BYTES);
     return wrapKey(this.#root, diskKeyIdentity(machine, version), key);
   }
+}
+
+/** What is said to be destroyed must be: a clone that was never started has it still. */
+export function refuseLent(store: BrokerStore, { id, name }: MachineRecord): void {
+  const borrower = store.keys.borrowerOf(id);
+  if (borrower === undefined) return;
+  throw new RingwallError('conflict', `${borrower} is a clone of ${name} and has its key until it was started once`, {
+    hint: `start it, or remove it: ringwall start ${borrower}, ringwall rm ${borrower}`,
+  });
 }
 
 export function diskKindOf(encryption: 'guest' | 'authenticated'): DiskKind {

@@ -12,7 +12,8 @@ import {
 } from '@ringwall/evidence';
 import type { KeptEvidence } from './history.ts';
 import type { References } from './references.ts';
-import type { BrokerStore, MachineRecord } from './store.ts';
+import type { MachineRecord } from './machine-records.ts';
+import type { BrokerStore } from './store.ts';
 
 /** A judgement takes a millisecond, and somebody waits: with more machines than this, the newest evidence of each counts. */
 export const MAX_TRIED = 1000;

@@ -20,7 +20,7 @@ import {
 import { makeCredential, nameOf, parsePublic, type Credential } from '@ringwall/tpm';
 import type { AuditLog } from './audit-log.ts';
 import type { HostStore } from './host-store.ts';
-import type { MachineRecord } from './store.ts';
+import type { MachineRecord } from './machine-records.ts';
 
 const NONCE_BYTES = 32;
 const SECRET_BYTES = 32;

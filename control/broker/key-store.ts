@@ -4,9 +4,10 @@
 import { closeSync, fstatSync, fsyncSync, openSync, read, writeSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import type { DiskId, MachineId } from '@ringwall/api';
+import type { DiskId, MachineId, SnapshotId } from '@ringwall/api';
 import { isErrno } from '../files/index.ts';
 import { textOf } from './rows.ts';
+import type { DiskKind } from './machine-records.ts';
 
 export const KEY_TABLES = `
   ALTER TABLE machine ADD COLUMN disk_kind TEXT NOT NULL DEFAULT 'encrypted'
@@ -32,8 +33,16 @@ export const ERASURE_TABLE = `
 export const ROOT_KEY_TABLE =
   'CREATE TABLE root_key (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL) STRICT';
 
+export const CLONE_COLUMNS = `
+  ALTER TABLE machine ADD COLUMN clones TEXT NOT NULL DEFAULT 'deny' CHECK (clones IN ('deny', 'allow'));
+  ALTER TABLE machine ADD COLUMN cloned_from TEXT;
+  ALTER TABLE machine ADD COLUMN lender TEXT`;
+
 /** Disks that were imported came later than the table's name for it. */
 export const ERASURE_SUBJECT = 'ALTER TABLE erasure RENAME COLUMN machine TO subject';
+
+/** Of a key that a clone has until its first start: the machine that its disk was copied from goes on having it. */
+export const BORROWED_KEY_VERSION = 0;
 
 /** Records of what is gone, the newest: some 1.5 KiB each. */
 const ERASURES_KEPT = 100_000;
@@ -43,6 +52,15 @@ const PIECE_BYTES = 1024 * 1024;
 const readPiece = promisify(read);
 
 const ZEROS = new Uint8Array(64 * 1024);
+
+/** Wrapped, of a clone. */
+export interface BorrowedKeys {
+  readonly lender: MachineId;
+  readonly borrowed: Uint8Array;
+  readonly nextKey: Uint8Array;
+  readonly diskKind: DiskKind;
+  readonly snapshot: SnapshotId;
+}
 
 /** A key that was rotated away. */
 export interface EndedKey {
@@ -78,11 +96,34 @@ export class KeyStore implements Disposable {
     this.#transact(() => this.#db.prepare('UPDATE machine SET next_key = ? WHERE id = ?').run(wrapped, machine));
   }
 
+  /** Its disk is a copy of the one in this snapshot, and opens with a key that is not its own until the next takes its place. */
+  borrow(machine: MachineId, keys: BorrowedKeys): void {
+    const { lender, borrowed, nextKey, diskKind, snapshot } = keys;
+    this.#transact(() =>
+      this.#db
+        .prepare(
+          `UPDATE machine SET key_version = ?, wrapped_key = ?, next_key = ?, disk = 'open', disk_kind = ?, cloned_from = ?,
+             lender = ? WHERE id = ?`,
+        )
+        .run(BORROWED_KEY_VERSION, borrowed, nextKey, diskKind, snapshot, lender, machine),
+    );
+    this.scrubLog();
+  }
+
+  /** The name of a clone that has this machine's key still, if there is one. */
+  borrowerOf(lender: MachineId): string | undefined {
+    const row = this.#db
+      .prepare('SELECT name FROM machine WHERE lender = ? AND key_version = ? LIMIT 1')
+      .get(lender, BORROWED_KEY_VERSION);
+    return row === undefined ? undefined : textOf(row, 'name');
+  }
+
   /** The next key takes the place of the current one, within the transaction of the caller; call `scrubLog` after it. */
   endCurrent(machine: MachineId, id: string, at: Date): void {
     this.#db
       .prepare(
-        `INSERT INTO ended_key (machine, version, key_id, at) SELECT id, key_version, ?, ? FROM machine WHERE id = ?`,
+        `INSERT INTO ended_key (machine, version, key_id, at) SELECT id, key_version, ?, ? FROM machine
+         WHERE id = ? AND key_version <> ${String(BORROWED_KEY_VERSION)}`,
       )
       .run(id, at.toISOString(), machine);
     this.#db
@@ -100,12 +141,15 @@ export class KeyStore implements Disposable {
 
   /** Its keys are gone from the file and from the write-ahead log once this returns, and what is told of them is there. */
   removeMachine(id: MachineId, name: string, content: string): void {
-    this.#remove('DELETE FROM machine WHERE id = ?', { id, name, content });
+    this.#remove(
+      ['DELETE FROM machine WHERE id = ?', 'DELETE FROM arrival WHERE machine = ? AND wrapped_key IS NOT NULL'],
+      { id, name, content },
+    );
   }
 
   /** The same of a disk whose key the VMM gets. */
   removeDisk(id: DiskId, name: string, content: string): void {
-    this.#remove('DELETE FROM vmm_key WHERE disk = ?', { id, name, content });
+    this.#remove(['DELETE FROM vmm_key WHERE disk = ?'], { id, name, content });
   }
 
   /** By id, or the last of this name. */
@@ -143,9 +187,9 @@ export class KeyStore implements Disposable {
     return { bytes: size, copies };
   }
 
-  #remove(statement: string, { id, name, content }: { id: string; name: string; content: string }): void {
+  #remove(statements: readonly string[], { id, name, content }: { id: string; name: string; content: string }): void {
     this.#transact(() => {
-      this.#db.prepare(statement).run(id);
+      for (const statement of statements) this.#db.prepare(statement).run(id);
       this.#db
         .prepare('INSERT OR REPLACE INTO erasure (subject, name, content) VALUES (?, ?, ?)')
         .run(id, name, content);

@@ -17,7 +17,8 @@ import {
 import type { SigningKey } from '../keys/index.ts';
 import type { JudgedBy, References } from './references.ts';
 import { sealProof } from './seal-proof.ts';
-import type { BootRecord, MachineRecord, Outcome } from './store.ts';
+import type { BootRecord, MachineRecord } from './machine-records.ts';
+import type { Outcome } from './store.ts';
 import { storedReference } from './stored-texts.ts';
 
 /** A kernel's update comes sooner; and whoever accepted it should look again some day. */

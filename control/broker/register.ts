@@ -28,7 +28,8 @@ export function registerMachine(
   }
   checkRegistration({ machine: id, ekCertificate, vtpmCa, now: at });
   const diskKind = diskKindOf(request.encryption ?? 'guest');
-  store.addMachine({ id, name, ekCertificate, vtpmCa, ...keys.make(id), disk: 'format', diskKind }, at);
+  const clones = request.clones === undefined ? {} : { clones: request.clones };
+  store.addMachine({ id, name, ekCertificate, vtpmCa, ...keys.make(id), disk: 'format', diskKind, ...clones }, at);
   return {};
 }
 

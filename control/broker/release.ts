@@ -16,7 +16,7 @@ import {
 import { CREDENTIAL_BYTES, makeCredential, wrapToEccKey } from '@ringwall/tpm';
 import { Secret, type SigningKey } from '../keys/index.ts';
 import type { OpenedKeys } from './disk-keys.ts';
-import type { SentRelease } from './store.ts';
+import type { SentRelease } from './machine-records.ts';
 
 /** What the guest says that it did with its disk. */
 export type UnlockedHow = 'opened' | 'formatted' | 'rotated';

@@ -8,6 +8,7 @@ import { readFileBounded, syncDirectory, writeFileAtomic } from '../files/index.
 import { ROOT_KEY_BYTES, rewrapSigningKey, Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
 import { diskKeyIdentity } from './disk-keys.ts';
 import type { BrokerStore } from './store.ts';
+import { recipientKeyIdentity } from './snapshot-export.ts';
 import { snapshotKeyIdentity } from './snapshot-keys.ts';
 import { vmmKeyIdentity } from './vmm-keys.ts';
 
@@ -44,6 +45,7 @@ export function commitRotation(store: BrokerStore, root: Secret, fresh: Secret):
     (machine, version, wrapped) => rewrap(diskKeyIdentity(machine, version), wrapped),
     (disk, wrapped) => rewrap(vmmKeyIdentity(disk), wrapped),
     (snapshot, wrapped) => rewrap(snapshotKeyIdentity(snapshot), wrapped),
+    (wrapped) => rewrap(recipientKeyIdentity(), wrapped),
   );
   store.keys.scrubLog();
   return keys;

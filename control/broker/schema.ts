@@ -1,9 +1,11 @@
 // The tables of the broker's store, and the way from each version of them to the next.
 import type { DatabaseSync } from 'node:sqlite';
 import { RingwallError } from '@ringwall/api';
+import { APPROVAL_TABLES } from './approval-store.ts';
 import { HOST_TABLE } from './host-store.ts';
-import { ERASURE_SUBJECT, ERASURE_TABLE, KEY_TABLES, ROOT_KEY_TABLE } from './key-store.ts';
-import { SNAPSHOT_TABLES } from './snapshot-store.ts';
+import { CLONE_COLUMNS, ERASURE_SUBJECT, ERASURE_TABLE, KEY_TABLES, ROOT_KEY_TABLE } from './key-store.ts';
+import { SNAPSHOT_PARENT, SNAPSHOT_TABLES } from './snapshot-store.ts';
+import { ARRIVAL_DIGEST, TRANSFER_TABLES } from './transfer-store.ts';
 import { VMM_KEY_TABLE } from './vmm-key-store.ts';
 import { WATCH_LOG_TABLES, WATCH_NOTED_COLUMN, WATCH_TABLES } from './watch-store.ts';
 
@@ -76,6 +78,11 @@ const MIGRATIONS: readonly string[] = [
   ROOT_KEY_TABLE,
   ERASURE_SUBJECT,
   SNAPSHOT_TABLES,
+  TRANSFER_TABLES,
+  SNAPSHOT_PARENT,
+  APPROVAL_TABLES,
+  CLONE_COLUMNS,
+  ARRIVAL_DIGEST,
 ];
 
 export function migrate(db: DatabaseSync, path: string): void {

@@ -7,7 +7,8 @@ import type { SnapshotKeyRequest } from '@ringwall/api/snapshots';
 import { equalBytes } from '@ringwall/bytes';
 import { isSignedByItsHost, sealKey, Secret, unwrapKey, wrapKey, type KeyIdentity } from '../keys/index.ts';
 import type { KeptSnapshot } from './snapshot-store.ts';
-import type { BrokerStore, MachineRecord } from './store.ts';
+import type { MachineRecord } from './machine-records.ts';
+import type { BrokerStore } from './store.ts';
 import type { VmmKeys } from './vmm-keys.ts';
 
 const KEY_BYTES = 32;
@@ -29,15 +30,70 @@ export async function beginSnapshot(
   return { sealed: Buffer.from(sealKey(key, request)).toString('base64'), sequence };
 }
 
+/** Of a machine that may leave, or a copy of it: the newest state for the one, any that is whole for the other. */
+export function requireExportable(
+  { store, watches }: Pick<VmmKeys, 'store' | 'watches'>,
+  request: Extract<BrokerRequest, { op: 'export-snapshot' }>,
+): { readonly machine: MachineRecord; readonly kept: KeptSnapshot; readonly object: string } {
+  const kept = requireKnown(store, request.snapshot);
+  const machine = requireTrusted({ store, watches }, request, { evenGone: true });
+  refuseOther(machine, kept);
+  const gone = store.transfers.departure(machine.id);
+  const again = request.mode === 'move' && gone?.recipient === request.recipient && gone.snapshot === kept.id;
+  if (gone !== undefined && !again) {
+    throw new RingwallError('conflict', `${store.transfers.whyGone(machine) ?? ''}: only that is exported again`);
+  }
+  const object = requireWhole(kept);
+  if (kept.parent !== undefined) {
+    throw new RingwallError(
+      'conflict',
+      `${machine.name}@${kept.sequence} continues another, and is of no use without it`,
+      {
+        hint: `export a whole one: ringwall snapshot --full ${machine.name}`,
+      },
+    );
+  }
+  refuseDeadKey(machine, kept);
+  if (request.mode === 'move' && kept.sequence < store.snapshots.newest(machine.id)) {
+    throw new RingwallError('conflict', `${machine.name}@${kept.sequence} is not the newest state of ${machine.name}`, {
+      hint: 'a machine moves with its newest; an older one leaves as a copy, without --move',
+    });
+  }
+  if (request.mode === 'move' && kept.openedAt !== undefined) {
+    throw new RingwallError(
+      'conflict',
+      `${machine.name}@${kept.sequence} was put back here: its machine has lived on`,
+      {
+        hint: 'take another snapshot, and move that',
+      },
+    );
+  }
+  return { machine, kept, object };
+}
+
 export function finishSnapshot(
   store: BrokerStore,
-  { snapshot, root }: Extract<BrokerRequest, { op: 'finish-snapshot' }>,
+  { snapshot, root, parent }: Extract<BrokerRequest, { op: 'finish-snapshot' }>,
 ): Record<string, never> {
   const kept = requireKnown(store, snapshot);
   if (kept.root !== undefined && kept.root !== root) {
     throw new RingwallError('conflict', `${snapshot} is another object, with the root ${kept.root}`);
   }
-  store.snapshots.finish(kept, root);
+  if (parent !== undefined) refuseParent(kept, requireKnown(store, parent));
+  store.snapshots.finish(kept, root, parent);
+  return {};
+}
+
+/** Not while another needs it. Idempotent. */
+export function forgetSnapshot(store: BrokerStore, id: SnapshotId): Record<string, never> {
+  const continuer = store.snapshots.continuedBy({ id });
+  if (continuer !== undefined) {
+    throw new RingwallError('conflict', `snapshot ${String(continuer)} of the machine continues ${id}`, {
+      hint: 'without its key that one could not be opened either: remove that one first',
+    });
+  }
+  store.transfers.dropArriving(id);
+  store.snapshots.remove(id);
   return {};
 }
 
@@ -45,22 +101,17 @@ export async function releaseSnapshotKey(
   { store, root, watches, now }: VmmKeys,
   { request, rewind }: Pick<Extract<BrokerRequest, { op: 'release-snapshot-key' }>, 'request' | 'rewind'>,
 ): Promise<{ sealed: string; root: string }> {
-  await requireSigned(request, 'restore');
-  const machine = requireTrusted({ store, watches }, request);
-  const kept = requireKnown(store, request.snapshot);
-  if (kept.machine !== machine.id) {
-    throw new RingwallError('unauthorized', `${kept.id} is of another machine than ${machine.name}`);
-  }
-  if (!equalBytes(kept.host, hostOf(request))) {
-    throw new RingwallError('unauthorized', `${kept.id} is bound to the host that has taken it`);
-  }
-  const object = kept.root;
-  if (object === undefined) throw new RingwallError('conflict', `${kept.id} was never taken whole`);
-  refuseDeadKey(machine, kept);
-  if (!rewind) refuseRewind(store, machine, kept);
+  const isBase = request.use === 'base';
+  const isBack = store.transfers.departure(request.machine)?.returned === request.snapshot;
+  const gone = { evenGone: rewind || isBack };
+  const use = isBase ? 'base' : 'restore';
+  const { machine, kept, object } = await requireOpenable({ store, watches }, request, use, gone);
+  // Opened below another, it is nothing to go back to: the host that has signed for this use opens it nowhere else.
+  if (isBase) requireContinued(store, kept);
+  else if (!rewind) refuseRewind(store, machine, kept);
   using key = unwrapKey(root, snapshotKeyIdentity(kept.id), kept.wrapped);
   const sealed = Buffer.from(sealKey(key, request)).toString('base64');
-  store.snapshots.markOpened(kept, now());
+  if (!isBase) store.snapshots.markOpened(kept, now());
   return { sealed, root: object };
 }
 
@@ -72,6 +123,7 @@ export function confirmRestore({ store, watches, now }: VmmKeys, id: SnapshotId)
   }
   if (kept.restoredAt !== undefined && kept.restoredAt >= kept.openedAt) return {};
   store.snapshots.putBack(kept, now());
+  store.transfers.comeBack(kept.machine);
   watches.forgetClock(kept.machine);
   return {};
 }
@@ -91,13 +143,49 @@ async function requireSigned(request: SnapshotKeyRequest, use: SnapshotKeyReques
 
 function requireTrusted(
   { store, watches }: Pick<VmmKeys, 'store' | 'watches'>,
-  request: SnapshotKeyRequest,
+  request: Pick<SnapshotKeyRequest, 'machine'>,
+  { evenGone = false }: { readonly evenGone?: boolean } = {},
 ): MachineRecord {
   const machine = store.readMachine(request.machine);
   if (machine === undefined) throw new RingwallError('not-found', `the broker knows no machine ${request.machine}`);
   const withheld = watches.withholds(machine);
   if (withheld !== undefined) throw new RingwallError('conflict', `no snapshot of it is opened or taken: ${withheld}`);
+  const gone = evenGone ? undefined : store.transfers.whyGone(machine);
+  if (gone !== undefined) {
+    throw new RingwallError('conflict', gone, {
+      hint: `if it never arrived there, say so, and it is written down: ringwall restore ${machine.name} --rewind`,
+    });
+  }
   return machine;
+}
+
+function requireWhole({ id, root }: KeptSnapshot): string {
+  if (root === undefined) throw new RingwallError('conflict', `${id} was never taken whole`);
+  return root;
+}
+
+/** For the host that has taken it, of a machine that is trusted, whole, and of a disk whose key is there. */
+export async function requireOpenable(
+  { store, watches }: Pick<VmmKeys, 'store' | 'watches'>,
+  request: SnapshotKeyRequest,
+  use: SnapshotKeyRequest['use'],
+  gone: Parameters<typeof requireTrusted>[2] = {},
+): Promise<{ readonly machine: MachineRecord; readonly kept: KeptSnapshot; readonly object: string }> {
+  await requireSigned(request, use);
+  const machine = requireTrusted({ store, watches }, request, gone);
+  const kept = requireKnown(store, request.snapshot);
+  refuseOther(machine, kept);
+  if (!equalBytes(kept.host, hostOf(request))) {
+    throw new RingwallError('unauthorized', `${kept.id} is bound to the host that has taken it`);
+  }
+  const object = requireWhole(kept);
+  refuseDeadKey(machine, kept);
+  return { machine, kept, object };
+}
+
+function refuseOther({ id, name }: MachineRecord, kept: KeptSnapshot): void {
+  if (kept.machine === id) return;
+  throw new RingwallError('unauthorized', `${kept.id} is of another machine than ${name}`);
 }
 
 function requireKnown(store: BrokerStore, id: SnapshotId): KeptSnapshot {
@@ -106,6 +194,17 @@ function requireKnown(store: BrokerStore, id: SnapshotId): KeptSnapshot {
   throw new RingwallError('not-found', `the broker has no key of ${id}`, {
     hint: 'it was destroyed, or is with another broker: nothing else opens this snapshot',
   });
+}
+
+function refuseParent(child: KeptSnapshot, parent: KeptSnapshot): void {
+  const isIt = parent.machine === child.machine && parent.root !== undefined && parent.sequence < child.sequence;
+  if (isIt) return;
+  throw new RingwallError('conflict', `${child.id} cannot continue ${parent.id}: that is no whole one before it`);
+}
+
+function requireContinued(store: BrokerStore, kept: KeptSnapshot): void {
+  if (store.snapshots.continuedBy(kept) !== undefined) return;
+  throw new RingwallError('conflict', `${kept.id} is continued by none`);
 }
 
 /** The disk in it opens with a key that is gone, which is what its rotation was for. */

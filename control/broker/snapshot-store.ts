@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { machineIdSchema, type MachineId, type SnapshotId } from '@ringwall/api';
 import { snapshotIdSchema } from '@ringwall/api/snapshots';
 import { blob, textOf, type Row } from './rows.ts';
+import { asTpmStart, type TpmStart } from './tpm-start.ts';
 
 /** A migration of the store. */
 export const SNAPSHOT_TABLES = `CREATE TABLE snapshot (
@@ -24,6 +25,9 @@ export const SNAPSHOT_TABLES = `CREATE TABLE snapshot (
    ALTER TABLE machine ADD COLUMN snapshots INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE machine ADD COLUMN newest_snapshot INTEGER NOT NULL DEFAULT 0;`;
 
+/** A further one. */
+export const SNAPSHOT_PARENT = 'ALTER TABLE snapshot ADD COLUMN parent TEXT;';
+
 export interface KeptSnapshot {
   readonly id: SnapshotId;
   readonly machine: MachineId;
@@ -35,9 +39,22 @@ export interface KeptSnapshot {
   readonly diskKeyVersion: number;
   /** Absent until it is whole. */
   readonly root: string | undefined;
+  /** The one that it continues. */
+  readonly parent: SnapshotId | undefined;
   /** When its key was given out last, and when the machine was last put back to it. */
   readonly openedAt: string | undefined;
+  readonly unlockedAt: TpmStart | undefined;
+  readonly seenAt: TpmStart | undefined;
   readonly restoredAt: string | undefined;
+}
+
+/** `used`: going back to it wants a word, as if its key had been given out here. */
+export interface ArrivedSnapshot extends Pick<
+  KeptSnapshot,
+  'id' | 'machine' | 'sequence' | 'host' | 'wrapped' | 'diskKeyVersion' | 'unlockedAt' | 'seenAt'
+> {
+  readonly root: string;
+  readonly used: boolean;
 }
 
 export class SnapshotStore {
@@ -76,9 +93,46 @@ export class SnapshotStore {
     });
   }
 
-  finish({ id, machine, sequence }: KeptSnapshot, root: string): void {
+  /** All of a machine, the newest first. */
+  of(machine: MachineId): KeptSnapshot[] {
+    const rows = this.#db.prepare('SELECT * FROM snapshot WHERE machine = ? ORDER BY sequence DESC').all(machine);
+    return rows.map((row) => asSnapshot(snapshotIdSchema.parse(row['id']), row));
+  }
+
+  /** What has this number of this machine. */
+  findNumber(machine: MachineId, sequence: number): SnapshotId | undefined {
+    const row = this.#db.prepare('SELECT id FROM snapshot WHERE machine = ? AND sequence = ?').get(machine, sequence);
+    return row === undefined ? undefined : snapshotIdSchema.parse(row['id']);
+  }
+
+  /** One that came from elsewhere, whole, within the transaction of the caller. */
+  arrive(snapshot: ArrivedSnapshot, at: Date): void {
+    const { id, machine, sequence, host, wrapped, root, diskKeyVersion, unlockedAt, seenAt, used } = snapshot;
+    this.#db
+      .prepare(
+        `INSERT INTO snapshot (id, machine, sequence, host, wrapped_key, disk_key_version, tpm_start, released_at, root,
+           opened_at, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        ...[id, machine, sequence, host, wrapped, diskKeyVersion, textOrNull(unlockedAt), textOrNull(seenAt), root],
+        ...[used ? at.toISOString() : null, at.toISOString()],
+      );
+    this.#db
+      .prepare(
+        `UPDATE machine SET snapshots = max(snapshots, ?1), newest_snapshot = max(newest_snapshot, ?1) WHERE id = ?2`,
+      )
+      .run(sequence, machine);
+  }
+
+  /** The number of the first that continues it. */
+  continuedBy({ id }: Pick<KeptSnapshot, 'id'>): number | undefined {
+    const row = this.#db.prepare('SELECT min(sequence) AS n FROM snapshot WHERE parent = ?').get(id);
+    return typeof row?.['n'] === 'number' ? row['n'] : undefined;
+  }
+
+  finish({ id, machine, sequence }: KeptSnapshot, root: string, parent?: SnapshotId): void {
     this.#transact(() => {
-      this.#db.prepare('UPDATE snapshot SET root = ? WHERE id = ?').run(root, id);
+      this.#db.prepare('UPDATE snapshot SET root = ?, parent = ? WHERE id = ?').run(root, parent ?? null, id);
       this.#db
         .prepare('UPDATE machine SET newest_snapshot = max(newest_snapshot, ?) WHERE id = ?')
         .run(sequence, machine);
@@ -122,7 +176,14 @@ export class SnapshotStore {
 }
 
 function asSnapshot(id: SnapshotId, row: Row): KeptSnapshot {
-  const { root, opened_at: openedAt, restored_at: restoredAt } = row;
+  const {
+    root,
+    parent,
+    opened_at: openedAt,
+    restored_at: restoredAt,
+    tpm_start: unlockedAt,
+    released_at: seenAt,
+  } = row;
   return {
     id,
     machine: machineIdSchema.parse(textOf(row, 'machine')),
@@ -131,7 +192,14 @@ function asSnapshot(id: SnapshotId, row: Row): KeptSnapshot {
     wrapped: blob(row, 'wrapped_key'),
     diskKeyVersion: Number(row['disk_key_version']),
     root: typeof root === 'string' ? root : undefined,
+    parent: typeof parent === 'string' ? snapshotIdSchema.parse(parent) : undefined,
     openedAt: typeof openedAt === 'string' ? openedAt : undefined,
     restoredAt: typeof restoredAt === 'string' ? restoredAt : undefined,
+    unlockedAt: typeof unlockedAt === 'string' ? asTpmStart(JSON.parse(unlockedAt), 'snapshot.tpm_start') : undefined,
+    seenAt: typeof seenAt === 'string' ? asTpmStart(JSON.parse(seenAt), 'snapshot.released_at') : undefined,
   };
+}
+
+function textOrNull(start: TpmStart | undefined): string | null {
+  return start === undefined ? null : JSON.stringify(start);
 }

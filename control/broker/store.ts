@@ -3,73 +3,45 @@
 // that rests on it leaves the broker, so kill -9 at any moment leaves the old or the new.
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { MACHINE_ID, type BootId, type DiskId, type MachineId, type SnapshotId } from '@ringwall/api';
-import { fromHex, toHex } from '@ringwall/bytes';
-import type { ReleaseMode } from '@ringwall/evidence';
+import type { BootId, Clones, DiskId, MachineId, SnapshotId } from '@ringwall/api';
+import { ApprovalStore } from './approval-store.ts';
 import { WatchStore } from './watch-store.ts';
 import { EvidenceHistory } from './history.ts';
 import { HostStore } from './host-store.ts';
 import { ReferenceStore } from './reference-store.ts';
 import { KeyStore } from './key-store.ts';
-import { SnapshotStore } from './snapshot-store.ts';
+import {
+  asBoot,
+  asMachine,
+  asMachineId,
+  releaseText,
+  type BootRecord,
+  type BootState,
+  type MachineRecord,
+  type SentRelease,
+} from './machine-records.ts';
+import { SnapshotStore, type ArrivedSnapshot } from './snapshot-store.ts';
+import { TransferStore } from './transfer-store.ts';
 import { VmmKeyStore } from './vmm-key-store.ts';
-import { asObject, blob, damaged, explained, textOf, texts, type Row } from './rows.ts';
+import { explained, textOf } from './rows.ts';
 import { migrate } from './schema.ts';
-import { asTpmStart, type TpmStart } from './tpm-start.ts';
-
-const RELEASE_MODES: readonly ReleaseMode[] = (['open', 'format', 'rotate'] as const).flatMap(
-  (mode) => [mode, `${mode}-authenticated`] as const,
-);
+import type { TpmStart } from './tpm-start.ts';
 
 /** Boots of a machine whose verdict is kept. A daemon asks for the newest. */
 const BOOTS_KEPT = 8;
 
-/** Whether the disk was ever unlocked: until then a guest may format a blank one. */
-export type DiskState = 'format' | 'open';
+type NewMachine = Omit<
+  MachineRecord,
+  'currentBoot' | 'unlockedAt' | 'akName' | 'seenAt' | 'nextKey' | 'clones' | 'clonedFrom'
+> & { readonly clones?: Clones };
 
-/** What its sectors are protected by: a cipher, or a cipher and a tag for each. */
-export type DiskKind = 'encrypted' | 'authenticated';
-
-export interface MachineRecord {
-  readonly id: MachineId;
-  readonly name: string;
-  readonly ekCertificate: Uint8Array;
-  readonly vtpmCa: readonly Uint8Array[];
-  readonly keyVersion: number;
-  readonly wrappedKey: Uint8Array;
-  /** The wrapped key of the next version, until a guest says that it has taken the place of this one. */
-  readonly nextKey: Uint8Array | undefined;
-  readonly disk: DiskState;
-  readonly diskKind: DiskKind;
-  /** The boot that may attest; earlier ones may not. */
-  readonly currentBoot: BootId | undefined;
-  readonly unlockedAt: TpmStart | undefined;
-  /** The Name of the attestation key that its TPM has shown to be its own; bound for good with the first unlocking. */
+/** By a ticket that was begun with; what the record of its TPM was is with the snapshot. */
+export interface Arriving {
+  readonly ticket: string;
+  readonly machine: NewMachine;
   readonly akName: Uint8Array | undefined;
-  /** Its last start that evidence signed by that key has shown, whatever came of it. */
-  readonly seenAt: TpmStart | undefined;
-}
-
-/** A release that was sent, as far as the guest's report of it is judged by it. No part of a key is in it. */
-export interface SentRelease {
-  /** What the guest must answer to show that its TPM opened the credential. */
-  readonly activation: Uint8Array;
-  readonly mode: ReleaseMode;
-  readonly tpmStart: TpmStart;
-}
-
-export type BootState = 'pending' | 'accepted' | 'unlocked' | 'refused' | 'failed';
-
-export interface BootRecord {
-  readonly boot: BootId;
-  /** JSON of a SignedReference, as the host proposed it. */
-  readonly reference: string;
-  readonly state: BootState;
-  readonly reasons: readonly string[];
-  readonly proven: readonly string[];
-  readonly at: string | undefined;
-  /** Kept in the store, so that a broker that was restarted still understands the guest's report. */
-  readonly release: SentRelease | undefined;
+  readonly snapshot: ArrivedSnapshot;
+  readonly at: Date;
 }
 
 /** `confirmed`: the guest showed that it opened the release. `unconfirmed`: it was sent one. */
@@ -98,6 +70,8 @@ export class BrokerStore implements Disposable {
   readonly keys: KeyStore;
   readonly vmmKeys: VmmKeyStore;
   readonly snapshots: SnapshotStore;
+  readonly transfers: TransferStore;
+  readonly approvals: ApprovalStore;
   readonly #db: DatabaseSync;
 
   private constructor(db: DatabaseSync, path: string) {
@@ -107,6 +81,8 @@ export class BrokerStore implements Disposable {
     this.hosts = new HostStore(db);
     this.history = new EvidenceHistory(db);
     this.vmmKeys = new VmmKeyStore(db);
+    this.transfers = new TransferStore(db);
+    this.approvals = new ApprovalStore(db);
     this.snapshots = new SnapshotStore(
       db,
       (change) => this.#transact(change),
@@ -154,28 +130,27 @@ export class BrokerStore implements Disposable {
     return row === undefined ? undefined : asMachine(id, row);
   }
 
-  addMachine(
-    machine: Omit<MachineRecord, 'currentBoot' | 'unlockedAt' | 'akName' | 'seenAt' | 'nextKey'>,
-    at: Date,
-  ): void {
+  addMachine(machine: NewMachine, at: Date): void {
+    this.#transact(() => this.#insertMachine(machine, at));
+  }
+
+  /** A snapshot that came from elsewhere, whole, and its machine, where that is not known here. */
+  arrive({ ticket, machine, akName, snapshot, at }: Arriving): void {
     this.#transact(() => {
-      this.#db
-        .prepare(
-          `INSERT INTO machine (id, name, ek_certificate, vtpm_ca, key_version, wrapped_key, disk, disk_kind,
-             registered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          machine.id,
-          machine.name,
-          machine.ekCertificate,
-          JSON.stringify(machine.vtpmCa.map((der) => Buffer.from(der).toString('base64'))),
-          machine.keyVersion,
-          machine.wrappedKey,
-          machine.disk,
-          machine.diskKind,
-          at.toISOString(),
+      if (this.readMachine(machine.id) === undefined) {
+        this.#insertMachine(machine, at);
+        const [unlockedAt, seenAt] = [snapshot.unlockedAt, snapshot.seenAt].map(
+          (start) => JSON.stringify(start) ?? null,
         );
+        this.#db
+          .prepare('UPDATE machine SET ak_name = ?, tpm_start = ?, released_at = ? WHERE id = ?')
+          .run(akName ?? null, unlockedAt ?? null, seenAt ?? null, machine.id);
+      }
+      this.snapshots.arrive(snapshot, at);
+      this.transfers.welcome(machine.id, snapshot.id);
+      this.transfers.endArrival(ticket);
     });
+    this.keys.scrubLog();
   }
 
   renameMachine(id: MachineId, name: string): void {
@@ -194,6 +169,7 @@ export class BrokerStore implements Disposable {
     disk: (machine: MachineId, version: number, wrapped: Uint8Array) => Uint8Array,
     vmm: (disk: DiskId, wrapped: Uint8Array) => Uint8Array,
     snapshot: (id: SnapshotId, wrapped: Uint8Array) => Uint8Array,
+    recipient: (wrapped: Uint8Array) => Uint8Array,
   ): number {
     return this.#transact(() => {
       const machines = this.listMachines();
@@ -207,7 +183,8 @@ export class BrokerStore implements Disposable {
           .run(disk(id, keyVersion, wrappedKey), next, id);
       }
       this.#db.prepare('INSERT OR REPLACE INTO root_key (only, id) VALUES (1, ?)').run(rootId);
-      return machines.length + this.vmmKeys.rewrap(vmm) + this.snapshots.rewrap(snapshot);
+      const snapshots = this.snapshots.rewrap(snapshot) + this.transfers.rewrap(recipient, snapshot);
+      return machines.length + this.vmmKeys.rewrap(vmm) + snapshots;
     });
   }
 
@@ -285,6 +262,17 @@ export class BrokerStore implements Disposable {
     return row === undefined ? undefined : textOf(row, 'proof');
   }
 
+  #insertMachine(machine: NewMachine, at: Date): void {
+    const { id, name, ekCertificate, vtpmCa, keyVersion, wrappedKey, disk, diskKind, clones = 'deny' } = machine;
+    const certificates = JSON.stringify(vtpmCa.map((der) => Buffer.from(der).toString('base64')));
+    this.#db
+      .prepare(
+        `INSERT INTO machine (id, name, ek_certificate, vtpm_ca, key_version, wrapped_key, disk, disk_kind,
+           clones, registered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(id, name, ekCertificate, certificates, keyVersion, wrappedKey, disk, diskKind, clones, at.toISOString());
+  }
+
   #writeProof(machine: MachineId, boot: BootId, kind: ProofKind, proof: string): void {
     this.history.keep(machine, boot, { outcome: kind === 'refused' ? 'refused' : 'accepted', proof });
     this.#db
@@ -307,72 +295,4 @@ export class BrokerStore implements Disposable {
       throw explained(error, 'the store');
     }
   }
-}
-
-function asMachineId(text: string): MachineId {
-  if (!isMachineId(text)) throw damaged('machine.id');
-  return text;
-}
-
-function isMachineId(text: string): text is MachineId {
-  return MACHINE_ID.test(text);
-}
-
-function asMachine(id: MachineId, row: Row): MachineRecord {
-  const disk = textOf(row, 'disk');
-  const currentBoot = row['current_boot'];
-  const tpmStart = row['tpm_start'];
-  const akName = row['ak_name'];
-  const seenAt = row['released_at'];
-  return {
-    id,
-    name: textOf(row, 'name'),
-    ekCertificate: blob(row, 'ek_certificate'),
-    vtpmCa: texts(row, 'vtpm_ca').map((base64) => new Uint8Array(Buffer.from(base64, 'base64'))),
-    keyVersion: Number(row['key_version']),
-    wrappedKey: blob(row, 'wrapped_key'),
-    nextKey: row['next_key'] === null ? undefined : blob(row, 'next_key'),
-    diskKind: textOf(row, 'disk_kind') === 'authenticated' ? 'authenticated' : 'encrypted',
-    disk: disk === 'open' ? 'open' : 'format',
-    currentBoot: typeof currentBoot === 'string' ? currentBoot : undefined,
-    unlockedAt: typeof tpmStart === 'string' ? asTpmStart(parseJson(tpmStart), 'machine.tpm_start') : undefined,
-    akName: akName instanceof Uint8Array ? akName : undefined,
-    seenAt: typeof seenAt === 'string' ? asTpmStart(parseJson(seenAt), 'machine.released_at') : undefined,
-  };
-}
-
-function asBoot(row: Row): BootRecord {
-  const at = row['at'];
-  const release = row['release'];
-  return {
-    boot: textOf(row, 'boot'),
-    reference: textOf(row, 'reference'),
-    state: asBootState(textOf(row, 'state')),
-    reasons: texts(row, 'reasons'),
-    proven: texts(row, 'proven'),
-    at: typeof at === 'string' ? at : undefined,
-    release: typeof release === 'string' ? asRelease(release) : undefined,
-  };
-}
-
-function asBootState(value: string): BootState {
-  const state = (['pending', 'accepted', 'unlocked', 'refused', 'failed'] as const).find((known) => known === value);
-  if (state === undefined) throw damaged('boot.state');
-  return state;
-}
-
-function releaseText({ activation, mode, tpmStart }: SentRelease): string {
-  return JSON.stringify({ activation: toHex(activation), mode, tpmStart });
-}
-
-function asRelease(json: string): SentRelease {
-  const { activation, mode, tpmStart } = asObject(parseJson(json), 'boot.release');
-  if (typeof activation !== 'string') throw damaged('boot.release');
-  const known = RELEASE_MODES.find((each) => each === mode);
-  if (known === undefined) throw damaged('boot.release');
-  return { activation: fromHex(activation), mode: known, tpmStart: asTpmStart(tpmStart, 'boot.release') };
-}
-
-function parseJson(json: string): unknown {
-  return JSON.parse(json);
 }

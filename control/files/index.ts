@@ -3,3 +3,4 @@
 export { readFileBounded, removeUnfinished, writeFileAtomic } from './atomic.ts';
 export { isThere, makeDirectory, makePrivateDirectory, namesIn, syncDirectory } from './directories.ts';
 export { fullOr, hostFull, isErrno } from './errors.ts';
+export { syncMeanwhile } from './sync-meanwhile.ts';

@@ -84,8 +84,12 @@ export function keyRequestMessage(request: UnsignedKeyRequest): Uint8Array {
   const words =
     'disk' in request
       ? ['ringwall disk key request 1', request.disk, use, request.machine ?? '-', request.boot ?? '-']
-      : ['ringwall snapshot key request 1', request.snapshot, use, request.machine];
+      : ['ringwall snapshot key request 1', request.snapshot, use, request.machine, ...cloneOf(request)];
   return Buffer.from([...words, publicKey, host, ''].join('\n'));
+}
+
+function cloneOf({ clone }: Pick<SnapshotKeyRequest, 'clone'>): string[] {
+  return clone === undefined ? [] : [clone];
 }
 
 export async function isSignedByItsHost(request: KeyRequest): Promise<boolean> {

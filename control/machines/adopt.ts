@@ -5,6 +5,7 @@ import { type Machine, type MachineId, type Operation, RingwallError } from '@ri
 import { snapshotIdSchema } from '@ringwall/api/snapshots';
 import type { RunningMachine } from '@ringwall/api/warden';
 import { decideAdoption } from './adoption.ts';
+import { cloneSourceSchema } from './clone.ts';
 import { discardSnapshot } from './snapshot.ts';
 import { asRingwallError } from './work.ts';
 import type { Worker, WorkRequest } from './worker.ts';
@@ -44,7 +45,7 @@ export async function adoptMachines(
   unfinished.delete(undefined);
   for (const machine of machines) {
     closing.throwIfAborted();
-    const [last, ...overtaken] = await withoutSnapshots(worker, machine.id, unfinished.get(machine.id) ?? []);
+    const [last, ...overtaken] = await withoutWorkBeside(worker, machine.id, unfinished.get(machine.id) ?? []);
     unfinished.delete(machine.id);
     for (const { operation } of overtaken) await failOvertaken(worker, operation);
     const seen = running.find((boot) => boot.machine === machine.id);
@@ -59,7 +60,7 @@ export async function adoptMachines(
         if (last !== undefined) resume(worker, machine.id, last);
         break;
       case 'close-operation':
-        if (last !== undefined) await worker.operations.take(last.operation).done('attested, and its disk unlocked');
+        if (last !== undefined) await worker.operations.take(last.operation).done(doneOf(machine));
         watch(worker, machine);
         break;
       case 'watch':
@@ -83,6 +84,10 @@ export async function adoptMachines(
   for (const [, orphans] of unfinished) for (const { operation } of orphans) await endOrphan(worker, operation);
   await tellUnknown(worker, existing, new Set(machines.map((machine) => machine.id)));
   await store.saveFact(HOST_BOOT_FACT, hostBootId);
+}
+
+function doneOf({ status: { goesOnFrom } }: Machine): string {
+  return goesOnFrom === undefined ? 'attested, and its disk unlocked' : `goes on from the memory of ${goesOnFrom}`;
 }
 
 function watch(worker: Worker, { id, status }: Machine): void {
@@ -144,12 +149,13 @@ async function failOvertaken(worker: Worker, operation: Operation): Promise<void
 }
 
 /** The newest first. The machine runs on, whatever came of its snapshot; whether there is one, nobody was told. */
-async function withoutSnapshots(
+async function withoutWorkBeside(
   worker: Worker,
   machine: MachineId,
   unfinished: readonly Unfinished[],
 ): Promise<Unfinished[]> {
   for (const { operation, request } of unfinished) {
+    if (operation.kind === 'template.hold') await failHold(worker, operation);
     if (operation.kind !== 'machine.snapshot') continue;
     const snapshot = snapshotIdSchema.safeParse(fieldOf(request, 'snapshot'));
     if (snapshot.success) await discardSnapshot(worker, machine, snapshot.data);
@@ -159,7 +165,19 @@ async function withoutSnapshots(
       }),
     );
   }
-  return unfinished.filter(({ operation }) => operation.kind !== 'machine.snapshot').toReversed();
+  return unfinished.filter(({ operation: { kind } }) => !BESIDE_ITS_MACHINE.has(kind)).toReversed();
+}
+
+/** What says nothing of whether the machine itself should run. */
+const BESIDE_ITS_MACHINE: ReadonlySet<Operation['kind']> = new Set(['machine.snapshot', 'template.hold']);
+
+/** Whether it is held, the warden knows. */
+async function failHold(worker: Worker, operation: Operation): Promise<void> {
+  await worker.operations.take(operation).fail(
+    new RingwallError('conflict', 'the hold was broken off: ringwalld was restarted', {
+      hint: 'ask for it again, which does nothing where it is held: ringwall template hold NAME@NUMBER',
+    }),
+  );
 }
 
 /** The contents came on a connection to the last life of the daemon. */
@@ -189,12 +207,16 @@ async function tellUnknown(worker: Worker, existing: readonly MachineId[], known
 }
 
 function parseRequest(kind: Operation['kind'], request: unknown): WorkRequest | undefined {
-  if (kind === 'image.build' || kind === 'disk.import' || kind === 'machine.snapshot') return undefined;
+  if (kind === 'image.build' || kind === 'disk.import') return undefined;
+  if (kind === 'machine.snapshot' || kind === 'template.hold') return undefined;
   if (kind === 'machine.restore') {
     const snapshot = snapshotIdSchema.safeParse(fieldOf(request, 'snapshot')).data;
     return snapshot === undefined ? undefined : { kind, snapshot, rewind: fieldOf(request, 'rewind') === true };
   }
-  if (kind === 'machine.create') return { kind, start: fieldOf(request, 'start') === true };
+  if (kind === 'machine.create') {
+    const from = cloneSourceSchema.safeParse(fieldOf(request, 'from')).data;
+    return { kind, start: fieldOf(request, 'start') === true, ...(from && { from }) };
+  }
   if (kind !== 'machine.stop') return { kind };
   const graceMs = fieldOf(request, 'graceMs');
   return { kind, graceMs: typeof graceMs === 'number' ? graceMs : 0 };

@@ -49,6 +49,20 @@ describe('a machine with a plan', () => {
     expect((await world.machines.find('web')).spec.backups).toBeUndefined();
   });
 
+  test('keeps what those need that it keeps', async () => {
+    await using world = await World.open();
+    await world.running('web');
+    world.warden.continues = true;
+    const backups = backupsOf(world);
+    await backups.plan('web', PLAN);
+    for (const hours of [1, 2, 3]) await look(world, backups, hours);
+    expect(await look(world, backups, 0)).toEqual([3, 2, 1]);
+    // A whole one, and one that continues it: nothing needs the others any more.
+    await world.ended(await world.machines.snapshot('web', { full: true, scheduled: true }));
+    await world.ended(await world.machines.snapshot('web', { scheduled: true }));
+    expect(await look(world, backups, 0)).toEqual([5, 4]);
+  });
+
   test('is left alone while it does not run', async () => {
     await using world = await World.open();
     await world.running('web');
@@ -73,6 +87,21 @@ describe('a machine with a plan', () => {
     expect(world.notes.filter((line) => line.includes('web is not backed up'))).toHaveLength(1);
     world.warden.onRequest = async () => undefined;
     expect((await look(world, backups, 4)).length).toBeGreaterThan(0);
+  });
+
+  test('is saved as planned after a clock that was ahead, and not at every look until then', async () => {
+    await using world = await World.open();
+    await world.running('web');
+    const backups = backupsOf(world);
+    await backups.plan('web', { everyMinutes: 60, keep: { last: 9 } });
+    await look(world, backups, 0);
+    const [taken] = await world.store.snapshots.list();
+    if (taken === undefined) throw new Error('none was taken');
+    await world.store.snapshots.delete(taken, { kind: 'snapshot.removed', message: 'to be dated otherwise' });
+    const ahead = new Date(Date.now() + 1000 * HOUR_MS).toISOString();
+    await world.store.snapshots.insert({ ...taken, createdAt: ahead }, { kind: 'snapshot.taken', message: 'ahead' });
+    for (const hours of [0.3, 0.6, 0.9]) expect(await look(world, backups, hours)).toHaveLength(2);
+    expect(await look(world, backups, 1.1)).toHaveLength(3);
   });
 
   test('is not tried again at every look where saving fails', async () => {

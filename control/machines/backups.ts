@@ -5,6 +5,7 @@ import type { BackupPlan } from '@ringwall/api/backups';
 import type { ShownSnapshot } from '@ringwall/api/snapshots';
 import type { Machines } from './machines.ts';
 import { expiredOf, isDue } from './retention.ts';
+import { removable } from './snapshot-chain.ts';
 import type { Snapshots } from './snapshots.ts';
 import { changeMachine, type WorkParts } from './work.ts';
 
@@ -69,8 +70,8 @@ export class Backups {
       if (planned.length === 0) return;
       const all = await snapshots.list();
       for (const machine of planned) {
-        const own = all.filter((each) => each.machine === machine.id && each.scheduled === true);
-        await this.#lookAt(machine, own, now).then(
+        const its = all.filter((each) => each.machine === machine.id);
+        await this.#lookAt(machine, its, now).then(
           () => this.#said.delete(machine.id),
           (error: unknown) => this.#say(machine, error),
         );
@@ -80,17 +81,20 @@ export class Backups {
     }
   }
 
-  async #lookAt(machine: Machine, own: readonly ShownSnapshot[], now: Date): Promise<void> {
+  async #lookAt(machine: Machine, all: readonly ShownSnapshot[], now: Date): Promise<void> {
     const { machines, snapshots } = this.#parts;
     const plan = machine.spec.backups;
     if (plan === undefined) return;
-    const dated = own.map((snapshot) => ({ snapshot, takenAt: new Date(snapshot.createdAt) }));
-    for (const { snapshot } of expiredOf(dated, plan.keep)) {
-      await snapshots.remove(`${snapshot.machineName}@${String(snapshot.sequence)}`);
+    const dated = all
+      .filter(({ scheduled }) => scheduled === true)
+      .map((snapshot) => ({ snapshot, takenAt: new Date(snapshot.createdAt) }));
+    const expired = expiredOf(dated, plan.keep).map(({ snapshot }) => snapshot);
+    for (const { machineName, sequence } of removable(expired, all)) {
+      await snapshots.remove(`${machineName}@${String(sequence)}`);
     }
-    const newest = dated.map(({ takenAt }) => takenAt).toSorted((a, b) => b.getTime() - a.getTime())[0];
     if (machine.status.phase !== 'running' || machine.status.trust === 'quarantined') return;
-    if (!isDue(newest, plan.everyMinutes * MINUTE_MS, now)) return;
+    const taken = dated.map(({ takenAt }) => takenAt);
+    if (!isDue(taken, plan.everyMinutes * MINUTE_MS, now)) return;
     const sinceMs = now.getTime() - (this.#begunAtMs.get(machine.id) ?? -Infinity);
     if (sinceMs >= 0 && sinceMs < RETRY_MS) return;
     await machines.snapshot(machine.id, { scheduled: true });

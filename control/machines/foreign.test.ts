@@ -1,26 +1,11 @@
 // Machines that boot a system of their own: learned at first, then attested or kept from running.
-import { newDiskId, type Machine } from '@ringwall/api';
-import type { Disk } from '@ringwall/api/disks';
+import type { Machine } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
 import { World } from './testing/world.ts';
 
-/** The name of a disk that was imported whole. */
-async function importedDisk({ store }: World): Promise<string> {
-  const disk: Disk = {
-    id: newDiskId(),
-    tenant: 'default',
-    name: 'web',
-    version: 1,
-    createdAt: new Date().toISOString(),
-    spec: { sizeBytes: 64 * 1024 * 1024, source: { format: 'qcow2', name: 'cloud.qcow2' } },
-    status: { phase: 'ready' },
-  };
-  await store.disks.insert(disk, { kind: 'disk.imported', message: 'web is there' });
-  return disk.name;
-}
-
 async function made(world: World): Promise<Machine> {
-  const { machine, operation } = await world.machines.create({ ...WEB, attach: [await importedDisk(world)] });
+  const { name } = await world.importDisk('web');
+  const { machine, operation } = await world.machines.create({ ...WEB, attach: [name] });
   await world.ended(operation);
   return machine;
 }

@@ -4,7 +4,7 @@ import { Interrupted } from './interrupted.ts';
 import type { OperationHandle } from './operations.ts';
 
 /** `tidy`: the daemon's own work, which gives way to whatever somebody asks for. */
-export type JobKind = 'create' | 'start' | 'stop' | 'remove' | 'snapshot' | 'restore' | 'tidy';
+export type JobKind = 'create' | 'start' | 'stop' | 'remove' | 'snapshot' | 'restore' | 'hold' | 'tidy';
 
 export interface Job {
   readonly kind: JobKind;

@@ -1,11 +1,14 @@
 // The work behind create, start, stop and remove, each from its first step to the state that the machine is left in.
 // Every step may be repeated: after a crash the whole of it is gone through again.
-import { type DiskId, FOREIGN_IMAGE, type Machine, type MachineId, RingwallError } from '@ringwall/api';
+import { type DiskId, FOREIGN_IMAGE, type Machine, type MachineId, newBootId, RingwallError } from '@ringwall/api';
 import { AttestationRefused } from './attest.ts';
 import { bootMachine, endFailedBoot, waitForRefusalOnConsole } from './boot.ts';
+import { copyDisk, type CloneSource } from './clone.ts';
 import { interruptionOf } from './interrupted.ts';
+import { goOnFromTemplate } from './live-clone.ts';
 import type { OperationHandle } from './operations.ts';
 import { QUIET, quietAfter } from './quarantine.ts';
+import { releaseTemplates } from './templates.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { asRingwallError, changeMachine, insistently, patiently, type Work } from './work.ts';
 
@@ -20,16 +23,22 @@ export interface Outcome {
 
 export interface CreateRequest {
   readonly start: boolean;
+  /** Where its disk is a copy of another's. */
+  readonly from?: CloneSource;
 }
 
 export async function createMachine(work: Work, id: MachineId, request: CreateRequest): Promise<Outcome> {
   const machine = await requireMachine(work, id);
-  if (machine.status.phase === 'creating') {
+  const { from } = request;
+  const isLive = from?.live === true;
+  const { phase } = machine.status;
+  if (phase === 'creating' || (isLive && phase === 'starting')) {
     try {
-      await makeMachine(work, machine);
+      const made = phase === 'creating' ? await makeMachine(work, machine, request) : machine;
+      if (isLive) return { done: await goOnFromTemplate(work, made, from) };
     } catch (error) {
       if (interruptionOf(work.signal)?.reason === 'shutdown') return { leave: true };
-      return { failed: await undoCreation(work, machine, interruptionOf(work.signal) ?? error) };
+      return { failed: await undoCreation(work, machine, request, interruptionOf(work.signal) ?? error) };
     }
   }
   return request.start ? startMachine(work, id) : { done: `${machine.name} is made` };
@@ -70,8 +79,18 @@ export async function stopMachine(work: Work, id: MachineId, graceMs: number): P
 export async function removeMachine(work: Work, id: MachineId): Promise<Outcome> {
   const machine = await work.store.findMachine(id);
   if (machine === undefined) return { done: 'removed' };
+  const runs = machine.status.phase !== 'stopped';
   try {
-    if (machine.status.phase !== 'stopped') await endMachine(work, machine, 0);
+    if (runs) await insistently(work, () => work.broker.call({ op: 'check-forget', machine: id }));
+  } catch (error) {
+    // What cannot be removed runs on.
+    const interruption = interruptionOf(work.signal);
+    if (interruption?.reason === 'shutdown') return { leave: true };
+    return { failed: interruption === undefined ? asRingwallError(error) : cancelled(machine) };
+  }
+  try {
+    if (runs) await endMachine(work, machine, 0);
+    await insistently(work, () => releaseTemplates(work, { machine: id }));
     work.progress.step('destroying the key of its disk');
     const keeps = await disksOf(work, machine);
     await insistently(work, () =>
@@ -141,11 +160,11 @@ async function needImage(work: Work, name: string): Promise<void> {
   if (images.find((image) => image.name === name)?.built !== true) await buildImage(work, name, false);
 }
 
-async function makeMachine(work: Work, machine: Machine): Promise<void> {
+async function makeMachine(work: Work, machine: Machine, { from }: CreateRequest): Promise<Machine> {
   const { id, name, spec } = machine;
   if (spec.image !== FOREIGN_IMAGE) await needImage(work, spec.image);
   work.progress.step('making its disk and its TPM');
-  const { image, cpus, memoryMiB, diskMiB, disks, network } = spec;
+  const { image, cpus, memoryMiB, diskMiB, disks, network, encryption, clones } = spec;
   const identity = await patiently(work, () =>
     work.warden.call(
       {
@@ -163,11 +182,15 @@ async function makeMachine(work: Work, machine: Machine): Promise<void> {
   work.progress.step('making its key, bound to its TPM');
   await patiently(work, () =>
     work.broker.call(
-      { op: 'register-machine', machine: id, name, ...identity, encryption: spec.encryption },
+      { op: 'register-machine', machine: id, name, ...identity, encryption, ...(clones && { clones }) },
       { signal: work.signal },
     ),
   );
-  await changeMachine(work.store, id, () => ({ status: { ...QUIET, phase: 'stopped' } }), {
+  // A live one gets its disk with its memory. What is written down first is the boot in which it does.
+  const isLive = from?.live === true;
+  if (from !== undefined && !isLive) await copyDisk(work, machine, from);
+  const status = isLive ? ({ phase: 'starting', bootId: newBootId() } as const) : ({ phase: 'stopped' } as const);
+  return changeMachine(work.store, id, () => ({ status: { ...QUIET, ...status } }), {
     kind: 'machine.made',
     machine: id,
     message: `${name} has its disk, its TPM and its key`,
@@ -181,12 +204,20 @@ async function disksOf({ store }: Work, { spec }: Machine): Promise<{ readonly i
 }
 
 /** Nothing is left behind of a machine that could not be made. Where that fails, its record stays, to be removed. */
-async function undoCreation(work: Work, machine: Machine, error: unknown): Promise<RingwallError> {
+async function undoCreation(
+  work: Work,
+  machine: Machine,
+  { from }: CreateRequest,
+  error: unknown,
+): Promise<RingwallError> {
   const { id, name } = machine;
   const failed = interruptionOf(work.signal) === undefined ? asRingwallError(error) : cancelled(machine);
   try {
+    const unsignalled = { ...work, signal: new AbortController().signal };
+    // One that goes on from memory may run by now, whatever failed behind that.
+    if (from?.live === true) await endMachine(unsignalled, machine, 0);
     await work.broker.call({ op: 'forget-machine', machine: id, keeps: [] });
-    await removeAtWarden({ ...work, signal: new AbortController().signal }, id);
+    await removeAtWarden(unsignalled, id);
     await work.store.deleteMachine(id, {
       kind: 'machine.not-made',
       machine: id,

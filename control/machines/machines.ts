@@ -14,18 +14,20 @@ import {
   RingwallError,
 } from '@ringwall/api';
 import type { Disk } from '@ringwall/api/disks';
-import type { RestoreMachine } from '@ringwall/api/snapshots';
+import type { CloneMachine, RestoreMachine, TakeSnapshot } from '@ringwall/api/snapshots';
 import { adoptMachines } from './adopt.ts';
+import { refuseWhileBusy } from './busy.ts';
 import { WARDEN_HINT } from './clients.ts';
+import { planClone, refuseUncloned, type CloneSource } from './clone.ts';
 import type { HostReports } from './host-reports.ts';
-import type { JobKind } from './jobs.ts';
 import { readErasure, rotateKey, rotateRootKey } from './keys.ts';
+import { refuseUnsaved } from './live-clone.ts';
 import { checkMachineReference } from './names.ts';
 import { notProtected } from './not-protected.ts';
 import { STANDS_STILL } from './observer.ts';
 import { checkImage, planMachine, type PlannedDisk } from './plan.ts';
 import { QUIET, readmitMachine, refuseQuarantined } from './quarantine.ts';
-import { findSnapshot } from './snapshots.ts';
+import { findNamed, findSnapshot } from './snapshots.ts';
 import type { WorkRequest } from './worker.ts';
 import { type Worker } from './worker.ts';
 import { isUnavailable } from './work.ts';
@@ -105,16 +107,33 @@ export class Machines {
     };
   }
 
-  async create(request: CreateMachine): Promise<{ machine: Machine; operation: Operation }> {
+  async create(request: CreateMachine, from?: CloneSource): Promise<{ machine: Machine; operation: Operation }> {
     await this.#ready();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#insert(request);
+        return await this.#insert(request, from);
       } catch (error) {
         const overtaken = error instanceof RingwallError && error.code === 'name-taken' && request.name === undefined;
         if (!overtaken || attempt === NAME_ATTEMPTS) throw error;
       }
     }
+  }
+
+  /** Another machine, with the disk of one of its snapshots, or going on from its memory. */
+  async clone(idOrName: string, request: CloneMachine): Promise<{ machine: Machine; operation: Operation }> {
+    const { store, warden } = this.#worker;
+    const { wanted, from } = await planClone({ store, warden }, await this.find(idOrName), request);
+    return this.create(wanted, from);
+  }
+
+  /** Holds the memory of a snapshot, named as in `web@3`, for clones that go on from it. */
+  async holdTemplate(name: string): Promise<Operation> {
+    const { store } = this.#worker;
+    const { id: snapshot, machine: id } = await findNamed({ store }, name);
+    return this.#accept(id, {}, { kind: 'template.hold', snapshot }, (machine) => {
+      refuseUncloned(machine);
+      return { step: 'holding its memory' };
+    });
   }
 
   start(idOrName: string, precondition: Precondition = {}): Promise<Operation> {
@@ -144,10 +163,14 @@ export class Machines {
   }
 
   /** The machine runs on meanwhile, but for a moment. */
-  snapshot(idOrName: string, { scheduled = false }: { readonly scheduled?: boolean } = {}): Promise<Operation> {
-    const request = { kind: 'machine.snapshot', snapshot: newSnapshotId(), scheduled } as const;
+  snapshot(
+    idOrName: string,
+    { scheduled = false, full = false }: TakeSnapshot & { readonly scheduled?: boolean } = {},
+  ): Promise<Operation> {
+    const request = { kind: 'machine.snapshot', snapshot: newSnapshotId(), scheduled, full } as const;
     return this.#accept(idOrName, {}, request, (machine) => {
       refuseQuarantined(machine);
+      refuseUnsaved(machine);
       if (machine.status.phase === 'running') return { step: 'taking a snapshot' };
       throw new RingwallError('conflict', `${machine.name} is ${machine.status.phase}: only what runs can be saved`, {
         hint: `start it: ringwall start ${machine.name}`,
@@ -239,7 +262,7 @@ export class Machines {
     this.#isAdopted = true;
   }
 
-  async #insert(request: CreateMachine): Promise<{ machine: Machine; operation: Operation }> {
+  async #insert(request: CreateMachine, from?: CloneSource): Promise<{ machine: Machine; operation: Operation }> {
     const { store, warden, operations } = this.#worker;
     const [{ images }, capacity, machines, stored] = await Promise.all([
       this.listImages(),
@@ -263,10 +286,10 @@ export class Machines {
       name,
       version: 1,
       createdAt: new Date().toISOString(),
-      spec: { ...spec, ...joined, running: request.start === true },
+      spec: { ...spec, ...joined, ...(from && { clonedFrom: from.name }), running: request.start === true },
       status: { ...QUIET, phase: 'creating' },
     };
-    const work: WorkRequest = { kind: 'machine.create', start: request.start === true };
+    const work: WorkRequest = { kind: 'machine.create', start: request.start === true, ...(from && { from }) };
     const operation = operations.describe({ kind: 'machine.create', machine: machine.id }, 'making the machine');
     const event = {
       kind: 'machine.created',
@@ -301,7 +324,7 @@ export class Machines {
       const job = this.#worker.current(machine.id);
       if (job?.handle !== undefined) {
         if (job.handle.operation.kind === request.kind) return job.handle.operation;
-        if (!MAY_CANCEL[request.kind].has(job.kind)) throw busy(machine, job.kind);
+        refuseWhileBusy(machine, job.kind, request.kind);
       }
       const answer = check(machine);
       const subject = { kind: request.kind, machine: machine.id } as const;
@@ -367,16 +390,6 @@ const RUNNING_PHASES: ReadonlySet<Machine['status']['phase']> = new Set([
   'stopping',
 ]);
 
-/** What somebody may ask for while something else is being done, which is then cancelled. */
-const MAY_CANCEL: Record<WorkRequest['kind'], ReadonlySet<JobKind>> = {
-  'machine.create': new Set(),
-  'machine.start': new Set(),
-  'machine.stop': new Set<JobKind>(['start']),
-  'machine.remove': new Set<JobKind>(['create', 'start', 'stop']),
-  'machine.snapshot': new Set(),
-  'machine.restore': new Set(),
-};
-
 /** Silence or nonsense in the warden's place will not pass by waiting or by starting services: somebody must act. */
 function asStranger(error: RingwallError): RingwallError {
   if (error.code !== 'timeout' && error.code !== 'internal') return error;
@@ -384,12 +397,4 @@ function asStranger(error: RingwallError): RingwallError {
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     cause: error,
   });
-}
-
-function busy(machine: Machine, kind: JobKind): RingwallError {
-  const doing = {
-    ...{ create: 'made', start: 'started', stop: 'stopped', remove: 'removed', tidy: 'ended' },
-    ...{ snapshot: 'saved', restore: 'put back' },
-  }[kind];
-  return new RingwallError('conflict', `${machine.name} is being ${doing}`, { hint: 'wait until that has ended' });
 }

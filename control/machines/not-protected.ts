@@ -24,6 +24,12 @@ export function notProtected({ machine, findings, protections }: NotProtectedFac
   if (machine.status.phase === 'running' && machine.status.watch === undefined) {
     sentences.push('what runs on it since its boot is not watched');
   }
+  const { goesOnFrom } = machine.status;
+  if (goesOnFrom !== undefined) {
+    sentences.push(
+      `it goes on from the memory of ${goesOnFrom}: whatever secret that held is known to all that go on from it`,
+    );
+  }
   if (machine.spec.image === FOREIGN_IMAGE) {
     sentences.push('its disk is opened before anything is proven: its key is given to the VMM at each start');
   }

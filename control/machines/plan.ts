@@ -53,7 +53,7 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
   for (const dimension of DIMENSIONS) checkSize(dimension, sizes[dimension.key], facts.capacity[dimension.key]);
   const ownWatch = request.image === FOREIGN_IMAGE ? 'off' : (WATCH_OF_IMAGE.get(request.image) ?? 'report');
   const watch = request.watch ?? ownWatch;
-  const encryption = request.encryption ?? 'guest';
+  const { encryption = 'guest', clones } = request;
   const disks = (request.attach ?? []).map((disk) => findDisk(disk, facts.disks));
   if (new Set(disks).size !== disks.length) {
     throw new RingwallError('spec-invalid', 'a disk is attached twice', { hint: 'name each disk once by --attach' });
@@ -66,7 +66,11 @@ export function planMachine(request: CreateMachine, facts: PlanFacts): MachinePl
   }
   return {
     name,
-    spec: { image: request.image, ...sizes, isolation: 'vm', running: false, watch, encryption, ...attached },
+    spec: {
+      ...{ image: request.image, ...sizes, isolation: 'vm', running: false, watch, encryption },
+      ...(clones === undefined ? {} : { clones }),
+      ...attached,
+    },
   };
 }
 
@@ -109,6 +113,11 @@ function checkForeign(request: CreateMachine): void {
         hint: 'leave --encryption out',
       },
     );
+  }
+  if (request.clones === 'allow') {
+    throw new RingwallError('spec-invalid', 'a machine with a system of its own cannot be cloned yet', {
+      hint: 'leave --clones out',
+    });
   }
   if (request.attach === undefined || request.attach.length === 0) {
     throw new RingwallError('bad-request', 'a system that is not Ringwall’s comes on a disk, and none is named', {

@@ -62,6 +62,13 @@ describe('a schedule', () => {
     ['many were missed', '2026-01-01T00:00:00Z', true],
     ['the newest is of the future', '2030-01-01T00:00:00Z', true],
   ])('where %s', (_, newest, due) => {
-    expect(isDue(newest === undefined ? undefined : new Date(newest), HOUR_MS, now)).toBe(due);
+    expect(isDue(newest === undefined ? [] : [new Date(newest)], HOUR_MS, now)).toBe(due);
+  });
+
+  it('goes by the newest that is of no future, in whatever order they are', () => {
+    const texts = ['2026-10-02T09:00:00Z', '2030-01-01T00:00:00Z', '2026-10-02T11:30:00Z', '2026-10-02T10:00:00Z'];
+    const dates = texts.map((text) => new Date(text));
+    expect(isDue(dates, HOUR_MS, now)).toBe(false);
+    expect(isDue(dates, HOUR_MS / 2, now)).toBe(true);
   });
 });

@@ -27,11 +27,10 @@ export function expiredOf<Snapshot extends Dated>(
   return newestFirst.filter((snapshot) => !kept.has(snapshot)).toReversed();
 }
 
-/** Whether a snapshot is due. One that is dated in the future (a clock that was wrong) does not hold up the next. */
-export function isDue(newest: Date | undefined, everyMs: number, now: Date): boolean {
-  if (newest === undefined) return true;
-  const age = now.getTime() - newest.getTime();
-  return age >= everyMs || age < 0;
+/** Whether a snapshot is due. What is dated in the future (by a clock that was wrong) neither holds up the next nor hurries it. */
+export function isDue(taken: readonly Date[], everyMs: number, now: Date): boolean {
+  const ages = taken.map((at) => now.getTime() - at.getTime()).filter((ageMs) => ageMs >= 0);
+  return ages.every((ageMs) => ageMs >= everyMs);
 }
 
 const DAY_MS: number = 24 * 60 * 60 * 1000;

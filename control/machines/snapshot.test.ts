@@ -1,6 +1,7 @@
 // Snapshots as work of the daemon: what the warden, the broker and the store are left with, however it ends.
 import { RingwallError } from '@ringwall/api';
 import { describe, expect, test } from 'vitest';
+import { MAX_SNAPSHOT_CHAIN } from '@ringwall/api/snapshots';
 import { Snapshots } from './snapshots.ts';
 import { errorOf } from './testing/error-of.ts';
 import { World } from './testing/world.ts';
@@ -42,6 +43,17 @@ describe('snapshot()', () => {
     expect(ended).toMatchObject({ state: 'failed', error: { code: 'host-full' } });
     expect(await known(world)).toEqual([0, 0, 0]);
     expect((await world.machines.find('web')).status).toMatchObject({ phase: 'running', trust: 'attested' });
+  });
+
+  test('that nobody gave a number leaves no file either, also where the broker stays away', async () => {
+    await using world = await World.open();
+    await world.running('web');
+    world.warden.onRequest = async ({ op }) => {
+      if (op === 'take-snapshot') world.broker.away = true;
+    };
+    const ended = await world.ended(await world.machines.snapshot('web'));
+    expect(ended).toMatchObject({ state: 'failed', error: { code: 'broker-unavailable' } });
+    expect([world.warden.snapshots.size, (await world.store.snapshots.list()).length]).toEqual([0, 0]);
   });
 
   test('that a restart of the daemon broke off is discarded, and said to be', async () => {
@@ -162,5 +174,54 @@ describe('Snapshots', () => {
     await take(world, 'web');
     await world.ended(await world.machines.remove('web', { force: true }));
     expect(await world.store.snapshots.list()).toEqual([]);
+  });
+
+  test('that continue one another are put back, checked and removed as that', async () => {
+    await using world = await World.open();
+    await world.running('web');
+    world.warden.continues = true;
+    for (let count = 0; count < 3; count += 1) await take(world, 'web');
+    const [three, two, one] = await world.store.snapshots.list();
+    expect([three?.parent, two?.parent, one?.parent]).toEqual([two?.id, one?.id, undefined]);
+    expect(world.broker.requests.filter(({ op }) => op === 'finish-snapshot')).toMatchObject([
+      { snapshot: one?.id },
+      { snapshot: two?.id, parent: one?.id },
+      { snapshot: three?.id, parent: two?.id },
+    ]);
+    const snapshots = new Snapshots(world);
+    expect(await errorOf(snapshots.remove('web@1'))).toMatchObject({
+      code: 'conflict',
+      message: 'web@1 is needed: @2 continues it',
+    });
+    expect(await snapshots.check('web@3')).toMatchObject({ whole: true, records: 9 });
+    world.warden.snapshots.delete(two?.id ?? '');
+    expect(await snapshots.check('web@3')).toMatchObject({
+      whole: false,
+      reason: expect.stringMatching(/^@2, which it continues/),
+    });
+
+    await world.ended(await world.machines.stop('web'));
+    await world.ended(await world.machines.restore('web', { sequence: 3 }));
+    expect(world.warden.requests.findLast(({ op }) => op === 'restore-machine')).toMatchObject({
+      snapshot: three?.id,
+      ancestors: [{ snapshot: one?.id }, { snapshot: two?.id }],
+    });
+    const asked = world.broker.requests.filter((request) => request.op === 'release-snapshot-key');
+    expect(asked.map(({ request }) => request.use)).toEqual(['base', 'base', 'restore']);
+    await snapshots.remove('web@3');
+    await snapshots.remove('web@2');
+    await snapshots.remove('web@1');
+    expect(await known(world)).toEqual([0, 0, 0]);
+  });
+
+  test('are whole where somebody asks for that, and after so many that continue one another', async () => {
+    await using world = await World.open();
+    await world.running('web');
+    world.warden.continues = true;
+    for (let count = 0; count < MAX_SNAPSHOT_CHAIN + 1; count += 1) await take(world, 'web');
+    expect(await world.ended(await world.machines.snapshot('web', { full: true }))).toMatchObject({ state: 'done' });
+    const all = await world.store.snapshots.list();
+    const whole = all.filter(({ parent }) => parent === undefined).map(({ sequence }) => sequence);
+    expect(whole).toEqual([MAX_SNAPSHOT_CHAIN + 2, MAX_SNAPSHOT_CHAIN + 1, 1]);
   });
 });

@@ -2,10 +2,12 @@
 // snapshot and keeps its key, and the daemon carries from one to the other what it cannot open.
 import { type Machine, type MachineId, newBootId, RingwallError, type SnapshotId } from '@ringwall/api';
 import type { SealedKey } from '@ringwall/api/warden';
+import { fetchDiskKeys } from './disk-keys.ts';
 import { requireMachine, type Outcome } from './lifecycle.ts';
 import { interruptionOf } from './interrupted.ts';
 import { QUIET } from './quarantine.ts';
 import { statusOf } from './boot.ts';
+import { chainOf, continuable } from './snapshot-chain.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { asRingwallError, changeMachine, patiently, type Work } from './work.ts';
 
@@ -13,13 +15,15 @@ export interface SnapshotRequest {
   readonly snapshot: SnapshotId;
   /** By the machine's plan; else somebody asked for it. */
   readonly scheduled: boolean;
+  /** All of it, also where it could continue the one before. */
+  readonly full?: boolean;
 }
 
 /** The machine runs on, whatever comes of it. */
 export async function snapshotMachine(
   work: Work,
   id: MachineId,
-  { snapshot, scheduled }: SnapshotRequest,
+  { snapshot, scheduled, full = false }: SnapshotRequest,
 ): Promise<Outcome> {
   const machine = await requireMachine(work, id);
   const { bootId: boot } = machine.status;
@@ -27,15 +31,18 @@ export async function snapshotMachine(
   try {
     work.progress.step('asking the broker for a key');
     const { key, sequence } = await beginSnapshot(work, id, snapshot);
+    const after = full ? undefined : continuable(await work.store.snapshots.list(id))?.id;
     const taken = await work.warden.call(
-      { op: 'take-snapshot', machine: id, boot, snapshot, sequence, key },
+      { op: 'take-snapshot', machine: id, boot, snapshot, sequence, key, ...(after === undefined ? {} : { after }) },
       {
         timeoutMs: CALL_TIMEOUT_MS['take-snapshot'],
         signal: work.signal,
         onProgress: ({ step, fraction }) => work.progress.step(step, fraction),
       },
     );
-    await patiently(work, () => work.broker.call({ op: 'finish-snapshot', snapshot, root: taken.root }));
+    const { root, parent } = taken;
+    const finished = { op: 'finish-snapshot', snapshot, root, ...(parent === undefined ? {} : { parent }) } as const;
+    await patiently(work, () => work.broker.call(finished));
     const name = `${machine.name}@${String(sequence)}`;
     await work.store.snapshots.insert(
       { id: snapshot, machine: id, sequence, createdAt: new Date().toISOString(), ...taken, scheduled },
@@ -49,18 +56,17 @@ export async function snapshotMachine(
   }
 }
 
-/** The key goes first: without it what is left is noise. Idempotent; what fails is noted and left. */
+/** The key goes first: without it what is left is noise. Idempotent; what fails is noted and left, and keeps nothing else here. */
 export async function discardSnapshot(
   { broker, warden, note }: Pick<Work, 'broker' | 'warden' | 'note'>,
   machine: MachineId,
   snapshot: SnapshotId,
 ): Promise<void> {
-  try {
-    await broker.call({ op: 'forget-snapshot', snapshot });
-    await warden.call({ op: 'remove-snapshot', machine, snapshot }, { timeoutMs: CALL_TIMEOUT_MS['take-snapshot'] });
-  } catch (error) {
-    note(`${snapshot} is not removed: ${asRingwallError(error).message}`);
-  }
+  const noted = (what: string) => (error: unknown) =>
+    note(`${what} of ${snapshot} is not removed: ${asRingwallError(error).message}`);
+  await broker.call({ op: 'forget-snapshot', snapshot }).catch(noted('the key'));
+  const timeoutMs = CALL_TIMEOUT_MS['take-snapshot'];
+  await warden.call({ op: 'remove-snapshot', machine, snapshot }, { timeoutMs }).catch(noted('the file'));
 }
 
 export interface RestoreRequest {
@@ -94,16 +100,17 @@ async function putBack(work: Work, machine: Machine, { snapshot, rewind }: Resto
   const { id, name } = machine;
   work.progress.step('asking the broker for the key of the snapshot');
   const { key: brokerKey } = await patiently(work, () => work.broker.call({ op: 'status' }, { signal: work.signal }));
-  const { request } = await work.warden.call({ op: 'ask-snapshot-key', snapshot, machine: id, use: 'restore' });
-  const { sealed, root } = await work.broker.call({ op: 'release-snapshot-key', request, rewind });
+  const ancestors = await askBases(work, id, snapshot);
   const boot = newBootId();
+  // Before the state's own key, which is given out once: where a disk's is gone, nothing is to be used up.
+  const diskKeys = await fetchDiskKeys(work, machine, boot);
+  const released = await askKey(work, { machine: id, snapshot, use: 'restore', rewind });
   await changeMachine(work.store, id, ({ spec }) => ({
     spec: { ...spec, running: true },
     status: { ...QUIET, phase: 'starting', bootId: boot },
   }));
-  const key = { publicKey: request.publicKey, sealed };
   const { running, reference } = await work.warden.call(
-    { op: 'restore-machine', machine: id, boot, brokerKey, snapshot, root, key },
+    { op: 'restore-machine', machine: id, boot, brokerKey, ...released, ancestors, ...diskKeys },
     {
       timeoutMs: CALL_TIMEOUT_MS['restore-machine'],
       signal: work.signal,
@@ -124,6 +131,38 @@ async function putBack(work: Work, machine: Machine, { snapshot, rewind }: Resto
     },
   );
   return `${name} goes on where it was saved; it proves itself at its next start`;
+}
+
+export interface ReleasedKey {
+  readonly snapshot: SnapshotId;
+  readonly root: string;
+  readonly key: SealedKey;
+}
+
+/** Of all that this one continues, to open it below. */
+export async function askBases(work: Work, machine: MachineId, snapshot: SnapshotId): Promise<ReleasedKey[]> {
+  const all = await work.store.snapshots.list(machine);
+  const chain = all.filter((each) => each.id === snapshot).flatMap((each) => chainOf(each, all));
+  const bases: ReleasedKey[] = [];
+  for (const base of chain.slice(0, -1)) {
+    bases.push(await askKey(work, { machine, snapshot: base.id, use: 'base', rewind: false }));
+  }
+  return bases;
+}
+
+async function askKey(
+  { warden, broker }: Work,
+  asked: {
+    readonly machine: MachineId;
+    readonly snapshot: SnapshotId;
+    readonly use: 'restore' | 'base';
+    readonly rewind: boolean;
+  },
+): Promise<ReleasedKey> {
+  const { machine, snapshot, use, rewind } = asked;
+  const { request } = await warden.call({ op: 'ask-snapshot-key', snapshot, machine, use });
+  const { sealed, root } = await broker.call({ op: 'release-snapshot-key', request, rewind });
+  return { snapshot, root, key: { publicKey: request.publicKey, sealed } };
 }
 
 /** Whether the warden has come to the end of it meanwhile: this waits for its turn there. */

@@ -72,6 +72,9 @@ export const CALL_TIMEOUT_MS = {
   /** Its disk is copied and sealed, and put in place again: some 200 MB a second on one slow core. */
   'take-snapshot': 4 * 60 * 60_000,
   'restore-machine': 4 * 60 * 60_000,
+  'clone-disk': 4 * 60 * 60_000,
+  'hold-template': 4 * 60 * 60_000,
+  'clone-live': 4 * 60 * 60_000,
   'check-snapshot': 4 * 60 * 60_000,
   'host-report': 60_000,
 } as const;

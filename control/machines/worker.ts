@@ -8,6 +8,7 @@ import { type Job, type JobKind, Jobs } from './jobs.ts';
 import {
   buildImage,
   createMachine,
+  type CreateRequest,
   finishHandle,
   type Outcome,
   removeMachine,
@@ -22,6 +23,7 @@ import { type OperationHandle, Operations } from './operations.ts';
 import { type Timing, TIMING } from './timing.ts';
 import { quietAfter } from './quarantine.ts';
 import { restoreMachine, type RestoreRequest, snapshotMachine, type SnapshotRequest } from './snapshot.ts';
+import { holdTemplate, type HoldRequest } from './templates.ts';
 import { Watches } from './watches.ts';
 import { asRingwallError, changeMachine, type Work } from './work.ts';
 
@@ -39,12 +41,13 @@ export interface WorkerOptions {
 
 /** What an operation was asked for; stored, so that another life of the daemon can go on with it. */
 export type WorkRequest =
-  | { readonly kind: 'machine.create'; readonly start: boolean }
+  | ({ readonly kind: 'machine.create' } & CreateRequest)
   | { readonly kind: 'machine.start' }
   | { readonly kind: 'machine.stop'; readonly graceMs: number }
   | { readonly kind: 'machine.remove' }
   | ({ readonly kind: 'machine.snapshot' } & SnapshotRequest)
-  | ({ readonly kind: 'machine.restore' } & RestoreRequest);
+  | ({ readonly kind: 'machine.restore' } & RestoreRequest)
+  | ({ readonly kind: 'template.hold' } & HoldRequest);
 
 const JOB_OF: Record<WorkRequest['kind'], JobKind> = {
   'machine.create': 'create',
@@ -53,6 +56,7 @@ const JOB_OF: Record<WorkRequest['kind'], JobKind> = {
   'machine.remove': 'remove',
   'machine.snapshot': 'snapshot',
   'machine.restore': 'restore',
+  'template.hold': 'hold',
 };
 
 export class Worker {
@@ -265,6 +269,8 @@ async function perform(work: Work, machine: MachineId, request: WorkRequest): Pr
       return snapshotMachine(work, machine, request);
     case 'machine.restore':
       return restoreMachine(work, machine, request);
+    case 'template.hold':
+      return holdTemplate(work, machine, request);
     case 'machine.remove':
     default:
       return removeMachine(work, machine);

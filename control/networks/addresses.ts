@@ -1,6 +1,11 @@
 // Which ranges a new network gets where nobody names any, which it cannot have, and which addresses its machines get. Pure.
+//
+// Where a network spans hosts, each gives addresses of its own parts of a range: the part is of the host with the highest score for it
+// (rendezvous hashing, Thaler and Ravishankar 1998). Two hosts that know each other never think that the same part is theirs, whichever
+// others each of them knows, and nobody has to be asked.
+import { createHash } from 'node:crypto';
 import { RingwallError } from '@ringwall/api';
-import { addressOf, type AddressRange, parseRange, printRange, rangesOverlap } from '@ringwall/netpolicy';
+import { addressOf, type AddressRange, linkOf, parseRange, printRange, rangesOverlap } from '@ringwall/netpolicy';
 import type { TakenAddresses } from '../store/index.ts';
 
 /** Who has a range: another network, or the host by one of its interfaces. */
@@ -16,9 +21,17 @@ export const REUSE_AFTER_MS: number = 60 * 60_000;
 const SMALL_RANGE = 8n;
 /** The network's own and that of its services; and in IPv4 the last, which some programs take for a broadcast. */
 const KEPT_FIRST = 2n;
+/** Of a range, where hosts share it: of a /16 each is a /24, of a /24 each is one address. */
+const PARTS = 256n;
 /** 10.20.0.0/16 and those after it, the less used end of 10.0.0.0/8 (RFC 1918). */
 const FIRST_SECOND_BYTE = 20;
 const SECOND_BYTES = 236;
+
+/** Two hosts of a network, by the names that they have for each other. */
+export interface HostPair {
+  readonly self: string;
+  readonly host: string;
+}
 
 /** A private /16 and a unique local /64 (RFC 4193: a prefix of 40 random bits) that nobody else has. */
 export function defaultRanges(
@@ -52,11 +65,12 @@ export function refuseOverlaps(network: string, ranges: readonly AddressRange[],
   }
 }
 
-/** One address of each family that the network has: the lowest that nobody has, and that nobody had lately. */
+/** One address of each family that the network has: the lowest of this host's parts that nobody has, and that nobody had lately. */
 export function allotAddresses(
   network: string,
   ranges: readonly AddressRange[],
   { used, freed }: TakenAddresses,
+  others: readonly HostPair[],
   nowMs: number,
 ): string[] {
   const isFree = (text: string): boolean => !used.has(text) && (freed.get(text) ?? -Infinity) + REUSE_AFTER_MS <= nowMs;
@@ -64,12 +78,15 @@ export function allotAddresses(
     const own = ranges.filter((range) => range.family === family);
     if (own.length === 0) return [];
     for (const range of own) {
-      for (const text of usableIn(range)) if (isFree(text)) return [text];
+      for (const part of ownParts(network, range, others)) {
+        for (const text of usableIn(range, part)) if (isFree(text)) return [text];
+      }
     }
+    const whose = others.length === 0 ? '' : ` that is this host’s to give (others are ${namesOf(others)}’s)`;
     const lately = freed.size > 0 ? `; one that was freed is given again after ${REUSE_AFTER_MS / 60_000} minutes` : '';
     throw new RingwallError(
       'host-full',
-      `every address of ${own.map((range) => printRange(range)).join(', ')} is taken`,
+      `every address of ${own.map((range) => printRange(range)).join(', ')}${whose} is taken`,
       {
         hint: `give ${network} another range by ringwall net apply${lately}`,
       },
@@ -77,8 +94,41 @@ export function allotAddresses(
   });
 }
 
-function* usableIn({ family, first, last }: AddressRange): Iterable<string> {
-  const isSmall = last - first + 1n < SMALL_RANGE;
-  const end = isSmall || family === 6 ? last : last - 1n;
-  for (let value = isSmall ? first : first + KEPT_FIRST; value <= end; value += 1n) yield addressOf(family, value).text;
+/** The parts of a range that are this host's; all of it where there is no other host. */
+function* ownParts(network: string, range: AddressRange, others: readonly HostPair[]): Iterable<AddressRange> {
+  const size = range.last - range.first + 1n;
+  const count = others.length === 0 ? 1n : size < PARTS ? size : PARTS;
+  for (let index = 0n; index < count; index += 1n) {
+    const first = range.first + (size * index) / count;
+    const last = range.first + (size * (index + 1n)) / count - 1n;
+    const place = `${network} ${addressOf(range.family, first).text}`;
+    if (others.every(({ self, host }) => scoreOf(self, place) > scoreOf(host, place))) {
+      yield { family: range.family, first, last };
+    }
+  }
+}
+
+function scoreOf(host: string, place: string): string {
+  return createHash('sha256').update(`${place} ${host}`).digest('hex');
+}
+
+function namesOf(others: readonly HostPair[]): string {
+  return others.map(({ host }) => host).join(' and ');
+}
+
+function* usableIn(range: AddressRange, part: AddressRange): Iterable<string> {
+  const { family } = range;
+  const isSmall = range.last - range.first + 1n < SMALL_RANGE;
+  const [first, last] = isSmall
+    ? [range.first, range.last]
+    : [range.first + KEPT_FIRST, family === 6 ? range.last : range.last - 1n];
+  const end = part.last < last ? part.last : last;
+  for (let value = part.first > first ? part.first : first; value <= end; value += 1n) {
+    // Some programs take these for a network's own, and its broadcast.
+    const isOdd = family === 4 && part.last - part.first === 255n && [0n, 255n].includes(value & 255n);
+    const address = addressOf(family, value);
+    // In IPv6, a link's first address is its gateway's, in whichever place of the range it is.
+    const isGateway = family === 6 && linkOf(address).gateway === address.text;
+    if (!isOdd && !isGateway) yield address.text;
+  }
 }

@@ -1,11 +1,11 @@
 // What another definition of a network changes: who can reach whom afterwards that could not, and what is odd about its rules. Pure.
 import type { Consequences, RuleFinding } from '@ringwall/api/networks';
 import {
+  type AnyMachine,
   compareNetworks,
   type Endpoint,
   type Finding,
   findRuleTroubles,
-  type Machine,
   type Network,
   printEndpoint,
 } from '@ringwall/netpolicy';
@@ -17,7 +17,7 @@ const IDLE: ReadonlySet<Finding['kind']> = new Set(['shadowed', 'over', 'no-way-
 export function consequencesOf(
   before: Network | undefined,
   after: Network,
-  machines: readonly Machine[],
+  machines: readonly AnyMachine[],
   atSeconds: number,
 ): Consequences {
   const { changes, more } = compareNetworks(before, after, machines, { atSeconds });
@@ -41,14 +41,14 @@ export function sayRule({ rules }: Network, name: unknown): string {
 }
 
 /** Where nobody has the labels of a rule, the ones that somebody has and that look alike. */
-function explained({ kind, rule, message }: Finding, { rules }: Network, machines: readonly Machine[]): RuleFinding {
+function explained({ kind, rule, message }: Finding, { rules }: Network, machines: readonly AnyMachine[]): RuleFinding {
   const about = rules.find(({ name }) => name === rule);
   const near = kind === 'nobody' && about !== undefined ? nearEnds([about.from, about.to], machines) : [];
   const asked = near.length === 0 ? '' : `; did you mean ${near.join(' and ')}?`;
   return { rule, message: `${message}${asked}`, idle: IDLE.has(kind) };
 }
 
-function nearEnds(ends: readonly Endpoint[], machines: readonly Machine[]): string[] {
+function nearEnds(ends: readonly Endpoint[], machines: readonly AnyMachine[]): string[] {
   const pairs = new Set(machines.flatMap(({ labels }) => Object.entries(labels).map((pair) => pair.join('='))));
   const names = new Set(machines.map(({ name }) => name));
   const asked = ends.flatMap((end): [string, ReadonlySet<string>][] => {

@@ -5,6 +5,7 @@ import type {
   ChangedNetwork,
   Consequences,
   CreateNetwork,
+  HostWayOut,
   LabelMachine,
   Network,
   NetworkDefinition,
@@ -16,7 +17,7 @@ import type {
   ShownNetwork,
 } from '@ringwall/api/networks';
 import type { WardenRequest } from '@ringwall/api/warden';
-import { mapNetwork, type Network as Definition } from '@ringwall/netpolicy';
+import type { Network as Definition } from '@ringwall/netpolicy';
 import type { WardenClient } from '../machines/clients.ts';
 import { checkMachineReference } from '../machines/names.ts';
 import type { NetworkChange, NewCard, NewEvent, Store } from '../store/index.ts';
@@ -26,9 +27,12 @@ import { consequencesOf, sayRule } from './consequences.ts';
 import { Gate, type NetworkTrust } from './gate.ts';
 import { judgeDefinition, judgeLabels, judgePolicy, nearest, TENANT } from './judge.ts';
 import { isAdmitted, macOf, membersOf } from './members.ts';
-import { newNetwork, type Planned, planPolicy, type Standing } from './policy-plan.ts';
+import { newNetwork, type Planned, planPolicy, type StandingNetwork } from './policy-plan.ts';
 import { askReach } from './ask-reach.ts';
+import { askPeers, refuseNameOf } from './far.ts';
 import { findNetwork, loadModel, nowSeconds } from './model.ts';
+import { showMap } from './show-map.ts';
+import { type Seen, Standing, wayOutOf } from './standing.ts';
 
 /** What somebody at a terminal waits for; what takes longer goes on, and shows as pending. */
 const SETTLE_MS = 10_000;
@@ -63,6 +67,7 @@ export class Networks {
   readonly #use: NetworksOptions;
   readonly #applier: Applier;
   readonly #gate: Gate;
+  readonly #standing: Standing;
   readonly #watch: Disposable;
   /** One decision at a time: what is judged still holds when it is written. */
   #deciding: Promise<unknown> = Promise.resolve();
@@ -70,6 +75,7 @@ export class Networks {
   constructor(options: NetworksOptions) {
     const { store, warden, note, trustOf, timing } = options;
     this.#use = options;
+    this.#standing = new Standing(options);
     this.#applier = new Applier({ store, warden, note, retryMs: timing.networkRetryMs });
     const again = (network: NetworkId): void => this.#applier.want(network);
     const againIfBusy = (network: NetworkId): void => this.#applier.wantIfBusy(network);
@@ -81,6 +87,7 @@ export class Networks {
   async begin(): Promise<void> {
     const { store, warden, note } = this.#use;
     await this.#gate.begin();
+    await this.#standing.see();
     const known = await store.networks.list();
     for (const { id } of known) this.#applier.want(id);
     // Networks whose removal another life of the daemon did not see done. The warden keeps those that a machine is in.
@@ -110,9 +117,11 @@ export class Networks {
     const definition = judgeDefinition(found.spec.definition);
     const { name, addresses } = definition;
     const judged = judgeLabels(labels, definition);
-    const far = await this.#farAddresses(found.id);
+    const others = await askPeers(this.#use.warden, found.id);
+    refuseNameOf(others, machine);
+    const far = others.flatMap(({ machines }) => machines.flatMap((each) => each.addresses));
     const choose: NewCard['choose'] = ({ used, freed }) =>
-      allotAddresses(name, addresses, { used: new Set([...used, ...far]), freed }, Date.now());
+      allotAddresses(name, addresses, { used: new Set([...used, ...far]), freed }, others, Date.now());
     return { network: found.id, labels: judged, card: { network: found.id, choose } };
   }
 
@@ -153,16 +162,19 @@ export class Networks {
   async list(): Promise<ShownNetwork[]> {
     const { networks } = this.#use.store;
     const cards = Map.groupBy(await networks.cards(), ({ network }) => network);
-    const standing = await this.#standing();
-    return (await networks.list()).map((network) =>
-      this.#shown(network, cards.get(network.id)?.length ?? 0, standing.get(network.id)),
-    );
+    const seen = await this.#standing.see();
+    return (await networks.list()).map((network) => this.#shown(network, cards.get(network.id)?.length ?? 0, seen));
+  }
+
+  /** How this host lets networks out, as root has it written now. */
+  async wayOut(): Promise<HostWayOut> {
+    return await this.#standing.wayOut();
   }
 
   async detail(idOrName: string): Promise<NetworkDetail> {
     const network = await findNetwork(this.#use.store, idOrName);
     const members = await membersOf(this.#use.store, network.id);
-    const shown = this.#shown(network, members.length, (await this.#standing()).get(network.id));
+    const shown = this.#shown(network, members.length, await this.#standing.see());
     return {
       network: shown,
       machines: members.map((member) => {
@@ -179,14 +191,14 @@ export class Networks {
     return this.#decide(async () => {
       const owned = await this.#owned();
       const ranges = addresses ?? defaultRanges(owned, (bytes) => crypto.getRandomValues(bytes));
-      const bridged = mode === 'bridged' ? { mode } : {};
-      const definition = { name, addresses: ranges, ...bridged, internet, rules: [] };
+      const kept = mode === 'routed' ? {} : { mode };
+      const definition = { name, addresses: ranges, ...kept, internet, rules: [] };
       const judged = judgeDefinition(definition);
       refuseOverlaps(name, judged.addresses, owned);
       const network = newNetwork(definition, name, new Date());
       const message = `${name} was made: ${ranges.join(', ')}${internet === 'nat' ? ', with a way out' : ''}`;
       await this.#put({ insert: [network] }, { kind: 'network.created', message });
-      return this.#shown(network, 0, undefined);
+      return this.#shown(network, 0, await this.#standing.see());
     });
   }
 
@@ -245,20 +257,12 @@ export class Networks {
   }
 
   async map(idOrName: string): Promise<ShownMap> {
-    const { network, definition, machines } = await loadModel(
-      this.#use.store,
-      await findNetwork(this.#use.store, idOrName),
-    );
-    const { nodes, edges } = mapNetwork(definition, machines, { atSeconds: nowSeconds() });
-    return {
-      network: network.name,
-      nodes: nodes.map((node) => ({ ...node, machines: [...node.machines] })),
-      edges: edges.map((edge) => ({ ...edge, services: [...edge.services], rules: [...edge.rules] })),
-    };
+    const found = await findNetwork(this.#use.store, idOrName);
+    return showMap(await loadModel(this.#use, found), nowSeconds());
   }
 
   reach(query: ReachQuery): Promise<Reach> {
-    return askReach(this.#use.store, query);
+    return askReach(this.#use, query);
   }
 
   async exportPolicy(): Promise<Record<string, unknown>> {
@@ -267,8 +271,8 @@ export class Networks {
   }
 
   async planPolicy(policy: unknown): Promise<PolicyPlan> {
-    const { networks, troubles } = await this.#plan(policy);
-    return { networks, troubles };
+    const { change: _, ...plan } = await this.#plan(policy);
+    return plan;
   }
 
   applyPolicy(policy: unknown, anyway: boolean): Promise<PolicyPlan> {
@@ -291,19 +295,13 @@ export class Networks {
     });
   }
 
-  /** What machines of other hosts have; nothing where the warden does not say. */
-  async #farAddresses(network: NetworkId): Promise<string[]> {
-    const { peers } = await this.#use.warden.call({ op: 'list-peers', network }).catch(() => ({ peers: [] }));
-    return peers.flatMap(({ machines }) => machines.flatMap(({ addresses }) => addresses));
-  }
-
   #changeRules(
     idOrName: string,
     change: (rules: readonly unknown[], network: Definition) => unknown[],
     said: (after: Definition) => string,
   ): Promise<ChangedNetwork> {
     return this.#decide(async () => {
-      const model = await loadModel(this.#use.store, await findNetwork(this.#use.store, idOrName));
+      const model = await loadModel(this.#use, await findNetwork(this.#use.store, idOrName));
       const { network, definition: before, machines } = model;
       const rules = Array.isArray(network.spec.definition['rules']) ? network.spec.definition['rules'] : [];
       const definition: NetworkDefinition = { ...network.spec.definition, rules: change(rules, before) };
@@ -342,13 +340,14 @@ export class Networks {
   }
 
   async #plan(policy: unknown): Promise<Planned> {
-    const { store, hostRanges } = this.#use;
+    const { store, warden, hostRanges } = this.#use;
     const judged = judgePolicy(policy);
     const json: unknown = Object(policy).networks;
     const definitions = (Array.isArray(json) ? json : []).map((each): NetworkDefinition => ({ ...Object(each) }));
-    const standing: Standing[] = [];
+    const standing: StandingNetwork[] = [];
     for (const network of await store.networks.list()) {
-      standing.push({ network, members: await membersOf(store, network.id) });
+      const [members, hosts] = await Promise.all([membersOf(store, network.id), askPeers(warden, network.id)]);
+      standing.push({ network, members, hosts });
     }
     return planPolicy(judged, definitions, { standing, hostRanges: await hostRanges(), now: new Date() });
   }
@@ -361,21 +360,11 @@ export class Networks {
     return [...networks, ...(await hostRanges())];
   }
 
-  /** What the warden sees of each; nothing where it does not answer. */
-  async #standing(): Promise<ReadonlyMap<NetworkId, string | undefined>> {
-    const { networks } = await this.#use.warden.call({ op: 'list-networks' }).catch(() => ({ networks: [] }));
-    return new Map(
-      networks.map(({ network, walls, trouble }) => [
-        network,
-        trouble ?? (walls === 'standing' ? undefined : WALLS[walls]),
-      ]),
-    );
-  }
-
-  #shown(network: Network, machines: number, seen: string | undefined): ShownNetwork {
-    const { pending, trouble = seen } = this.#applier.stateOf(network.id);
+  #shown(network: Network, machines: number, seen: Seen | undefined): ShownNetwork {
+    const { pending, trouble = seen?.troubles.get(network.id) } = this.#applier.stateOf(network.id);
     const state = pending || trouble !== undefined ? 'pending' : 'in-force';
-    return { ...network, status: { state, machines, ...(trouble === undefined ? {} : { trouble }) } };
+    const way = wayOutOf(network, seen);
+    return { ...network, status: { state, machines, ...(trouble === undefined ? {} : { trouble }), ...way } };
   }
 
   #decide<T>(decision: () => Promise<T>): Promise<T> {
@@ -386,11 +375,6 @@ export class Networks {
 }
 
 type StartRequest = Extract<WardenRequest, { op: 'start-machine' }>;
-
-const WALLS = {
-  changed: 'its walls were changed by somebody else, and are being put back',
-  missing: 'it does not stand on this host yet',
-} as const;
 
 function withoutNetwork({ name }: Machine): RingwallError {
   return new RingwallError('conflict', `${name} has no network: no rule could mean it`, {

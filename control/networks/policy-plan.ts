@@ -1,21 +1,25 @@
 // A whole policy against what is in force: which networks are made, changed and removed for it, what that opens and closes, and why
 // it cannot be, where it cannot. Pure.
 import { newNetworkId, RingwallError } from '@ringwall/api';
+import type { NetworkPeer } from '@ringwall/api/network-peers';
 import type { Network, NetworkDefinition, PolicyPlan } from '@ringwall/api/networks';
 import type { Network as Definition, Policy } from '@ringwall/netpolicy';
 import type { NetworkChange } from '../store/index.ts';
 import { type OwnedRange, refuseOverlaps } from './addresses.ts';
 import { consequencesOf } from './consequences.ts';
+import { farSideOf } from './far.ts';
 import { judgeDefinition, TENANT } from './judge.ts';
 import { asPolicyMachines, type Member } from './members.ts';
 
-export interface Standing {
+export interface StandingNetwork {
   readonly network: Network;
   readonly members: readonly Member[];
+  /** Other hosts that have it. */
+  readonly hosts: readonly NetworkPeer[];
 }
 
 export interface PlanFacts {
-  readonly standing: readonly Standing[];
+  readonly standing: readonly StandingNetwork[];
   /** What the host has itself. */
   readonly hostRanges: readonly OwnedRange[];
   readonly now: Date;
@@ -54,7 +58,9 @@ export function planPolicy(policy: Policy, definitions: readonly NetworkDefiniti
         });
       }
       const does = before === undefined ? 'make' : same ? 'keep' : 'change';
-      networks.push({ name: after.name, does, ...consequencesOf(former, after, machines, atSeconds) });
+      const { hosts, machines: far } = farSideOf(before?.hosts ?? [], after, machines);
+      const consequences = consequencesOf(former, after, [...machines, ...far], atSeconds);
+      networks.push({ name: after.name, does, hosts: hosts.map(({ host }) => host), ...consequences });
     });
     if (before === undefined) change.insert.push(newNetwork(definition, after.name, facts.now));
     else if (!same) change.update.push({ ...before.network, spec: { definition } });
@@ -62,7 +68,7 @@ export function planPolicy(policy: Policy, definitions: readonly NetworkDefiniti
   const named = new Set(policy.networks.map(({ name }) => name));
   for (const { network, members } of facts.standing) {
     if (named.has(network.name)) continue;
-    networks.push({ name: network.name, does: 'remove', changes: [], more: 0, findings: [] });
+    networks.push({ name: network.name, does: 'remove', hosts: [], changes: [], more: 0, findings: [] });
     change.remove.push(network);
     if (members.length === 0) continue;
     const names = members.map(({ machine }) => machine.name);
@@ -86,7 +92,7 @@ export function newNetwork(definition: NetworkDefinition, name: string, now: Dat
 }
 
 /** Throws where a machine that is there has no place in the network any more. */
-function machinesIn({ members }: Standing, after: Definition): ReturnType<typeof asPolicyMachines> {
+function machinesIn({ members }: StandingNetwork, after: Definition): ReturnType<typeof asPolicyMachines> {
   // One by one, so that the error names the machine.
   for (const member of members) {
     try {

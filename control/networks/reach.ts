@@ -1,39 +1,48 @@
 // Why one machine reaches another, or not: the rule that decides, what is missing, and what else stands between them. Pure.
 import { type Machine, RingwallError } from '@ringwall/api';
-import type { Reach } from '@ringwall/api/networks';
+import type { NetworkPeer } from '@ringwall/api/network-peers';
+import type { HostWayOut, Reach } from '@ringwall/api/networks';
 import {
   type Address,
+  type AnyMachine,
   type Decision,
   type Family,
-  type Machine as PolicyMachine,
   type Network,
   NetPolicyError,
   parseAddress,
   parseSingleService,
+  type ProtectedRange,
   ReachModel,
 } from '@ringwall/netpolicy';
 
-/** One end of a question: a machine of the network, or an address. */
+/** One end of a question: a machine of the network, here or on another host, or an address. */
 export interface End {
   readonly text: string;
   readonly machine?: Machine;
   /** Its place in the network: only where it has one. */
-  readonly member?: PolicyMachine;
+  readonly member?: AnyMachine;
   /** Whether its card leads somewhere now. */
   readonly admitted?: boolean;
+  /** Of a machine on another host: what is known of that. */
+  readonly host?: NetworkPeer;
 }
 
 export interface ReachQuestion {
   readonly network: Network;
-  readonly machines: readonly PolicyMachine[];
+  readonly machines: readonly AnyMachine[];
+  /** What no machine of this host reaches. */
+  readonly protectedRanges: readonly ProtectedRange[];
+  /** How this host lets networks out, where the warden says. */
+  readonly wayOut: HostWayOut | undefined;
   readonly from: End;
   readonly to: End;
   readonly service: string;
   readonly atSeconds: number;
 }
 
-export function explainReach({ network, machines, from, to, service, atSeconds }: ReachQuestion): Reach {
-  const model = new ReachModel(network, machines);
+export function explainReach(question: ReachQuestion): Reach {
+  const { network, machines, protectedRanges, from, to, service, atSeconds } = question;
+  const model = new ReachModel(network, machines, protectedRanges);
   const flows = pairsOf(from, to).map(([source, target]) => {
     const { protocol, number } = parsedService(service, source.family);
     const decision = model.decide({ from: source, to: target, protocol, number, atSeconds });
@@ -46,7 +55,8 @@ export function explainReach({ network, machines, from, to, service, atSeconds }
   // Where the families differ, the one that is open is what matters.
   const best = flows.find(({ decision }) => decision.allowed) ?? first;
   const { decision } = best;
-  const shut = [from, to].flatMap((end) => whyShut(end));
+  const out = to.member === undefined && decision.allowed ? whyNotOut(question.wayOut, best.target) : [];
+  const shut = [...[from, to].flatMap((end) => whyShut(end)), ...out];
   return {
     network: network.name,
     from: endOf(from, best.source),
@@ -56,7 +66,8 @@ export function explainReach({ network, machines, from, to, service, atSeconds }
     allowed: decision.allowed,
     reason: decision.reason,
     ...ruleOf(decision),
-    notes: [...shut, ...otherFamily(flows)],
+    ...(decision.protectedAs === undefined ? {} : { protectedAs: decision.protectedAs }),
+    notes: [...shut, ...otherFamily(flows), ...[from, to].flatMap((end) => aboutHost(end))],
   };
 }
 
@@ -101,12 +112,42 @@ function parsedService(service: string, family: Family): { protocol: number; num
   }
 }
 
-function whyShut({ machine, admitted }: End): string[] {
+/** What rules let out, and the host does not. */
+function whyNotOut(way: HostWayOut | undefined, { family }: Address): string[] {
+  if (way === undefined) return [];
+  if (way.state === 'off')
+    return ['this host lets no network out: root gives it a way, with ringwall network egress on'];
+  if (way.state === 'broken') return [`the way out of this host does not stand: ${way.trouble ?? 'nobody says why'}`];
+  const leads = way.addresses?.some((text) => text.includes(':') === (family === 6)) === true;
+  return leads ? [] : [`this host lets nobody out by IPv${family}`];
+}
+
+function whyShut({ machine, admitted, host }: End): string[] {
+  if (host !== undefined) return host.state === 'up' ? [] : [TUNNEL_WORDS[host.state](host.host)];
   if (machine === undefined || admitted === true) return [];
   const { name, status } = machine;
   if (status.phase !== 'running') return [`${name} is ${status.phase}: it has no network`];
   if (status.trust !== 'attested') return [`${name} is not attested, but ${status.trust}: it gets no network`];
   return [`${name} is not let into its network yet`];
+}
+
+const TUNNEL_WORDS: Readonly<Record<Exclude<NetworkPeer['state'], 'up'>, (host: string) => string>> = {
+  waiting: (host) => `${host} has not said where it is: see ringwall network peer ls`,
+  silent: (host) => `the host ${host} does not answer, or not any more: nothing passes between the two`,
+  down: (host) => `the tunnel to ${host} does not stand on this host, and is being put back`,
+};
+
+/** What this host knows of the other's decision: whether it is by the same rules, as of its last word. */
+function aboutHost({ text, member, host }: End): string[] {
+  if (host === undefined) return [];
+  const { host: name, rules, saidAt = '' } = host;
+  const decides =
+    rules === 'same'
+      ? `had the same rules when it spoke last (${saidAt})`
+      : `had other rules when it spoke last (${saidAt}), and may decide otherwise: bring it these by net export and net apply`;
+  return [
+    `${member?.name ?? text} is on the host ${name}, which decides, too, and ${decides}; whether it is trusted there, ${name} knows`,
+  ];
 }
 
 function ruleOf({ rule }: Decision): Pick<Reach, 'rule'> {
@@ -115,11 +156,13 @@ function ruleOf({ rule }: Decision): Pick<Reach, 'rule'> {
   return { rule: { name, action, ...(why === undefined ? {} : { why }) } };
 }
 
-function endOf({ text, machine, member }: End, address?: Address): Reach['from'] {
+function endOf({ text, machine, member, host }: End, address?: Address): Reach['from'] {
+  const name = machine?.name ?? (host === undefined ? undefined : member?.name);
   return {
     text,
     ...(address === undefined ? {} : { address: address.text }),
-    ...(machine === undefined ? {} : { machine: machine.name }),
+    ...(name === undefined ? {} : { machine: name }),
+    ...(host === undefined ? {} : { host: host.host }),
     ...(member === undefined ? {} : { labels: { ...member.labels } }),
   };
 }

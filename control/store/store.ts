@@ -52,6 +52,7 @@ const TAKES_ROOM: ReadonlySet<Operation['kind']> = new Set([
   'machine.start',
   'machine.snapshot',
   'machine.restore',
+  'template.hold',
   'image.build',
   'disk.import',
 ]);
@@ -120,30 +121,15 @@ export class Store {
     event: NewEvent,
     card?: NewCard,
   ): Promise<void> {
-    try {
-      await this.#transactOnce(event, async (trx) => {
-        await trx
-          .insertInto('machines')
-          .values({
-            id: machine.id,
-            tenant: machine.tenant,
-            name: machine.name,
-            version: machine.version,
-            created_at: machine.createdAt,
-            spec: JSON.stringify(machine.spec),
-            status: JSON.stringify(machine.status),
-          })
-          .execute();
-        if (card !== undefined) await insertCard(trx, machine.id, card);
-        await insertOperation(trx, operation, request);
-      });
-    } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      throw new RingwallError('name-taken', `there is a machine named ${machine.name} already`, {
-        hint: 'choose another name, or remove that machine first',
-        cause: error,
-      });
-    }
+    await this.#insertMachine(machine, event, async (trx) => {
+      if (card !== undefined) await insertCard(trx, machine.id, card);
+      await insertOperation(trx, operation, request);
+    });
+  }
+
+  /** One that was made elsewhere, and is here. */
+  insertArrived(machine: Machine, event: NewEvent): Promise<void> {
+    return this.#insertMachine(machine, event, () => Promise.resolve());
   }
 
   /** Writes the change if the machine still has this version, and answers the machine with its new one. */
@@ -305,6 +291,30 @@ export class Store {
   async findFact(name: string): Promise<string | undefined> {
     const row = await this.#db.selectFrom('facts').select('value').where('name', '=', name).executeTakeFirst();
     return row?.value;
+  }
+
+  async #insertMachine(
+    machine: Machine,
+    event: NewEvent,
+    also: (trx: Transaction<Tables>) => Promise<void>,
+  ): Promise<void> {
+    const { id, tenant, name, version, createdAt } = machine;
+    const [spec, status] = [JSON.stringify(machine.spec), JSON.stringify(machine.status)];
+    try {
+      await this.#transactOnce(event, async (trx) => {
+        await trx
+          .insertInto('machines')
+          .values({ id, tenant, name, version, created_at: createdAt, spec, status })
+          .execute();
+        await also(trx);
+      });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new RingwallError('name-taken', `there is a machine named ${name} already`, {
+        hint: 'choose another name, or remove that machine first',
+        cause: error,
+      });
+    }
   }
 
   /** Where the disk is full, the reserve is given up for it: what was begun comes to its end. */

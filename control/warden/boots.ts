@@ -1,5 +1,5 @@
 // Starts and stops a machine. Every function here runs inside the machine's queue.
-import { FOREIGN_IMAGE, RingwallError, type DiskId, type MachineId } from '@ringwall/api';
+import { FOREIGN_IMAGE, RingwallError, type DiskId, type MachineId, type SnapshotId } from '@ringwall/api';
 import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { referenceJson, type ReferenceContent } from '@ringwall/evidence';
 import { isErrno, isThere, makeDirectory } from '../files/index.ts';
@@ -10,7 +10,7 @@ import { explainFull } from './full.ts';
 import { messageOf } from './request-log.ts';
 import { requireImportedDisk } from './disks.ts';
 import { notBuilt } from './images.ts';
-import { imageDir, machineLayout, type MachineLayout } from './layout.ts';
+import { imageDir, machineLayout, notYetBack, type MachineLayout } from './layout.ts';
 import type { BootOrder, ProgressListener } from './parts.ts';
 import { isRunningBoot, readBoot, readSpec, writeBoot, type BootRecord, type RunningBoot } from './records.ts';
 import { healthOf, MEMORY_RESERVE_MIB, toRunning } from './running.ts';
@@ -24,6 +24,8 @@ export interface StartOrder {
   readonly brokerKey: string;
   readonly diskKeys?: readonly (SealedKey & { readonly disk: DiskId })[] | undefined;
   readonly card?: Card | undefined;
+  /** The snapshot whose template it goes on from. */
+  readonly goesOnFrom?: SnapshotId;
 }
 
 export async function startMachine(
@@ -40,7 +42,9 @@ export async function startMachine(
 
   await endBoot(context, machine); // what a crash or a death left of an earlier boot
   await requireDisk(machine);
-  const cable = requireCable(context, spec, order.card);
+  await requireOwnState(machine);
+  // What goes on from a state is trusted by nobody until it starts again: it has no way into its network, whoever asks for one.
+  const cable = state === undefined ? requireCable(context, spec, order.card) : {};
   await checkMemory(context, spec);
   using opened = new DisposableStack();
   const disks = await openDisks(context, spec, order, opened);
@@ -151,6 +155,8 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
     startedAt: new Date().toISOString(),
     reference: plan.reference,
     ...(plan.order.card === undefined ? {} : { card: plan.order.card }),
+    ...(plan.state?.card === undefined ? {} : { looseCard: plan.state.card }),
+    ...(plan.order.goesOnFrom === undefined ? {} : { goesOnFrom: plan.order.goesOnFrom }),
   };
   await writeBoot(machine, starting);
   const { direct, state } = plan;
@@ -175,10 +181,10 @@ async function bringUp(context: WardenContext, machine: MachineLayout, plan: Bri
 }
 
 /** The same start asked again, as after a lost answer, gets the same answer; another start is refused. */
-async function answerRunning(
+export async function answerRunning(
   context: WardenContext,
   machine: MachineLayout,
-  order: StartOrder,
+  order: Pick<StartOrder, 'boot' | 'brokerKey'>,
 ): Promise<WardenResponse<'start-machine'> | undefined> {
   const record = await readBoot(machine);
   if (record === undefined || !isRunningBoot(record) || record.phase !== 'running') return undefined;
@@ -222,6 +228,13 @@ async function requireDisk(machine: MachineLayout): Promise<void> {
   if (await isThere(machine.disk)) return;
   throw new RingwallError('vmm-failed', 'the disk of this machine is gone', {
     hint: `restore ${machine.disk} from a backup, or remove the machine: ringwall rm NAME`,
+  });
+}
+
+async function requireOwnState(machine: MachineLayout): Promise<void> {
+  if (!(await isThere(notYetBack(machine)))) return;
+  throw new RingwallError('conflict', 'the machine came from another host, and is in its snapshot alone', {
+    hint: 'put it back to that first: ringwall restore NAME',
   });
 }
 

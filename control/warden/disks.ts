@@ -1,9 +1,10 @@
 // Makes, fills and removes disks that were imported. A disk is three things: its record, the digests of what lies on it for
 // good, and its file, encrypted from the first byte. spec.json is written once the file is there, and removed first: without
 // it there is no disk. The warden opens no image: what comes here are the contents alone (api/disk-stream.ts).
-import { RingwallError, type DiskId } from '@ringwall/api';
+import { RingwallError, type DiskId, type MachineId } from '@ringwall/api';
 import type { ImportBegin } from '@ringwall/api/disks';
 import type { SealedKey, WardenResponse } from '@ringwall/api/warden';
+import { LUKS_HEADER_BYTES } from '@ringwall/host/disk';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
 import type { Secret } from '../keys/index.ts';
 import type { WardenContext } from './context.ts';
@@ -18,7 +19,7 @@ import {
 } from './disk-records.ts';
 import { fillDisk } from './fill-disk.ts';
 import { diskLayout, isDiskId, isMachineId, machineLayout, type DiskLayout } from './layout.ts';
-import { DISK_RESERVE_MIB } from './full.ts';
+import { freeDiskBytes } from './full.ts';
 import { readSpec } from './records.ts';
 import type { StreamCall } from './streams.ts';
 
@@ -106,11 +107,18 @@ export async function sweepDisks({ layout, note }: WardenContext): Promise<void>
   }
 }
 
+export interface WholeDisk extends DiskLayout {
+  /** As it was made. */
+  readonly fileBytes: number;
+}
+
 /** The file of a disk that was imported whole. */
-export async function requireImportedDisk(context: WardenContext, id: DiskId): Promise<DiskLayout> {
+export async function requireImportedDisk(context: WardenContext, id: DiskId): Promise<WholeDisk> {
   const disk = diskLayout(context.layout, id);
   const record = await readDiskSpec(disk);
-  if (record?.digest !== undefined && (await isThere(disk.file))) return disk;
+  if (record?.digest !== undefined && (await isThere(disk.file))) {
+    return { ...disk, fileBytes: LUKS_HEADER_BYTES + record.sizeBytes };
+  }
   throw new RingwallError('not-found', `this host has no whole disk ${id}`, { hint: 'list disks: ringwall disks' });
 }
 
@@ -128,8 +136,7 @@ async function makeOrFind(
     });
   }
   // Encrypted zeros are no zeros: an encrypted disk takes all its room, whatever the image says that it holds.
-  const { diskMiB } = await context.parts.host.capacity();
-  const freeBytes = Math.max(0, diskMiB - DISK_RESERVE_MIB) * MIB;
+  const freeBytes = await freeDiskBytes(context);
   if (sizeBytes > freeBytes) {
     throw new RingwallError('host-full', `the disk has ${sizeBytes} bytes, this host has ${freeBytes} to give`, {
       hint: 'an encrypted disk takes all its room at once: make room on the file system of the state directory',
@@ -149,8 +156,14 @@ async function makeOrFind(
   }
 }
 
-async function machineWith(context: WardenContext, disk: DiskId): Promise<string | undefined> {
+/** Another than the one that may have it. */
+export async function machineWith(
+  context: WardenContext,
+  disk: DiskId,
+  may?: MachineId,
+): Promise<MachineId | undefined> {
   for (const id of (await namesIn(context.layout.records)).filter(isMachineId)) {
+    if (id === may) continue;
     const record = await readSpec(machineLayout(context.layout, id));
     if (record?.spec.disks?.includes(disk) === true) return id;
   }

@@ -14,6 +14,7 @@ import { readBoot, type BootRecord } from './records.ts';
 export async function endBoot(context: WardenContext, machine: MachineLayout): Promise<void> {
   const { host, jail } = context.parts;
   const record = await readBootOrNothing(context, machine);
+  context.continuations.forget(machine.id);
   await context.networks.leave(machine.id);
   // The VMM first: a guest must not see its TPM vanish while it still writes.
   for (const process of [record?.vmm, record?.witness, record?.tpm]) {

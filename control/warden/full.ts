@@ -2,8 +2,15 @@
 import type { WardenContext } from './context.ts';
 import { fullOr, hostFull } from '../files/index.ts';
 
+const MIB = 2 ** 20;
 /** Left free on the file system of the disks, so that records and logs can still be written when disks fill up. */
 export const DISK_RESERVE_MIB: number = 256;
+
+/** For the files of disks. */
+export async function freeDiskBytes({ parts }: WardenContext): Promise<number> {
+  const { diskMiB } = await parts.host.capacity();
+  return Math.max(0, diskMiB - DISK_RESERVE_MIB) * MIB;
+}
 
 export async function explainFull(context: WardenContext, error: unknown): Promise<unknown> {
   const explained = fullOr(error);

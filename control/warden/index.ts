@@ -13,6 +13,7 @@ export {
 } from './layout.ts';
 export { type JailedProcess, type RunningBoot } from './records.ts';
 export { RequestLog, type RequestLine } from './request-log.ts';
+export { MAX_DEVICES_BYTES } from './snapshot-contents.ts';
 export { SWEEP_INTERVAL_MS, Warden, type WardenCall, type WardenOptions } from './warden.ts';
 export { connectToVmm, openVmmSocket } from './vmm-socket.ts';
 export type {
@@ -26,9 +27,15 @@ export type {
   ImagePart,
   JailPart,
   NetworkPart,
+  CopyMachineOrder,
+  DiskExtents,
+  NetworkSite,
   MachineCopy,
+  MachineTemplate,
   SaveOrder,
+  SavedCard,
   SavedState,
+  TemplateOrder,
   Prediction,
   ProgressListener,
   TpmPart,

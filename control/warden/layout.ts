@@ -31,6 +31,10 @@ export interface Layout {
   readonly log: string;
   /** Made by root where packets of machines may be looked at. */
   readonly captureConsent: string;
+  /** Written by root where networks may get out: how. */
+  readonly egress: string;
+  /** Root's word that machines may be mirrored: see consent.ts. */
+  readonly mirrorConsent: string;
   readonly images: string;
   /** What each image is expected to measure (see expected-image.ts). */
   readonly expected: string;
@@ -42,10 +46,18 @@ export interface Layout {
   readonly disks: string;
   /** Sealed: root's own all the same. */
   readonly snapshots: string;
+  /** Disks of templates, as their guests have encrypted them, while those are held. */
+  readonly templates: string;
   readonly runDisks: string;
   /** What is wanted of each network, and the files that pin their namespaces. */
   readonly networks: string;
   readonly runNetworks: string;
+  /** Pins the namespace by which they get out. */
+  readonly edge: string;
+  /** Jails and sockets of tunnels, which other users have to pass through. */
+  readonly runTunnels: string;
+  /** The same of switches, with their databases. */
+  readonly runSwitches: string;
   /** run/warden/: root:ringwall 0750, so that only ringwalld gets as far as the socket. */
   readonly socketDir: string;
   readonly socket: string;
@@ -65,6 +77,8 @@ export interface MachineLayout {
   readonly tpmKey: string;
   readonly ekCertificate: string;
   readonly lastConsole: string;
+  /** Of a clone that went on from memory: that it did, so that its disk is its own. */
+  readonly used: string;
   readonly data: string;
   readonly disk: string;
   readonly tpmState: string;
@@ -103,6 +117,8 @@ export interface DiskLayout {
   /** Of the file alone: it belongs to the jail that writes it. */
   readonly data: string;
   readonly file: string;
+  /** Of before, while its machine is put back to a snapshot. */
+  readonly before: string;
   readonly runDir: string;
 }
 
@@ -114,6 +130,9 @@ export interface NetworkLayout {
   readonly pin: string;
   /** What is known of its other hosts. */
   readonly peers: string;
+  /** Whose cables are mirrored, and what pins the namespace where they are listened to. */
+  readonly mirror: string;
+  readonly mirrorPin: string;
   /** Sockets and jails of its tunnels, while they stand. */
   readonly tunnels: string;
 }
@@ -131,6 +150,8 @@ export function layoutOf(state: string, run: string): Layout {
     referenceKey: join(warden, 'reference.key'),
     log: join(warden, 'log'),
     captureConsent: join(warden, 'allow-capture'),
+    egress: join(warden, 'egress.json'),
+    mirrorConsent: join(warden, 'allow-mirror'),
     images: join(state, 'images'),
     expected: join(warden, 'expected'),
     records: join(warden, 'machines'),
@@ -139,9 +160,13 @@ export function layoutOf(state: string, run: string): Layout {
     diskRecords: join(warden, 'disks'),
     disks: join(state, 'disks'),
     snapshots: join(state, 'snapshots'),
+    templates: join(state, 'templates'),
     runDisks: join(run, 'disks'),
     networks: join(warden, 'networks'),
     runNetworks: join(run, 'networks'),
+    edge: join(run, 'networks', 'edge'),
+    runTunnels: join(run, 'tunnels'),
+    runSwitches: join(run, 'switches'),
     socketDir,
     socket: join(socketDir, 'warden.sock'),
     private: join(run, 'private'),
@@ -164,6 +189,7 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
     tpmKey: join(record, 'tpm-state.key'),
     ekCertificate: join(record, 'ek-certificate.der'),
     lastConsole: join(record, 'console.log'),
+    used: join(record, 'used'),
     data,
     disk: join(data, 'disk.img'),
     tpmState: join(data, 'tpm'),
@@ -187,6 +213,11 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
   };
 }
 
+/** In the place of a TPM's state: the machine came from elsewhere, and is in its snapshot alone. It goes where that state goes. */
+export function notYetBack({ tpmState }: MachineLayout): string {
+  return join(tpmState, 'not-yet-back');
+}
+
 export function diskLayout(layout: Layout, id: string): DiskLayout {
   if (!isDiskId(id)) throw new RingwallError('bad-request', 'not a disk id');
   const record = join(layout.diskRecords, id);
@@ -198,6 +229,7 @@ export function diskLayout(layout: Layout, id: string): DiskLayout {
     digests: join(record, 'digests'),
     data,
     file: join(data, LUKS_FILE),
+    before: join(data, 'before.luks'),
     runDir: join(layout.runDisks, id),
   };
 }
@@ -209,13 +241,20 @@ export function networkLayout(layout: Layout, id: string): NetworkLayout {
     record: join(layout.networks, `${id}.json`),
     peers: join(layout.networks, `${id}.peers`),
     pin: join(layout.runNetworks, id),
-    tunnels: join(layout.run, 'tunnels', id),
+    mirror: join(layout.networks, `${id}.mirror`),
+    mirrorPin: join(layout.runNetworks, `${id}.mirror`),
+    tunnels: join(layout.runTunnels, id),
   };
 }
 
 export function snapshotFile(layout: Layout, machine: MachineId, id: string): string {
   if (!isSnapshotId(id)) throw new RingwallError('bad-request', 'not a snapshot id');
   return join(machineLayout(layout, machine).snapshots, `${id}.sealed`);
+}
+
+export function templateDisk(layout: Layout, id: string): string {
+  if (!isSnapshotId(id)) throw new RingwallError('bad-request', 'not a snapshot id');
+  return join(layout.templates, `${id}.img`);
 }
 
 export function imageDir(layout: Layout, name: string): string {

@@ -10,7 +10,7 @@ import { requireImportedDisk } from './disks.ts';
 import { endBoot } from './end-boot.ts';
 import { DISK_RESERVE_MIB, explainFull } from './full.ts';
 import { requireKnownImage } from './images.ts';
-import { machineLayout, type MachineLayout } from './layout.ts';
+import { machineLayout, notYetBack, type MachineLayout } from './layout.ts';
 import { sweepRestore } from './restore.ts';
 import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
 import { overwriteHeader } from './overwrite-header.ts';
@@ -51,16 +51,60 @@ export async function createMachine(
   return await answerCreated(context, machine);
 }
 
+/** A machine that comes from another host: its disk and its TPM are in a snapshot, which `place` puts where it belongs. */
+export async function makeArrived(
+  context: WardenContext,
+  machine: MachineLayout,
+  { spec, ekCertificate, place }: Arrived,
+): Promise<void> {
+  await refuseLostRecord(machine);
+  requireKnownImage(context, spec.image);
+  await checkHost(context, spec);
+  await discard(context, machine);
+  try {
+    await makeDirectory(machine.record, 0o700);
+    await writeFileAtomic(creatingMark(machine), '');
+    await makeDirectory(machine.data, 0o711);
+    await makeDisk(machine, spec.diskMiB * MIB);
+    await makeDirectory(machine.tpmState, 0o700);
+    await writeFileAtomic(notYetBack(machine), '');
+    await context.parts.tpm.expect(machine);
+    await writeFileAtomic(machine.ekCertificate, ekCertificate);
+    await place();
+    await writeSpec(machine, { version: 1, machine: machine.id, spec, createdAt: new Date().toISOString() });
+    await rm(creatingMark(machine), { force: true });
+  } catch (error) {
+    const explained = await explainFull(context, error);
+    await discard(context, machine);
+    throw explained;
+  }
+}
+
+interface Arrived {
+  readonly spec: VmSpec;
+  readonly ekCertificate: Uint8Array;
+  readonly place: () => Promise<void>;
+}
+
+/** Of one that goes to another host and comes back: what its state is of. Its network stays where it is. */
+export function sameMachine(here: VmSpec, there: VmSpec): void {
+  if (sameState(here, there)) return;
+  throw new RingwallError('conflict', 'the machine here has another specification than the one in the snapshot');
+}
+
 export async function removeMachine(context: WardenContext, id: MachineId): Promise<WardenResponse<'remove-machine'>> {
   const machine = machineLayout(context.layout, id);
   if (await runsNow(context, machine)) {
     throw new RingwallError('conflict', 'the machine runs', { hint: 'stop it first: ringwall stop NAME' });
   }
   if (await isThere(machine.spec)) {
+    await sweepRestore(context, machine); // imported disks stay, as they were before
     await rename(machine.spec, removingMark(machine));
     await syncDirectory(machine.record);
   }
   await refuseLostRecord(machine);
+  // What is held of it in clear; without its specification nothing more can be.
+  await context.templates.releaseAllOf(id);
   await overwriteHeader(machine.disk);
   await discard(context, machine);
   context.obituaries.delete(id);
@@ -185,8 +229,12 @@ const creatingMark = (machine: MachineLayout): string => join(machine.record, 'c
 const removingMark = (machine: MachineLayout): string => join(machine.record, 'removing');
 
 function sameSpec(a: VmSpec, b: VmSpec): boolean {
+  return sameState(a, b) && a.network === b.network;
+}
+
+function sameState(a: VmSpec, b: VmSpec): boolean {
   const same = a.image === b.image && a.cpus === b.cpus && a.memoryMiB === b.memoryMiB && a.diskMiB === b.diskMiB;
-  return same && a.network === b.network && (a.disks ?? []).join() === (b.disks ?? []).join();
+  return same && (a.disks ?? []).join() === (b.disks ?? []).join();
 }
 
 function base64(bytes: Uint8Array): string {

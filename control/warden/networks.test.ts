@@ -1,8 +1,8 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { newBootId, newMachineId, newNetworkId, type MachineId, type NetworkId } from '@ringwall/api';
 import { tapName } from '@ringwall/host/network';
-import { DEFAULT_SHARE } from '@ringwall/netpolicy';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DEFAULT_SHARE, parseAddress } from '@ringwall/netpolicy';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { machineLayout, networkLayout } from './layout.ts';
 import { failing, Killed } from './testing/fake-parts.ts';
 import { ask, buildHello, create, needsRoot, Scene, SPEC, start, stop } from './testing/scene.ts';
@@ -69,6 +69,82 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     return { machine, boot };
   }
 
+  test('mirror the cables that were asked for, as long as root allows it, also after a restart', async () => {
+    const { machine, boot } = await running();
+    const other = newMachineId();
+    await apply([member(machine), { ...member(other, 2), mac: '02:00:5e:00:00:02' }]);
+    await admit(machine, boot);
+    const { mirrorConsent } = scene.host.layout;
+    const set = (machines: 'all' | MachineId[]) => ask<'set-mirror'>(warden, { op: 'set-mirror', network, machines });
+    const show = () => ask<'show-mirror'>(warden, { op: 'show-mirror', network });
+    await expect(set('all')).rejects.toMatchObject({
+      code: 'unauthorized',
+      hint: expect.stringContaining(mirrorConsent),
+    });
+    expect(standing()?.mirrored.size).toBe(0);
+
+    writeFileSync(mirrorConsent, '');
+    await expect(set([newMachineId()])).rejects.toMatchObject({ code: 'not-found' });
+    // The other one is not connected: it is mirrored as soon as it is.
+    expect(await set([machine, other])).toMatchObject({
+      machines: [machine, other],
+      mirrored: [machine],
+      allowed: true,
+    });
+    expect([...(standing()?.mirrored ?? [])]).toEqual([tapName(machine)]);
+    warden = await scene.openWarden();
+    expect(await show()).toMatchObject({ machines: [machine, other], mirrored: [machine], interface: 'ids0' });
+
+    rmSync(mirrorConsent);
+    await warden.sweep(false);
+    expect(standing()?.mirrored.size).toBe(0);
+    expect(await show()).toMatchObject({ machines: [], mirrored: [], allowed: false });
+    expect(scene.log()).toContain('root allows no mirrors any more');
+    expect(await set([])).toMatchObject({ machines: [] });
+  });
+
+  test('connect machines although their mirror fails, and say so', async () => {
+    const { machine, boot } = await running();
+    await admit(machine, boot);
+    writeFileSync(scene.host.layout.mirrorConsent, '');
+    scene.host.before = failing('networks.mirror', new Error('no such filter'));
+    await expect(ask<'set-mirror'>(warden, { op: 'set-mirror', network, machines: 'all' })).rejects.toThrow(
+      'no such filter',
+    );
+    expect(isOn(machine)).toBe(true);
+  });
+
+  test('say what was counted by machine, and leave out interfaces that are nobody’s', async () => {
+    const { machine } = await running();
+    const network4 = standing();
+    if (network4 === undefined) throw new Error('it does not stand');
+    const count = { packets: 2, bytes: 120 };
+    network4.counts = {
+      refused: new Map([['spoofed', count]]),
+      refusedFrom: new Map([['tnobody', new Map([['spoofed', count]])]]),
+      decisions: [
+        { rules: [{ name: 'all', action: 'allow' }], connections: 1 },
+        { rules: [{ name: 'none', action: 'deny' }], connections: 0 },
+        { rules: [{ name: 'most', action: 'allow' }], connections: 9 },
+      ],
+      cables: new Map([
+        [tapName(machine), { sent: count, received: count, late: 3 }],
+        ['lo', { sent: count, received: count, late: 0 }],
+      ]),
+    };
+    expect(await ask<'count-network'>(warden, { op: 'count-network', network })).toEqual({
+      refused: [{ reason: 'spoofed', ...count }],
+      rules: [
+        { rules: [{ name: 'most', action: 'allow' }], connections: 9 },
+        { rules: [{ name: 'all', action: 'allow' }], connections: 1 },
+      ],
+      machines: [{ machine, sent: count, received: count, late: 3, refused: [] }],
+    });
+    await expect(ask<'count-network'>(warden, { op: 'count-network', network: newNetworkId() })).rejects.toMatchObject({
+      code: 'not-found',
+    });
+  });
+
   test('hold machines to the share that the policy has for them, and to another as soon as it says so', async () => {
     const { machine, boot } = await running();
     await admit(machine, boot);
@@ -126,6 +202,77 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     expect(await apply([member(machine, 2, boot)])).toEqual({ ...nothing, walls: 'changed', admitted: [machine] });
     expect(await apply([])).toEqual({ ...nothing, walls: 'changed', dismissed: [machine] });
     expect(isOn(machine)).toBe(false);
+  });
+
+  test('cut whoever is dismissed while something else of them takes its time, which connects nobody again', async () => {
+    const { machine, boot } = await running();
+    await admit(machine, boot);
+    const [stuck, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let loads = 0;
+    scene.host.before = async (effect) => {
+      if (effect !== 'networks.load' || (loads += 1) > 1) return;
+      stuck.resolve();
+      await goOn.promise;
+    };
+    const applied = apply([member(machine, 1, boot)], definition(['tcp/81']));
+    await stuck.promise;
+    const dismissed = dismiss(machine);
+    await expect.poll(() => standing()?.connected.has(tapName(machine))).toBe(false);
+    const connected: boolean[] = [];
+    scene.host.before = async (effect) => {
+      // It comes when cables are connected.
+      if (effect === 'networks.names') connected.push(standing()?.connected.has(tapName(machine)) === true);
+    };
+    goOn.resolve();
+    await applied;
+    await dismissed;
+    expect(isOn(machine)).toBe(false);
+    expect(connected).toEqual(expect.not.arrayContaining([true]));
+  });
+
+  test('do not connect who is dismissed while it is being let in', async () => {
+    const { machine, boot } = await running();
+    const [stuck, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const connects = vi.spyOn(standing()?.connected ?? new Set<string>(), 'add');
+    scene.host.before = async (effect) => {
+      if (effect !== 'networks.load') return;
+      stuck.resolve();
+      await goOn.promise;
+    };
+    const admitted = admit(machine, boot).catch((error: unknown) => error);
+    await stuck.promise;
+    const dismissed = dismiss(machine);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    goOn.resolve();
+    await Promise.all([admitted, dismissed]);
+    expect(connects).not.toHaveBeenCalled();
+    expect(isOn(machine)).toBe(false);
+  });
+
+  test('end what stands by a rule that is no more, once it is no more, and nothing else', async () => {
+    const { machine, boot } = await running();
+    const members = [member(machine, 1, boot), { ...member(newMachineId(), 2), mac: '02:00:5e:00:00:02' }];
+    await apply(members);
+    const stands = standing();
+    if (stands === undefined) throw new Error('it does not stand');
+    const [one, two, elsewhere] = ['10.20.0.1', '10.20.0.2', '198.51.100.1'].map((text) => parseAddress(text, ''));
+    if (one === undefined || two === undefined || elsewhere === undefined) throw new Error('no addresses');
+    const [web, ssh] = [80, 22].map((number) => ({ from: one, to: two, protocol: 6, number }));
+    const asked = { from: elsewhere, to: one, protocol: 17, number: 53 };
+    stands.begun = [web, ssh, asked].flatMap((each) => each ?? []);
+    await apply(members);
+    expect(stands.begun).toHaveLength(3);
+    await apply(members, definition(['tcp/80', 'tcp/81']));
+    expect(stands.begun).toEqual([web, asked]);
+    expect(scene.log()).toContain('connections that its rules do not allow any more are ended: 1');
+
+    scene.host.before = failing('networks.end', new Error('no conntrack'));
+    await expect(apply(members, definition(['tcp/81']))).rejects.toThrow('no conntrack');
+    expect(stands.begun).toEqual([web, asked]);
+    // It is done as soon as it can be.
+    scene.host.before = () => undefined;
+    await warden.sweep(false);
+    expect(stands.begun).toEqual([asked]);
   });
 
   test('admit no boot but the one that runs, and none without a card there', async () => {
@@ -269,6 +416,15 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     expect(await apply([member(machine)])).toMatchObject({ walls: 'kept' });
   });
 
+  test('that could not be made whole are looked after by nobody, until they are', async () => {
+    scene.host.before = failing('networks.connect', new Error('no bridges here'));
+    await expect(apply([])).rejects.toThrow('no bridges here');
+    expect(standing()?.lookedAfter).toBe(0);
+    scene.host.before = () => undefined;
+    await apply([]);
+    expect(standing()?.lookedAfter).toBe(1);
+  });
+
   test('give addresses and names to all of their machines, and walls also where they cannot', async () => {
     const { machine, boot } = await running();
     expect(standing()?.named).toEqual(['m1']);
@@ -329,7 +485,7 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     expect(standing()).toBeUndefined();
     await warden.close();
     warden = await scene.openWarden();
-    expect(await ask<'list-networks'>(warden, { op: 'list-networks' })).toEqual({ networks: [] });
+    expect((await ask<'list-networks'>(warden, { op: 'list-networks' })).networks).toEqual([]);
     expect(machineLayout(scene.host.layout, machine).id).toBe(machine);
   });
 });

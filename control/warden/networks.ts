@@ -3,7 +3,10 @@
 import { rm } from 'node:fs/promises';
 import { RingwallError, type MachineId, type NetworkId } from '@ringwall/api';
 import { MACHINES_PER_NETWORK } from '@ringwall/api/networks';
+import type { MirrorAnswer } from '@ringwall/api/mirrors';
 import type { WardenRequest, WardenResponse } from '@ringwall/api/warden';
+import { printRange, type ProtectedRange } from '@ringwall/netpolicy';
+import type { EdgeCounts } from '@ringwall/host/network/egress';
 import { namesIn } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { isMachineId, isNetworkId, machineLayout, networkLayout, type NetworkLayout } from './layout.ts';
@@ -12,7 +15,10 @@ import { NetworkPeers } from './network-peers.ts';
 import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot, type RunningBoot } from './records.ts';
 import { messageOf } from './request-log.ts';
-import { asPolicyTrouble, TenantNetwork, type WantedNetwork } from './tenant-network.ts';
+import { endUnallowed, mirrorStateOf, readMirrored, setMirrored } from './mirrors.ts';
+import { asPolicyTrouble, sameWanted } from './network-plan.ts';
+import { TenantNetwork } from './tenant-network.ts';
+import { rangesOf, waysOut, WayOut } from './way-out.ts';
 
 type Order<Op extends WardenRequest['op']> = Extract<WardenRequest, { op: Op }>;
 
@@ -20,6 +26,9 @@ export class Networks {
   readonly #context: Pick<WardenContext, 'layout' | 'parts' | 'note'>;
   readonly #networks = new Map<NetworkId, TenantNetwork>();
   readonly #peers = new Map<NetworkId, NetworkPeers>();
+  /** As it was read last. */
+  #protected: readonly ProtectedRange[] = [];
+  readonly #way: WayOut;
   /** Boots that are admitted, as their files say it. */
   readonly #admitted = new Map<MachineId, { readonly network: NetworkId; readonly boot: string }>();
   /** When a verifier stalls, all machines of a network are dismissed at once. */
@@ -30,6 +39,7 @@ export class Networks {
 
   constructor(context: Pick<WardenContext, 'layout' | 'parts' | 'note'>) {
     this.#context = context;
+    this.#way = new WayOut(context);
   }
 
   /** Raises all walls again, for the machines that were admitted and still run. Before any machine starts. */
@@ -43,11 +53,14 @@ export class Networks {
       if (admission !== undefined && (await this.#runs(id, admission))) this.#admitted.set(id, admission);
     }
     const ids = (await namesIn(layout.networks)).map((name) => name.replace(/\.json$/, '')).filter(isNetworkId);
-    await Promise.all(ids.map((id) => this.#reopen(id)));
+    await Promise.all(ids.map((id) => this.#remember(id)));
+    await this.#way.read();
+    await Promise.all([...this.#networks].map(([id, tenant]) => this.#reopen(id, tenant)));
     // What a removal that was interrupted has left.
     for (const id of (await namesIn(layout.runNetworks)).filter(isNetworkId)) {
       if (!ids.includes(id)) await parts.networks.close(networkLayout(layout, id).pin);
     }
+    await this.#settleWay();
   }
 
   async apply({ network, definition, machines }: Order<'apply-network'>): Promise<WardenResponse<'apply-network'>> {
@@ -64,13 +77,18 @@ export class Networks {
         return { machine, name, labels, addresses, mac };
       });
       const wanted = sameWanted(tenant.wanted, { definition, machines: described });
+      this.#protected = await this.#readProtected();
+      this.#prepare(network, tenant);
       const settled = await tenant.settle(wanted, this.#admittedTo(network)).catch(async (error: unknown) => {
+        // One that never stood is made anew when it is asked for again; until then nobody puts back what is there of it.
+        if (!this.#networks.has(network)) tenant.forget();
         // The rules that stand go on standing; whoever is no more admitted does not wait for better ones.
-        if (tenant.wanted !== undefined) await tenant.settle(tenant.wanted, this.#admittedTo(network));
+        else if (tenant.wanted !== undefined) await tenant.settle(tenant.wanted, this.#admittedTo(network));
         throw error;
       });
       this.#networks.set(network, tenant);
       await writeNetwork(place, { version: 1, network, definition, machines: described });
+      await this.#settleWay();
       return { ...settled, admitted: [...settled.admitted], dismissed: [...settled.dismissed] };
     });
   }
@@ -89,9 +107,11 @@ export class Networks {
       this.#networks.get(network)?.forget();
       this.#networks.delete(network);
       this.#peers.delete(network);
+      await this.#settleWay();
       const place = networkLayout(layout, network);
       await rm(place.record, { force: true });
       await rm(place.peers, { recursive: true, force: true });
+      await rm(place.mirror, { force: true });
       await parts.networks.close(place.pin);
       return {};
     });
@@ -106,7 +126,29 @@ export class Networks {
       });
       return { network, walls, connected: [...tenant.connected], ...(trouble === undefined ? {} : { trouble }) };
     });
-    return { networks: await Promise.all(networks) };
+    const ranges = (await this.#readProtected()).map((range) => ({ range: printRange(range), what: range.what }));
+    return { networks: await Promise.all(networks), protected: ranges, wayOut: this.#way.status() };
+  }
+
+  async setMirror({ network, machines }: Order<'set-mirror'>): Promise<MirrorAnswer> {
+    return await this.#queues.run(network, () =>
+      setMirrored(this.#context.layout, this.require(network), { machines }),
+    );
+  }
+
+  async mirrorOf({ network }: Order<'show-mirror'>): Promise<MirrorAnswer> {
+    return await mirrorStateOf(this.#context.layout, this.require(network));
+  }
+
+  /** What the host's way out has counted of this network; undefined where that leads nowhere now. */
+  async countsOut(network: NetworkId): Promise<EdgeCounts | undefined> {
+    return await this.#way.counts(network);
+  }
+
+  /** As root has it written now. */
+  async wayOut(): Promise<WardenResponse<'look-at-way-out'>> {
+    await this.look();
+    return this.#way.status();
   }
 
   async exportPeer(order: Order<'export-peer'>): Promise<WardenResponse<'export-peer'>> {
@@ -116,27 +158,30 @@ export class Networks {
   }
 
   async importPeer({ network, file }: Order<'import-peer'>): Promise<WardenResponse<'import-peer'>> {
-    return await this.#withPeers(network, async (peers, known, tenant) => {
+    const added = await this.#withPeers(network, async (peers, known, tenant) => {
       const host = await peers.import(file, known.network, known.machines, this.#ports());
       await this.#settlePeers(network, peers, tenant);
-      const peer = (await peers.list(await tenant.tunnelStatus())).find((each) => each.host === host);
+      const peer = (await peers.list(await tenant.tunnelStatus(), known.network)).find((each) => each.host === host);
       if (peer === undefined) throw new RingwallError('internal', `${host} was taken and is not there`);
       return peer;
     });
+    await this.look();
+    return added;
   }
 
   async listPeers({ network }: Order<'list-peers'>): Promise<WardenResponse<'list-peers'>> {
-    return await this.#withPeers(network, async (peers, _, tenant) => ({
-      peers: await peers.list(await tenant.tunnelStatus()),
+    return await this.#withPeers(network, async (peers, known, tenant) => ({
+      peers: await peers.list(await tenant.tunnelStatus(), known.network),
     }));
   }
 
   async removePeer({ network, host }: Order<'remove-peer'>): Promise<WardenResponse<'remove-peer'>> {
-    return await this.#withPeers(network, async (peers, _, tenant) => {
+    await this.#withPeers(network, async (peers, _, tenant) => {
       await peers.remove(host);
       await this.#settlePeers(network, peers, tenant);
-      return {};
     });
+    await this.look();
+    return {};
   }
 
   /** Its walls and its cable; the card is the caller's. */
@@ -160,8 +205,12 @@ export class Networks {
 
   /** Waits for no guest, and for nothing else that the machine does. */
   async dismiss(machine: MachineId, network: NetworkId): Promise<void> {
-    // Whatever settles next, settles it for all that were dismissed by then.
+    // Whatever settles next, settles it for all that were dismissed by then. Its cable does not wait for that.
     this.#admitted.delete(machine);
+    await this.#networks
+      .get(network)
+      ?.cut(machine)
+      .catch((error: unknown) => this.#context.note(`${machine}: its cable is cut later: ${messageOf(error)}`));
     await this.#queues.run(network, async () => {
       await this.#forgetAdmission(machine);
       const tenant = this.#networks.get(network);
@@ -198,27 +247,43 @@ export class Networks {
     );
   }
 
-  /** Notices what somebody has done to namespaces and cables. Never rejects. */
+  /** Notices what somebody has done to namespaces and cables, and where hosts are now. Never rejects. */
   async look(): Promise<void> {
+    await this.#way.read();
+    if ([...this.#networks.values()].some(({ leadsOut }) => leadsOut)) {
+      this.#protected = await this.#readProtected().catch((error: unknown) => {
+        this.#context.note(`what no machine may reach is not known anew: ${messageOf(error)}`);
+        return this.#protected;
+      });
+    }
     const looks = [...this.#networks].map(async ([id, tenant]) => {
       if (this.#queues.busy(id)) return;
       const before = tenant.trouble;
       await this.#queues
-        .run(id, () => tenant.look(this.#admittedTo(id)))
+        .run(id, async () => {
+          const admitted = this.#admittedTo(id);
+          await this.#peers.get(id)?.lookAt(tenant);
+          if (this.#prepare(id, tenant) && tenant.wanted !== undefined) await tenant.settle(tenant.wanted, admitted);
+          await endUnallowed(this.#context, tenant);
+          await tenant.look(admitted);
+        })
         .catch((error: unknown) => {
           if (before !== messageOf(error)) this.#context.note(`${id}: ${messageOf(error)}`);
         });
     });
     await Promise.all(looks);
+    await this.#settleWay();
   }
 
   /** Walls stand on; nobody looks after them until the next warden. */
   async close(): Promise<void> {
+    this.#way.forget();
     for (const tenant of this.#networks.values()) tenant.forget();
     await this.#queues.idle();
   }
 
-  async #reopen(id: NetworkId): Promise<void> {
+  /** What an earlier warden was told of it, and its other hosts. */
+  async #remember(id: NetworkId): Promise<void> {
     const { layout, parts, note } = this.#context;
     const place = networkLayout(layout, id);
     try {
@@ -230,10 +295,38 @@ export class Networks {
       const peers = await this.#openPeers(place, tenant.judged());
       this.#peers.set(id, peers);
       if (!peers.isEmpty) tenant.setPeers(peers);
-      await tenant.settle(tenant.wanted ?? wanted, this.#admittedTo(id));
+      tenant.mirror.want(await readMirrored(place));
+      await endUnallowed(this.#context, tenant);
     } catch (error) {
       note(`${id}: its walls could not be raised: ${messageOf(error)}`);
     }
+  }
+
+  async #reopen(id: NetworkId, tenant: TenantNetwork): Promise<void> {
+    try {
+      this.#protected = await this.#readProtected();
+      this.#prepare(id, tenant);
+      if (tenant.wanted !== undefined) await tenant.settle(tenant.wanted, this.#admittedTo(id));
+    } catch (error) {
+      this.#context.note(`${id}: its walls could not be raised: ${messageOf(error)}`);
+    }
+  }
+
+  /** Where other hosts of any network are, what this host has itself, and what its way out leads past. */
+  async #readProtected(): Promise<readonly ProtectedRange[]> {
+    const others = [...this.#peers.values()].flatMap(({ endpoints }) => endpoints);
+    return [...others, ...(await this.#context.parts.networks.ownRanges()), ...this.#way.protectedRanges];
+  }
+
+  /** Tells a network what it has to know of all others; whether that makes other rules. */
+  #prepare(id: NetworkId, tenant: TenantNetwork): boolean {
+    tenant.resolveBy(this.#way.resolvers);
+    return tenant.protect([...this.#protected, ...rangesOf(this.#networks, id)]);
+  }
+
+  /** Those whose rules stand get out as far as root lets them. */
+  async #settleWay(): Promise<void> {
+    await this.#way.settle(waysOut(this.#networks), [...this.#protected, ...rangesOf(this.#networks)]);
   }
 
   async #withPeers<T>(
@@ -247,7 +340,7 @@ export class Networks {
         throw new RingwallError('not-found', `the network ${network} is not on this host`);
       }
       if (known.network.mode !== 'routed') {
-        throw new RingwallError('conflict', 'only a routed network can span hosts: this one is a segment of this host');
+        throw new RingwallError('conflict', `only a routed network can span hosts: this one is ${known.network.mode}`);
       }
       const peers =
         this.#peers.get(network) ?? (await this.#openPeers(networkLayout(this.#context.layout, network), known));
@@ -304,8 +397,3 @@ export class Networks {
 }
 
 type Known = NonNullable<ReturnType<TenantNetwork['judged']>>;
-
-/** The one before, where nothing of it has changed. */
-function sameWanted(before: WantedNetwork | undefined, after: WantedNetwork): WantedNetwork {
-  return before !== undefined && JSON.stringify(before) === JSON.stringify(after) ? before : after;
-}

@@ -1,9 +1,8 @@
 // Turns a connection of ringwalld into packets: what a network drops, or what is on a machine's cable. The warden looks at none.
-import { lstat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { RingwallError } from '@ringwall/api';
 import type { WardenRequest, WardenResponse } from '@ringwall/api/warden';
+import { requireConsent } from './consent.ts';
 import type { WardenContext } from './context.ts';
 import type { StreamCall } from './streams.ts';
 
@@ -23,22 +22,10 @@ export async function openPackets(
     handOn(await tenant.sniff('refused', WATCH), call);
     return { cables: cables.map((cable) => ({ ...cable })) };
   }
-  await requireConsent(context.layout.captureConsent);
+  await requireConsent(context.layout.captureConsent, 'captures');
   const { seconds, bytes, filter } = request;
   handOn(await tenant.sniff(request.machine, { seconds, bytes, ...(filter === undefined ? {} : { filter }) }), call);
   return {};
-}
-
-/**
- * What machines say to each other is not for everybody who may use the API: root on this host has said so by a file of their own.
- * No request can make it.
- */
-async function requireConsent(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found?.isFile() === true && found.uid === 0 && (found.mode & 0o022) === 0) return;
-  throw new RingwallError('unauthorized', 'captures are not allowed on this host', {
-    hint: `root allows them: touch ${path}; removing the file ends that`,
-  });
 }
 
 function handOn(packets: Readable, { upgrade, signal }: StreamCall): void {

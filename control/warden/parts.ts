@@ -1,16 +1,19 @@
 // What the warden drives, as it needs it: effects that are passed in, so that every decision here runs against fakes.
 // apps/warden joins these to the real components.
-import type { Finding, Protection } from '@ringwall/api';
+import type { DiskId, Finding, Protection } from '@ringwall/api';
 import type { VmSpec } from '@ringwall/api/warden';
 import type { HostReference, HostReferenceContent } from '@ringwall/evidence';
 import type { answerAsHost, HostAnswer, HostFiles, HostIdentity } from '@ringwall/host/attest';
 import type { ImageParts, ReferenceContent, SignedReference, Signer } from '@ringwall/evidence';
 import type { ProcessRef } from '@ringwall/host/exec';
 import type { Readable } from 'node:stream';
-import type { BrokenCable, Sharer, SniffOrder, Walls } from '@ringwall/host/network';
+import type { Beginning, BrokenCable, Sharer, SiteCounts, SniffOrder, Walls } from '@ringwall/host/network';
+import type { Edge } from '@ringwall/host/network/egress';
 import type { NamesServer } from '@ringwall/host/network/names';
 import type { Tunnels } from '@ringwall/host/network/tunnels';
-import type { AddressRange, Machine, Network } from '@ringwall/netpolicy';
+import type { AddressRange, Machine, Network, ProtectedRange } from '@ringwall/netpolicy';
+import type { MemoryCopy } from '@ringwall/host/memory';
+import type { Crew } from '@ringwall/host/threads';
 import type { Extent } from '@ringwall/host/qemu';
 import type { Place } from '@ringwall/host/seal';
 import type { Secret, SigningKey } from '../keys/index.ts';
@@ -70,6 +73,8 @@ export interface TpmPart {
   certificates(): Promise<readonly Uint8Array[]>;
   /** Makes a TPM and its EK certificate; its state is encrypted under a key of its own, which is kept wrapped. */
   manufacture(machine: MachineLayout): Promise<{ readonly ekCertificate: Uint8Array }>;
+  /** Makes the key for the state of a TPM that comes with a snapshot. */
+  expect(machine: MachineLayout): Promise<void>;
 }
 
 /** The TPM of the host itself. */
@@ -120,6 +125,10 @@ export interface NetworkPart {
   open(pin: string, mode: Network['mode']): Promise<NetworkSite>;
   /** Removes it with all that is in it. Idempotent. */
   close(pin: string): Promise<void>;
+  /** Addresses of this host and its links: its machines reach them by no way out. */
+  ownRanges(): Promise<readonly ProtectedRange[]>;
+  /** By which they get out. */
+  readonly edge: Pick<Edge, 'set' | 'close' | 'lookAfter' | 'counts' | 'trouble'>;
 }
 
 /** The walls and cables in a namespace, and who gives addresses and names there. */
@@ -132,8 +141,13 @@ export interface NetworkSite {
   keepApart(machines: readonly Machine[], isolated: readonly Machine[]): Promise<void>;
   /** With all their connections. An interface that is gone is no error. */
   cut(machines: readonly Machine[]): Promise<void>;
+  /** Ends connections that may not begin any more, where the kernel follows them; answers how many. */
+  endConnections(mayBegin: (begun: Beginning) => boolean): Promise<number>;
   /** Packets as they come, as pcap, until it is destroyed or has what was ordered. */
   sniff(order: SniffOrder): Promise<Readable>;
+  counts(): Promise<SiteCounts>;
+  /** Has the cables of these machines mirrored, and no others; answers those that were not so before. */
+  mirror(machines: readonly Machine[]): Promise<readonly Machine[]>;
   /** The kernel's numbers of the machines' interfaces. */
   indexes(machines: readonly Machine[]): Promise<ReadonlyMap<Machine, number>>;
   /** Those that are not as `connect` left them. */
@@ -167,20 +181,68 @@ export interface BootOrder {
   readonly state?: SavedState;
 }
 
-/** From which a VMM goes on that boots nothing. */
-export interface SavedState {
+/** From which a VMM goes on that boots nothing: one of its own, or a template's, from which others go on, too. */
+export type SavedState = OwnState | TemplateState;
+
+export interface OwnState {
   /** Called with the empty file that its guest's memory is to be, before the VMM is there. */
   readonly fillMemory: (descriptor: number) => Promise<void>;
   /** Its devices and its TPM, once memory is filled. */
   readonly devices: () => Uint8Array;
+  /** One of these devices. Its cable leads nowhere, and its guest is told so. */
+  readonly card?: SavedCard;
 }
+
+/** Its memory is the template's until it writes to it; its devices are the template's, with the TPM that it has been given. */
+export interface TemplateState {
+  readonly template: MachineTemplate;
+  /** As in `OwnState`. */
+  readonly card?: SavedCard;
+}
+
+export interface SavedCard {
+  readonly mac: string;
+}
+
+export interface TemplateOrder {
+  /** Of the memory of a machine. */
+  readonly bytes: number;
+  /** Called with the empty file of that size, which nobody can write to any more once this has resolved. */
+  readonly fill: (descriptor: number) => Promise<void>;
+  /** As in `OwnState`, once memory is filled. The TPM in it is left out. */
+  readonly devices: () => Uint8Array;
+}
+
+/** Memory and devices of a machine, held for others to go on from. What has gone on from it keeps what it has when it ends. */
+export interface MachineTemplate extends AsyncDisposable {
+  /** Of the memory of each machine that goes on from it. */
+  readonly bytes: number;
+  /** What it takes of this host's memory. */
+  heldBytes(): Promise<number>;
+}
+
+export interface CopyMachineOrder {
+  readonly memoryMiB: number;
+  /** Its imported ones, in their order. */
+  readonly disks: readonly DiskId[];
+  /** Its name, for a later one to continue it. */
+  readonly name: string;
+  /** An earlier one of this boot that this one continues. */
+  readonly before?: string | undefined;
+}
+
+/** Of each disk of a machine, as they lie in their files: its own, then those that were imported. */
+export type DiskExtents = readonly (readonly Extent[])[];
 
 /** A copy of a machine under way, while it runs. Whatever becomes of the copy, the guest goes on. */
 export interface MachineCopy extends AsyncDisposable {
-  /** Where its disk holds data. */
-  data(): Promise<readonly Extent[]>;
-  /** What was written to it since this was asked last, or since the copy was begun. */
-  written(): Promise<readonly Extent[]>;
+  /** Whether it has of the disks only what is not as in the one before: not where the VMM does not know what that is. */
+  readonly continues: boolean;
+  /** Where its disks hold data; of one that continues another, what was written since then. */
+  data(): Promise<DiskExtents>;
+  /** What was written to them since this was asked last, or since the copy was begun. */
+  written(): Promise<DiskExtents>;
+  /** To all of them. */
   writtenBytes(): Promise<number>;
   /** Copies its memory while it runs, so that what is left for the stop is little; false where more than this would be held. */
   copyMemory(maxBytes: number): Promise<boolean>;
@@ -190,8 +252,8 @@ export interface MachineCopy extends AsyncDisposable {
 
 /** Both are called while the guest stands still. */
 export interface SaveOrder {
-  /** With what was written to its disk since that was asked last. */
-  readonly takeWritten: (extents: readonly Extent[]) => Promise<void>;
+  /** With what was written to its disks since that was asked last. */
+  readonly takeWritten: (extents: DiskExtents) => Promise<void>;
   readonly takeState: (state: StoppedMachine) => Promise<void>;
 }
 
@@ -200,6 +262,15 @@ export interface StoppedMachine {
   readonly devices: Uint8Array;
   /** The copy; or, where none was made, the guest's own, which is of this moment only until it goes on. */
   readonly memory: Place;
+  /** Where it has one in this moment. */
+  readonly card?: SavedCard;
+  /** Of the copy, what the next one is to know. Whoever is given it ends it. */
+  readonly copied?: CopiedMemory;
+}
+
+export interface CopiedMemory extends Pick<MemoryCopy, 'digest' | 'zeros'>, Disposable {
+  /** For all that is done with it. */
+  readonly crew?: Crew;
 }
 
 /** What a boot runs. `witness` is there where a system is booted that cannot speak for itself. */
@@ -216,8 +287,10 @@ export interface VmmPart {
   poweredOff(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** What the monitor says; undefined where it does not answer in time. */
   status(machine: MachineLayout, boot: RunningBoot): Promise<'running' | 'paused' | undefined>;
-  /** Begins to copy it. */
-  copy(machine: MachineLayout, boot: RunningBoot, memoryMiB: number): Promise<MachineCopy>;
+  /** Makes a template, which is there for as long as this process is. */
+  holdTemplate(order: TemplateOrder): Promise<MachineTemplate>;
+  /** Begins to copy it; not for one that goes on from a template: its memory is no file. */
+  copy(machine: MachineLayout, boot: RunningBoot, order: CopyMachineOrder): Promise<MachineCopy>;
   /** Lets a guest go on that its VMM has stopped because a disk of the host was full; whether there was one to let. */
   goOn(machine: MachineLayout, boot: RunningBoot): Promise<boolean>;
   /** Stops its processors. */

@@ -1,7 +1,8 @@
 // What the warden remembers of a machine: spec.json for as long as the machine exists, boot.json for as long as a boot
 // does. Both are versioned, written as a whole, and checked when read, though only root can write there.
 import { BOOT_ID, machineIdSchema, RingwallError } from '@ringwall/api';
-import { cardSchema } from '@ringwall/api/networks';
+import { cardSchema, macSchema } from '@ringwall/api/networks';
+import { snapshotIdSchema } from '@ringwall/api/snapshots';
 import { vmSpecSchema } from '@ringwall/api/warden';
 import { z } from 'zod';
 import { readFileBounded, writeFileAtomic } from '../files/index.ts';
@@ -43,6 +44,10 @@ const bootRecordSchema = z.strictObject({
   witness: jailedSchema.optional(),
   /** The card that it may be given, once it is admitted. */
   card: cardSchema.optional(),
+  /** The one that it had in the state that it goes on from; its cable leads nowhere. */
+  looseCard: z.strictObject({ mac: macSchema }).optional(),
+  /** The snapshot whose template its memory is: no file that could be copied, and trusted by nobody. */
+  goesOnFrom: snapshotIdSchema.optional(),
   /** JSON of a SignedReference of lib/evidence for exactly this boot set. */
   reference: z.unknown().optional(),
 });

@@ -1,30 +1,31 @@
 // Puts a stopped machine back to a snapshot. Nothing is touched before the snapshot was found to be for this machine and this
-// host; disk and TPM of before lie aside until the machine runs, and come back by themselves where it does not: the mark
+// host; disks and TPM of before lie aside until the machine runs, and come back by themselves where it does not: the mark
 // `restoring` says which of the two counts, and a crash at any moment leaves one of them.
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
-import { RingwallError, type SnapshotId } from '@ringwall/api';
-import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
-import { fromHex } from '@ringwall/bytes';
+import { dirname, join } from 'node:path';
+import { RingwallError } from '@ringwall/api';
+import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { makeSharedMemory } from '@ringwall/host/memory';
-import { openFiles, type OpenTarget } from '@ringwall/host/seal';
-import { SealError, type Opener } from '@ringwall/seal';
+import { SealError } from '@ringwall/seal';
 import { isThere, makeDirectory, syncDirectory, writeFileAtomic } from '../files/index.ts';
 import { requireSpec, startMachine, type StartOrder } from './boots.ts';
 import type { WardenContext } from './context.ts';
+import { machineWith, requireImportedDisk } from './disks.ts';
 import { endBoot } from './end-boot.ts';
-import { explainFull } from './full.ts';
-import { machineLayout, snapshotFile, type MachineLayout } from './layout.ts';
+import { explainFull, freeDiskBytes } from './full.ts';
+import { diskLayout, machineLayout, type DiskLayout, type MachineLayout } from './layout.ts';
 import type { ProgressListener, SavedState } from './parts.ts';
 import { runsNow } from './running.ts';
-import { PARTS, readAbout, type OpenedAbout, type Platform, type SnapshotAbout } from './snapshot-contents.ts';
-import { openSnapshot, platformOf } from './snapshots.ts';
+import { SnapshotChain, type ChainedSnapshot } from './snapshot-chain.ts';
+import type { OpenedAbout, Platform, SnapshotAbout } from './snapshot-contents.ts';
+import { platformOf } from './snapshots.ts';
 
-export interface RestoreOrder extends Omit<StartOrder, 'diskKeys'> {
-  readonly snapshot: SnapshotId;
-  /** As the broker has kept it. */
-  readonly root: string;
-  readonly key: SealedKey;
+const MIB = 2 ** 20;
+const UNTOUCHED = 'a state goes on only where it was: nothing was changed';
+
+export interface RestoreOrder extends Omit<StartOrder, 'card'>, ChainedSnapshot {
+  /** What it continues, from the whole one on to the one right before it. */
+  readonly ancestors: readonly ChainedSnapshot[];
 }
 
 export async function restoreMachine(
@@ -37,19 +38,19 @@ export async function restoreMachine(
   if (await runsNow(context, machine)) {
     throw new RingwallError('conflict', 'the machine runs', { hint: 'stop it first: ringwall stop NAME' });
   }
-  using key = context.keys.open(order.key, { snapshot: order.snapshot, machine: order.machine, use: 'restore' });
-  await using object = await openSnapshot(snapshotFile(context.layout, order.machine, order.snapshot));
   progress({ step: 'opening the snapshot' });
-  const openers = [{ kind: 'key', key: key.expose() }] as const;
-  const opened = await readAbout(object, openers).catch((error: unknown) => {
-    throw asRestoreError(error);
-  });
-  refuseStranger(opened, order);
-  refuseOther(spec, opened.about, await platformOf(context, spec, await context.parts.host.accelerator()));
+  await using chain = await SnapshotChain.open(context, order.machine, [...order.ancestors, order]).catch(
+    (error: unknown) => {
+      throw asRestoreError(error);
+    },
+  );
+  const { about } = chain.newest;
+  refuseOther(spec, about, await platformOf(context, spec, await context.parts.host.accelerator()));
+  const imported = await requireSameDisks(context, order, chain.newest);
   try {
     await endBoot(context, machine);
-    await setAside(machine);
-    return await putInPlace(context, { machine, order, object, openers, opened, progress });
+    await setAside(context, machine, imported);
+    return await putInPlace(context, { machine, imported, order, chain, progress });
   } catch (error) {
     const explained = asRestoreError(await explainFull(context, error));
     await sweepRestore(context, machine);
@@ -59,38 +60,34 @@ export async function restoreMachine(
 
 /** What a restore that was broken off has left: a machine that runs is what it was put back to, any other what it was before. */
 export async function sweepRestore(context: WardenContext, machine: MachineLayout): Promise<void> {
+  const { disks = [] } = await requireSpec(machine);
+  const imported = disks.map((id) => diskLayout(context.layout, id));
   if ((await isThere(markOf(machine))) && !(await runsNow(context, machine))) {
     context.note(`${machine.id}: it was not put back to a snapshot, and is what it was before`);
-    const [disk, tpm] = aside(machine);
-    if (await isThere(disk)) await rename(disk, machine.disk);
-    if (await isThere(tpm)) {
-      await rm(machine.tpmState, { recursive: true, force: true });
-      await rename(tpm, machine.tpmState);
+    for (const { place, aside } of layingAside(machine, imported)) {
+      if (!(await isThere(aside))) continue;
+      await rm(place, { recursive: true, force: true });
+      await rename(aside, place);
+      await syncDirectory(dirname(place));
     }
-    await syncDirectory(machine.data);
   }
-  await leaveBehind(machine);
+  await leaveBehind(machine, imported);
 }
 
-function refuseStranger({ named }: OpenedAbout, order: RestoreOrder): void {
-  if (named.machine === order.machine && named.snapshot === order.snapshot) return;
-  const [snapshot, machine] = [JSON.stringify(named.snapshot), JSON.stringify(named.machine)];
-  throw new RingwallError('proof-invalid', `the object is ${snapshot} of ${machine}`);
-}
-
-function refuseOther(spec: VmSpec, about: SnapshotAbout, here: Platform): void {
+export function refuseOther(spec: VmSpec, about: SnapshotAbout, here: Platform): void {
   const { platform } = about;
   const differences = [
     ...(['image', 'cpus', 'memoryMiB', 'diskMiB'] as const)
       .filter((field) => spec[field] !== about.spec[field])
       .map((field) => `${field} ${String(about.spec[field])}, the machine has ${String(spec[field])}`),
+    ...(namesOf(spec) === namesOf(about.spec) ? [] : [`${namesOf(about.spec)}, the machine has ${namesOf(spec)}`]),
     ...(['accelerator', 'qemu', 'firmware', 'image', 'cpu'] as const)
       .filter((field) => platform[field] !== here[field])
       .map((field) => `${NAMES[field]} ${platform[field]}, here is ${here[field]}`),
   ];
   if (differences.length === 0) return;
   throw new RingwallError('conflict', `the snapshot was taken with ${differences.join('; with ')}`, {
-    hint: 'a state goes on only where it was: nothing was changed',
+    hint: UNTOUCHED,
   });
 }
 
@@ -102,73 +99,127 @@ const NAMES: Readonly<Record<keyof Platform, string>> = {
   cpu: 'the processor',
 };
 
+function namesOf({ disks = [] }: VmSpec): string {
+  return disks.length === 0 ? 'no imported disks' : `the imported disks ${disks.join(' and ')}`;
+}
+
+/** Each is here, whole, of that size and nobody else's, and comes with its key; and there is room for them beside what they are now. */
+async function requireSameDisks(
+  context: WardenContext,
+  { machine, diskKeys }: RestoreOrder,
+  { about, diskBytes }: OpenedAbout,
+): Promise<DiskLayout[]> {
+  const [, ...importedBytes] = diskBytes;
+  const imported: DiskLayout[] = [];
+  for (const [index, id] of (about.spec.disks ?? []).entries()) {
+    const disk = await requireImportedDisk(context, id);
+    const other = await machineWith(context, id, machine);
+    if (other !== undefined) throw new RingwallError('conflict', `${other} has ${id} now`, { hint: UNTOUCHED });
+    const { fileBytes } = disk;
+    if (fileBytes !== importedBytes[index]) {
+      throw new RingwallError('conflict', `${id} has ${fileBytes} bytes, and ${importedBytes[index]} in the snapshot`, {
+        hint: UNTOUCHED,
+      });
+    }
+    if (diskKeys?.some((key) => key.disk === id) !== true) {
+      throw new RingwallError('bad-request', `no key of ${id} came with the restore`);
+    }
+    imported.push(disk);
+  }
+  const neededBytes = importedBytes.reduce((sum, bytes) => sum + bytes, 0);
+  const freeBytes = await freeDiskBytes(context);
+  if (neededBytes <= freeBytes) return imported;
+  const [needed, free] = [neededBytes, freeBytes].map((bytes) => Math.ceil(bytes / MIB));
+  throw new RingwallError(
+    'host-full',
+    `its imported disks take ${needed} MiB beside what they are, ${free} MiB are free`,
+    {
+      hint: 'make room on the file system of the state directory: nothing was changed',
+    },
+  );
+}
+
 interface Placing {
   readonly machine: MachineLayout;
+  readonly imported: readonly DiskLayout[];
   readonly order: RestoreOrder;
-  readonly object: FileHandle;
-  readonly openers: readonly Opener[];
-  readonly opened: OpenedAbout;
+  readonly chain: SnapshotChain;
   readonly progress: ProgressListener;
 }
 
-/** Memory and disk are opened straight to where they belong. A VMM is started when all of it was found to be what was sealed. */
+/** Memory and disks are opened straight to where they belong. A VMM is started when all of it was found to be what was sealed. */
 async function putInPlace(context: WardenContext, placing: Placing): Promise<WardenResponse<'restore-machine'>> {
-  const { machine, order, object, openers, opened, progress } = placing;
-  await using disk = await open(machine.disk, 'wx', 0o600);
-  // A VMM may write no file that is longer than the longest it was started with.
-  await disk.truncate(opened.diskBytes);
+  const { machine, imported, order, chain, progress } = placing;
+  await using opened = new AsyncDisposableStack();
+  const disks: FileHandle[] = [];
+  for (const [index, path] of [machine.disk, ...imported.map(({ file }) => file)].entries()) {
+    const disk = opened.use(await open(path, 'wx', 0o600));
+    // A VMM may write no file that is longer than the longest it was started with.
+    await disk.truncate(chain.newest.diskBytes[index] ?? 0);
+    disks.push(disk);
+  }
   await makeDirectory(machine.tpmState, 0o700);
-  const devices = makeSharedMemory(opened.devicesBytes);
-  const { size } = await object.stat();
+  const { devicesBytes, about } = chain.newest;
+  const { card } = about;
+  const devices = makeSharedMemory(devicesBytes);
   const state: SavedState = {
     fillMemory: async (memory) => {
-      const targets: readonly OpenTarget[] = [
-        { part: PARTS.devices, place: devices },
-        { part: PARTS.memory, place: memory },
-        { part: PARTS.disk, place: disk.fd },
-      ];
-      await openFiles(object.fd, () => targets, {
-        openers,
-        root: fromHex(order.root),
-        onDone: (done) => progress({ step: 'opening memory and disk', fraction: Math.min(1, done / size) }),
-      });
-      await disk.sync();
+      await chain.openInto({ memory, disks: disks.map(({ fd }) => fd), devices }, (fraction) =>
+        progress({ step: 'opening memory and disks', fraction }),
+      );
+      for (const disk of disks) await disk.sync();
     },
     devices: () => Buffer.concat(devices.map((segment) => Buffer.from(segment))),
+    ...(card === undefined ? {} : { card }),
   };
   const started = await startMachine(context, order, progress, state);
-  await leaveBehind(machine);
+  await leaveBehind(machine, imported);
   return started;
 }
 
-async function setAside(machine: MachineLayout): Promise<void> {
+/** The mark counts for what lies aside from then on: nothing of an earlier time may lie there, and what counts still is put back. */
+async function setAside(
+  context: WardenContext,
+  machine: MachineLayout,
+  imported: readonly DiskLayout[],
+): Promise<void> {
+  await sweepRestore(context, machine);
   await writeFileAtomic(markOf(machine), '');
   await makeDirectory(machine.before, 0o700);
-  const [disk, tpm] = aside(machine);
-  await rename(machine.disk, disk);
-  await rename(machine.tpmState, tpm);
-  await syncDirectory(machine.before);
-  await syncDirectory(machine.data);
+  for (const { place, aside } of layingAside(machine, imported)) {
+    await rename(place, aside);
+    await syncDirectory(dirname(aside));
+    await syncDirectory(dirname(place));
+  }
 }
 
 /** The mark first: from then on what lies in place is what counts. */
-async function leaveBehind(machine: MachineLayout): Promise<void> {
+async function leaveBehind(machine: MachineLayout, imported: readonly DiskLayout[]): Promise<void> {
   if (await isThere(markOf(machine))) {
     await rm(markOf(machine));
     await syncDirectory(machine.record);
   }
   await rm(machine.before, { recursive: true, force: true });
+  for (const { before } of imported) await rm(before, { force: true });
 }
 
-function aside({ before }: MachineLayout): [disk: string, tpm: string] {
-  return [join(before, 'disk.img'), join(before, 'tpm')];
+/** Imported disks stay in their own directories, which may be another file system. */
+function layingAside(
+  { disk, tpmState, before }: MachineLayout,
+  imported: readonly DiskLayout[],
+): readonly { readonly place: string; readonly aside: string }[] {
+  return [
+    { place: disk, aside: join(before, 'disk.img') },
+    { place: tpmState, aside: join(before, 'tpm') },
+    ...imported.map((each) => ({ place: each.file, aside: each.before })),
+  ];
 }
 
 function markOf({ record }: MachineLayout): string {
   return join(record, 'restoring');
 }
 
-function asRestoreError(error: unknown): unknown {
+export function asRestoreError(error: unknown): unknown {
   if (!(error instanceof SealError)) return error;
   return new RingwallError('proof-invalid', `the snapshot is not what was sealed: ${error.message}`, {
     hint: 'nothing of it was used; the machine is as it was',

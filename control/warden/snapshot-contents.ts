@@ -1,15 +1,25 @@
-// What a snapshot holds (docs/snapshots.md, "Contents"): a sealed object of four parts, of which the first says what the machine is.
+// What a snapshot holds (docs/snapshots.md, "Contents"): a sealed object of parts, of which the first says what the machine is.
 import type { FileHandle } from 'node:fs/promises';
 import { RingwallError } from '@ringwall/api';
+import { macSchema } from '@ringwall/api/networks';
 import { vmSpecSchema } from '@ringwall/api/warden';
-import { openSealed, type Opener } from '@ringwall/seal';
+import { openSealed, type Opener, type Parent, type Part } from '@ringwall/seal';
 import { z } from 'zod';
 
 /** `about` first: it is read, and believed, before the rest is touched. */
 export const PARTS = { about: 'about', devices: 'devices', memory: 'memory', disk: 'disk' } as const;
+
+/** Of the disk at this index: the machine's own, then the imported ones in the order of its specification. */
+export function diskPart(index: number): string {
+  return index === 0 ? PARTS.disk : `${PARTS.disk}-${String(index)}`;
+}
+
 /** A specification and some digests. */
 const MAX_ABOUT_BYTES = 64 * 1024;
 const READ_BYTES: number = 64 * 1024;
+const MIB = 2 ** 20;
+/** Held in memory: devices are less than a megabyte, the firmware's variables and a TPM's state come on top. */
+export const MAX_DEVICES_BYTES: number = 64 * MIB;
 
 const aboutSchema = z.strictObject({
   version: z.literal(1),
@@ -26,6 +36,8 @@ const aboutSchema = z.strictObject({
     /** Under KVM: model and features of the host's processors. */
     cpu: z.string(),
   }),
+  /** A device that is in it or not: one that was plugged in while the machine ran. */
+  card: z.strictObject({ mac: macSchema }).optional(),
 });
 export type SnapshotAbout = z.infer<typeof aboutSchema>;
 export type Platform = SnapshotAbout['platform'];
@@ -35,7 +47,13 @@ export interface OpenedAbout {
   /** Of machine and snapshot, as the object itself says in clear; it is bound to every byte of it. */
   readonly named: { readonly machine: unknown; readonly snapshot: unknown };
   readonly devicesBytes: number;
-  readonly diskBytes: number;
+  /** As `about` has it of the machine's own disk; then of the files of those that were imported. */
+  readonly diskBytes: readonly [own: number, ...imported: number[]];
+  /** Its own name, and what it continues. */
+  readonly object: string;
+  readonly parent: Parent | null;
+  /** Where memory and disks lie in it: at the same place in all that continue one another. */
+  readonly places: readonly Part[];
 }
 
 export function renderAbout(about: SnapshotAbout): Uint8Array {
@@ -43,12 +61,10 @@ export function renderAbout(about: SnapshotAbout): Uint8Array {
 }
 
 /** Reads the first part alone, and nothing behind it. Throws SealError. */
-export async function readAbout(object: FileHandle, openers: readonly Opener[]): Promise<OpenedAbout> {
-  const { manifest, contents } = await openSealed(readFrom(object), { openers });
+export async function readAbout(file: FileHandle, openers: readonly Opener[]): Promise<OpenedAbout> {
+  const { manifest, contents } = await openSealed(readFrom(file), { openers });
   const part = manifest.parts[0];
-  const bytesOf = (wanted: string): number => manifest.parts.find(({ name }) => name === wanted)?.bytes ?? 0;
-  const [devicesBytes, diskBytes] = [bytesOf(PARTS.devices), bytesOf(PARTS.disk)];
-  if (part?.name !== PARTS.about || part.bytes > MAX_ABOUT_BYTES || devicesBytes === 0 || diskBytes === 0) {
+  if (part?.name !== PARTS.about || part.offset !== 0 || part.bytes > MAX_ABOUT_BYTES) {
     throw malformed('is none of a machine');
   }
   const text = Buffer.alloc(part.bytes);
@@ -60,11 +76,25 @@ export async function readAbout(object: FileHandle, openers: readonly Opener[]):
   }
   const about = aboutSchema.safeParse(parseJson(text));
   if (!about.success) throw malformed('does not say what it is of');
+  const bytesOf = (wanted: string): number => manifest.parts.find(({ name }) => name === wanted)?.bytes ?? 0;
+  const [devicesBytes, ownBytes] = [bytesOf(PARTS.devices), bytesOf(PARTS.disk)];
+  const { memoryMiB, diskMiB, disks = [] } = about.data.spec;
+  const areAsSaid = bytesOf(PARTS.memory) === memoryMiB * MIB && ownBytes === diskMiB * MIB;
+  if (!areAsSaid || devicesBytes === 0 || devicesBytes > MAX_DEVICES_BYTES) {
+    throw malformed('has other sizes than a machine like the one it is of');
+  }
+  const importedBytes = disks.map((_, index) => bytesOf(diskPart(index + 1)));
   const { machine, snapshot } = manifest.about;
-  return { about: about.data, named: { machine, snapshot }, devicesBytes, diskBytes };
+  const places = manifest.parts.filter(({ name }) => name !== PARTS.about && name !== PARTS.devices);
+  const { object, parent } = manifest;
+  return {
+    ...{ about: about.data, named: { machine, snapshot }, object, parent, places },
+    ...{ devicesBytes, diskBytes: [ownBytes, ...importedBytes] },
+  };
 }
 
-async function* readFrom(object: FileHandle): AsyncGenerator<Uint8Array> {
+/** From its first byte; it may be left at any. */
+export async function* readFrom(object: FileHandle): AsyncGenerator<Uint8Array> {
   for (let at = 0; ;) {
     const { buffer, bytesRead } = await object.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES, at);
     if (bytesRead === 0) return;

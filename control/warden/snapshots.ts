@@ -1,4 +1,4 @@
-// Takes a snapshot of a machine that runs, and keeps it: one sealed object, whole or not there. Memory and disk are copied while the
+// Takes a snapshot of a machine that runs, and keeps it: one sealed object, whole or not there. Memory and disks are copied while the
 // guest works; while it stands still, only what has changed since; and all of it is sealed when it works again.
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,19 +6,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FOREIGN_IMAGE, RingwallError, type MachineId, type SnapshotId } from '@ringwall/api';
 import type { SnapshotReport } from '@ringwall/api/snapshots';
 import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
-import { sharedMemoryOf } from '@ringwall/host/memory';
+import { sharedMemoryOf, type DigestedCopy } from '@ringwall/host/memory';
 import { sealFiles, type SealedFiles, type SealSource } from '@ringwall/host/seal';
 import { scrub, SealError } from '@ringwall/seal';
-import { makeDirectory, namesIn, syncDirectory, writeFileAtomic } from '../files/index.ts';
+import { makeDirectory, namesIn, syncDirectory, syncMeanwhile, writeFileAtomic } from '../files/index.ts';
 import { requireSpec } from './boots.ts';
 import type { WardenContext } from './context.ts';
-import { DiskCopy } from './disk-copy.ts';
-import { explainFull } from './full.ts';
+import type { Continuation } from './continuations.ts';
+import { DiskCopies, type DiskFile } from './disk-copies.ts';
+import { requireImportedDisk } from './disks.ts';
+import { explainFull, freeDiskBytes } from './full.ts';
 import { imageDir, machineLayout, snapshotFile, type MachineLayout } from './layout.ts';
-import type { ProgressListener, StoppedMachine } from './parts.ts';
+import type { CopiedMemory, ProgressListener, StoppedMachine } from './parts.ts';
 import { isRunningBoot, readBoot, type RunningBoot } from './records.ts';
 import { healthOf, MEMORY_RESERVE_MIB } from './running.ts';
-import { PARTS, renderAbout, type Platform, type SnapshotAbout } from './snapshot-contents.ts';
+import { diskPart, PARTS, renderAbout, type Platform, type SnapshotAbout } from './snapshot-contents.ts';
 
 /** Read at a time for a look at it. */
 const READ_BYTES = 2 ** 20;
@@ -34,6 +36,8 @@ export interface SnapshotOrder {
   readonly snapshot: SnapshotId;
   readonly sequence: number;
   readonly key: SealedKey;
+  /** The one that it may continue, where this boot has taken it last. */
+  readonly after?: SnapshotId | undefined;
 }
 
 export interface TakingCall {
@@ -51,49 +55,75 @@ export async function takeSnapshot(
   using key = context.keys.open(order.key, { snapshot: order.snapshot, machine: order.machine, use: 'take' });
   const machine = machineLayout(context.layout, order.machine);
   const file = snapshotFile(context.layout, order.machine, order.snapshot);
-  const [unfinished, diskCopy] = [`${file}${UNFINISHED}`, `${file}.disk${UNFINISHED}`];
+  const unfinished = `${file}${UNFINISHED}`;
+  const diskCopy = (index: number): string => `${file}.${diskPart(index)}${UNFINISHED}`;
   await makeDirectory(machine.snapshots, 0o700);
   const startedMs = performance.now();
   try {
     await using object = await open(unfinished, 'wx+', 0o600);
-    const seal = async (about: SnapshotAbout, disk: DiskCopy, state: StoppedMachine): Promise<SealedFiles> => {
-      const sources = sourcesOf({ about, disk, state });
+    const seal = async ({ about, disks, state, before }: Copied): Promise<Sealed> => {
+      const digested = before === undefined ? undefined : await state.copied?.digest(before.pages);
+      const sources = sourcesOf({ about, disks, state, before }, digested);
       const total = sources.reduce((sum, { bytes }) => sum + bytes, 0);
-      return sealFiles(sources, object.fd, {
-        recipients: [{ kind: 'key', key: key.expose() }],
-        about: { kind: 'machine', machine: order.machine, snapshot: order.snapshot, sequence: order.sequence },
-        onDone: (done) => progress({ step: 'sealing what was copied', fraction: Math.min(1, done / total) }),
-      });
+      const files = await syncMeanwhile(object, () =>
+        sealFiles(sources, object.fd, {
+          crew: state.copied?.crew,
+          recipients: [{ kind: 'key', key: key.expose() }],
+          about: { kind: 'machine', machine: order.machine, snapshot: order.snapshot, sequence: order.sequence },
+          ...(before === undefined ? {} : { parent: { object: before.object, root: before.root } }),
+          onDone: (done) => progress({ step: 'sealing what was copied', fraction: Math.min(1, done / total) }),
+        }),
+      );
+      return { files, digested };
     };
     await using copied = await inTurn(() => copyMachine(context, { machine, order, diskCopy, progress, seal }));
-    const { root, stored: bytes } = copied.sealed ?? (await seal(copied.about, copied.disk, copied.state));
+    const { files, digested } = copied.sealed ?? (await seal(copied));
     await object.sync();
     await rename(unfinished, file);
     await syncDirectory(machine.snapshots);
-    const { pauseMs } = copied;
+    const { root, stored: bytes } = files;
+    const { pauseMs, before } = copied;
     context.note(`${machine.id}: ${order.snapshot} was taken, its guest stood still for ${pauseMs.toFixed(0)} ms`);
-    return { root, bytes, pauseMs, tookMs: performance.now() - startedMs };
+    const tookMs = performance.now() - startedMs;
+    const memory = copied.letGo();
+    const { boot, snapshot } = order;
+    if (memory === undefined) context.continuations.forget(order.machine);
+    else context.continuations.begin(order.machine, { boot, snapshot, object: files.object, root }, memory, digested);
+    return { root, bytes, pauseMs, tookMs, ...(before === undefined ? {} : { parent: before.snapshot }) };
   } catch (error) {
-    const explained = await explainFull(context, error);
-    await rm(unfinished, { force: true });
-    throw explained;
+    throw await explainFull(context, error);
   } finally {
-    await rm(diskCopy, { force: true });
+    await removeUnfinished(machine, (snapshot) => snapshot === order.snapshot);
   }
+}
+
+export interface CheckOrder {
+  readonly machine: MachineId;
+  readonly snapshot: SnapshotId;
+  readonly root: string;
+  /** The root of the one that it continues. */
+  readonly parent?: string | undefined;
 }
 
 /** Looks at every byte of it, against the root that was kept elsewhere. No key is needed. */
 export async function checkSnapshot(
   { layout }: WardenContext,
-  { machine, snapshot, root }: { readonly machine: MachineId; readonly snapshot: SnapshotId; readonly root: string },
+  { machine, snapshot, root, parent }: CheckOrder,
 ): Promise<SnapshotReport> {
   await using object = await openSnapshot(snapshotFile(layout, machine, snapshot));
   try {
     const report = await scrub(object.createReadStream({ autoClose: false, highWaterMark: READ_BYTES }));
-    const { records, damaged, damages } = report;
+    const { records, damaged, damages, manifest } = report;
     const isIt = report.rootFits && report.root === root;
-    const reason = damaged === 0 && !isIt ? { reason: 'it is another object than the one that was sealed' } : {};
-    return { whole: damaged === 0 && isIt, records, damaged, at: damages.map(({ offset }) => offset), ...reason };
+    const continued = manifest.parent?.root;
+    const reason = !isIt
+      ? 'it is another object than the one that was sealed'
+      : continued === parent
+        ? undefined
+        : `it continues ${continued === undefined ? 'none' : `the object ${continued}`}, not what is recorded`;
+    const at = damages.map(({ offset }) => offset);
+    if (damaged > 0 || reason === undefined) return { whole: damaged === 0, records, damaged, at };
+    return { whole: false, records, damaged, at, reason };
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
     const at = error.offset === undefined ? [] : [error.offset];
@@ -103,21 +133,28 @@ export async function checkSnapshot(
 
 /** Idempotent. */
 export async function removeSnapshot(
-  { layout }: WardenContext,
+  { layout, continuations, templates }: WardenContext,
   { machine, snapshot }: { readonly machine: MachineId; readonly snapshot: SnapshotId },
 ): Promise<Record<string, never>> {
-  await rm(snapshotFile(layout, machine, snapshot), { force: true });
+  await continuations.drop(machine, snapshot);
+  await templates.release(snapshot, () => rm(snapshotFile(layout, machine, snapshot), { force: true }));
   return {};
 }
 
 /** What a crash left half written. */
 export async function sweepSnapshots({ note, underWay }: WardenContext, machine: MachineLayout): Promise<void> {
-  for (const name of await namesIn(machine.snapshots)) {
+  if (!(await removeUnfinished(machine, (snapshot) => !underWay(snapshot)))) return;
+  note(`${machine.id}: what was left of a snapshot that was not taken whole is removed`);
+}
+
+/** Of the snapshots that are meant; whether there was anything. */
+async function removeUnfinished(machine: MachineLayout, isMeant: (snapshot: string) => boolean): Promise<boolean> {
+  const names = (await namesIn(machine.snapshots)).filter((name) => {
     const [snapshot = ''] = name.split('.');
-    if (!name.endsWith(UNFINISHED) || underWay(snapshot)) continue;
-    note(`${machine.id}: what is left of a snapshot that was not taken whole is removed`);
-    await rm(join(machine.snapshots, name), { force: true });
-  }
+    return name.endsWith(UNFINISHED) && isMeant(snapshot);
+  });
+  for (const name of names) await rm(join(machine.snapshots, name), { force: true });
+  return names.length > 0;
 }
 
 export async function openSnapshot(file: string): Promise<FileHandle> {
@@ -142,18 +179,26 @@ export async function platformOf(
 
 function refuseUnsaved(spec: VmSpec): void {
   if (spec.image === FOREIGN_IMAGE) {
-    throw new RingwallError('conflict', 'a machine with a system of its own cannot be saved yet', {
-      hint: 'what stands between it and its TPM keeps a state of its own; copy its disk while it is stopped',
+    throw new RingwallError('conflict', 'a machine with a system of its own cannot be saved while it runs', {
+      hint: 'QEMU has no state of a TPM behind a witness: stop the machine, and copy its disk (docs/snapshots.md)',
     });
   }
-  if ((spec.disks ?? []).length > 0) {
-    throw new RingwallError('conflict', 'a machine with imported disks cannot be saved yet');
-  }
+}
+
+/** Its own, then those that were imported. */
+async function diskFilesOf(context: WardenContext, machine: MachineLayout, spec: VmSpec): Promise<DiskFile[]> {
+  const imported = (spec.disks ?? []).map((id) => requireImportedDisk(context, id));
+  return [{ file: machine.disk, fileBytes: spec.diskMiB * MIB }, ...(await Promise.all(imported))];
 }
 
 async function requireRunning(context: WardenContext, machine: MachineLayout, boot: string): Promise<RunningBoot> {
   const record = await readBoot(machine);
   const runs = record !== undefined && isRunningBoot(record) && record.boot === boot;
+  if (runs && record.goesOnFrom !== undefined) {
+    throw new RingwallError('conflict', 'the machine goes on from a template: its memory cannot be saved', {
+      hint: 'stop it and start it, so that it boots as itself',
+    });
+  }
   if (runs && (await healthOf(context, machine, record)) === 'running') return record;
   throw new RingwallError('conflict', 'the machine does not run in this boot', {
     hint: 'see what it does: ringwall show NAME',
@@ -163,19 +208,32 @@ async function requireRunning(context: WardenContext, machine: MachineLayout, bo
 interface Taking {
   readonly machine: MachineLayout;
   readonly order: SnapshotOrder;
-  /** Where its disk is copied to. */
-  readonly diskCopy: string;
+  /** Where its disk at this index is copied to. */
+  readonly diskCopy: (index: number) => string;
   readonly progress: ProgressListener;
-  readonly seal: (about: SnapshotAbout, disk: DiskCopy, state: StoppedMachine) => Promise<SealedFiles>;
+  readonly seal: (copied: Copied) => Promise<Sealed>;
 }
 
-interface CopiedMachine extends AsyncDisposable {
+interface Copied {
   readonly about: SnapshotAbout;
-  readonly disk: DiskCopy;
+  readonly disks: DiskCopies;
   readonly state: StoppedMachine;
+  /** What it continues; what is as it was there was not copied. */
+  readonly before: Continuation | undefined;
+}
+
+interface Sealed {
+  readonly files: SealedFiles;
+  /** Of the copy of memory, where it had to be known. */
+  readonly digested: DigestedCopy | undefined;
+}
+
+interface CopiedMachine extends AsyncDisposable, Copied {
   readonly pauseMs: number;
   /** Where there was no room for a copy of its memory: it is sealed already, while the guest stood still. */
-  readonly sealed: SealedFiles | undefined;
+  readonly sealed: Sealed | undefined;
+  /** The copy of memory, whose end is another's business then. */
+  readonly letGo: () => CopiedMemory | undefined;
 }
 
 async function copyMachine(context: WardenContext, taking: Taking): Promise<CopiedMachine> {
@@ -183,35 +241,52 @@ async function copyMachine(context: WardenContext, taking: Taking): Promise<Copi
   const spec = await requireSpec(machine);
   refuseUnsaved(spec);
   const record = await requireRunning(context, machine, order.boot);
-  if (record.card !== undefined) {
-    throw new RingwallError('conflict', 'a machine with a card in a network cannot be saved yet');
-  }
-  const platform = await platformOf(context, spec, record.accelerator);
-  const about: SnapshotAbout = { version: 1, takenAt: new Date().toISOString(), spec, platform };
-
   await using opened = new AsyncDisposableStack();
-  const disk = opened.use(await DiskCopy.open(machine.disk, diskCopy));
-  await using copy = await context.parts.vmm.copy(machine, record, spec.memoryMiB);
-  progress({ step: 'copying its disk while it runs' });
-  await disk.follow(copy);
-  progress({ step: 'copying its memory while it runs' });
-  const isCopied = await copy.copyMemory(await freeBytes(context));
+  const disks = opened.use(await DiskCopies.open(await diskFilesOf(context, machine, spec), diskCopy));
+  const { snapshot: name, after } = order;
+  const known = await context.continuations.find(machine.id, record.boot, after);
+  const { memoryMiB } = spec;
+  const copying = { memoryMiB, name, disks: spec.disks ?? [], before: known?.snapshot };
+  await using copy = await context.parts.vmm.copy(machine, record, copying);
+  const continued = copy.continues ? known : undefined;
+  progress({ step: 'copying its memory and its disks while it runs' });
+  const work = [
+    platformOf(context, spec, record.accelerator),
+    // One after the other: what one takes, the next does not count on.
+    context.copies.run('memory', async () => copy.copyMemory(await freeBytes(context))),
+    freeDiskBytes(context).then((most) => disks.follow(copy, most)),
+  ] as const;
+  // What fails is told when nothing works any more on what is ended then.
+  await Promise.allSettled(work);
+  const [platform, isCopied] = await Promise.all(work);
+  const saved: SnapshotAbout = { version: 1, takenAt: new Date().toISOString(), spec, platform };
   if (!isCopied) {
     context.note(`${machine.id}: no room for a copy of its memory, it stands still until that is sealed`);
     progress({ step: 'sealing its memory while it stands still: there is no room for a copy' });
   }
-  const taken = Promise.withResolvers<Pick<CopiedMachine, 'state' | 'sealed'>>();
+  const taken = Promise.withResolvers<Pick<CopiedMachine, 'about' | 'state' | 'sealed'>>();
+  let memory: CopiedMemory | undefined;
+  opened.defer(() => memory?.[Symbol.dispose]());
   const { pauseMs } = await stoodStill(context, { machine, record }, () =>
     copy.save({
-      takeWritten: (extents) => disk.take(extents),
+      takeWritten: (extents) => disks.take(extents),
       takeState: async (state) => {
-        taken.resolve({ state, sealed: isCopied ? undefined : await seal(about, disk, state) });
+        memory = state.copied;
+        const about = state.card === undefined ? saved : { ...saved, card: state.card };
+        const sealed = isCopied ? undefined : await seal({ about, disks, state, before: continued });
+        taken.resolve({ about, state, sealed });
       },
     }),
   );
   const toDispose = opened.move();
-  const { state, sealed } = await taken.promise;
-  return { about, disk, state, sealed, pauseMs, [Symbol.asyncDispose]: () => toDispose.disposeAsync() };
+  const { about, state, sealed } = await taken.promise;
+  const letGo = (): CopiedMemory | undefined => {
+    const given = memory;
+    memory = undefined;
+    return given;
+  };
+  const copied = { about, disks, state, before: continued, sealed, pauseMs, letGo };
+  return { ...copied, [Symbol.asyncDispose]: () => toDispose.disposeAsync() };
 }
 
 /** Around a stop: nothing reaches the guest meanwhile, and should we die in it, the next of us lets the guest go on. */
@@ -237,13 +312,23 @@ async function freeBytes({ parts }: WardenContext): Promise<number> {
   return Math.max(0, memoryMiB - MEMORY_RESERVE_MIB) * MIB;
 }
 
-function sourcesOf(taken: Pick<CopiedMachine, 'about' | 'disk' | 'state'>): SealSource[] {
-  const { about, disk, state } = taken;
+/** Devices last: they are of another length each time, and all others must lie where they lie in what this one continues. */
+function sourcesOf({ about, disks, state, before }: Copied, digested: DigestedCopy | undefined): SealSource[] {
   const aboutBytes = renderAbout(about);
+  const keptOfMemory = before === undefined ? undefined : digested?.kept;
+  const zeros = state.copied?.zeros;
+  const memory = {
+    ...{ name: PARTS.memory, place: state.memory, bytes: about.spec.memoryMiB * MIB },
+    ...(zeros === undefined ? {} : { zeros }),
+  };
+  const contents = disks.disks.map(({ descriptor, bytes, untaken }, index) => ({
+    ...{ name: diskPart(index), place: descriptor, bytes },
+    ...(before === undefined ? {} : { kept: untaken }),
+  }));
   return [
     { name: PARTS.about, place: sharedMemoryOf(aboutBytes), bytes: aboutBytes.length },
+    keptOfMemory === undefined ? memory : { ...memory, kept: keptOfMemory },
+    ...contents,
     { name: PARTS.devices, place: sharedMemoryOf(state.devices), bytes: state.devices.length },
-    { name: PARTS.memory, place: state.memory, bytes: about.spec.memoryMiB * MIB },
-    { name: PARTS.disk, place: disk.descriptor, bytes: disk.bytes },
   ];
 }

@@ -1,44 +1,30 @@
 // One tenant network on this host: what is wanted of it, and the way from what stands to that. Cables are cut before walls change and
 // connected after, so that at no moment more passes than one of the two states allows.
 import { RingwallError, type MachineId } from '@ringwall/api';
-import type { NetworkDefinition, NetworkMachine } from '@ringwall/api/networks';
 import {
   compileBridged,
   compileNetwork,
   type CompiledNetwork,
-  NetPolicyError,
-  parseMachines,
-  parsePolicy,
+  compileSwitched,
+  printRange,
   shareOf,
-  type FarMachine,
+  type Address,
   type Machine,
   type Network,
+  type ProtectedRange,
   type Share,
 } from '@ringwall/netpolicy';
-import { tapName, type SniffOrder } from '@ringwall/host/network';
+import type { SiteCounts, SniffOrder } from '@ringwall/host/network';
 import type { Readable } from 'node:stream';
+import { CableMirror } from './cable-mirror.ts';
 import type { NetworkLayout } from './layout.ts';
 import type { NetworkPeers } from './network-peers.ts';
+import { goesOnBy, inPolicyWords, judge, type Plan, type WantedNetwork } from './network-plan.ts';
 import type { NetworkPart, NetworkSite, SiteTunnels } from './parts.ts';
+import { sameCable, sameRules, sameShare } from './same-machine.ts';
 
 /** Somebody who flushes tables by hand finds them back after this. */
 const LOOK_INTERVAL_MS = 2_000;
-
-/** What ringwalld wants of a network. */
-export interface WantedNetwork {
-  readonly definition: NetworkDefinition;
-  readonly machines: readonly Omit<NetworkMachine, 'admitted'>[];
-}
-
-/** The same, judged. */
-interface Plan {
-  readonly text: string;
-  readonly network: Network;
-  readonly machines: ReadonlyMap<MachineId, Machine>;
-  /** On other hosts. */
-  readonly far: readonly FarMachine[];
-  readonly trouble: string | undefined;
-}
 
 export interface Settled {
   readonly made: boolean;
@@ -49,6 +35,7 @@ export interface Settled {
 
 export class TenantNetwork {
   readonly layout: NetworkLayout;
+  readonly mirror: CableMirror;
   readonly #part: NetworkPart;
   readonly #note: (text: string) => void;
   #wanted: WantedNetwork | undefined;
@@ -61,6 +48,10 @@ export class TenantNetwork {
   /** Machines that the rules in force know, and those whose cable is connected: the same, but where something went wrong. */
   #ruled: ReadonlyMap<MachineId, Machine> = new Map();
   #connected: ReadonlyMap<MachineId, Machine> = new Map();
+  /** Those that were cut while something else was being settled: nothing connects them before the next. */
+  readonly #cut = new Set<MachineId>();
+  /** Whether connections may stand that began by other rules than those in force. */
+  #outlived = false;
   /** Of a segment: those that no rule connects with others. */
   #isolated: readonly Machine[] = [];
   /** What each of those may receive now. */
@@ -70,6 +61,9 @@ export class TenantNetwork {
   #unserved: string | undefined;
   #looking: AbortController | undefined;
   #peers: NetworkPeers | undefined;
+  #protected: readonly ProtectedRange[] = [];
+  /** Who is asked for names of the world. */
+  #resolvers: readonly Address[] = [];
   #tunnels: SiteTunnels | undefined;
   #tunnelTrouble: string | undefined;
   /** What could not be done, until it is. */
@@ -81,6 +75,7 @@ export class TenantNetwork {
     this.#wanted = recorded;
     this.#part = part;
     this.#note = (text) => note(`${layout.id}: ${text}`);
+    this.mirror = new CableMirror(this.#note);
   }
 
   get wanted(): WantedNetwork | undefined {
@@ -106,9 +101,29 @@ export class TenantNetwork {
     this.#stale = true;
   }
 
+  /** What its machines reach by no way from now on; whether that makes other rules. */
+  protect(ranges: readonly ProtectedRange[]): boolean {
+    const differs = printed(ranges) !== printed(this.#protected);
+    this.#protected = ranges;
+    if (differs && this.leadsOut) this.#stale = true;
+    return this.#stale;
+  }
+
+  /** Asks these for names of the world from now on. */
+  resolveBy(resolvers: readonly Address[]): void {
+    if (resolvers.map(({ text }) => text).join() === this.#resolvers.map(({ text }) => text).join()) return;
+    this.#resolvers = resolvers;
+    this.#served = undefined;
+  }
+
+  /** Whether its rules can lead out, so that they need to know what is protected. */
+  get leadsOut(): boolean {
+    return this.judged()?.network.internet === 'nat';
+  }
+
   /** What its peers are judged by, and told of. */
   judged(): { readonly network: Network; readonly machines: readonly Machine[] } | undefined {
-    const plan = this.#plan ?? (this.#wanted === undefined ? undefined : judge(this.#wanted, undefined));
+    const plan = this.#plan ?? (this.#wanted === undefined ? undefined : judge(this.#wanted, undefined, []));
     return plan === undefined ? undefined : { network: plan.network, machines: [...plan.machines.values()] };
   }
 
@@ -123,7 +138,7 @@ export class TenantNetwork {
   /** Makes it so. `admitted` are the machines that may use it now. Throws with what stood before still in force. */
   async settle(wanted: WantedNetwork, admitted: ReadonlySet<MachineId>): Promise<Settled> {
     const known = this.#stale || this.#wanted !== wanted ? undefined : this.#plan;
-    const plan = known ?? judge(wanted, this.#peers);
+    const plan = known ?? judge(wanted, this.#peers, this.#protected);
     const newPlan = plan !== this.#plan;
     if (this.#plan !== undefined && this.#plan.network.mode !== plan.network.mode) {
       throw new RingwallError('conflict', `a ${this.#plan.network.mode} network cannot become ${plan.network.mode}`, {
@@ -132,6 +147,7 @@ export class TenantNetwork {
     }
     const next = new Map([...plan.machines].filter(([id]) => admitted.has(id)));
     const before = this.#connected;
+    this.#cut.clear();
     this.#unsettled = true;
     try {
       const { site, made } = await this.#open(plan.network.mode);
@@ -139,15 +155,18 @@ export class TenantNetwork {
       await site.cut(await this.#leaving(site, plan, next, first));
       this.#connected = new Map([...before].filter(([id, machine]) => sameCable(machine, next.get(id))));
       const walls = await this.#changeWalls(site, plan, next);
+      if (walls === 'changed' && newPlan) this.#outlived = true;
       this.#ruled = next;
       this.#site = site;
       this.#plan = plan;
       this.#wanted = wanted;
       this.#stale = false;
+      if (this.#outlived) await this.#endConnections(site, plan);
       if (first) this.#lookAfterSite(site);
       await this.#connect(site);
       await site.keepApart([...this.#connected.values()], this.#isolated);
       this.#unsettled = false;
+      await this.settleMirror();
       await this.#serve(site, plan);
       if (newPlan || first) await this.#settleTunnels(site, plan);
       this.trouble ??= this.#tunnelTrouble ?? plan.trouble;
@@ -157,6 +176,14 @@ export class TenantNetwork {
       this.trouble = error instanceof Error ? error.message : String(error);
       throw error;
     }
+  }
+
+  /** Takes a machine off at once, whatever is being settled: whoever is trusted no more waits for nobody. Its rules go when it is settled. */
+  async cut(id: MachineId): Promise<void> {
+    // Also one that is being let in right now, which nobody knows yet.
+    this.#cut.add(id);
+    const [site, machine] = [this.#site, this.#ruled.get(id)];
+    if (site !== undefined && machine !== undefined) await site.cut([machine]);
   }
 
   /** What somebody has done to the namespace or to cables is put back, and said; walls are looked after by themselves. */
@@ -173,6 +200,7 @@ export class TenantNetwork {
     }
     const before = new Set(this.#connected.keys());
     const again = (await this.#connect(site)).filter((id) => before.has(id));
+    await this.settleMirror();
     if (this.#plan !== undefined) await this.#serve(site, this.#plan);
     if (again.length > 0) this.#note(`cables were changed by somebody else; they are put back: ${again.join(', ')}`);
   }
@@ -184,7 +212,7 @@ export class TenantNetwork {
     const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
     if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
     this.trouble = trouble ?? this.#tunnelTrouble ?? this.#plan?.trouble;
-    const there = [...this.#ruled].filter(([, machine]) => broken.get(machine) !== 'gone');
+    const there = [...this.#ruled].filter(([id, machine]) => broken.get(machine) !== 'gone' && !this.#cut.has(id));
     const shares = this.#plan?.network.shares ?? [];
     const next = new Map(there.map(([id, machine]) => [id, shareOf(shares, machine)]));
     const changed = there.flatMap(([id, machine]) => {
@@ -202,11 +230,24 @@ export class TenantNetwork {
   /** Packets of a machine's cable, or those that are dropped. */
   async sniff(on: MachineId | 'refused', limits: Omit<SniffOrder, 'on'>): Promise<Readable> {
     const site = this.#site;
-    if (site === undefined) throw new RingwallError('network-failed', 'the network does not stand');
+    if (site === undefined) throw doesNotStand();
     if (on === 'refused') return await site.sniff({ ...limits, on });
     const machine = this.#connected.get(on);
     if (machine === undefined) throw new RingwallError('conflict', 'the machine is not on its network now');
     return await site.sniff({ ...limits, on: { interface: machine.interface } });
+  }
+
+  /** Those of the cables that are connected now. What goes wrong with it is said, and keeps no machine from its network. */
+  async settleMirror(): Promise<void> {
+    if (this.#site !== undefined) await this.mirror.settle(this.#site, this.#connected);
+  }
+
+  /** What was counted in it, and whose each interface is. */
+  async counts(): Promise<{ readonly counts: SiteCounts; readonly machines: ReadonlyMap<string, MachineId> }> {
+    const [site, plan] = [this.#site, this.#plan];
+    if (site === undefined || plan === undefined) throw doesNotStand();
+    const machines = new Map([...plan.machines].map(([id, machine]) => [machine.interface, id]));
+    return { counts: await site.counts(), machines };
   }
 
   /** The kernel's numbers of the cables that are connected. */
@@ -226,7 +267,8 @@ export class TenantNetwork {
     if (this.#served === plan) return;
     try {
       if (plan.network.dns) {
-        await names.apply({ network: plan.network, machines: [...plan.machines.values()], resolvers: [] });
+        const resolvers = plan.network.internet === 'nat' ? this.#resolvers : [];
+        await names.apply({ network: plan.network, machines: [...plan.machines.values()], resolvers });
       } else await names.stop();
       this.#served = plan;
       this.#unserved = undefined;
@@ -250,6 +292,7 @@ export class TenantNetwork {
     this.#site = undefined;
     this.#tunnels = undefined;
     this.#served = undefined;
+    this.mirror.forget();
     this.#ruled = new Map();
     this.#connected = new Map();
     this.#shares = new Map();
@@ -280,6 +323,13 @@ export class TenantNetwork {
     return others.filter((other) => !broken.some(({ machine, how }) => machine === other && how === 'gone'));
   }
 
+  /** Rules are asked when a connection begins, so what stands by a rule that is no more is ended. */
+  async #endConnections(site: NetworkSite, plan: Plan): Promise<void> {
+    const ended = await site.endConnections(goesOnBy(plan, Date.now() / 1_000));
+    this.#outlived = false;
+    if (ended > 0) this.#note(`connections that its rules do not allow any more are ended: ${ended}`);
+  }
+
   async #changeWalls(
     { walls }: NetworkSite,
     plan: Plan,
@@ -304,8 +354,9 @@ export class TenantNetwork {
     return 'changed';
   }
 
-  #compile({ network, far }: Plan, machines: readonly Machine[]): CompiledNetwork {
-    if (network.mode === 'routed') return compileNetwork(network, [...machines, ...far]);
+  #compile({ network, far, protectedRanges }: Plan, machines: readonly Machine[]): CompiledNetwork {
+    if (network.mode === 'routed') return compileNetwork(network, [...machines, ...far], { protectedRanges });
+    if (network.mode === 'openvswitch') return compileSwitched(network, machines);
     const bridged = compileBridged(network, machines);
     this.#isolated = bridged.isolated;
     return bridged;
@@ -336,65 +387,10 @@ export class TenantNetwork {
   }
 }
 
-function judge(wanted: WantedNetwork, peers: NetworkPeers | undefined): Plan {
-  return inPolicyWords(() => {
-    // The tenant is ringwalld's to know: here its name is nobody's.
-    const { networks } = parsePolicy({ version: 1, tenant: 'local', networks: [wanted.definition] });
-    const [network] = networks;
-    if (network === undefined) throw new RingwallError('internal', 'a policy of one network has none');
-    const described = wanted.machines.map(({ machine, name, labels, addresses, mac }) => {
-      return { name, labels, addresses, mac, interface: tapName(machine) };
-    });
-    const machines = new Map<MachineId, Machine>();
-    for (const [index, machine] of parseMachines(described, network).entries()) {
-      const id = wanted.machines[index]?.machine;
-      if (id !== undefined) machines.set(id, machine);
-    }
-    const { machines: far, trouble } = peers?.far(network, [...machines.values()]) ?? { machines: [] };
-    const text = JSON.stringify([
-      wanted.definition,
-      far.map((machine) => [machine.name, machine.labels, wayTo(machine)]),
-    ]);
-    return { text, network, machines, far, trouble };
-  });
+function printed(ranges: readonly ProtectedRange[]): string {
+  return ranges.map((range) => printRange(range)).join();
 }
 
-function wayTo({ interface: device, addresses }: FarMachine): string {
-  return [device, ...addresses.map(({ text }) => text)].join(' ');
-}
-
-function inPolicyWords<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw asPolicyTrouble(error);
-  }
-}
-
-export function asPolicyTrouble(error: unknown): unknown {
-  if (!(error instanceof NetPolicyError)) return error;
-  return new RingwallError('policy-invalid', error.message, { cause: error });
-}
-
-function sameShare(a: Share, b: Share | undefined): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** Whether the cable is the same; labels are the walls'. */
-function sameCable(a: Machine | undefined, b: Machine | undefined): boolean {
-  return a !== undefined && b !== undefined && cableOf(a) === cableOf(b);
-}
-
-function sameRules(a: Machine | undefined, b: Machine | undefined): boolean {
-  if (a === undefined || b === undefined || !sameCable(a, b)) return false;
-  return a.name === b.name && labelsOf(a) === labelsOf(b);
-}
-
-function labelsOf({ labels }: Machine): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return pairs.toSorted().join();
-}
-
-function cableOf({ interface: device, mac, addresses }: Machine): string {
-  return [device, mac, ...addresses.map(({ text }) => text)].join(' ');
+function doesNotStand(): RingwallError {
+  return new RingwallError('network-failed', 'the network does not stand on this host');
 }

@@ -18,7 +18,7 @@ describe.skipIf(needsRoot)(`create-machine${needsRoot ? ' (skipped: needs root)'
     const warden = await scene.openWarden();
     const { id, paths } = await scene.made(warden);
     const disk = statSync(paths.disk);
-    expect(disk.size).toBe(64 * 1024 * 1024);
+    expect(disk.size).toBe(SPEC.diskMiB * 1024 * 1024);
     expect(disk.blocks).toBe(0);
     expect(disk.mode & 0o777).toBe(0o600);
     expect(JSON.parse(readFileSync(paths.spec, 'utf8'))).toMatchObject({ version: 1, machine: id, spec: SPEC });

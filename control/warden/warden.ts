@@ -5,6 +5,10 @@ import type { RunningMachine, WardenOp, WardenRequest, WardenResponse } from '@r
 import { requireSpec, startMachine, stopMachine } from './boots.ts';
 import { buildReference } from './build-reference.ts';
 import { admitMachine, settleCardOf } from './cards.ts';
+import { cloneDisk, requireAlike } from './clone.ts';
+import { cloneLive } from './clone-live.ts';
+import { countNetwork } from './counters.ts';
+import { Continuations } from './continuations.ts';
 import { KeyAsks } from './key-asks.ts';
 import { DiskWork, importDisk, removeDisk, sweepDisks } from './disks.ts';
 import { StreamHolders } from './vmm-socket.ts';
@@ -12,6 +16,7 @@ import type { WardenContext } from './context.ts';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
 import { messageOf } from './request-log.ts';
 import { readImageFiles } from './image-files.ts';
+import { holdTemplate, listTemplates } from './hold-template.ts';
 import { hostEvidence, hostIdentity, hostReference } from './host-evidence.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
@@ -25,8 +30,16 @@ import { isRunningBoot, readBoot } from './records.ts';
 import { healthOf, reportOf } from './running.ts';
 import { openStream, readConsole, type StreamCall } from './streams.ts';
 import { restoreMachine } from './restore.ts';
+import {
+  openSnapshotBody,
+  readSnapshotHead,
+  receiveSnapshot,
+  settleImport,
+  sweepIncoming,
+} from './snapshot-transfer.ts';
 import { checkSnapshot, removeSnapshot, takeSnapshot } from './snapshots.ts';
 import { sweep } from './sweep.ts';
+import { sweepTemplates, Templates } from './templates.ts';
 
 /** How soon a dead VMM or TPM is noticed without being asked for. */
 export const SWEEP_INTERVAL_MS = 2_000;
@@ -58,6 +71,9 @@ export class Warden {
       obituaries: new Map<string, RunningMachine>(),
       networks: new Networks(options),
       keys: new KeyAsks(),
+      continuations: new Continuations(),
+      templates: new Templates(),
+      copies: new Queues(tooManyCopies, Number.POSITIVE_INFINITY),
       underWay: (name) => this.#queues.busy(name),
     };
     this.#builds = new ImageBuilds(this.#context);
@@ -70,6 +86,8 @@ export class Warden {
     // A damaged image is no reason to leave machines alone.
     await sweepImages(warden.#context).catch((error: unknown) => options.note(`images: ${messageOf(error)}`));
     await sweepDisks(warden.#context);
+    await sweepIncoming(warden.#context);
+    await sweepTemplates(options.layout);
     await warden.#context.networks.open();
     await warden.sweep(true);
     warden.#timer = setInterval(() => void warden.sweep(false), SWEEP_INTERVAL_MS);
@@ -94,6 +112,8 @@ export class Warden {
     await this.#sweeping;
     await this.#queues.idle();
     await this.#disks.idle();
+    await this.#context.continuations.settle();
+    await this.#context.templates[Symbol.asyncDispose]();
     await this.#context.networks.close();
   }
 
@@ -130,6 +150,8 @@ export class Warden {
         return await removeDisk(context, this.#disks, request.disk);
       case 'ask-snapshot-key': {
         const { op: _, ...wanted } = request;
+        if (wanted.use === 'clone' || wanted.use === 'live') await requireAlike(context, wanted);
+        if (wanted.use === 'live') context.templates.borrow(wanted.snapshot)[Symbol.dispose]();
         return { request: await context.keys.ask(await context.parts.disks.signer(), wanted) };
       }
       case 'take-snapshot':
@@ -141,10 +163,34 @@ export class Warden {
         );
       case 'restore-machine':
         return await this.#inTurn(request.machine, () => restoreMachine(context, request, call.progress));
+      case 'clone-disk':
+        return await this.#inTurn(request.machine, () => cloneDisk(context, request, call.progress));
+      case 'hold-template':
+        return await holdTemplate(context, request, call.progress);
+      case 'list-templates':
+        return await listTemplates(context);
+      case 'release-template':
+        await context.templates.release(request.snapshot);
+        return {};
+      case 'clone-live':
+        return await this.#inTurn(request.machine, () => cloneLive(context, request, call.progress));
       case 'check-snapshot':
         return await checkSnapshot(context, request);
       case 'remove-snapshot':
-        return await this.#inTurn(request.machine, () => removeSnapshot(context, request));
+        // Behind whatever makes it: a daemon that was restarted removes what its last life began.
+        return await this.#queues.run(request.snapshot, () =>
+          this.#inTurn(request.machine, () => removeSnapshot(context, request)),
+        );
+      case 'read-snapshot-head':
+        return await readSnapshotHead(context, request);
+      case 'open-snapshot':
+        return await openSnapshotBody(context, request, call);
+      case 'receive-snapshot':
+        return await receiveSnapshot(context, request, call, (work) => this.#queues.run(request.snapshot, work));
+      case 'settle-import':
+        return await this.#queues.run(request.snapshot, () =>
+          this.#inTurn(request.machine, () => settleImport(context, request)),
+        );
       case 'stop-machine':
         return await this.#inTurn(request.machine, () => stopMachine(context, request.machine, request.graceMs));
       case 'remove-machine':
@@ -178,6 +224,14 @@ export class Warden {
         return await context.networks.remove(request);
       case 'list-networks':
         return await context.networks.list();
+      case 'count-network':
+        return await countNetwork(context, request.network);
+      case 'set-mirror':
+        return await context.networks.setMirror(request);
+      case 'show-mirror':
+        return await context.networks.mirrorOf(request);
+      case 'look-at-way-out':
+        return await context.networks.wayOut();
       case 'export-peer':
         return await context.networks.exportPeer(request);
       case 'import-peer':
@@ -218,6 +272,11 @@ export class Warden {
   }
 }
 
+/** Every machine of the host may wait for its turn. */
+function tooManyCopies(): Error {
+  return new RingwallError('internal', 'more copies than machines');
+}
+
 async function makeDirectories(layout: Layout): Promise<void> {
   // These two may be the installation's, with modes for others: they are made where they are missing, and left alone.
   for (const dir of [layout.state, layout.run]) await mkdir(dir, { recursive: true, mode: 0o755 });
@@ -232,8 +291,10 @@ async function makeDirectories(layout: Layout): Promise<void> {
     [layout.diskRecords, 0o700],
     [layout.networks, 0o700],
     [layout.runNetworks, 0o700],
+    [layout.runTunnels, 0o711],
     [layout.disks, 0o711],
     [layout.snapshots, 0o700],
+    [layout.templates, 0o700],
     [layout.runDisks, 0o711],
     [layout.probe, 0o711],
   ] as const) {

@@ -67,6 +67,7 @@ export async function openTunnels(directory: string): Promise<TwoHosts> {
   const { wire, mallory } = await openWire(stack, directory);
   const keys = new Map(HOSTS.map(({ name }) => [name, newTunnelKey()]));
   const keyOf = ({ name }: Host): Uint8Array => keys.get(name) ?? newTunnelKey();
+  const presharedKey = crypto.getRandomValues(new Uint8Array(32));
   const network = networkOf({
     name: 'app',
     addresses: ['10.20.0.0/24'],
@@ -90,7 +91,7 @@ export async function openTunnels(directory: string): Promise<TwoHosts> {
     await setUpRouted(guest);
     const own = { ...named(host.machine), mac: host.machine.mac, interface: deviceOf(host.machine) };
     const near = parseMachines([own], network);
-    const device = tunnelInterface(place, other.name);
+    const device = tunnelInterface(place, other.name, 1);
     const far = parseFarMachines([{ ...named(other.machine), host: other.name, interface: device }], network, near);
     await connectCables(inside, near);
     await new Walls(inside).raise(compileNetwork(network, [...near, ...far]));
@@ -106,8 +107,10 @@ export async function openTunnels(directory: string): Promise<TwoHosts> {
     await tunnels.set([
       {
         host: other.name,
+        generation: 1,
         interface: device,
         privateKey: keyOf(host),
+        presharedKey,
         listenPort: TUNNEL_PORT,
         publicKey: tunnelPublicKey(keyOf(other)),
         endpoint: { address: parseAddress(other.address, ''), port: TUNNEL_PORT },

@@ -43,7 +43,7 @@ export const hostToHostSniff: Drill = {
   needsVictim: 'no',
   mustBeTrue: 'The attacker sees the frames between the hosts, and can send packets to them.',
   stoppedBy:
-    'Between hosts there is WireGuard alone, with a key for each two hosts and network: nothing of the machines is on the wire in clear, and what its keys did not seal is never theirs.',
+    'Between hosts there is WireGuard alone, with keys for each two hosts and network and a secret besides (ML-KEM-768), so that what is recorded today stays closed: nothing of the machines is on the wire in clear, and what its keys did not seal is never theirs.',
 
   async without({ directory, step }) {
     await using hosts = await openVxlan(directory);

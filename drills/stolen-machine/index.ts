@@ -3,15 +3,13 @@ import { copyFileSync, cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { wardenResponseSchemas, WARDEN_LINE_LIMIT_BYTES, type WardenRequest } from '@ringwall/api/warden';
 import { newBootId } from '@ringwall/api';
-import { toHex, utf8 } from '@ringwall/bytes';
 import { LineClient } from '@ringwall/control/rpc';
 import { Instance, PlainTpm } from '@ringwall/testkit';
-import { bodyOf, commands, EK_CERTIFICATE_NV_ATTRIBUTES, parseFields } from '@ringwall/tpm';
+import { bodyOf, commands } from '@ringwall/tpm';
 import type { Attempt, Drill, DrillContext } from '../drill.ts';
+import { keepInTpm, readFromTpm, TPM_STATE_FILE } from '../plain/tpm-secret.ts';
 import { diskOf, newCanary } from '../victim.ts';
 
-/** An index of the owner's range: where a plain set-up keeps a disk key in its TPM. */
-const KEY_NV_INDEX = 0x01500016;
 const LOOT = 'loot';
 
 export const stolenMachine: Drill = {
@@ -29,23 +27,11 @@ export const stolenMachine: Drill = {
     step('a plain swtpm keeps a disk key; its directory is copied');
     const canary = newCanary();
     const original = join(directory, 'tpm');
-    {
-      await using tpm = await PlainTpm.start(original);
-      const [nvIndex, data] = [KEY_NV_INDEX, utf8(canary)];
-      const define = { nvIndex, attributes: EK_CERTIFICATE_NV_ATTRIBUTES, dataSize: data.length };
-      bodyOf(await tpm.run(commands.nvDefineSpace(define)));
-      bodyOf(await tpm.run(commands.nvWrite({ nvIndex, data, offset: 0 })));
-    }
+    await keepInTpm(original, canary);
     const copy = join(directory, 'copy');
     mkdirSync(copy);
-    copyFileSync(join(original, 'tpm2-00.permall'), join(copy, 'tpm2-00.permall'));
-    await using stolen = await PlainTpm.start(copy);
-    const size = utf8(canary).length;
-    const { data } = parseFields(
-      'nvRead',
-      await stolen.run(commands.nvRead({ nvIndex: KEY_NV_INDEX, size, offset: 0 })),
-    );
-    const read = toHex(data) === toHex(utf8(canary));
+    copyFileSync(join(original, TPM_STATE_FILE), join(copy, TPM_STATE_FILE));
+    const read = (await readFromTpm(copy, canary)) === canary;
     return [
       { what: 'read the disk key from the copied vTPM', succeeded: read, seen: read ? 'the canary' : 'something else' },
     ];

@@ -124,8 +124,10 @@ async function hopWalled(directory: string, host: NamespaceRun): Promise<Attempt
       `route add ${who.ipv4}/32 via ${near}`,
     );
     const open = { name: 'all', action: 'allow', from: 'any', to: 'any', services: ['any'] };
+    // Rules mean private addresses by name alone.
+    const named = { ...open, name: 'private', to: { addresses: ['10.0.0.0/8'] } };
     const addresses = who === CAROL ? ['10.30.0.0/24', 'fd00:30::/64'] : ['10.20.0.0/24', 'fd00:20::/64'];
-    const network = networkOf({ name: who.name, addresses, internet: 'nat', rules: [open] });
+    const network = networkOf({ name: who.name, addresses, internet: 'nat', rules: [open, named] });
     const protectedRanges = [MANAGEMENT, '198.51.100.0/24'].map((text) => parseRange(text, ''));
     await raiseWalls(inside, network, [who], { protectedRanges });
   }
@@ -144,7 +146,7 @@ async function hopWalled(directory: string, host: NamespaceRun): Promise<Attempt
   if (own === undefined || others === undefined) throw new Error('a network is missing');
   for (const [inside, name] of [
     [own, 'to-host'],
-    [own, 'refused'],
+    [own, 'protected'],
     [others, 'refused'],
   ] as const) {
     if ((await countedIn(inside, name)) === 0) throw new Error(`nothing was counted as ${name}`);

@@ -1,17 +1,14 @@
 // Drill: the state of a machine's vTPM is put back to an earlier copy, or started a second time beside the original.
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { equalBytes, utf8 } from '@ringwall/bytes';
 import type { VtpmEvidence } from '@ringwall/evidence';
-import { PlainTpm, type Instance } from '@ringwall/testkit';
-import { bodyOf, commands, EK_CERTIFICATE_NV_ATTRIBUTES, parseFields } from '@ringwall/tpm';
+import type { Instance } from '@ringwall/testkit';
 import { BrokerSession, type BrokerAnswer } from '../attacker/broker-session.ts';
 import { RelayedMachine, type GuestPort } from '../attacker/relay.ts';
 import type { Attempt, Drill } from '../drill.ts';
+import { keepInTpm, readFromTpm, revokeInTpm, TPM_STATE_FILE } from '../plain/tpm-secret.ts';
 import { newCanary } from '../victim.ts';
 
-/** An index of the owner's range: where a plain set-up keeps a secret in its TPM. */
-const SECRET_NV_INDEX = 0x01500016;
 const ROLLED_BACK = /rolled back/;
 
 export const vtpmRollback: Drill = {
@@ -32,29 +29,18 @@ export const vtpmRollback: Drill = {
 
   async without({ directory, step }) {
     step('a plain swtpm has a secret revoked, and its state is put back');
-    const secret = utf8(newCanary());
+    const secret = newCanary();
     const [original, copy] = [join(directory, 'tpm'), join(directory, 'copy')];
-    {
-      await using tpm = await PlainTpm.start(original);
-      const index = { nvIndex: SECRET_NV_INDEX, attributes: EK_CERTIFICATE_NV_ATTRIBUTES, dataSize: secret.length };
-      bodyOf(await tpm.run(commands.nvDefineSpace(index)));
-      bodyOf(await tpm.run(commands.nvWrite({ nvIndex: SECRET_NV_INDEX, data: secret, offset: 0 })));
-    }
+    await keepInTpm(original, secret);
     copyState(original, copy);
-    {
-      await using tpm = await PlainTpm.start(original);
-      const data = new Uint8Array(secret.length);
-      bodyOf(await tpm.run(commands.nvWrite({ nvIndex: SECRET_NV_INDEX, data, offset: 0 })));
-    }
+    await revokeInTpm(original, secret);
     copyState(copy, original);
     const attempts: Attempt[] = [];
     for (const [what, state] of [
       ['read the revoked secret after the state was put back', original],
       ['read it from the copy, started as a second TPM', copy],
     ] as const) {
-      await using tpm = await PlainTpm.start(state);
-      const read = commands.nvRead({ nvIndex: SECRET_NV_INDEX, size: secret.length, offset: 0 });
-      const succeeded = equalBytes(parseFields('nvRead', await tpm.run(read)).data, secret);
+      const succeeded = (await readFromTpm(state, secret)) === secret;
       attempts.push({ what, succeeded, seen: succeeded ? 'the canary' : 'something else' });
     }
     return attempts;
@@ -68,13 +54,17 @@ export const vtpmRollback: Drill = {
     const first = await boot(machine);
     if (first.release === undefined) throw new Error(`the healthy boot was refused: ${first.reasons.join('; ')}`);
     const attempts: Attempt[] = [];
-    step('a boot is refused, and the attacker puts back the state from before it');
-    const before = join(directory, 'before');
+    step('a boot is refused, and the attacker puts back disk and TPM from before it');
+    const [before, diskBefore] = [join(directory, 'before'), join(directory, 'disk-before')];
     copyState(stateOf(ringwall, machine), before);
+    copyFileSync(diskOf(ringwall, machine), diskBefore);
     const refused = await boot(machine, ({ eventLog }) => eventLog.subarray(0, -1));
     if (refused.release !== undefined) throw new Error('a boot with a log that ends early was given its key');
     copyState(before, stateOf(ringwall, machine));
-    attempts.push(attemptOf('start from a copy that was made before a boot that was refused', await boot(machine)));
+    copyFileSync(diskBefore, diskOf(ringwall, machine));
+    attempts.push(
+      attemptOf('start from a copy, the disk too, that was made before a boot that was refused', await boot(machine)),
+    );
     await machine.broker.call({ op: 'readmit-machine', machine: machine.id });
     step('the attacker puts the vTPM’s state back');
     copyState(copy, stateOf(ringwall, machine));
@@ -143,11 +133,13 @@ function stateOf(ringwall: Instance, { id }: RelayedMachine): string {
   return join(ringwall.stateDir, 'machines', id, 'tpm');
 }
 
+function diskOf(ringwall: Instance, { id }: RelayedMachine): string {
+  return join(ringwall.stateDir, 'machines', id, 'disk.img');
+}
+
 /** The file in which swtpm keeps everything, encrypted or not. */
 function copyState(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
-  rmSync(join(to, STATE_FILE), { force: true });
-  cpSync(join(from, STATE_FILE), join(to, STATE_FILE), { preserveTimestamps: true });
+  rmSync(join(to, TPM_STATE_FILE), { force: true });
+  cpSync(join(from, TPM_STATE_FILE), join(to, TPM_STATE_FILE), { preserveTimestamps: true });
 }
-
-const STATE_FILE = 'tpm2-00.permall';

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isAlive, killProcess, readStat, run, socketPair, spawnDetached, waitForExit } from './index.ts';
 
@@ -23,6 +24,20 @@ describe('run()', () => {
   test('passes input, and answers status and output', async () => {
     const result = await run(['/bin/sh', '-c', 'cat; echo oops >&2; exit 3'], { input: 'hello' });
     expect([result.code, result.stdout.toString(), result.stderr.toString()]).toEqual([3, 'hello', 'oops\n']);
+  });
+
+  test('passes input as it comes, while the program answers', async () => {
+    const inputStream = new PassThrough();
+    const said: string[] = [];
+    const onOutput = (chunk: Uint8Array): void => {
+      said.push(Buffer.from(chunk).toString());
+      if (said.length === 2) inputStream.end();
+      else inputStream.write('two\n');
+    };
+    inputStream.write('one\n');
+    const script = 'while read -r line; do echo "$line"; done';
+    expect((await run(['/bin/sh', '-c', script], { inputStream, onOutput })).code).toBe(0);
+    expect(said).toEqual(['one\n', 'two\n']);
   });
 
   test('kills the whole group when the time is over', async () => {

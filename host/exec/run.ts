@@ -2,6 +2,7 @@
 // with bounded output. At the end of the time the program's whole process group is killed.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { RingwallError } from '@ringwall/api/errors';
 import { feed, FIRST_CHILD_FD } from './detached.ts';
 
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Written to its standard input, which is empty otherwise. */
   readonly input?: string | Uint8Array;
+  /** Written to it as it comes, instead of `input`; its end is the end of the input. */
+  readonly inputStream?: Readable;
   /** For each of stdout and stderr. */
   readonly maxOutputBytes?: number;
   readonly env?: Readonly<Record<string, string>>;
@@ -123,7 +126,8 @@ export const run: Run = (argv, options = {}) => {
     });
     // A program that ends without reading its input is no error of ours.
     child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
+    if (options.inputStream === undefined) child.stdin.end(options.input ?? '');
+    else options.inputStream.pipe(child.stdin);
     for (const [index, bytes] of descriptors.entries()) feed(child.stdio[FIRST_CHILD_FD + index], bytes);
   });
 };

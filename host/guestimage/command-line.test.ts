@@ -11,7 +11,7 @@ const GOOD = {
 describe('commandLine()', () => {
   it('is exactly this, for it is measured', () => {
     expect(commandLine(GOOD)).toBe(
-      'console=ttyS0 quiet loglevel=3 panic=-1 ima_template=ima-ng ima_hash=sha256 lockdown=integrity ringwall.image=hello ' +
+      'console=ttyS0 quiet loglevel=3 panic=-1 no_timer_check ima_template=ima-ng ima_hash=sha256 lockdown=integrity ringwall.image=hello ' +
         `ringwall.verity=${'ab'.repeat(32)} ringwall.hashoffset=4194304 ringwall.broker=${'cd'.repeat(64)}`,
     );
   });

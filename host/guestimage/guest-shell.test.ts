@@ -51,6 +51,17 @@ function transactWith(answers: readonly string[]): string {
 }
 
 describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs busybox, where it is missing)', () => {
+  it('forget what names another machine on a disk that was copied from it, and nothing on their own', async () => {
+    const start = (machine: string): string => `machine=${machine}; forget_another_machine disk; ls disk/upper/etc; `;
+    const result = await runGuestShell(
+      `mkdir -p disk/upper/etc; touch disk/upper/etc/machine-id disk/upper/etc/passwd
+       ${start('mch_a')} ${start('mch_a')} printf 'clone '; ${start('mch_b')} cat disk/machine`,
+    );
+    expect(result.stdout.split(/\s+/)).toEqual(
+      ['machine-id passwd machine-id passwd clone passwd mch_b', ''].join(' ').split(' '),
+    );
+  });
+
   it('take a challenge apart', async () => {
     const result = await runGuestShell(CHALLENGED, `${CHALLENGE}\n`);
     expect(result).toMatchObject({ code: 0, stdout: `${NONCE}|${MACHINE}|${BOOT}`, reasons: [] });

@@ -9,6 +9,7 @@ import { guestCommands } from '@ringwall/tpm';
 import type { CpioEntry } from './cpio.ts';
 import { moduleDependencies, neededLibraries } from './elf.ts';
 import { DRIVERS, loadOrder, moduleName, type ModuleSource } from './modules.ts';
+import { reseedProgram } from './reseed-program.ts';
 import { renderShellCommands } from './shell-commands.ts';
 
 /**
@@ -50,7 +51,23 @@ const LIBRARY_PATHS = ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'] as co
 const LOADER = 'lib64/ld-linux-x86-64.so.2';
 /** The applets that the scripts call by name; the shell itself knows busybox's others. */
 const APPLETS = [
-  ...['sh', 'cat', 'chmod', 'chroot', 'cmp', 'cp', 'dd', 'env', 'head', 'insmod', 'ls', 'mkdir', 'mount', 'poweroff'],
+  ...[
+    'sh',
+    'cat',
+    'chmod',
+    'chroot',
+    'cmp',
+    'cp',
+    'date',
+    'dd',
+    'env',
+    'head',
+    'insmod',
+    'ls',
+    'mkdir',
+    'mount',
+    'poweroff',
+  ],
   ...['printf', 'rm', 'sed', 'sha256sum', 'sleep', 'switch_root', 'tail', 'timeout', 'tr', 'umount', 'unshare'],
   ...['usleep', 'wc', 'xxd'],
 ];
@@ -63,6 +80,7 @@ export async function initrdEntries(sources: InitrdSources): Promise<CpioEntry[]
     ...(await scripts(sources.guestDir)),
     ...(await programs(sources.tree)),
     ...(await drivers(sources)),
+    { kind: 'file', path: 'bin/reseed', mode: EXECUTABLE, content: reseedProgram() },
     ...MOUNT_POINTS.map((path): CpioEntry => ({ kind: 'directory', path, mode: 0o755 })),
     ...APPLETS.map((applet): CpioEntry => ({ kind: 'link', path: `bin/${applet}`, target: 'busybox' })),
   ];

@@ -6,7 +6,7 @@
 // arguments decide is tested. Everything else that is not on the list fails with ENOSYS, as on a kernel that lacks it,
 // so that a newer libc falls back instead of dying.
 import { compileBpf, encodeBpf, type BpfInstruction, type Decision, type SyscallRule } from './bpf.ts';
-import { NAMES, TUNNEL } from './network-profiles.ts';
+import { NAMES, SWITCH, TUNNEL } from './network-profiles.ts';
 import { SYSCALL_NUMBERS, type SyscallName } from './syscalls.ts';
 
 /**
@@ -22,6 +22,7 @@ export type SeccompProfile =
   | 'reader'
   | 'tunnel'
   | 'names'
+  | 'switch'
   | 'sniffer';
 
 const WRITES_CODE: ReadonlySet<SeccompProfile> = new Set(['vmm-tcg', 'witness']);
@@ -31,6 +32,9 @@ const STARTING: readonly SyscallName[] = ['fork', 'vfork', 'mkdir', 'mkdirat', '
 
 /** tcpdump opens what it listens on as root, and then becomes the uid that it was given, for good. */
 const BECOMING: readonly SyscallName[] = ['setuid', 'setgid', 'setgroups', 'setresuid', 'setresgid', 'capset'];
+
+/** Open vSwitch counts its own instructions where it may, and does without. */
+const TRIED_BY_SWITCHES: readonly SyscallName[] = ['perf_event_open'];
 
 /** Files: every path resolves inside the jail, where all but the run directory is read-only. */
 const FILES: readonly SyscallName[] = [
@@ -341,11 +345,14 @@ const MTU_IS_SET: Decision = {
 /** Pure: the rules of a profile, the most used first. */
 export function seccompRules(profile: SeccompProfile): SyscallRule[] {
   const names = profile === 'names';
+  const switches = profile === 'switch';
+  const serving = names ? NAMES : switches ? SWITCH : undefined;
   const starting = names ? NAMES.calls : STARTS_PROCESSES.has(profile) ? STARTING : [];
   const tunnels = profile === 'tunnel';
-  const becoming = profile === 'sniffer' ? BECOMING : [];
+  const becoming = profile === 'sniffer' ? BECOMING : switches ? SWITCH.calls : [];
+  const tried = switches ? TRIED_BY_SWITCHES : [];
   const fatal = [...FATAL_LOOK, ...FATAL_MOUNTS, ...FATAL_HOST, ...FATAL_IDENTITY].filter(
-    (name) => !starting.includes(name) && !becoming.includes(name),
+    (name) => !starting.includes(name) && !becoming.includes(name) && !tried.includes(name),
   );
   return [
     ...[...WAITING, ...FILES, ...OWN_PROCESS, ...SOCKETS, ...MEMORY].map(allow),
@@ -367,8 +374,8 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
     { ...call('clone3'), action: 'ENOSYS' },
     {
       ...call('socket'),
-      ...(names
-        ? NAMES.sockets
+      ...(serving !== undefined
+        ? serving.sockets
         : {
             action: 'allow',
             when: { argument: 0, equals: FAMILIES[profile] ?? [AF_UNIX] },
@@ -378,10 +385,10 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
     {
       ...call('prctl'),
       action: 'allow',
-      when: { argument: 0, equals: names ? [...PRCTL_ALLOWED, ...NAMES.prctls] : PRCTL_ALLOWED },
+      when: { argument: 0, equals: [...PRCTL_ALLOWED, ...(serving?.prctls ?? [])] },
       otherwise: 'EPERM',
     },
-    { ...call('ioctl'), ...(names ? NAMES.ioctls : tunnels ? MTU_IS_SET : REFUSED) },
+    { ...call('ioctl'), ...(serving?.ioctls ?? (tunnels ? MTU_IS_SET : REFUSED)) },
     // A filter more can only narrow this one; QEMU and swtpm bring their own.
     allow('seccomp'),
     ...(['mmap', 'mprotect'] as const).map((name): SyscallRule =>
@@ -396,6 +403,7 @@ export function seccompRules(profile: SeccompProfile): SyscallRule[] {
     ),
     // QEMU tries io_uring at its start and goes on without.
     { ...call('io_uring_setup'), action: 'ENOSYS' },
+    ...tried.map((name): SyscallRule => ({ ...call(name), action: 'EPERM' })),
     ...fatal.map((name): SyscallRule => ({ ...call(name), action: 'kill' })),
   ];
 }

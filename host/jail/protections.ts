@@ -27,8 +27,10 @@ export interface ProtectedProcess {
   readonly ownDirs: readonly string[];
   /** Its end of the guest's network cable, by the name that it has there: the only way out of its empty namespace. */
   readonly tap?: string;
-  /** Where the VMM finds the file of its guest's memory, in its jail. */
+  /** Where the VMM finds the file of its guest's memory, in its jail; of a template's, the name of its mappings. */
   readonly memory?: string;
+  /** Where it finds its own descriptors, if anywhere. */
+  readonly ownDescriptors?: string;
 }
 
 /** QEMU and swtpm bring a filter; Node has none. */
@@ -176,7 +178,7 @@ async function readRoot(target: ProtectedProcess): Promise<Seen> {
 
 async function readMounts(target: ProtectedProcess): Promise<Seen> {
   const mounts = (await readMountinfo(target)).filter(({ point }) => point !== '/');
-  const wrong = mounts.filter((mount) => !isOwnMount(mount, target.memory));
+  const wrong = mounts.filter((mount) => !isOwnMount(mount, target));
   const writable = mounts.filter(({ options }) => options.includes('rw')).map(({ point }) => point);
   return {
     holds: wrong.length === 0,
@@ -188,7 +190,12 @@ async function readMounts(target: ProtectedProcess): Promise<Seen> {
 }
 
 /** Kernel file systems show the host; a whole file system is more than files of its own. */
-function isOwnMount({ root, point, options, type }: Mount, memory: string | undefined): boolean {
+function isOwnMount({ root, point, options, type }: Mount, target: ProtectedProcess): boolean {
+  const { memory, ownDescriptors, process } = target;
+  if (point === ownDescriptors) {
+    const isItsOwn = type === 'proc' && root === `/${String(process.pid)}/fd`;
+    return isItsOwn && ['ro', 'nosuid', 'nodev'].every((flag) => options.includes(flag));
+  }
   if (['proc', 'sysfs', 'cgroup', 'cgroup2', 'debugfs', 'tracefs', 'securityfs', 'bpf'].includes(type)) return false;
   if (point === '/run')
     return type === 'tmpfs' && ['nosuid', 'nodev', 'noexec'].every((flag) => options.includes(flag));

@@ -36,6 +36,8 @@ const SIGSYS = 31;
 /** stdout and stderr of the program. */
 const LOG_NAME = 'log';
 const TUN = '/dev/net/tun';
+/** bwrap looks there for it after its fork, in the process that becomes the program. */
+const OWN_DESCRIPTORS = '/proc/self/fd';
 const URANDOM = '/dev/urandom';
 const STATUS_NAME = 'jail';
 const STATUS_LIMIT_BYTES = 4_096;
@@ -59,6 +61,12 @@ export interface JailOptions {
   readonly ownedDir?: JailFile;
   /** Memory that it maps from a file. */
   readonly memory?: JailMemory;
+  /**
+   * A directory in which it finds its own descriptors by their numbers (proc_pid_fd(5)), and nothing else: for a program that opens only
+   * what has a path. Broken into, it opens by it anew what it has open already, with what rights its uid has to that file, and reads what
+   * its files are called on the host. So it is given nothing that others may write to, but for what the kernel has sealed, and no directory.
+   */
+  readonly ownDescriptors?: string;
   /** Gives the process a device node of its own, owned by its uid. */
   readonly kvm?: boolean;
   /** It finds /dev/urandom: for programs that do not ask the kernel for random numbers by a call. */
@@ -67,6 +75,8 @@ export interface JailOptions {
   readonly network?: string;
   /** Its rights in that network; setpriv is then among `readOnly`. */
   readonly capabilities?: readonly NetworkCapability[];
+  /** It makes taps there, though it has capabilities. */
+  readonly taps?: boolean;
   /** Called once the uid and the run directory are there: files that the process needs are put in place here. */
   readonly prepare?: (uid: number, runDir: string) => Promise<void>;
   readonly descriptors?: readonly ChildDescriptor[];
@@ -130,7 +140,8 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       devices.push({ source: await openDeviceNode(`kvm-${uid}`, '/dev/kvm', uid), target: '/dev/kvm' });
     }
     if (options.urandom === true) devices.push({ source: URANDOM, target: URANDOM });
-    if (options.network !== undefined && options.capabilities === undefined) devices.push({ source: TUN, target: TUN });
+    const taps = options.taps ?? options.capabilities === undefined;
+    if (options.network !== undefined && taps) devices.push({ source: TUN, target: TUN });
     const filledBytes = options.memory === undefined ? 0 : await makeMemory(options.memory, uid);
     const memoryBytes = options.cgroup.memoryBytes - filledBytes;
     const cgroupDirs = await createCgroup(layout, options.name, { ...options.cgroup, memoryBytes });
@@ -151,7 +162,10 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
       uid,
       cgroupDirs,
       limits: options.limits,
-      readOnly: options.readOnly,
+      readOnly: [
+        ...options.readOnly,
+        ...(options.ownDescriptors === undefined ? [] : [{ source: OWN_DESCRIPTORS, target: options.ownDescriptors }]),
+      ],
       writable: [
         { source: options.runDir, target: '/run' },
         ...(options.ownedDir === undefined ? [] : [options.ownedDir]),

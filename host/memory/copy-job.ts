@@ -1,21 +1,34 @@
-// What the threads of a copy share, and what each answers.
+// What the threads of a copy share, and what they are told to do.
+import type { PageDigests } from './page-digests.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 /** Read and compared at a time: within a core's own cache, and long enough that a system call is little of it. */
 export const COMPARED_BYTES: number = 128 * 1024;
+/** Taken by a thread at a time, and held as a whole where something of it is: a huge page of the processors that matter. */
+export const REGION_BYTES: number = 2 * 2 ** 20;
 
 export interface CopyJob {
   readonly descriptor: number;
   readonly bytes: number;
   readonly memory: SharedMemory;
-  /** The next piece to be looked at, in this round. */
-  readonly round: SharedArrayBuffer;
-  /** Of each piece, whether the copy has something of it: all others are zero, and were never touched. */
+  /** Words that threads change with atomic operations. */
+  readonly control: SharedArrayBuffer;
+  /** Of each region, whether memory of the copy is used for it. */
+  readonly used: SharedArrayBuffer;
+  /** Of each piece, whether the copy has it: all others are zero. */
   readonly holds: SharedArrayBuffer;
 }
 
-export interface CopyRound {
-  readonly changedBytes: number;
-  /** It would have become more than this thread may hold: it has stopped. */
-  readonly isFull: boolean;
-}
+/** In `control`: the region that is to be looked at next in this round, how many are used, and whether that became too many. */
+export const [NEXT, USED, FULL] = [0, 1, 2] as const;
+export const CONTROL_BYTES: number = 3 * Int32Array.BYTES_PER_ELEMENT;
+
+/** A round: copies what is there now, or digests what was copied. */
+export type CopyOrder =
+  | (CopyJob & { readonly kind: 'copy'; readonly maxRegions: number })
+  | (CopyJob & {
+      readonly kind: 'digest';
+      readonly digests: PageDigests;
+      readonly before: PageDigests | undefined;
+      readonly kept: SharedArrayBuffer;
+    });

@@ -1,88 +1,89 @@
 // A copy of memory that somebody else writes meanwhile: made once at leisure, and brought up to date in the moment in which nobody
-// writes. What has changed is found by comparing, which runs as fast as memory does and needs nobody's help; threads, and room for
-// what they copy, are there before that moment.
-import { availableParallelism } from 'node:os';
-import type { Worker } from 'node:worker_threads';
+// writes. How long that takes does not depend on how much was written: threads, and room for what they copy, are there before that
+// moment, and all that was ever copied is read again, as fast as memory does.
 import { RingwallError } from '@ringwall/api';
-import { startWorker } from '../threads/index.ts';
-import { COMPARED_BYTES, type CopyJob, type CopyRound } from './copy-job.ts';
+import { PAGE_BYTES } from '@ringwall/seal';
+import type { Crew } from '../threads/index.ts';
+import { COMPARED_BYTES, CONTROL_BYTES, FULL, NEXT, REGION_BYTES, type CopyJob, type CopyOrder } from './copy-job.ts';
+import { makePageDigests, type PageDigests } from './page-digests.ts';
 import { makeSharedMemory, type SharedMemory } from './shared-memory.ts';
 
-/** Above this, threads wait for memory and not for each other. */
-const MAX_THREADS = 8;
-/** A thread takes some 40 ms to start, in which another has copied so much. */
-const MIN_BYTES_PER_THREAD: number = 64 * 2 ** 20;
+const PAGES_PER_PIECE: number = COMPARED_BYTES / PAGE_BYTES;
 
 export interface MemoryCopyOptions {
+  /** Borrowed for as long as there is work upon the copy. */
+  readonly crew: Crew;
   /** Of a file, which is as long as the memory. */
   readonly descriptor: number;
   readonly bytes: number;
-  /** Of the copy, which has only what is not zero: more is refused with `host-full`. */
+  /** Of the copy, which has what is not zero, in regions of 2 MiB: more is refused with `host-full`. */
   readonly maxBytes: number;
 }
 
-export class MemoryCopy implements AsyncDisposable {
-  readonly memory: SharedMemory;
-  readonly #threads: readonly Worker[];
-  readonly #round: Int32Array;
+export interface DigestedCopy {
+  /** For the next copy. */
+  readonly digests: PageDigests;
+  /** A bit for each page, the lowest first: whether it is as it was before; where there was none before, whether it is zero. */
+  readonly kept: Uint8Array;
+}
 
-  private constructor(memory: SharedMemory, threads: readonly Worker[], round: Int32Array) {
-    this.memory = memory;
-    this.#threads = threads;
-    this.#round = round;
+export class MemoryCopy {
+  readonly memory: SharedMemory;
+  readonly #job: CopyJob;
+  readonly #crew: Crew;
+  readonly #maxRegions: number;
+
+  private constructor({ crew, descriptor, bytes, maxBytes }: MemoryCopyOptions) {
+    this.memory = makeSharedMemory(bytes);
+    this.#crew = crew;
+    this.#maxRegions = Math.min(Math.floor(maxBytes / REGION_BYTES), Math.ceil(bytes / REGION_BYTES));
+    this.#job = {
+      descriptor,
+      bytes,
+      memory: this.memory,
+      control: new SharedArrayBuffer(CONTROL_BYTES),
+      used: new SharedArrayBuffer(Math.ceil(bytes / REGION_BYTES)),
+      holds: new SharedArrayBuffer(Math.ceil(bytes / COMPARED_BYTES)),
+    };
   }
 
   /** Made once all of it was copied. */
-  static async make({ descriptor, bytes, maxBytes }: MemoryCopyOptions): Promise<MemoryCopy> {
-    const memory = makeSharedMemory(bytes);
-    const pieces = Math.ceil(bytes / COMPARED_BYTES);
-    const round = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    const holds = new SharedArrayBuffer(pieces);
-    const workerData: CopyJob = { descriptor, bytes, memory, round, holds };
-    const count = Math.min(availableParallelism(), MAX_THREADS, Math.ceil(bytes / MIN_BYTES_PER_THREAD));
-    const threads = Array.from({ length: count }, () => startWorker('memory/copy-worker', { workerData }));
-    const copy = new MemoryCopy(memory, threads, new Int32Array(round));
-    try {
-      await copy.refresh(maxBytes);
-      return copy;
-    } catch (error) {
-      await copy[Symbol.asyncDispose]();
-      throw error;
+  static async make(options: MemoryCopyOptions): Promise<MemoryCopy> {
+    const copy = new MemoryCopy(options);
+    await copy.refresh();
+    return copy;
+  }
+
+  /** Copies what is there now. */
+  async refresh(): Promise<void> {
+    await this.#run({ ...this.#job, kind: 'copy', maxRegions: this.#maxRegions });
+  }
+
+  /** Looks at what was copied, at leisure. `before`: of an earlier copy of this memory. */
+  async digest(before?: PageDigests): Promise<DigestedCopy> {
+    const digests = makePageDigests(this.#job.bytes);
+    const kept = new SharedArrayBuffer(Math.ceil(this.#job.bytes / PAGE_BYTES / 8));
+    await this.#run({ ...this.#job, kind: 'digest', digests, before, kept });
+    return { digests, kept: new Uint8Array(kept) };
+  }
+
+  /** A bit for each page, the lowest first: zeros without a look, where nothing was there to be copied. */
+  get zeros(): Uint8Array {
+    const zeros = new Uint8Array(Math.ceil(this.#job.bytes / PAGE_BYTES / 8));
+    for (const [piece, isHeld] of new Uint8Array(this.#job.holds).entries()) {
+      if (isHeld === 0) zeros.fill(0xff, (piece * PAGES_PER_PIECE) / 8, ((piece + 1) * PAGES_PER_PIECE) / 8);
     }
+    return zeros;
   }
 
-  /** Copies what is not as it was. Gives how many bytes were not. */
-  async refresh(maxBytes: number = Number.MAX_SAFE_INTEGER): Promise<number> {
-    Atomics.store(this.#round, 0, 0);
-    const share = Math.floor(maxBytes / this.#threads.length);
-    const changed = await Promise.all(this.#threads.map((thread) => takePart(thread, share)));
-    return changed.reduce((sum, bytes) => sum + bytes, 0);
+  async #run(order: CopyOrder): Promise<void> {
+    const control = new Int32Array(order.control);
+    Atomics.store(control, NEXT, 0);
+    const [failure] = await this.#crew.run(order);
+    if (failure !== undefined) {
+      throw new RingwallError('internal', `memory could not be copied: ${failure.message}`);
+    }
+    if (Atomics.load(control, FULL) === 0) return;
+    throw new RingwallError('host-full', 'there is no room for a copy of this memory');
   }
-
-  /** What was copied stays until nobody has it any more. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.terminate()));
-  }
-}
-
-function takePart(worker: Worker, maxBytes: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
-      worker.off('message', hear).off('error', fail).off('exit', exit);
-    };
-    const fail = (cause: unknown): void => {
-      end();
-      const why = cause instanceof Error ? cause.message : String(cause);
-      reject(new RingwallError('internal', `memory could not be copied: ${why}`, { cause }));
-    };
-    const exit = (code: number): void => fail(new Error(`a thread has ended with ${code}`));
-    const hear = (answer: CopyRound): void => {
-      end();
-      if (answer.isFull) reject(new RingwallError('host-full', 'there is no room for a copy of this memory'));
-      else resolve(answer.changedBytes);
-    };
-    worker.once('message', hear).once('error', fail).once('exit', exit);
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
-    worker.postMessage(maxBytes);
-  });
 }

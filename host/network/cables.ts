@@ -1,14 +1,12 @@
 // The host's end of a machine's cable: an interface in the network's namespace with a route to the machine alone, and with its
 // card's address written down for good, so that nothing that the machine says of itself is learned.
 import { RingwallError } from '@ringwall/api/errors';
-import { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, parseAddress, type Address, type Machine } from '@ringwall/netpolicy';
+import { GATEWAY_IPV4, GATEWAY_IPV6, linkOf, parseAddress, type Machine } from '@ringwall/netpolicy';
 import { runChecked } from '../exec/index.ts';
+import { forgetConnections } from './connections.ts';
 import type { NamespaceRun } from './namespace.ts';
 
 const IP = '/usr/sbin/ip';
-const CONNTRACK = '/usr/sbin/conntrack';
-/** conntrack(8): nothing was there to be deleted. */
-const NOTHING_DELETED = 1;
 /** 10,000 machines take some seconds. */
 const BATCH_TIMEOUT_MS = 60_000;
 /** Of as many: interfaces, routes and neighbours, some hundred bytes each. */
@@ -74,19 +72,6 @@ export async function cutCable(inside: NamespaceRun, ...machines: readonly Machi
     inside,
     machines.flatMap(({ addresses }) => addresses),
   );
-}
-
-/** What is known of connections from and to these addresses, so that they do not go on. */
-export async function forgetConnections(inside: NamespaceRun, addresses: readonly Address[]): Promise<void> {
-  for (const address of addresses) {
-    for (const end of ['--orig-src', '--orig-dst']) {
-      const argv = [CONNTRACK, '-D', '-f', address.family === 4 ? 'ipv4' : 'ipv6', end, address.text];
-      await runChecked(async (command, options) => {
-        const result = await inside(command, options);
-        return result.code === NOTHING_DELETED ? { ...result, code: 0 } : result;
-      }, argv);
-    }
-  }
 }
 
 /** The kernel's numbers of their interfaces, by which it speaks of them in its logs. */

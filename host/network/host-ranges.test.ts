@@ -1,6 +1,6 @@
 import { printRange } from '@ringwall/netpolicy';
 import { expect, test } from 'vitest';
-import { parseIpv4Routes, parseIpv6Routes, readHostRanges } from './host-ranges.ts';
+import { parseIpv4Routes, parseIpv6Routes, parseOwnRanges, readHostRanges } from './host-ranges.ts';
 
 const IPV4 = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -28,4 +28,31 @@ test('parseIpv6Routes() leaves out what every host has', () => {
 
 test('readHostRanges() needs no privilege', async () => {
   expect(await readHostRanges()).toBeInstanceOf(Array);
+});
+
+test('parseOwnRanges() has the addresses of this host before the links that they are on, and leaves out what every host has', () => {
+  const links = [
+    {
+      ifname: 'lo',
+      addr_info: [
+        { local: '127.0.0.1', prefixlen: 8 },
+        { local: '::1', prefixlen: 128 },
+      ],
+    },
+    {
+      ifname: 'eth0',
+      addr_info: [
+        { local: '192.0.2.7', prefixlen: 24 },
+        { local: 'fe80::7', prefixlen: 64 },
+      ],
+    },
+    { ifname: 'vpn', addr_info: [{ local: '10.9.0.1', address: '10.9.0.2', prefixlen: 32 }] },
+    { ifname: 'tap0' },
+  ];
+  expect(parseOwnRanges(links).map((range) => `${printRange(range)} ${range.what}`)).toEqual([
+    '192.0.2.7 this host itself',
+    '10.9.0.1 this host itself',
+    '192.0.2.0/24 on the link eth0 of this host',
+    '10.9.0.2 on the link vpn of this host',
+  ]);
 });

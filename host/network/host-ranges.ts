@@ -1,6 +1,15 @@
-// Which addresses this host reaches by its own routes: a tenant network that lay in them would be taken for something else.
+// Which addresses this host reaches by its own routes: a tenant network that lay in them would be taken for something else. And which
+// it has itself, with the links that they are on: no machine reaches those, by whatever way.
 import { readFile } from 'node:fs/promises';
-import { addressOf, type AddressRange } from '@ringwall/netpolicy';
+import {
+  addressOf,
+  type AddressRange,
+  findProtected,
+  parseAddress,
+  prefixOf,
+  type ProtectedRange,
+} from '@ringwall/netpolicy';
+import { runChecked, type Run } from '../exec/index.ts';
 
 export interface HostRange {
   readonly range: AddressRange;
@@ -8,6 +17,7 @@ export interface HostRange {
   readonly by: string;
 }
 
+const IP = '/usr/sbin/ip';
 const IPV4_ROUTES = '/proc/net/route';
 const IPV6_ROUTES = '/proc/net/ipv6_route';
 /** A host with full tables of the Internet's routes has its own ranges among the first; the rest is no range of its own. */
@@ -17,6 +27,36 @@ const MAX_ROUTES = 10_000;
 export async function readHostRanges(): Promise<HostRange[]> {
   const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
   return [...parseIpv4Routes(await read(IPV4_ROUTES)), ...parseIpv6Routes(await read(IPV6_ROUTES))];
+}
+
+/**
+ * This host's own addresses, then its links: there its management is, and there other hosts are. Tunnels and cables of ours have no
+ * address on the host's side.
+ */
+export async function readOwnRanges(run: Run): Promise<ProtectedRange[]> {
+  const { stdout } = await runChecked(run, [IP, '-j', 'address', 'show']);
+  return parseOwnRanges(JSON.parse(stdout.toString('utf8')));
+}
+
+/** Pure: what `ip -j address show` says. */
+export function parseOwnRanges(links: unknown): ProtectedRange[] {
+  const found = (Array.isArray(links) ? links : []).flatMap((each) => {
+    const { ifname, addr_info: addresses } = Object(each);
+    return (Array.isArray(addresses) ? addresses : []).flatMap(
+      (info): { own: ProtectedRange; link: ProtectedRange }[] => {
+        const { local, address: peer = local, prefixlen } = Object(info);
+        if (typeof local !== 'string' || typeof peer !== 'string') return [];
+        const address = parseAddress(local, String(ifname));
+        // Loopbacks, and what every link has.
+        if (findProtected(address, []) !== undefined) return [];
+        const { family, value } = address;
+        const link = prefixOf(parseAddress(peer, String(ifname)), Number(prefixlen));
+        const what = `on the link ${String(ifname)} of this host`;
+        return [{ own: { family, first: value, last: value, what: 'this host itself' }, link: { ...link, what } }];
+      },
+    );
+  });
+  return [...found.map(({ own }) => own), ...found.map(({ link }) => link)];
 }
 
 /** proc(5): a line of titles, then interface, destination, gateway, flags, …, mask at place 7; numbers in the host's byte order. */

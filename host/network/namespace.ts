@@ -48,15 +48,20 @@ export function inNamespace(run: Run, file: string): NamespaceRun {
 
 /** Makes the namespace of a network, or finds it as it was left: it outlives whoever made it, until the host is booted anew. */
 export async function openNamespace(run: Run, file: string): Promise<NamespaceRun> {
+  const inside = await openRouter(run, file);
+  await runChecked(inside, ['/usr/sbin/ip', 'address', 'replace', `${GATEWAY_IPV4}/32`, 'dev', 'lo']);
+  return inside;
+}
+
+/** The same, for whoever routes and is no machine's gateway. */
+export async function openRouter(run: Run, file: string): Promise<NamespaceRun> {
   const inside = await pinNamespace(run, file);
   // Each setting is a file of its own that exists in the namespace alone: no program but a shell is needed to write them.
   const script = SETTINGS.map((setting) => setting.split('='))
     .map(([path = '', value = '']) => `echo ${value} > /proc/sys/net/${path}`)
     .join('\n');
   await runChecked(inside, [SHELL, '-e', '-c', script]);
-  await runChecked(inside, ['/usr/sbin/ip', '-batch', '-'], {
-    input: `link set dev lo up\naddress replace ${GATEWAY_IPV4}/32 dev lo\n`,
-  });
+  await runChecked(inside, ['/usr/sbin/ip', 'link', 'set', 'dev', 'lo', 'up']);
   return inside;
 }
 
@@ -71,9 +76,9 @@ export async function pinNamespace(run: Run, file: string): Promise<NamespaceRun
   return inNamespace(run, file);
 }
 
-/** Takes the namespace away, with its cables and rules. Idempotent. */
+/** Takes the namespace away, with its cables and rules. Idempotent. Whoever is just on the way into it ends with it, and is not waited for. */
 export async function closeNamespace(run: Run, file: string): Promise<void> {
-  if (await isNamespace(file)) await runChecked(run, [UMOUNT, file]);
+  if (await isNamespace(file)) await runChecked(run, [UMOUNT, '--lazy', file]);
   await rm(file, { force: true });
 }
 

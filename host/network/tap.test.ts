@@ -37,6 +37,10 @@ describe('tapLauncher()', () => {
     expect(tapLauncher({ file: '/elsewhere', name: 'mxyz' }, 7)[2]).toBe(script);
   });
 
+  test('makes one that leads nowhere where no network is named', () => {
+    expect(tapLauncher({ name: 'mabc' }, 9).slice(4)).toEqual(['', 'mabc', '9']);
+  });
+
   test.each(['', 'a b', '../x', 'tap%d', 'm'.repeat(16)])('refuses the name %j', (name) => {
     expect(() => tapLauncher({ file, name }, 9)).toThrow(/no name of an interface|more than 15 characters/);
   });

@@ -10,8 +10,8 @@ import {
   type CompiledNetwork,
   type Machine,
 } from '@ringwall/netpolicy';
-import { runChecked } from '../exec/index.ts';
-import { applyBatch, connectCables, cutCable, listRules, Walls } from './index.ts';
+import { run, runChecked, type Run } from '../exec/index.ts';
+import { applyBatch, connectCables, cutCable, inNamespace, listRules, Walls } from './index.ts';
 import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, ipv6Packet, markerOf, udp } from './testing/frames.ts';
 import { NEEDS_PACKETS, type Station, Testbed } from './testing/testbed.ts';
 
@@ -20,6 +20,8 @@ const V6 = (index: number): string => `fd00:20:0:0:0:0:0:${index}`;
 const WAIT_SECONDS = 0.5;
 /** Long enough for a frame to arrive that would arrive. */
 const SETTLE_MS = 200;
+/** As run() says that a program was killed: 128 and the signal. */
+const KILLED = 137;
 
 const RULES = [
   { name: 'all', action: 'allow', from: { labels: {} }, to: { labels: {} }, services: ['tcp/80', 'ping'] },
@@ -147,9 +149,11 @@ async function untilCarried(station: Station, to: string): Promise<void> {
   await expect.poll(ping, { timeout: 5_000 }).toEqual([0]);
 }
 
-async function neighbours({ inside }: Testbed): Promise<string> {
-  const listed = await runChecked(inside, ['/usr/sbin/ip', 'neighbour', 'show']);
-  return listed.stdout.toString().split('\n').toSorted().join('\n');
+/** But for what a card's own system says of its own link-local address, whenever it likes: DHCPv6 answers go there. */
+async function neighbours({ inside }: Testbed): Promise<string[]> {
+  const listed = (await runChecked(inside, ['/usr/sbin/ip', 'neighbour', 'show'])).stdout.toString().split('\n');
+  const itself = /^fe80::5054:ff:fe00:(\d) dev t\1 lladdr 52:54:00:00:00:0\1 /;
+  return listed.filter((line) => !itself.test(line)).toSorted();
 }
 
 async function counter({ inside }: Testbed, family: string, name: string): Promise<number> {
@@ -174,18 +178,16 @@ describe.skipIf(NEEDS_PACKETS !== '')(`walls in the kernel${NEEDS_PACKETS}`, () 
     await new Walls(here.inside).raise(compiled);
     const before = await neighbours(here);
     expect(await attack(here)).toEqual([]);
-    expect(await neighbours(here)).toBe(before);
+    expect(await neighbours(here)).toEqual(before);
     const counted = await Promise.all(
       [
         ['arp', 'spoofed'],
-        ['ip', 'spoofed'],
-        ['ip6', 'spoofed'],
-        ['ip6', 'rogue'],
+        ['inet', 'spoofed'],
         ['inet', 'rogue'],
       ].map(([family = '', name = '']) => counter(here, family, name)),
     );
-    expect(counted).toEqual([3, expect.any(Number), expect.any(Number), 2, 1]);
-    expect(Math.min(...counted)).toBeGreaterThan(0);
+    expect(counted).toEqual([3, expect.any(Number), 3]);
+    expect(counted[1]).toBeGreaterThanOrEqual(2);
   });
 
   test('let nobody reach the host behind the gateway', async () => {
@@ -255,10 +257,67 @@ describe.skipIf(NEEDS_PACKETS !== '')(`walls in the kernel${NEEDS_PACKETS}`, () 
     expect(await walls.inspect(true)).toBe('standing');
   });
 
+  test('are as they shall be after a change, though nft was killed before it said so, or somebody flushed a set just before', async () => {
+    const here = theBed();
+    let kills = 0;
+    const killed: Run = async (argv, options) => {
+      const result = await run(argv, options);
+      if (kills === 0 || !argv.includes('/usr/sbin/nft') || argv.includes('list')) return result;
+      kills -= 1;
+      return { ...result, code: KILLED };
+    };
+    const walls = new Walls(inNamespace(killed, here.file));
+    const [first, ...others] = THREE;
+    // One group for another, so that as many elements stand as before.
+    const labelled = (role: string): CompiledNetwork =>
+      compile(
+        [{ name: 'r1', action: 'allow', from: { labels: { role: 'r1' } }, to: 'any', services: ['ping'] }],
+        [{ ...first, labels: { role } }, ...others],
+      ).compiled;
+    await walls.raise(labelled('r1'));
+    kills = 1;
+    await walls.change(labelled('r2'));
+    await walls.change(labelled('r1'));
+    await walls.change(compiled);
+    await applyBatch(here.inside, [{ flush: { set: { family: 'inet', table: 'ringwall', name: 'senders4' } } }]);
+    const [lost] = machines;
+    expect(lost !== undefined && (await walls.dismiss(lost))).toBe(true);
+    expect(await walls.inspect(true)).toBe('standing');
+    expect(
+      (await listRules(here.inside, false)).filter((object) => JSON.stringify(object).includes('10.20.0.1"')),
+    ).toEqual([]);
+    const said: string[] = [];
+    const stop = new AbortController();
+    const looking = walls.lookAfter((what) => said.push(what), 50, stop.signal);
+    await expect.poll(() => said).toHaveLength(1);
+    stop.abort();
+    await looking;
+  });
+
+  test('are found changed where somebody flushed them between a change and the look at what stands then', async () => {
+    const here = theBed();
+    let isArmed = false;
+    const flushed: Run = async (argv, options) => {
+      if (isArmed && argv.includes('list')) {
+        isArmed = false;
+        await applyBatch(here.inside, [{ flush: { table: { family: 'inet', name: 'ringwall' } } }]);
+      }
+      return await run(argv, options);
+    };
+    const walls = new Walls(inNamespace(flushed, here.file));
+    await walls.raise(compiled);
+    isArmed = true;
+    await walls.change(compiled);
+    expect(isArmed).toBe(false);
+    expect(await walls.inspect(true)).toBe('changed');
+    await walls.raise(compiled);
+    expect(await walls.inspect(true)).toBe('standing');
+  });
+
   test.each([
     ['all of it is flushed', { flush: { ruleset: null } }],
-    ['a chain is flushed', { flush: { chain: { family: 'ip', table: 'ringwall', name: 'guard' } } }],
-    ['a set is flushed', { flush: { set: { family: 'ip', table: 'ringwall', name: 'senders' } } }],
+    ['a chain is flushed', { flush: { chain: { family: 'inet', table: 'ringwall', name: 'guard' } } }],
+    ['a set is flushed', { flush: { set: { family: 'inet', table: 'ringwall', name: 'senders4' } } }],
     ['a table is added', { add: { table: { family: 'inet', name: 'other' } } }],
   ])('are put back, and it is said, where %s', async (_, command) => {
     const here = theBed();
@@ -289,7 +348,10 @@ describe.skipIf(NEEDS_PACKETS !== '')(`walls in the kernel${NEEDS_PACKETS}`, () 
     const world = ['198.51.100.1', '203.0.113.1'].map((address) => `address add ${address}/32 dev eth0`);
     await here.third.tell('configure', [...world, 'route add 198.51.100.2 dev eth0', ''].join('\n'));
     const walls = new Walls(here.inside);
-    const two = compile(RULES, THREE.slice(0, 2));
+    // Also where a rule names it: the underlay, say, on which other hosts are.
+    const underlay = { name: 'underlay', action: 'allow', from: 'any', services: ['any'] };
+    const rules = [...RULES, { ...underlay, to: { addresses: ['203.0.113.0/24'] } }];
+    const two = compile(rules, THREE.slice(0, 2));
     await walls.raise(two.compiled);
     await untilCarried(here.first, '198.51.100.1');
     const targets = [

@@ -46,6 +46,21 @@ describe('qemuArgv()', () => {
     const cabled = lines(qemuArgv({ ...VM, tapFd: 8 })).split('\n');
     expect(cabled.filter((line) => !plain.includes(line))).toEqual(['-netdev tap,id=card,fd=8']);
   });
+  test('loads a state that was saved with a card into one with the same card', () => {
+    const waiting = lines(qemuArgv({ ...VM, tapFd: 8, waiting: true })).split('\n');
+    const savedCard = '02:00:5e:00:00:01';
+    const carded = lines(qemuArgv({ ...VM, tapFd: 8, waiting: true, savedCard })).split('\n');
+    expect(carded.filter((line) => !waiting.includes(line))).toEqual([
+      '-device virtio-net-pci,id=card0,bus=cards,addr=0x0,netdev=card,mac=02:00:5e:00:00:01,romfile=,disable-legacy=on,disable-modern=off',
+    ]);
+  });
+  test('maps a template privately, by a descriptor, and nothing of it shared', () => {
+    const own = lines(qemuArgv({ ...VM, waiting: true })).split('\n');
+    const templated = lines(qemuArgv({ ...VM, waiting: true, templateFd: 9 })).split('\n');
+    expect(templated.filter((line) => !own.includes(line))).toEqual([
+      '-object memory-backend-file,id=memory,size=512M,mem-path=/fd/9,share=off,align=2M',
+    ]);
+  });
   test('builds a probe guest', () => expect(lines(probeArgv('kvm'))).toMatchSnapshot());
 
   test('hands the kernel command line over as one argument, whatever is in it', () => {

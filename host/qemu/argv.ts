@@ -15,6 +15,8 @@ export const VMM_PATHS = {
   kernel: '/boot/kernel',
   initrd: '/boot/initrd',
   memory: '/memory',
+  /** Its own descriptors, where its memory is one of them. */
+  descriptors: '/fd',
   firmwareVariables: '/run/firmware-variables',
   qmp: '/run/qmp.sock',
   console: '/run/console.sock',
@@ -28,6 +30,11 @@ export const VMM_PATHS = {
 /** QEMU's name for the file of a machine's own disk. */
 export const DATA_NODE = 'data-file';
 
+/** And for that of the encrypted disk at `index`: what lies in it is ciphertext. */
+export function encryptedNode(index: number): string {
+  return `disk-${String(index)}-file`;
+}
+
 /** The guest's name for its attestation port. */
 export const ATTEST_PORT = 'org.ringwall.attest';
 
@@ -39,6 +46,8 @@ export interface VmmArguments {
   readonly accelerator: Accelerator;
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** Of a template that its memory is until it writes to it; where there is none, its memory is a file of its own. */
+  readonly templateFd?: number;
   /** What is booted instead of the boot loader on the first of `encrypted`; there is an attestation port then. */
   readonly direct?: { readonly commandLine: string; readonly systemFd: number; readonly dataFd: number };
   /** `control`: of swtpm's control channel. `commands`: raw TPM commands, to whoever stands before the TPM. */
@@ -49,6 +58,8 @@ export interface VmmArguments {
   readonly tapFd?: number;
   /** It boots nothing, and waits for a state that was saved. */
   readonly waiting?: boolean;
+  /** The address of the card that is part of that state; its tap is `tapFd`. */
+  readonly savedCard?: string;
 }
 
 /** A LUKS file: QEMU keeps the key while it runs, the guest sees a plain disk. */
@@ -67,17 +78,18 @@ export function qemuArgv(vm: VmmArguments): string[] {
     ['-name', option('', { guest: vm.machine })],
     ...machineArguments(vm.accelerator),
     ['-smp', option('', { cpus: vm.cpus, sockets: 1, cores: vm.cpus, threads: 1, maxcpus: vm.cpus })],
-    ...memoryArguments(vm.memoryMiB),
+    ...memoryArguments(vm),
     ...firmwareArguments(),
     ...directArguments(vm.direct),
     ...(vm.encrypted ?? []).flatMap((disk, index) =>
       encryptedDiskArguments(disk, index, vm.direct === undefined && index === 0),
     ),
     ...randomArguments(),
+    ...timeTravelArguments(),
     ...consoleArguments(),
     ...(vm.direct === undefined ? [] : portArguments()),
     ...tpmArguments(vm.tpm),
-    ...cardArguments(vm.tapFd),
+    ...cardArguments(vm),
     ...monitorArguments(),
     ...(vm.waiting === true ? [['-S', '-incoming', 'defer']] : []),
     ...sandboxArguments(),
@@ -88,11 +100,15 @@ export function qemuArgv(vm: VmmArguments): string[] {
 /** Of x86. */
 const HUGE_PAGE = '2M';
 
-/** Guest memory from a file that others may read: it need not leave QEMU to be saved. */
-function memoryArguments(memoryMiB: number): Row[] {
+/**
+ * Guest memory from a file that others may read: it need not leave QEMU to be saved. That of a template is mapped privately: the first
+ * write to a page makes it the machine's own.
+ */
+function memoryArguments({ memoryMiB, templateFd }: Pick<VmmArguments, 'memoryMiB' | 'templateFd'>): Row[] {
   const size = `${String(memoryMiB)}M`;
+  const path = templateFd === undefined ? VMM_PATHS.memory : `${VMM_PATHS.descriptors}/${String(templateFd)}`;
   // Huge pages are mapped only where file and mapping begin at one.
-  const file = { id: 'memory', size, 'mem-path': VMM_PATHS.memory, share: true, align: HUGE_PAGE };
+  const file = { id: 'memory', size, 'mem-path': path, share: templateFd === undefined, align: HUGE_PAGE };
   return [
     ['-m', size],
     ['-object', option('memory-backend-file', file)],
@@ -206,7 +222,7 @@ function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: n
   const name = `disk-${String(index)}`;
   const file = {
     driver: 'file',
-    'node-name': `${name}-file`,
+    'node-name': encryptedNode(index),
     filename: `/dev/fdset/${slot}`,
     'read-only': false,
     'auto-read-only': false,
@@ -221,7 +237,10 @@ function encryptedDiskArguments({ serial, fd }: EncryptedDiskArguments, index: n
     ['-object', option('secret', { id: `${name}-key`, file: keyPathOf(index) })],
     ['-add-fd', option('', { fd, set: slot })],
     ['-blockdev', option('', file)],
-    ['-blockdev', option('', { driver: 'luks', 'node-name': name, file: `${name}-file`, 'key-secret': `${name}-key` })],
+    [
+      '-blockdev',
+      option('', { driver: 'luks', 'node-name': name, file: encryptedNode(index), 'key-secret': `${name}-key` }),
+    ],
     ['-device', option('virtio-blk-pci', device)],
   ];
 }
@@ -233,6 +252,18 @@ function randomArguments(): Row[] {
   return [
     ['-object', 'rng-builtin,id=rng'],
     ['-device', option('virtio-rng-pci', { rng: 'rng', addr: '0x4', ...MODERN })],
+  ];
+}
+
+/**
+ * How a guest learns that it goes on from a saved state: an id (Microsoft's Virtual Machine Generation ID) that is another one for
+ * each QEMU, which QEMU writes over the old one when a state is loaded, and tells the guest by an event of ACPI. The RTC follows
+ * the host's clock across that; what a guest counts itself does not.
+ */
+function timeTravelArguments(): Row[] {
+  return [
+    ['-device', option('vmgenid', { guid: 'auto' })],
+    ['-rtc', option('', { base: 'utc', clock: 'host' })],
   ];
 }
 
@@ -281,18 +312,27 @@ function tpmArguments({ channel, fd }: VmmArguments['tpm']): Row[] {
 }
 
 /** What a card is plugged into, and where it leads. */
-export const CARD = { bus: 'cards', netdev: 'card' } as const;
+const CARD = { bus: 'cards', netdev: 'card' } as const;
+export const CARD_ID = 'card0';
+export const CARD_DRIVER = 'virtio-net-pci';
+
+/** The card with this address: the same where it is plugged in and where a state is loaded that has it. */
+export function cardProperties(mac: string): Readonly<Record<string, string>> {
+  // No ROM: firmware that comes with a card would be run, and measured, by the guest's next firmware.
+  return { id: CARD_ID, bus: CARD.bus, addr: '0x0', netdev: CARD.netdev, mac, romfile: '', ...MODERN };
+}
 
 /**
  * Every machine has the place for a card, so that all machines measure the same. The card itself comes when the guest has proven
- * what it is: until then neither firmware nor guest sees anything of a network.
+ * what it is: until then neither firmware nor guest sees anything of a network. A state that was saved with it is loaded into one
+ * that is there from the beginning (docs/devel/migration of QEMU: both sides have the same devices).
  */
-function cardArguments(tapFd: number | undefined): Row[] {
+function cardArguments({ tapFd, savedCard }: Pick<VmmArguments, 'tapFd' | 'savedCard'>): Row[] {
   const port = { id: CARD.bus, bus: 'pcie.0', addr: '0x6', chassis: 1, 'io-reserve': 0 };
-  return [
-    ['-device', option('pcie-root-port', port)],
-    ...(tapFd === undefined ? [] : [['-netdev', option('tap', { id: CARD.netdev, fd: tapFd })] as const]),
-  ];
+  const rows: Row[] = [['-device', option('pcie-root-port', port)]];
+  if (tapFd !== undefined) rows.push(['-netdev', option('tap', { id: CARD.netdev, fd: tapFd })]);
+  if (savedCard !== undefined) rows.push(['-device', option(CARD_DRIVER, cardProperties(savedCard))]);
+  return rows;
 }
 
 function monitorArguments(): Row[] {

@@ -11,12 +11,14 @@ async function read(
   extents: readonly [length: number, flags: number][],
   alter: (answer: Buffer) => Buffer = (answer) => answer,
   sizeBytes = SIZE,
+  mostMs?: number,
 ): Promise<FlaggedExtent[]> {
   const [ours, theirs] = duplexPair();
   serve(theirs, extents, alter, sizeBytes);
   // A stream is all that is asked of the socket, but for its end.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return readExtents(Object.assign(ours, { destroySoon: () => ours.end() }) as unknown as Socket, 'disk', 'dirty');
+  const socket = Object.assign(ours, { destroySoon: () => ours.end() }) as unknown as Socket;
+  return readExtents(socket, 'disk', 'dirty', mostMs);
 }
 
 function serve(
@@ -112,5 +114,12 @@ describe('readExtents()', () => {
     ['half an extent', [[SIZE, 0]], patched(19, 9)],
   ])('refuses %s', async (_, extents, alter) => {
     await expect(read(extents, alter)).rejects.toMatchObject({ code: 'vmm-failed' });
+  });
+
+  test('ends where the VMM goes on answering for ever', async () => {
+    const started = performance.now();
+    const slow = read([[4096, 1]], undefined, 2 ** 62, 50);
+    await expect(slow).rejects.toMatchObject({ code: 'vmm-failed' });
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 });

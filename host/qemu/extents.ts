@@ -6,6 +6,8 @@ import { RingwallError } from '@ringwall/api';
 import { readExactly } from '../disk/read-exactly.ts';
 
 const TIMEOUT_MS = 20_000;
+/** Of all questions together: of a disk of 64 TiB they take some seconds. */
+const MOST_MS = 60_000;
 const GREETING = Buffer.from('NBDMAGICIHAVEOPT', 'latin1');
 const OPTION = { go: 7, structuredReply: 8, setMetaContext: 10 } as const;
 const OPTION_REPLY_MAGIC = 0x3e889045565a9n;
@@ -33,7 +35,13 @@ export interface FlaggedExtent extends Extent {
 }
 
 /** Of the whole disk, in order. Takes the connection over and ends it. */
-export async function readExtents(socket: Socket, name: string, context: string): Promise<FlaggedExtent[]> {
+export async function readExtents(
+  socket: Socket,
+  name: string,
+  context: string,
+  mostMs: number = MOST_MS,
+): Promise<FlaggedExtent[]> {
+  const deadline = performance.now() + mostMs;
   try {
     const sizeBytes = await negotiate(socket, name, context);
     const extents: FlaggedExtent[] = [];
@@ -45,6 +53,7 @@ export async function readExtents(socket: Socket, name: string, context: string)
         extents.push(extent);
         offset += extent.length;
       }
+      if (performance.now() > deadline) throw new Error(`it took more than ${mostMs / 1000} s`);
       if (extents.length > MAX_EXTENTS) throw new Error(`it knows of more than ${MAX_EXTENTS} extents`);
     }
     socket.end(request(COMMAND.disconnect, 0, 0));

@@ -1,8 +1,18 @@
 // The public names of @ringwall/host/qemu: one machine's VMM in its jail, and its monitor.
-export { setCard } from './card.ts';
-export { QEMU, qemuArgv, ATTEST_PORT, DATA_NODE, VMM_PATHS, type Accelerator, type VmmArguments } from './argv.ts';
+export { cutLine, hasCard, setCard } from './card.ts';
+export {
+  QEMU,
+  qemuArgv,
+  ATTEST_PORT,
+  DATA_NODE,
+  encryptedNode,
+  VMM_PATHS,
+  type Accelerator,
+  type VmmArguments,
+} from './argv.ts';
 export { type Extent } from './extents.ts';
-export { expectDevices, goOn, resumeLoaded, saveDevices } from './migration.ts';
+export { withoutTpm } from './device-stream.ts';
+export { expectDevices, goOn, prepareToSave, resumeLoaded, saveDevices } from './migration.ts';
 export { probeAccelerator, type ProbeOptions, type ProbeResult } from './probe.ts';
 export { QmpClient, QMP_LINE_LIMIT_BYTES, type QmpEvent } from './qmp.ts';
 export {
@@ -14,9 +24,10 @@ export {
   vmmSockets,
   type EncryptedDisk,
   type MachineState,
+  type VmmMemory,
   type VmmOptions,
   type VmmRef,
   type VmmSockets,
 } from './start.ts';
-export { listenForState, type StateSocket } from './state-socket.ts';
+export { listenForState, readState, sendState, type StateSocket } from './state-socket.ts';
 export { Writes, type TrackedDisk } from './writes.ts';

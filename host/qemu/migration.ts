@@ -19,13 +19,17 @@ export async function leaveMemoryOut(qmp: QmpClient): Promise<void> {
   await qmp.execute('migrate-set-capabilities', { capabilities });
 }
 
-/**
- * Of a guest that stands still. `socket`, inside the jail: somebody listens there, who takes the whole stream. QEMU has let go of its
- * disks afterwards: `goOn`, and nothing else, makes the machine one again.
- */
-export async function saveDevices(qmp: QmpClient, socket: string): Promise<void> {
+/** While the guest works still: what `saveDevices` goes by. */
+export async function prepareToSave(qmp: QmpClient): Promise<void> {
   await leaveMemoryOut(qmp);
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': MAX_BANDWIDTH_BYTES_PER_S });
+}
+
+/**
+ * Of a guest that stands still, after `prepareToSave`. `socket`, inside the jail: somebody listens there, who takes the whole stream.
+ * QEMU has let go of its disks afterwards: `goOn`, and nothing else, makes the machine one again.
+ */
+export async function saveDevices(qmp: QmpClient, socket: string): Promise<void> {
   using stages = new Stages(qmp);
   await qmp.execute('migrate', { uri: `unix:${socket}` });
   await stages.completed();
@@ -38,12 +42,13 @@ export async function goOn(qmp: QmpClient): Promise<void> {
     const status = await qmp.query('query-status', statusOf);
     if (status === 'running') return;
     // Of a migration that is under way QEMU takes its disks back only when it was cancelled; of one that is over, at `cont`.
-    if (status === 'finish-migrate') await qmp.execute('migrate_cancel');
-    else await qmp.execute('cont');
+    if (status === 'finish-migrate') {
+      await qmp.execute('migrate_cancel');
+      await sleep(POLL_MS);
+    } else await qmp.execute('cont');
     if (performance.now() > deadline) {
       throw new RingwallError('vmm-failed', `the guest stands still after its state was saved (${status})`);
     }
-    await sleep(POLL_MS);
   }
 }
 
@@ -53,8 +58,8 @@ export async function expectDevices(qmp: QmpClient, socket: string): Promise<voi
   await qmp.execute('migrate-incoming', { uri: `unix:${socket}` });
 }
 
-/** Waits until they are loaded, and lets the guest go on. A VMM that refuses a state ends by itself. */
-export async function resumeLoaded(qmp: QmpClient): Promise<void> {
+/** Waits until they are loaded, and lets the guest go on after `settle`. A VMM that refuses a state ends by itself. */
+export async function resumeLoaded(qmp: QmpClient, settle?: () => Promise<void>): Promise<void> {
   const deadline = performance.now() + LOAD_TIMEOUT_MS;
   for (;;) {
     const status = await qmp.query('query-status', statusOf);
@@ -64,6 +69,7 @@ export async function resumeLoaded(qmp: QmpClient): Promise<void> {
     }
     await sleep(POLL_MS);
   }
+  await settle?.();
   await qmp.execute('cont');
 }
 

@@ -1,7 +1,7 @@
 // Boots a real machine in its jail as far as its firmware, and ends its parts the hard way.
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeSync } from 'node:fs';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -10,20 +10,24 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive, killProcess, run, waitForExit } from '../exec/index.ts';
 import { endJail, readMemoryFile, readProtections, type StartedJail } from '../jail/index.ts';
 import { MemoryCopy, viewsOf } from '../memory/index.ts';
+import { borrowCrew } from '../threads/index.ts';
 import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
 import { closeNamespace, openNamespace, tapLauncher, type NamespaceRun } from '../network/index.ts';
 import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
 import { QEMU } from './argv.ts';
-import { emptyKernel } from './testing/empty-kernel.ts';
+import { directFiles, FIRMWARE, makeBootFiles } from './testing/boot-files.ts';
 import {
+  cutLine,
   DATA_NODE,
   expectDevices,
   goOn,
+  hasCard,
   listenForState,
   powerDown,
   QmpClient,
   readMachineState,
   resumeLoaded,
+  prepareToSave,
   saveDevices,
   setCard,
   startVmm,
@@ -33,7 +37,6 @@ import {
   type VmmOptions,
 } from './index.ts';
 
-const FIRMWARE = { code: '/usr/share/OVMF/OVMF_CODE.fd', variables: '/usr/share/OVMF/OVMF_VARS.fd' };
 const QEMU_IMG = '/usr/bin/qemu-img';
 const needed = [QEMU, QEMU_IMG, FIRMWARE.code, '/usr/bin/swtpm'].filter((path) => !existsSync(path));
 const lacks = lacksForJails() ?? (needed.length === 0 ? undefined : `skipped: needs ${needed.join(' and ')}`);
@@ -65,12 +68,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     };
     network = await openNamespace(run, pin());
     await manufactureTpm({ ...tpmOptions, issueEkCertificate: async () => new Uint8Array(600) });
-    await writeFile(join(bench.dir, 'kernel'), emptyKernel(), { mode: 0o644 });
-    await writeFile(join(bench.dir, 'initrd'), 'none', { mode: 0o644 });
-    for (const name of ['system.img', 'data.img']) {
-      await writeFile(join(bench.dir, name), '', { mode: 0o600 });
-      await truncate(join(bench.dir, name), 16 * MIB);
-    }
+    await makeBootFiles(bench.dir);
     await writeFile(join(bench.dir, 'key'), DISK_KEY, { mode: 0o600 });
     execFileSync(QEMU_IMG, [
       ...['create', '-q', '-f', 'luks', '--object', `secret,id=key,file=${join(bench.dir, 'key')}`],
@@ -100,7 +98,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       direct: directFiles(bench.dir),
       tpm: { channel: 'control', socket: tpm.channel },
       runDir: join(bench.dir, 'vmm'),
-      memoryDir: join(bench.dir, 'memory'),
+      memory: { dir: join(bench.dir, 'memory') },
       leases: bench.leases,
       ...changes,
     });
@@ -184,14 +182,16 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     await expect.poll(() => inNetwork('/usr/sbin/ip', 'link')).not.toContain(TAP);
   });
 
-  test('is saved beside its memory, goes on, and is another that goes on from there, TPM and all', async () => {
-    const machine = await boot();
+  test('is saved beside its memory, goes on, and is another that goes on from there, TPM, card and all', async () => {
+    const machine = await boot({ openTap });
     const data = join(bench.dir, 'data.img');
     await writeFile(data, Buffer.alloc(MIB, 'x'), { flag: 'r+' });
 
     const { qmp: monitor, disk } = vmmSockets(machine.vmm.runDir);
     await using memory = await readMemoryFile(join(bench.dir, 'memory'), 256 * MIB);
-    await using copy = await MemoryCopy.make({ descriptor: memory.fd, bytes: 256 * MIB, maxBytes: 256 * MIB });
+    using crew = borrowCrew();
+    const options = { crew, descriptor: memory.fd, bytes: 256 * MIB, maxBytes: 256 * MIB };
+    const copy = await MemoryCopy.make(options);
     let devices = Buffer.alloc(0);
     {
       await using qmp = await QmpClient.connect(monitor);
@@ -199,15 +199,22 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       const writes = await Writes.track(qmp, tracked);
       expect(await writes.readData(qmp)).toEqual([{ offset: 0, length: MIB, flags: 0 }]);
       await using socket = await listenForState(machine.vmm);
+      expect(await hasCard(qmp)).toBe(false);
+      await setCard(qmp, MAC, 2_000);
+      expect(await hasCard(qmp)).toBe(true);
       await qmp.execute('stop');
       await copy.refresh();
       expect(await writes.count(qmp)).toBe(0);
       expect(await writes.turn(qmp)).toEqual([]);
       const taken = socket.connected.then((stream) => buffer(stream));
+      await prepareToSave(qmp);
       await saveDevices(qmp, VMM_PATHS.state);
       devices = await taken;
       expect(await qmp.execute('query-status')).toMatchObject({ running: false });
-      expect(await copy.refresh()).toBe(0);
+      // Saving devices has written nothing to its memory.
+      const again = await MemoryCopy.make(options);
+      const { kept } = await again.digest((await copy.digest()).digests);
+      expect(kept.every((byte) => byte === 0xff)).toBe(true);
       await goOn(qmp);
       expect(await qmp.execute('query-status')).toMatchObject({ running: true });
       await writes.end(qmp);
@@ -221,17 +228,22 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       for (const { view, done } of viewsOf(copy.memory, 0, 256 * MIB))
         writeSync(descriptor, view, 0, view.length, done);
     };
-    const other = await boot({ waiting: true, fillMemory });
+    const leadsNowhere = (fd: number): string[] => tapLauncher({ name: TAP }, fd);
+    const filled = { dir: join(bench.dir, 'memory'), fill: fillMemory };
+    const other = await boot({ waiting: true, memory: filled, savedCard: MAC, openTap: leadsNowhere });
     await using qmp = await QmpClient.connect(vmmSockets(other.vmm.runDir).qmp);
     await expectDevices(qmp, VMM_PATHS.state);
     connect(vmmSockets(other.vmm.runDir).state).end(devices);
-    await resumeLoaded(qmp);
+    await resumeLoaded(qmp, () => cutLine(qmp));
     expect(await readMachineState(other, qmp)).toBe('running');
+    expect(await qmp.execute('query-rx-filter')).toMatchObject([{ name: 'card0', 'main-mac': MAC }]);
+    expect(await inNetwork('/usr/sbin/ip', 'link')).not.toContain(TAP);
     const seen = await readProtections({
       part: 'vmm',
       process: other.vmm.process,
       files: [join(bench.dir, 'system.img'), data],
       ownDirs: [other.vmm.runDir],
+      tap: TAP,
       memory: VMM_PATHS.memory,
     });
     expect(seen.filter(({ state }) => state !== 'holds')).toEqual([]);
@@ -243,6 +255,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     const machine = await boot();
     await using qmp = await QmpClient.connect(vmmSockets(machine.vmm.runDir).qmp);
     await qmp.execute('stop');
+    await prepareToSave(qmp);
     await expect(saveDevices(qmp, VMM_PATHS.state)).rejects.toMatchObject({ code: 'vmm-failed' });
     await goOn(qmp);
     expect(await qmp.execute('query-status')).toMatchObject({ running: true });
@@ -327,14 +340,4 @@ async function readUntil(path: string, pattern: RegExp, timeoutMs: number): Prom
   while (!pattern.test(text) && performance.now() < deadline) await sleep(50);
   socket.destroy();
   return text;
-}
-
-function directFiles(dir: string): NonNullable<VmmOptions['direct']> {
-  return {
-    kernel: join(dir, 'kernel'),
-    initrd: join(dir, 'initrd'),
-    commandLine: 'console=ttyS0, quiet',
-    systemImage: join(dir, 'system.img'),
-    dataDisk: join(dir, 'data.img'),
-  };
 }

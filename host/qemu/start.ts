@@ -18,6 +18,7 @@ import {
   type StartedJail,
   type UidLeases,
 } from '../jail/index.ts';
+import type { MemoryTemplate } from '../memory/index.ts';
 import { keyPathOf, QEMU, QEMU_TCG_MODULE, qemuArgv, VMM_PATHS, type Accelerator } from './argv.ts';
 import { isRecord, QmpClient } from './qmp.ts';
 
@@ -61,17 +62,22 @@ export interface VmmOptions {
   readonly encrypted?: readonly EncryptedDisk[];
   /** As `VmmArguments.waiting`. */
   readonly waiting?: boolean;
+  /** As `VmmArguments.savedCard`. */
+  readonly savedCard?: string;
   /** As `VmmArguments.tpm`. */
   readonly tpm: { readonly channel: 'control' | 'commands'; readonly socket: Socket };
   /** Opens the tap of its card, as descriptor `fd`, and becomes what follows (host/network/tap.ts). */
   readonly openTap?: (fd: number) => readonly string[];
-  /** Empty or absent directories: what the VMM writes, and the file that it maps its guest's memory from. */
+  /** What the VMM writes: an empty or absent directory. */
   readonly runDir: string;
-  readonly memoryDir: string;
-  /** As `JailMemory.fill`. */
-  readonly fillMemory?: (descriptor: number) => Promise<void>;
+  readonly memory: VmmMemory;
   readonly leases: UidLeases;
 }
+
+/** Of a guest: a file of its own in `dir`, which is empty or absent, filled as by `JailMemory.fill`; or what a template has. */
+export type VmmMemory =
+  | { readonly dir: string; readonly fill?: (descriptor: number) => Promise<void> }
+  | { readonly template: MemoryTemplate };
 
 /** A LUKS file and what opens it. */
 export interface EncryptedDisk {
@@ -109,7 +115,7 @@ export const CONSOLE_LOG_NAME: string = basename(VMM_PATHS.consoleLog);
 
 export async function startVmm(options: VmmOptions): Promise<StartedJail> {
   const files: FileHandle[] = [];
-  const { direct, tpm, openTap } = options;
+  const { direct, tpm, openTap, memory } = options;
   try {
     if (direct !== undefined) {
       files.push(await openDisk(direct.systemImage, constants.O_RDONLY));
@@ -122,6 +128,7 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       encrypted.push({ ...disk, handle });
     }
     const sizes = await Promise.all(files.map((file) => file.stat()));
+    if ('template' in memory) files.push(await memory.template.open());
     const purpose = `${options.machine} vmm`;
     const jail = await startJail({
       purpose,
@@ -129,12 +136,9 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       leases: options.leases,
       runDir: options.runDir,
       runDirBytes: VMM_RUN_DIR_BYTES,
-      memory: {
-        dir: options.memoryDir,
-        bytes: options.memoryMiB * MIB,
-        target: VMM_PATHS.memory,
-        ...(options.fillMemory === undefined ? {} : { fill: options.fillMemory }),
-      },
+      ...('template' in memory
+        ? { ownDescriptors: VMM_PATHS.descriptors }
+        : { memory: { ...memory, bytes: options.memoryMiB * MIB, target: VMM_PATHS.memory } }),
       cgroup: vmmCgroupLimits(options),
       limits: {
         openFiles: OPEN_FILES_LIMIT,
@@ -162,12 +166,13 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       descriptors: [{ kind: 'socket', socket: tpm.socket }, ...files.map(({ fd }) => ({ kind: 'file', fd }) as const)],
       command: (fd) => {
         const { machine, accelerator, cpus, memoryMiB } = options;
-        const firstEncrypted = 1 + files.length - encrypted.length;
+        const firstEncrypted = 1 + (direct === undefined ? 0 : 2);
         return qemuArgv({
           machine,
           accelerator,
           cpus,
           memoryMiB,
+          ...('template' in memory ? { templateFd: fd(files.length) } : {}),
           ...(direct === undefined
             ? {}
             : { direct: { commandLine: direct.commandLine, systemFd: fd(1), dataFd: fd(2) } }),
@@ -175,6 +180,7 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
           tpm: { channel: tpm.channel, fd: fd(0) },
           ...(openTap === undefined ? {} : { tapFd: fd(1 + files.length) }),
           waiting: options.waiting === true,
+          ...(options.savedCard === undefined ? {} : { savedCard: options.savedCard }),
         });
       },
       ...(openTap === undefined ? {} : { launcher: openTap }),

@@ -2,6 +2,7 @@
 // NBD server on a socket in the jail. Each turn answers what was written since the one before, so that a copy made while the
 // guest runs is brought up to date, and is whole once the guest stands still.
 import type { Socket } from 'node:net';
+import { RingwallError } from '@ringwall/api';
 import { readExtents, type Extent } from './extents.ts';
 import { isRecord, type QmpClient } from './qmp.ts';
 
@@ -9,6 +10,12 @@ import { isRecord, type QmpClient } from './qmp.ts';
 const GRANULARITY_BYTES = 65_536;
 const EXPORT = 'copy';
 const BITMAPS = ['ringwall-even', 'ringwall-odd'] as const;
+/** What was written since a copy that was made before: of each copy one, by its name. */
+const SINCE = 'ringwall-since-';
+/** Of such a one, as it is at a moment. */
+const MERGED = 'ringwall-merged';
+/** Far more than we make; what a VMM names more of is not ours. */
+const MAX_BITMAPS = 64;
 const WRITTEN = 1;
 const HOLE = 1;
 
@@ -28,10 +35,14 @@ export class Writes {
     this.#disk = disk;
   }
 
-  /** Everything that is written from here on is told by the next turn. */
-  static async track(qmp: QmpClient, disk: TrackedDisk): Promise<Writes> {
+  /** Everything that is written from here on is told by the next turn. Of copies before, that of `since` alone counts on. */
+  static async track(qmp: QmpClient, disk: TrackedDisk, since?: string): Promise<Writes> {
     const writes = new Writes(disk);
     await writes.end(qmp);
+    for (const name of (await writes.#bitmaps(qmp)).keys()) {
+      if (!name.startsWith(SINCE) || name === `${SINCE}${since ?? ''}`) continue;
+      await qmp.execute('block-dirty-bitmap-remove', { node: disk.node, name });
+    }
     await qmp.execute('block-dirty-bitmap-add', writes.#bitmap(0));
     return writes;
   }
@@ -41,34 +52,38 @@ export class Writes {
     return this.#readServed(qmp, 'base:allocation', [], (flags) => (flags & HOLE) === 0);
   }
 
-  /** About as many bytes would the next turn name. */
-  async count(qmp: QmpClient): Promise<number> {
-    const nodes = await qmp.query('query-named-block-nodes', (reply) => (Array.isArray(reply) ? reply : undefined));
-    for (const node of nodes) {
-      if (!isRecord(node) || node['node-name'] !== this.#disk.node || !Array.isArray(node['dirty-bitmaps'])) continue;
-      for (const bitmap of node['dirty-bitmaps']) {
-        if (isRecord(bitmap) && bitmap['name'] === BITMAPS[this.#turn % 2]) return Number(bitmap['count']);
-      }
+  /** What was written since the copy of this name; undefined where nothing counts from then. */
+  async readSince(qmp: QmpClient, since: string): Promise<Extent[] | undefined> {
+    const { node } = this.#disk;
+    const name = `${SINCE}${since}`;
+    if (!(await this.#bitmaps(qmp)).has(name)) return undefined;
+    // One that counts is not served: what is served is what it has counted until now.
+    await qmp.execute('block-dirty-bitmap-add', { ...this.#bitmap(0), name: MERGED, disabled: true });
+    await qmp.execute('block-dirty-bitmap-merge', { node, target: MERGED, bitmaps: [name] });
+    try {
+      return await this.#readWritten(qmp, MERGED);
+    } finally {
+      await qmp.execute('block-dirty-bitmap-remove', { node, name: MERGED });
     }
-    return 0;
   }
 
-  /** What was written since the last turn. From now on the next one counts. */
-  async turn(qmp: QmpClient): Promise<Extent[]> {
+  /** About as many bytes would the next turn name. */
+  async count(qmp: QmpClient): Promise<number> {
+    return (await this.#bitmaps(qmp)).get(this.#bitmap(this.#turn).name) ?? 0;
+  }
+
+  /** What was written since the last turn. From now on the next one counts; and one more for the copy of the name `begins`. */
+  async turn(qmp: QmpClient, begins?: string): Promise<Extent[]> {
     const [last, next] = [this.#bitmap(this.#turn), this.#bitmap(this.#turn + 1)];
+    const kept = begins === undefined ? [] : [{ ...this.#bitmap(0), name: `${SINCE}${begins}` }];
     await qmp.execute('transaction', {
       actions: [
-        { type: 'block-dirty-bitmap-add', data: next },
+        ...[next, ...kept].map((data) => ({ type: 'block-dirty-bitmap-add', data })),
         { type: 'block-dirty-bitmap-disable', data: { node: last.node, name: last.name } },
       ],
     });
     this.#turn += 1;
-    const written = await this.#readServed(
-      qmp,
-      `qemu:dirty-bitmap:${last.name}`,
-      [last.name],
-      (flags) => (flags & WRITTEN) !== 0,
-    );
+    const written = await this.#readWritten(qmp, last.name);
     await qmp.execute('block-dirty-bitmap-remove', { node: last.node, name: last.name });
     return written;
   }
@@ -77,9 +92,29 @@ export class Writes {
   async end(qmp: QmpClient): Promise<void> {
     const ignore = (): void => undefined; // there was none
     await qmp.execute('nbd-server-stop').catch(ignore);
-    for (const name of BITMAPS) {
+    for (const name of [...BITMAPS, MERGED]) {
       await qmp.execute('block-dirty-bitmap-remove', { node: this.#disk.node, name }).catch(ignore);
     }
+  }
+
+  /** Those of the disk, each with about how many bytes it has counted. */
+  async #bitmaps(qmp: QmpClient): Promise<ReadonlyMap<string, number>> {
+    const nodes = await qmp.query('query-named-block-nodes', (reply) => (Array.isArray(reply) ? reply : undefined));
+    const found: unknown[] = nodes.flatMap((node) =>
+      isRecord(node) && node['node-name'] === this.#disk.node && Array.isArray(node['dirty-bitmaps'])
+        ? node['dirty-bitmaps']
+        : [],
+    );
+    if (found.length > MAX_BITMAPS) throw new RingwallError('vmm-failed', 'QEMU knows of more bitmaps than were made');
+    return new Map(
+      found.filter((bitmap) => isRecord(bitmap)).map((bitmap) => [String(bitmap['name']), Number(bitmap['count'])]),
+    );
+  }
+
+  /** Of a bitmap that counts no more. What has counted nothing, as most have while a guest stands still, nobody need serve. */
+  async #readWritten(qmp: QmpClient, bitmap: string): Promise<Extent[]> {
+    if ((await this.#bitmaps(qmp)).get(bitmap) === 0) return [];
+    return this.#readServed(qmp, `qemu:dirty-bitmap:${bitmap}`, [bitmap], (flags) => (flags & WRITTEN) !== 0);
   }
 
   async #readServed(

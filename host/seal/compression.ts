@@ -2,12 +2,18 @@
 // which takes longer than making it.
 import { zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
 import { promisify } from 'node:util';
+import { release } from './release.ts';
 
 const compress = promisify(zstdCompress);
 const unpack = promisify(zstdDecompress);
 
-export function compressChunk(chunk: Uint8Array): Uint8Array {
-  return zstdCompressSync(chunk, optionsFor(chunk));
+/** In memory of its own, which `release` gives back; undefined where it does not get smaller. */
+export function compressChunk(chunk: Uint8Array): Uint8Array | undefined {
+  const options = optionsFor(chunk);
+  const packed = inOwnMemory(zstdCompressSync(chunk, options), options);
+  if (packed.length < chunk.length) return packed;
+  release(packed);
+  return undefined;
 }
 
 /** On another thread. */
@@ -20,10 +26,11 @@ export async function unpackChunkAside(packed: Uint8Array, most: number): Promis
   return unpack(packed, optionsUpTo(most));
 }
 
-/** Undefined where it is no Zstandard, or unpacks to more than `most` bytes. */
+/** In memory of its own. Undefined where it is no Zstandard, or unpacks to more than `most` bytes. */
 export function unpackChunk(packed: Uint8Array, most: number): Uint8Array | undefined {
   try {
-    return zstdDecompressSync(packed, optionsUpTo(most));
+    const options = optionsUpTo(most);
+    return inOwnMemory(zstdDecompressSync(packed, options), options);
   } catch {
     // What zlib says of it is as good as nothing: what comes out is no chunk.
     return undefined;
@@ -37,4 +44,11 @@ function optionsFor({ length }: Uint8Array): ZstdOptions {
 
 function optionsUpTo(most: number): ZstdOptions {
   return { maxOutputLength: most, chunkSize: most };
+}
+
+/** zlib gives a view of the room that it was told of: a mebibyte for each chunk, which would wait for the garbage collector. */
+function inOwnMemory(view: Uint8Array<ArrayBuffer>, { chunkSize }: ZstdOptions): Uint8Array<ArrayBuffer> {
+  // Small rooms are pieces of a pool that Node keeps.
+  const isOwn = view.buffer.byteLength === chunkSize && chunkSize > Buffer.poolSize;
+  return isOwn ? new Uint8Array(view.buffer.transfer(view.length)) : new Uint8Array(view);
 }

@@ -10,6 +10,13 @@ export interface Region {
   readonly bytes: number;
   /** A bit for each of its pages, the lowest first: whether it is as in the parent. */
   readonly kept?: SharedArrayBuffer;
+  /** As `kept`: whether it is known to be zero. */
+  readonly zeros?: SharedArrayBuffer;
+}
+
+/** Whether the bit of this page is set: a disk may have more pages than an integer of 32 bits counts. */
+export function hasPage(bits: Uint8Array, page: number): boolean {
+  return (((bits[Math.floor(page / 8)] ?? 0) >> (page % 8)) & 1) === 1;
 }
 
 interface Job {
@@ -23,6 +30,8 @@ interface Job {
 
 export interface SealJob extends Job {
   readonly kind: 'seal';
+  /** Of a `ChunkQueue`. */
+  readonly queue: SharedArrayBuffer;
   /** Of the contents. */
   readonly bytes: number;
 }

@@ -64,7 +64,7 @@ export async function openFiles(
     ...{ kind: 'open', keys, relay, object, regions, objectBytes },
     ...{ checksDigests: options.root !== undefined, writesZeros: options.over !== undefined },
   };
-  await runLanes(job, objectBytes, options);
+  await runLanes(job, options);
   const total = readEnd(job, options.root);
   for (const { place, bytes } of regions) if (typeof place === 'number') ftruncateSync(place, Math.min(bytes, total));
   return { manifest, bytes: total };
@@ -121,7 +121,7 @@ function openEnd(
     readonly digest: Uint8Array;
   },
 ): Uint8Array | undefined {
-  const memory = new RecordMemory(keys);
+  const memory = new RecordMemory(keys, END_BYTES);
   memory.room(end.ciphertext.length).set(end.ciphertext);
   const opened = memory.open(end.headerBytes, end.index, end.ciphertext.length, end.digest);
   return opened && Buffer.concat(opened);

@@ -9,11 +9,12 @@ import {
   unpackPages,
   type RecordHeader,
 } from '@ringwall/seal/engine';
-import { equalBytes } from '@ringwall/bytes';
+import { concatBytes, equalBytes } from '@ringwall/bytes';
 import { unpackChunk } from './compression.ts';
 import type { Lane, OpenJob } from './jobs.ts';
 import { writePlace } from './place.ts';
-import { RecordMemory, release } from './record-memory.ts';
+import { RecordMemory } from './record-memory.ts';
+import { release } from './release.ts';
 import { Relay } from './relay.ts';
 import { readAt } from './whole-io.ts';
 
@@ -37,7 +38,7 @@ export class OpeningLane implements Lane {
   constructor(job: OpenJob) {
     this.#job = job;
     this.#relay = new Relay(job.relay);
-    this.#record = new RecordMemory(job.keys);
+    this.#record = new RecordMemory(job.keys, job.keys.manifest.chunkBytes);
     this.#chunkBytes = job.keys.manifest.chunkBytes;
   }
 
@@ -55,7 +56,7 @@ export class OpeningLane implements Lane {
     const [offset, index] = [this.#relay.get('at'), this.#relay.get('chunk')];
     const headerBytes = new Uint8Array(RECORD_HEADER_BYTES);
     this.#read(headerBytes, offset, `next record`);
-    const header = parseHeader(headerBytes, this.#job.keys.manifest, offset);
+    const header = parseHeader(headerBytes, this.#job.keys.manifest, { offset, index });
     if (header.type === 'end') {
       this.#relay.set('endAt', offset);
       return undefined;
@@ -84,18 +85,22 @@ export class OpeningLane implements Lane {
       case 'zeros':
         this.#zeros(at, header.chunks * this.#chunkBytes);
         break;
-      case 'pages':
-        if (!this.#pages(at, Buffer.concat(opened))) throw altered(stored, 'has no map of its pages');
+      case 'pages': {
+        const plaintext = concatBytes(...opened);
+        if (!this.#pages(at, plaintext)) throw altered(stored, 'has no map of its pages');
+        release(plaintext);
         break;
+      }
       case 'data':
       case 'compressed': {
         const pieces = header.type === 'data' ? opened : unpacked(opened, this.#chunkBytes);
-        const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+        const bytes = lengthOf(pieces);
         if (bytes === 0 || bytes > this.#chunkBytes) throw altered(stored, 'unpacks to no chunk');
         if (bytes < this.#chunkBytes && !this.#relay.claimShort(index, bytes)) {
           throw altered(stored, 'follows a chunk that was the last');
         }
         this.#data(at, pieces);
+        if (header.type === 'compressed') pieces.forEach(release);
         break;
       }
       case 'kept':
@@ -119,13 +124,10 @@ export class OpeningLane implements Lane {
   }
 
   #data(from: number, pieces: readonly Uint8Array[]): void {
-    let at = from;
-    for (const piece of pieces) {
-      for (const { place, offset, bytes } of this.#job.regions) {
-        const [begin, end] = [Math.max(at, offset), Math.min(at + piece.length, offset + bytes)];
-        if (begin < end) writePlace(place, piece.subarray(begin - at, end - at), begin - offset);
-      }
-      at += piece.length;
+    const length = lengthOf(pieces);
+    for (const { place, offset, bytes } of this.#job.regions) {
+      const [begin, end] = [Math.max(from, offset), Math.min(from + length, offset + bytes)];
+      if (begin < end) writePlace(place, cut(pieces, begin - from, end - from), begin - offset);
     }
   }
 
@@ -149,7 +151,24 @@ export class OpeningLane implements Lane {
   }
 }
 
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** What of them lies between two places, counted from the first's beginning. */
+function cut(pieces: readonly Uint8Array[], from: number, to: number): readonly Uint8Array[] {
+  let at = 0;
+  return pieces.flatMap((piece) => {
+    const [begin, end] = [Math.max(from - at, 0), Math.min(to - at, piece.length)];
+    at += piece.length;
+    if (begin >= end) return [];
+    return begin === 0 && end === piece.length ? [piece] : [piece.subarray(begin, end)];
+  });
+}
+
 function unpacked(pieces: readonly Uint8Array[], most: number): readonly Uint8Array[] {
-  const chunk = unpackChunk(Buffer.concat(pieces), most);
+  const packed = concatBytes(...pieces);
+  const chunk = unpackChunk(packed, most);
+  release(packed);
   return chunk === undefined ? [] : [chunk];
 }

@@ -1,6 +1,6 @@
 // Where contents lie that are sealed, or go that are opened: in a file, or in memory that threads share.
-import { viewsOf, type SharedMemory } from '../memory/index.ts';
-import { readAt, writeAt } from './whole-io.ts';
+import { viewsOf, type SharedMemory } from '../memory/shared-memory.ts';
+import { readAt, writeAllAt } from './whole-io.ts';
 
 /** A descriptor, of a file or block device; or memory. */
 export type Place = number | SharedMemory;
@@ -16,10 +16,22 @@ export function readPlace(place: Place, target: Uint8Array, at: number): number 
   return read;
 }
 
-export function writePlace(place: Place, bytes: Uint8Array, at: number): void {
+/** What lies there, where that is one piece of memory: nobody may write to it meanwhile. */
+export function viewPlace(place: Place, at: number, length: number): Uint8Array | undefined {
+  if (typeof place === 'number') return undefined;
+  const [first] = viewsOf(place, at, length);
+  return first?.view.length === length ? first.view : undefined;
+}
+
+/** One behind the other. */
+export function writePlace(place: Place, pieces: readonly Uint8Array[], from: number): void {
   if (typeof place === 'number') {
-    writeAt(place, bytes, at);
+    writeAllAt(place, pieces, from);
     return;
   }
-  for (const { view, done } of viewsOf(place, at, bytes.length)) view.set(bytes.subarray(done, done + view.length));
+  let at = from;
+  for (const bytes of pieces) {
+    for (const { view, done } of viewsOf(place, at, bytes.length)) view.set(bytes.subarray(done, done + view.length));
+    at += bytes.length;
+  }
 }

@@ -12,6 +12,7 @@ import {
 } from '@ringwall/seal/engine';
 import { openingCipher, sealingCipher } from './aead.ts';
 import { makeDigester, type Digester } from './digest.ts';
+import { release } from './release.ts';
 
 /** What OpenSSL gets at a time: what it gives back then still lies in a core's own cache. */
 const PIECE_BYTES: number = 64 * 1024;
@@ -20,25 +21,32 @@ const TEXT_AT = 64;
 const HEADER_AT: number = TEXT_AT - RECORD_HEADER_BYTES;
 const LEAF_AT: number = HEADER_AT - LEAF.length;
 
+export interface SealedRecord {
+  /** As it lies in the object, with its digest. */
+  readonly record: Uint8Array;
+  readonly leaf: Uint8Array;
+}
+
 export class RecordMemory {
   readonly #keys: ObjectKeys;
   readonly #frame: RecordFrame;
   readonly #digester: Digester;
   readonly #memory: Uint8Array<ArrayBuffer>;
 
-  constructor(keys: ObjectKeys) {
-    const most = TEXT_AT + keys.manifest.chunkBytes + TAG_BYTES;
+  /** For plaintexts up to so many bytes. */
+  constructor(keys: ObjectKeys, mostBytes: number) {
+    const most = TEXT_AT + mostBytes + TAG_BYTES;
     this.#keys = keys;
     this.#frame = new RecordFrame(keys.manifest, keys.binding);
     this.#digester = makeDigester(most, most + DIGEST_BYTES);
     this.#memory = this.#digester.memory;
   }
 
-  /** A record with its digest, until the next; `leaf` is that digest. */
+  /** Until the next. */
   seal(
     type: RecordHeader['type'],
     { chunks, index, plaintext }: { readonly chunks: number; readonly index: number; readonly plaintext: Uint8Array },
-  ): { readonly record: Uint8Array; readonly leaf: Uint8Array } {
+  ): SealedRecord {
     const header = renderHeader({ type, chunks, bytes: plaintext.length + TAG_BYTES });
     this.#memory.set(header, HEADER_AT);
     const cipher = sealingCipher(this.#keys, this.#frame.parametersOf(header, index));
@@ -87,12 +95,6 @@ export class RecordMemory {
     this.#memory.set(LEAF, LEAF_AT);
     return this.#digester.digest(this.#memory.subarray(LEAF_AT, end));
   }
-}
-
-/** At once, and not when garbage is collected: the next piece takes the same memory, which the core still has in its cache. */
-export function release({ buffer, length }: Uint8Array): void {
-  // One that shares its memory with others keeps it.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
 }
 
 function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {

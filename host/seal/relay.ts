@@ -1,20 +1,22 @@
-// What the lanes of one work share, in one piece of memory: a lock, whose turn it is, and what only whoever has one of them may
-// change. Records are placed one after the other and made at the same time; their digests go into the tree in order, whichever is
+// What the lanes of one work share, in one piece of memory: a lock, and what only whoever has it may change.
+// Records are placed one after the other and made at the same time; their digests go into the tree in order, whichever is
 // ready first.
 import { DIGEST_BYTES, MerkleTree, TREE_BYTES } from '@ringwall/seal/engine';
 
 /** Records that are made and not yet in the tree: more than the lanes have under way, so that a slow one holds up none. */
 const RING = 512;
+/** Records that belong to one chunk, at most: what says of chunks before it where they are, itself, and the same behind the last. */
+const FEW = 3;
 /** A lane that waits looks so often whether another has failed. */
 const WAIT_MS = 20;
 /** Before it sleeps, a lane tries so often: who has the lock is done in less time than waking takes. */
 const TRIES = 500;
 
 /** Words that lanes change with atomic operations. */
-const [LOCK, TURN, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES] = [0, 1, 2, 3, 4, 5] as const;
+const [LOCK, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES, CLAIMED] = [0, 1, 2, 3, 4, 5] as const;
 const CONTROL_BYTES = 64;
-/** Numbers that belong to whoever has the lock, or the turn. */
-const PLACES = ['at', 'chunk', 'claims', 'records', 'folded', 'emptyKind', 'emptyChunks', 'endAt'] as const;
+/** Numbers that belong to whoever has the lock. */
+const PLACES = ['at', 'chunk', 'records', 'folded', 'emptyKind', 'emptyChunks', 'endAt'] as const;
 const READY_AT: number = CONTROL_BYTES + PLACES.length * 8;
 const LEAVES_AT: number = READY_AT + RING * 4;
 const TREE_AT: number = LEAVES_AT + RING * DIGEST_BYTES;
@@ -49,33 +51,25 @@ export class Relay {
     return memory;
   }
 
+  /** The next number that no lane has, from 0 on. */
+  claim(): number {
+    this.goOn();
+    return Atomics.add(this.#control, CLAIMED, 1);
+  }
+
   /** Work that nobody else does meanwhile. */
   exclusively<Result>(work: () => Result): Result {
     for (let tries = 0; Atomics.compareExchange(this.#control, LOCK, 0, 1) !== 0; tries += 1) {
-      this.#goOn();
+      this.goOn();
       if (tries > TRIES) Atomics.wait(this.#control, LOCK, 1, WAIT_MS);
     }
     try {
-      this.#goOn();
+      this.goOn();
       return work();
     } finally {
       Atomics.store(this.#control, LOCK, 0);
       Atomics.notify(this.#control, LOCK, 1);
     }
-  }
-
-  /** Work that waits for all with lower numbers; each number comes once. */
-  inTurn<Result>(number: number, work: () => Result): Result {
-    for (let tries = 0; ; tries += 1) {
-      const turn = Atomics.load(this.#control, TURN);
-      if (turn === number) break;
-      this.#goOn();
-      if (tries > TRIES) Atomics.wait(this.#control, TURN, turn, WAIT_MS);
-    }
-    const result = work();
-    Atomics.store(this.#control, TURN, number + 1);
-    Atomics.notify(this.#control, TURN);
-    return result;
   }
 
   get(place: (typeof PLACES)[number]): number {
@@ -86,11 +80,16 @@ export class Relay {
     this.#places[PLACES.indexOf(place)] = value;
   }
 
-  /** The number of the next record, which whoever makes it gives to `publish`. */
+  /** Whether some records can be placed without waiting for one that is being made. */
+  get hasRoom(): boolean {
+    return this.get('records') - this.#fold() < RING - FEW;
+  }
+
+  /** With the lock: the next record, whose number whoever makes it gives to `publish`. */
   place(bytes: number): { readonly number: number; readonly at: number } {
     const number = this.get('records');
     while (number - this.#fold() >= RING) {
-      this.#goOn();
+      this.goOn();
       const slot = this.get('folded') % RING;
       Atomics.wait(this.#ready, slot, Atomics.load(this.#ready, slot), WAIT_MS);
     }
@@ -130,7 +129,8 @@ export class Relay {
   }
 
   get short(): { readonly chunk: number; readonly bytes: number } | undefined {
-    const chunk = Atomics.load(this.#control, SHORT_CHUNK) - 1;
+    // Numbers of chunks have 32 bits, and words a sign.
+    const chunk = (Atomics.load(this.#control, SHORT_CHUNK) >>> 0) - 1;
     return chunk < 0 ? undefined : { chunk, bytes: Atomics.load(this.#control, SHORT_BYTES) };
   }
 
@@ -140,10 +140,11 @@ export class Relay {
 
   fail(): void {
     Atomics.store(this.#control, FAILED, 1);
-    for (const word of [LOCK, TURN]) Atomics.notify(this.#control, word);
+    Atomics.notify(this.#control, LOCK);
   }
 
-  #goOn(): void {
+  /** Throws Stopped where a lane has failed. */
+  goOn(): void {
     if (this.hasFailed) throw new Stopped();
   }
 

@@ -1,7 +1,8 @@
-// Runs a job in lanes: one here, which has begun before a thread has started, and the others in threads.
+// Runs a job in lanes: one here, and others in threads once it is seen that they are worth it. How much work there is only shows
+// when it has begun: what was never touched of a machine's memory is read, and no more.
 import { setImmediate } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
-import { startWorker } from '../threads/index.ts';
+import { startWorker, THREAD_START_MS, type Crew } from '../threads/index.ts';
 import { errorOf, failureOf, type Failure } from './failure.ts';
 import type { LaneJob } from './jobs.ts';
 import { laneOf } from './lanes.ts';
@@ -9,31 +10,52 @@ import { Relay, Stopped } from './relay.ts';
 
 /** Above this, lanes wait for memory. */
 const MAX_LANES = 8;
-/** A thread takes some 40 ms to start; a lane does so much in that time. */
-const MIN_BYTES_PER_LANE: number = 32 * 2 ** 20;
-/** What is here also draws progress and hears that it is to stop. */
+/** A thread takes a whole core while it starts: what is done here in so little more is done without. */
+const WORTH_THREADS_MS: number = 2 * THREAD_START_MS;
+/** What is here also draws progress, hears that it is to stop, and looks whether others are to help. */
 const TURN_MS = 50;
+/** Of large work, all but so much is done by all. */
+const FIRST_TURN_MS = 20;
 
 export interface LaneOptions {
-  /** Lanes, this thread's among them; where nothing is said, as many as there are cores and there is work for. */
+  /** Lanes from the beginning on, this thread's among them; where nothing is said, as many as there are cores, once there is work for. */
   readonly threads?: number;
+  /** Does all of it, where it is given: this thread has other things to do. */
+  readonly crew?: Crew | undefined;
   /** So many bytes of the contents are done. */
   readonly onDone?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
+/** Of a turn, and of what there is to do after it. */
+export interface Pace {
+  readonly doneBytes: number;
+  readonly elapsedMs: number;
+  readonly leftBytes: number;
+}
+
 /** Ends when all lanes have, one way or another: whoever closes descriptors then takes them from nobody. */
-export async function runLanes(job: LaneJob, bytes: number, options: LaneOptions): Promise<void> {
-  const { threads = Math.min(availableParallelism(), Math.ceil(bytes / MIN_BYTES_PER_LANE)), signal } = options;
+export async function runLanes(job: LaneJob, options: LaneOptions): Promise<void> {
+  const { threads = 1, signal } = options;
+  const most = Math.min(options.threads ?? availableParallelism(), MAX_LANES);
   signal?.throwIfAborted();
   const relay = new Relay(job.relay);
-  const count = Math.max(1, Math.min(threads, MAX_LANES));
+  const others: Promise<Failure | undefined>[] = [];
+  const widenTo = (count: number): void => {
+    while (others.length + 1 < count) others.push(inThread(job, relay));
+  };
   const stop = (): void => relay.fail();
+  const byAll = async (): Promise<readonly (Failure | undefined)[]> => {
+    if (options.crew !== undefined) return byCrew(options.crew, job, relay, options);
+    widenTo(Math.min(threads, most));
+    const own = await here(job, relay, options, (pace) => {
+      if (isWorthThreads(pace)) widenTo(most);
+    });
+    return [own, ...(await Promise.all(others))];
+  };
   signal?.addEventListener('abort', stop);
   try {
-    const others = Array.from({ length: count - 1 }, () => inThread(job, relay));
-    const own = await here(job, relay, options);
-    const failures = [own, ...(await Promise.all(others))].filter((failure) => failure !== undefined);
+    const failures = (await byAll()).filter((failure) => failure !== undefined);
     signal?.throwIfAborted();
     const [first] = failures.toSorted((a, b) => (a.offset ?? Infinity) - (b.offset ?? Infinity));
     if (first !== undefined) throw errorOf(first);
@@ -42,22 +64,54 @@ export async function runLanes(job: LaneJob, bytes: number, options: LaneOptions
   }
 }
 
-async function here(job: LaneJob, relay: Relay, { onDone }: LaneOptions): Promise<Failure | undefined> {
+/** Whether what is left would take long enough, were it all like what was done in this turn. */
+export function isWorthThreads({ doneBytes, elapsedMs, leftBytes }: Pace): boolean {
+  return leftBytes * elapsedMs > WORTH_THREADS_MS * doneBytes;
+}
+
+async function byCrew(crew: Crew, job: LaneJob, relay: Relay, { onDone }: LaneOptions): Promise<readonly Failure[]> {
   const { chunkBytes } = job.keys.manifest;
-  let since = performance.now();
+  const telling = setInterval(() => onDone?.(relay.done * chunkBytes), TURN_MS);
+  try {
+    return await crew.run(job, () => relay.fail());
+  } finally {
+    clearInterval(telling);
+  }
+}
+
+async function here(
+  job: LaneJob,
+  relay: Relay,
+  { onDone }: LaneOptions,
+  onTurn: (pace: Pace) => void,
+): Promise<Failure | undefined> {
+  const { chunkBytes } = job.keys.manifest;
   try {
     const lane = laneOf(job);
+    let [since, from, turnMs] = [performance.now(), reached(job, relay), FIRST_TURN_MS];
     while (lane.step()) {
-      if (performance.now() - since < TURN_MS) continue;
+      const elapsedMs = performance.now() - since;
+      if (elapsedMs < turnMs) continue;
+      const to = reached(job, relay);
+      onTurn({ doneBytes: to - from, elapsedMs, leftBytes: bytesOf(job) - to });
       onDone?.(relay.done * chunkBytes);
       await setImmediate();
-      since = performance.now();
+      [since, from, turnMs] = [performance.now(), to, TURN_MS];
     }
     return undefined;
   } catch (error) {
     relay.fail();
     return error instanceof Stopped ? undefined : failureOf(error);
   }
+}
+
+/** How far all lanes are in what is read. */
+function reached(job: LaneJob, relay: Relay): number {
+  return job.kind === 'seal' ? relay.done * job.keys.manifest.chunkBytes : relay.get('at');
+}
+
+function bytesOf(job: LaneJob): number {
+  return job.kind === 'seal' ? job.bytes : job.objectBytes;
 }
 
 function inThread(job: LaneJob, relay: Relay): Promise<Failure | undefined> {

@@ -1,8 +1,18 @@
 // Files sealed and opened in lanes: the same format as that of the stream, in threads and without.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { fromHex } from '@ringwall/bytes';
 import {
   CIPHERS,
@@ -17,7 +27,11 @@ import {
 } from '@ringwall/seal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sharedMemoryOf } from '../memory/index.ts';
+import { borrowCrew } from '../threads/index.ts';
 import { forge, type ForgedRecord } from '../../lib/seal/testing/forging.ts';
+import { partsOf } from '../../lib/seal/testing/sealing.ts';
+import { unpackChunk } from './compression.ts';
+import { hasPage } from './jobs.ts';
 import {
   openFiles,
   sealFiles,
@@ -104,6 +118,20 @@ describe('sealFiles() and openFiles()', () => {
       const { root } = await seal(contents, { threads: 3, cipher });
       expect((await open({ threads: 3, root: fromHex(root) })).equals(contents)).toBe(true);
     }
+  });
+
+  test('have a crew do all of it, and read nothing of what is known to be zero', async () => {
+    using crew = borrowCrew();
+    const contents = contentsOf('dddddddddddddddd');
+    const source = { place: sharedMemoryOf(contents), bytes: contents.length };
+    // Pages 4 to 11: two chunks as a whole.
+    const zeros = Uint8Array.of(0xf0, 0x0f);
+    const sealed = await sealFiles([{ ...source, zeros }], descriptor('sealed', 'w+'), {
+      ...{ recipients: [KEY], chunkBytes: CHUNK_BYTES, crew },
+    });
+    expect(await open({ root: fromHex(sealed.root), crew })).toEqual(contents.fill(0, 4 * PAGE_BYTES, 12 * PAGE_BYTES));
+    truncateSync(at('sealed'), sealed.stored - 1);
+    await expect(open({ crew })).rejects.toMatchObject({ code: 'truncated' });
   });
 
   test('compress what gets smaller', async () => {
@@ -211,6 +239,28 @@ describe('sealFiles() and openFiles()', () => {
     expect(unseen).toEqual([]);
   });
 
+  test.each<[string, (records: readonly Uint8Array[]) => readonly Uint8Array[]]>([
+    ['left out', (records) => records.toSpliced(1, 1)],
+    ['repeated', (records) => records.toSpliced(1, 0, ...records.slice(1, 2))],
+    ['swapped', ([first, second, ...rest]) => [second, first, ...rest].flatMap((each) => each ?? [])],
+    ['left out at the end', (records) => [...records.slice(0, 2), ...records.slice(-1)]],
+    ['left out with the end', (records) => records.slice(0, -1)],
+  ])('notice a record that was %s', async (_, rearrange) => {
+    await seal(contentsOf('ddddddddzzzzdddds'));
+    change((sealed) => {
+      const { head, records } = partsOf(sealed);
+      return Buffer.concat([head, ...rearrange(records)]);
+    });
+    await expect(open()).rejects.toBeInstanceOf(SealError);
+  });
+
+  test('fill up a disk, and say so', async () => {
+    const source = { place: sharedMemoryOf(contentsOf('dddd')), bytes: 4 * PAGE_BYTES };
+    const full = openSync('/dev/full', 'w');
+    descriptors.push(full);
+    await expect(sealFiles([source], full, { recipients: [KEY] })).rejects.toMatchObject({ code: 'ENOSPC' });
+  });
+
   test('say where the first change is, whichever lane meets one', async () => {
     await seal(Buffer.alloc(THREADED_BYTES, 'x'));
     const first = 40 * CHUNK_BYTES;
@@ -230,6 +280,13 @@ describe('sealFiles() and openFiles()', () => {
     ['a last chunk of zeros without a byte', [{ type: 'zeros' }], 0, {}, /says 0 bytes, and 0 came/],
     ['another length than the manifest', [SHORT], 100, { bytes: 99 }, /another length than the manifest/],
     ['what unpacks to nothing', [{ ...SHORT, type: 'compressed' }], 100, { compression: 'zstd' }, /unpacks to no/],
+    [
+      'what unpacks to more than a chunk',
+      [{ type: 'compressed', plaintext: zstdCompressSync(Buffer.alloc(2 ** 24)) }],
+      CHUNK_BYTES,
+      { compression: 'zstd' },
+      /unpacks to no/,
+    ],
     ['pages without a map', [{ type: 'pages', plaintext: Buffer.of(3) }], CHUNK_BYTES, {}, /has no map of its/],
     ['pages of a parent, without one', [{ type: 'pages', plaintext: Buffer.of(0x56) }], CHUNK_BYTES, {}, /has no map/],
   ])('refuse %s', async (_, records, total, manifest, why) => {
@@ -238,11 +295,35 @@ describe('sealFiles() and openFiles()', () => {
     await expect(open()).rejects.toMatchObject({ code: 'altered', message: expect.stringMatching(why) });
   });
 
+  test('miss no byte behind as many zeros as an object can have', async () => {
+    const records: ForgedRecord[] = [{ type: 'zeros', chunks: 2 ** 31 }, SHORT];
+    const { bytes } = await forge(records, (2 ** 31 + 1) * CHUNK_BYTES, { chunkBytes: CHUNK_BYTES });
+    writeFileSync(at('sealed'), bytes);
+    await expect(openFiles(descriptor('sealed', 'r'), () => [], { openers: [KEY] })).rejects.toMatchObject({
+      code: 'altered',
+      message: expect.stringMatching(/says 35184372105216 bytes, and 35184372088932 came/),
+    });
+  });
+
   test('refuse a record that is not what the root is of, though its tag is right', async () => {
     const { bytes, root } = await forge([{ ...SHORT, digest: new Uint8Array(32) }], 100);
     writeFileSync(at('sealed'), bytes);
     await expect(open({ root })).rejects.toThrow(/is not what its digest says/);
     await expect(open({ root: new Uint8Array(32) })).rejects.toMatchObject({ code: 'altered' });
+  });
+
+  test('refuse another object than the one whose root was kept, and say of one that is cut that it is', async () => {
+    const { root } = await seal(contentsOf('dddds'));
+    const older = readFileSync(at('sealed'));
+    await seal(contentsOf('dddds'));
+    await expect(open({ root: fromHex(root) })).rejects.toMatchObject({
+      code: 'altered',
+      message: expect.stringMatching(/another object than the one whose root was given/),
+    });
+    for (const left of [older.length - 1, older.length - 200, 3000]) {
+      writeFileSync(at('sealed'), older.subarray(0, left));
+      await expect(open(), String(left)).rejects.toMatchObject({ code: 'truncated' });
+    }
   });
 
   test('refuse a source that has become shorter, and stop when they are told to', async () => {
@@ -253,6 +334,20 @@ describe('sealFiles() and openFiles()', () => {
     const signal = AbortSignal.abort(new Error('told to'));
     await expect(sealFiles([source], target, { recipients: [KEY], signal })).rejects.toThrow('told to');
   });
+});
+
+test('hasPage() finds pages of a disk of more than 8 TiB', () => {
+  // Nobody touches what lies before it.
+  const bits = new Uint8Array(2 ** 28 + 1);
+  bits[2 ** 28] = 0b10;
+  expect([2 ** 31, 2 ** 31 + 1, 2 ** 31 + 2].map((page) => hasPage(bits, page))).toEqual([false, true, false]);
+});
+
+test('unpackChunk() makes no more than it is asked for', () => {
+  const packed = zstdCompressSync(contentsOf('dd'));
+  expect(unpackChunk(packed, 2 * PAGE_BYTES)).toEqual(new Uint8Array(contentsOf('dd')));
+  expect(unpackChunk(packed, 2 * PAGE_BYTES - 1)).toBeUndefined();
+  expect(unpackChunk(contentsOf('d'), PAGE_BYTES)).toBeUndefined();
 });
 
 async function openedBy(opening: Promise<OpenedObject>, parent: Buffer = Buffer.alloc(0)): Promise<Buffer> {

@@ -3,14 +3,15 @@ import { Writer, toHex } from '@ringwall/bytes';
 import { DEFAULT_CHUNK_BYTES, SealError, type ObjectOptions, type Part, type SealedSummary } from '@ringwall/seal';
 import { beginObject, END_BYTES, RecordFrame, renderHeader, TAG_BYTES, type ObjectKeys } from '@ringwall/seal/engine';
 import { sealingCipher } from './aead.ts';
+import { ChunkQueue } from './chunk-queue.ts';
 import type { Region, SealJob } from './jobs.ts';
 import type { Place } from './place.ts';
 import { Relay } from './relay.ts';
 import { runLanes, type LaneOptions } from './run-lanes.ts';
 import { writeAt } from './whole-io.ts';
 
-/** Words of 32 bits count them. */
-const MAX_CHUNKS: number = 2 ** 31 - 1;
+/** Words of 32 bits count them, and each lane claims one that is not there. */
+const MAX_CHUNKS: number = 2 ** 31 - 2 ** 10;
 
 export interface SealSource {
   /** Of its part; one source alone may have none, and is the contents then. */
@@ -19,6 +20,8 @@ export interface SealSource {
   readonly bytes: number;
   /** A bit for each page of 4 KiB, the lowest first: those as in the parent, at the same place. They are not stored. */
   readonly kept?: Uint8Array;
+  /** As `kept`: those that are known to be zero, which nobody need read. */
+  readonly zeros?: Uint8Array;
 }
 
 export interface SealFilesOptions extends Omit<ObjectOptions, 'bytes' | 'parts'>, LaneOptions {
@@ -47,8 +50,9 @@ export async function sealFiles(
   const { head, ...keys } = await beginObject({ ...options, bytes, parts }, compress ? 'zstd' : 'none');
   writeAt(target, head, 0);
   const relay = Relay.begin(head.length, keys.headLeaf);
-  const job: SealJob = { kind: 'seal', keys, relay, object: target, regions, bytes };
-  await runLanes(job, bytes, options);
+  const queue = ChunkQueue.makeMemory();
+  const job: SealJob = { kind: 'seal', keys, relay, queue, object: target, regions, bytes };
+  await runLanes(job, options);
   const done = new Relay(relay);
   const [at, root] = [done.get('at'), done.root()];
   const end = renderEnd(keys, bytes, root);
@@ -64,10 +68,14 @@ function placed(
   const parts: Part[] = [];
   const regions: Region[] = [];
   let end = 0;
-  for (const { name, place, bytes, kept } of sources) {
+  for (const { name, place, bytes, kept, zeros } of sources) {
     const offset = Math.ceil(end / chunkBytes) * chunkBytes;
     if (name !== undefined) parts.push({ name, offset, bytes });
-    regions.push({ place, offset, bytes, ...(kept === undefined ? {} : { kept: shared(kept) }) });
+    regions.push({
+      ...{ place, offset, bytes },
+      ...(kept === undefined ? {} : { kept: shared(kept) }),
+      ...(zeros === undefined ? {} : { zeros: shared(zeros) }),
+    });
     end = offset + bytes;
   }
   return { parts, regions, bytes: end };

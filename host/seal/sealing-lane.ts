@@ -1,5 +1,5 @@
-// One lane of sealing: reads chunks, while no other does, until there is one with something to store; then encrypts, digests and
-// writes it while others do theirs. Of what is compressed, only then its size is known, and with it the place of the next.
+// One lane of sealing: takes the next chunk, and reads, encrypts, digests and writes it while others do theirs. Chunks without data need no
+// place of their own, so that no lane waits with one.
 import { PAGE_BYTES, SealError } from '@ringwall/seal';
 import {
   DIGEST_BYTES,
@@ -12,18 +12,24 @@ import {
   type RecordType,
   type Run,
 } from '@ringwall/seal/engine';
+import { ChunkQueue, type RecordPlace } from './chunk-queue.ts';
 import { compressChunk } from './compression.ts';
-import type { Lane, Region, SealJob } from './jobs.ts';
-import { readPlace } from './place.ts';
-import { RecordMemory } from './record-memory.ts';
+import { hasPage, type Lane, type Region, type SealJob } from './jobs.ts';
+import { readPlace, viewPlace } from './place.ts';
+import { RecordMemory, type SealedRecord } from './record-memory.ts';
+import { release } from './release.ts';
 import { Relay } from './relay.ts';
 import { writeAt } from './whole-io.ts';
 
 const EMPTY_KINDS = ['none', 'zeros', 'kept'] as const;
 const NOTHING: Uint8Array = new Uint8Array();
+/** Of a chunk that nobody need read. */
+const wholly = (kind: 'kept' | 'zeros'): readonly Run[] => [{ kind, at: 0, length: PAGE_BYTES }];
+const WHOLLY_KEPT: readonly Run[] = wholly('kept');
+const WHOLLY_ZEROS: readonly Run[] = wholly('zeros');
 
-/** Chunks without data that are read before another lane may: reading so many takes some milliseconds. */
-const MAX_CLAIMED = 64;
+/** Places that one lane gives before it writes what it owes: others wait for that. */
+const MAX_MARKS = 64;
 
 /** A record that is to be made. */
 interface Due {
@@ -33,22 +39,15 @@ interface Due {
   readonly plaintext: Uint8Array;
 }
 
-interface Placed extends Due {
-  readonly number: number;
-  readonly at: number;
-}
-
-interface Claim {
-  readonly number: number;
-  readonly due: readonly Due[];
-  /** None yet where they are compressed. */
-  readonly placed: readonly Placed[];
-}
+interface Placed extends Due, RecordPlace {}
 
 export class SealingLane implements Lane {
   readonly #job: SealJob;
   readonly #relay: Relay;
+  readonly #queue: ChunkQueue;
   readonly #record: RecordMemory;
+  /** For records without contents, while one with contents waits for its place. */
+  readonly #mark: RecordMemory;
   readonly #chunk: Uint8Array;
   readonly #zeros: Buffer;
   readonly #chunks: number;
@@ -58,7 +57,9 @@ export class SealingLane implements Lane {
     const { chunkBytes } = job.keys.manifest;
     this.#job = job;
     this.#relay = new Relay(job.relay);
-    this.#record = new RecordMemory(job.keys);
+    this.#queue = new ChunkQueue(job.queue, this.#relay);
+    this.#record = new RecordMemory(job.keys, chunkBytes);
+    this.#mark = new RecordMemory(job.keys, 0);
     this.#chunk = new Uint8Array(chunkBytes);
     this.#zeros = Buffer.alloc(chunkBytes);
     this.#chunks = Math.ceil(job.bytes / chunkBytes);
@@ -66,54 +67,102 @@ export class SealingLane implements Lane {
   }
 
   step(): boolean {
-    const claim = this.#relay.exclusively(() => this.#claim());
-    if (claim === undefined) return false;
-    const { number, due } = claim;
-    const compressed = due.map((record) => this.#compressed(record));
-    const placed = this.#compresses
-      ? this.#relay.inTurn(number, () => compressed.map((record) => this.#placed(record)))
-      : claim.placed;
-    for (const record of placed) this.#write(record);
+    const index = this.#relay.claim();
+    if (index >= this.#chunks) {
+      this.#placeRest();
+      return false;
+    }
+    const region = this.#regionOf(index);
+    const known = this.#knownOf(index, region);
+    const chunk = known === undefined ? this.#read(index, region) : NOTHING;
+    const runs = known ?? this.#runsOf(index, chunk, region);
+    const kind = emptinessOf(runs);
+    if (kind === undefined) this.#store(this.#compressed({ ...this.#stored(chunk, runs), chunks: 1, index }));
+    else {
+      this.#queue.post(index, kind);
+      this.#placePosted();
+    }
+    this.#relay.addDone(1);
     return true;
   }
 
-  /** Alone: the next chunk to store, and before it what says where others are not. Undefined when all chunks were claimed. */
-  #claim(): Claim | undefined {
-    const first = this.#relay.get('chunk');
-    if (first >= this.#chunks) return undefined;
-    const due: Due[] = [];
-    let index = first;
-    for (let stored = false; !stored && index < Math.min(this.#chunks, first + MAX_CLAIMED); index += 1) {
-      const region = this.#regionOf(index);
-      const chunk = this.#read(index, region);
-      const runs = this.#runsOf(index, chunk, region);
-      const kind = emptinessOf(runs);
-      due.push(...this.#emptyBefore(index, kind));
-      stored = kind === undefined;
-      if (stored) due.push({ ...this.#stored(chunk, runs), chunks: 1, index });
-      if (index === this.#chunks - 1) due.push(...this.#emptyBefore(this.#chunks, undefined));
+  #store(record: Due): void {
+    const { index } = record;
+    this.#queue.post(index, bytesOf(record));
+    this.#placePosted();
+    const sealed = this.#record.seal(record.type, record);
+    let place = this.#queue.takePlace(index);
+    while (place === undefined) {
+      this.#queue.waitForPlace(index);
+      this.#placePosted();
+      place = this.#queue.takePlace(index);
     }
-    this.#relay.set('chunk', index);
-    this.#relay.addDone(index - first);
-    const number = this.#relay.get('claims');
-    this.#relay.set('claims', number + 1);
-    return { number, due, placed: this.#compresses ? [] : due.map((record) => this.#placed(record)) };
+    this.#write(sealed, place);
+    // The chunk's own memory is read to again.
+    if (record.type !== 'data') release(record.plaintext);
   }
 
-  /** Counts a chunk of this kind; gives the record of those before it, where they were of another. */
-  #emptyBefore(index: number, kind: 'zeros' | 'kept' | undefined): readonly Due[] {
+  /** Gives each chunk whose turn it is its place, and writes what says where others are not. */
+  #placePosted(): void {
+    const placed = this.#relay.exclusively(() => this.#place());
+    for (const record of placed) this.#write(this.#mark.seal(record.type, record), record);
+  }
+
+  /** What was posted last of all has its place from whichever lane comes by. */
+  #placeRest(): void {
+    while (this.#queue.placed < this.#chunks) {
+      this.#placePosted();
+      if (this.#queue.placed < this.#chunks) this.#queue.waitForPlace(this.#queue.placed);
+    }
+  }
+
+  /** Alone. Gives the records of chunks that are not stored. */
+  #place(): readonly Placed[] {
+    const marks: Placed[] = [];
+    while (marks.length < MAX_MARKS && this.#relay.hasRoom) {
+      const next = this.#queue.next();
+      if (next === undefined) break;
+      const { chunk, posted } = next;
+      const stored = typeof posted === 'number' ? posted : undefined;
+      marks.push(...this.#emptyBefore(chunk, typeof posted === 'number' ? undefined : posted));
+      this.#queue.advance(stored === undefined ? undefined : this.#relay.place(stored));
+      if (chunk === this.#chunks - 1) marks.push(...this.#emptyBefore(this.#chunks, undefined));
+    }
+    return marks;
+  }
+
+  /** Alone. Counts a chunk of this kind; gives the record of those before it, where they were of another. */
+  #emptyBefore(index: number, kind: 'zeros' | 'kept' | undefined): readonly Placed[] {
     const before = EMPTY_KINDS[this.#relay.get('emptyKind')];
     const chunks = this.#relay.get('emptyChunks');
     const isSame = before === kind;
     this.#relay.set('emptyKind', EMPTY_KINDS.indexOf(kind ?? 'none'));
     this.#relay.set('emptyChunks', kind === undefined ? 0 : (isSame ? chunks : 0) + 1);
     if (isSame || (before !== 'zeros' && before !== 'kept')) return [];
-    return [{ type: before, chunks, index: index - chunks, plaintext: NOTHING }];
+    const mark: Due = { type: before, chunks, index: index - chunks, plaintext: NOTHING };
+    return [{ ...mark, ...this.#relay.place(bytesOf(mark)) }];
   }
 
   #regionOf(index: number): Region | undefined {
     const at = index * this.#job.keys.manifest.chunkBytes;
     return this.#job.regions.find(({ offset, bytes }) => offset <= at && at < offset + bytes);
+  }
+
+  /** Of what is wholly zero, or as in the parent, nobody need read anything. */
+  #knownOf(index: number, region: Region | undefined): readonly Run[] | undefined {
+    if (region?.kept !== undefined && this.#isWholly(new Uint8Array(region.kept), index, region)) return WHOLLY_KEPT;
+    if (region?.zeros !== undefined && this.#isWholly(new Uint8Array(region.zeros), index, region)) return WHOLLY_ZEROS;
+    return undefined;
+  }
+
+  #isWholly(bits: Uint8Array, index: number, region: Region): boolean {
+    const { chunkBytes } = this.#job.keys.manifest;
+    const [from, end] = [index * chunkBytes - region.offset, (index + 1) * chunkBytes - region.offset];
+    if (end > region.bytes) return false;
+    for (let page = from / PAGE_BYTES; page < end / PAGE_BYTES; page += 1) {
+      if (!hasPage(bits, page)) return false;
+    }
+    return true;
   }
 
   #read(index: number, region: Region | undefined): Uint8Array {
@@ -122,6 +171,8 @@ export class SealingLane implements Lane {
     const chunk = this.#chunk.subarray(0, Math.min(chunkBytes, this.#job.bytes - at));
     const from = region === undefined ? 0 : at - region.offset;
     const length = region === undefined ? 0 : Math.min(chunk.length, region.bytes - from);
+    const inPlace = region !== undefined && length === chunk.length ? viewPlace(region.place, from, length) : undefined;
+    if (inPlace !== undefined) return inPlace;
     if (region !== undefined && readPlace(region.place, chunk.subarray(0, length), from) < length) {
       throw new SealError('limit', 'it has become shorter while it was read: what was written is no object');
     }
@@ -136,7 +187,7 @@ export class SealingLane implements Lane {
     }
     const offset = region?.offset ?? 0;
     const firstPage = (index * this.#job.keys.manifest.chunkBytes - offset) / PAGE_BYTES;
-    const isKept = kept && ((page: number): boolean => (((kept[page >> 3] ?? 0) >> (page & 7)) & 1) === 1);
+    const isKept = kept && ((page: number): boolean => hasPage(kept, page));
     return runsOf(chunk, firstPage, isKept);
   }
 
@@ -149,17 +200,15 @@ export class SealingLane implements Lane {
   #compressed(record: Due): Due {
     if (!this.#compresses || record.type !== 'data') return record;
     const smaller = compressChunk(record.plaintext);
-    return smaller.length < record.plaintext.length ? { ...record, type: 'compressed', plaintext: smaller } : record;
+    return smaller === undefined ? record : { ...record, type: 'compressed', plaintext: smaller };
   }
 
-  #placed(record: Due): Placed {
-    const bytes = RECORD_HEADER_BYTES + record.plaintext.length + TAG_BYTES + DIGEST_BYTES;
-    return { ...record, ...this.#relay.place(bytes) };
-  }
-
-  #write({ type, number, at, ...rest }: Placed): void {
-    const { record, leaf } = this.#record.seal(type, rest);
+  #write({ record, leaf }: SealedRecord, { number, at }: RecordPlace): void {
     writeAt(this.#job.object, record, at);
     this.#relay.publish(number, leaf);
   }
+}
+
+function bytesOf({ plaintext }: Due): number {
+  return RECORD_HEADER_BYTES + plaintext.length + TAG_BYTES + DIGEST_BYTES;
 }

@@ -37,19 +37,32 @@ export interface StartedTpm extends StartedJail {
   readonly channel: Socket;
 }
 
+/** A TPM that is being started: whoever has the channel may speak already, and is answered once it is there. */
+export interface StartingTpm {
+  readonly channel: Socket;
+  /** Where it rejects, the channel is closed, at both ends. */
+  readonly started: Promise<StartedJail>;
+}
+
 /**
  * The TPM of a boot. `control`: QEMU initializes it, and from then on it ends with QEMU; before, it waits for ever (swtpm
  * 0.7.1 looks at its data channel alone, which QEMU opens): where QEMU does not start, the caller ends the TPM.
  * `commands`: it is switched on, waits for its first command, and ends with whoever holds the other end.
  */
-export async function startTpm(options: TpmOptions, kind: 'control' | 'commands' = 'control'): Promise<StartedTpm> {
-  const [ours, theirs] = await socketPair(options.privateDir);
-  try {
-    return { ...(await startSwtpm(options, kind, theirs)), channel: ours };
-  } catch (error) {
-    ours.destroy();
+export async function openTpm(options: TpmOptions, kind: 'control' | 'commands'): Promise<StartingTpm> {
+  const [channel, theirs] = await socketPair(options.privateDir);
+  const started = startSwtpm(options, kind, theirs).catch((error: unknown) => {
+    theirs.destroy();
+    channel.destroy();
     throw error;
-  }
+  });
+  started.catch(() => undefined); // told to whoever waits for it
+  return { channel, started };
+}
+
+export async function startTpm(options: TpmOptions, kind: 'control' | 'commands' = 'control'): Promise<StartedTpm> {
+  const { channel, started } = await openTpm(options, kind);
+  return { ...(await started), channel };
 }
 
 /** Starts swtpm on one end of a socket pair, which it takes over. */

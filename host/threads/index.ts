@@ -1,2 +1,3 @@
 // The public names of @ringwall/host/threads: worker threads of this house, and work for them.
-export { startWorker } from './start-worker.ts';
+export { borrowCrew, type Crew } from './crew.ts';
+export { startWorker, THREAD_START_MS } from './start-worker.ts';

@@ -2,7 +2,7 @@
 // whatever the image asks for beyond its own bytes.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, hash, randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -52,6 +52,9 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
 
   const luksFiles = (): string[] =>
     readdirSync(join(ringwall.stateDir, 'disks')).map((id) => join(ringwall.stateDir, 'disks', id, 'disk.luks'));
+
+  const left = (): string[] =>
+    readdirSync(join(ringwall.stateDir, 'disks')).flatMap((id) => readdirSync(join(ringwall.stateDir, 'disks', id)));
 
   function begin(name: string): ChildProcess {
     const [file = '', ...rest] = BUNDLED_COMMAND;
@@ -188,11 +191,11 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
     for (const report of [opened, fromLuks2]) expect(report).toContain(expected);
     const sizes = (await disks()).map(({ name, spec }) => `${name} ${spec.sizeBytes / MIB}`);
     expect(sizes.toSorted()).toEqual(['carried 18', 'from-luks2 6', 'kept 14', 'opened 6', 'web 100']);
-    await ringwall.ok('disk', 'rm', 'opened', 'from-luks2', 'carried', 'kept');
+    await ringwall.ok('disk', 'rm', 'opened', 'from-luks2', 'carried');
   });
 
   test('gives the machine that it is attached to its contents, and nobody else', async () => {
-    await ringwall.ok('run', 'hello', '--name', 'with-disk', '--attach', 'web');
+    await ringwall.ok('run', 'hello', '--name', 'with-disk', '--attach', 'web,kept');
     const { machine, protections } = await ringwall.show('with-disk');
     expect(machine.status.trust).toBe('attested');
     expect(protections.filter(({ state }) => state !== 'holds')).toEqual([]);
@@ -201,14 +204,67 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
       expect(await console.run(`head -c ${CANARY.length} /dev/vdc; echo`)).toContain(CANARY);
       await console.run(`printf new-${CANARY} | dd of=/dev/vdc bs=512 seek=8 conv=notrunc && sync`);
     }
-    expect(await disks()).toMatchObject([{ name: 'web', machine: 'with-disk' }]);
+    expect((await disks()).map(({ name, machine: of }) => [name, of])).toEqual([
+      ['kept', 'with-disk'],
+      ['web', 'with-disk'],
+    ]);
     const other = await ringwall.cli('run', 'hello', '--name', 'other', '--attach', 'web');
     expect([other.code, other.stderr]).toEqual([7, expect.stringContaining('the machine with-disk has the disk web')]);
     expect(troubleOf(await ringwall.cli('disk', 'rm', 'web')).what).toContain('the machine with-disk has web');
+  });
+
+  test('are saved with their machine while it writes to them, and put back together', async () => {
+    const write = (text: string): string =>
+      `for d in vdc vdd; do printf ${text} | dd of=/dev/$d bs=512 seek=8 conv=notrunc; done; echo ${text} > /data/text; sync`;
+    const read =
+      'echo 3 > /proc/sys/vm/drop_caches; for d in vdc vdd; do dd if=/dev/$d bs=512 skip=8 count=1 | head -c 5; done; cat /data/text';
+    // Each number has a sector of its own on both: one that memory knows of and a disk does not would be missing afterwards.
+    const number =
+      'n=0; while [ ! -e /tmp/enough ]; do n=$((n+1)); for d in vdc vdd; do printf %08d $n | dd of=/dev/$d bs=512 seek=$((1000+n)) conv=notrunc,sync; done; sync; echo $n > /tmp/n; done; touch /tmp/ended';
+    const stored = (disk: string): string => `dd if=/dev/${disk} bs=512 skip=1001 count=$(cat /tmp/n) | tr -d '\\000'`;
+    const counted = 'i=0; while [ $i -lt $(cat /tmp/n) ]; do i=$((i+1)); printf %08d $i; done';
+    {
+      using console = await ringwall.openConsole('with-disk');
+      await console.run(write('one-1'));
+      expect(await ringwall.ok('snapshot', 'with-disk')).toContain('with-disk@1 is there');
+      await console.run(`${write('two-2')}; (${number}) > /dev/null 2>&1 & sleep 1`);
+      expect(await ringwall.ok('snapshot', 'with-disk')).toContain('with-disk@2 is there');
+      await console.run(`touch /tmp/enough; ${write('three')}`);
+    }
+    const { machine } = await ringwall.show('with-disk');
+    const folder = join(ringwall.stateDir, 'snapshots', machine.id);
+    const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+    expect(Math.min(...sizes)).toBeLessThan(Math.max(...sizes) / 4);
+    expect(Math.max(...sizes)).toBeGreaterThan(SIZE + 14 * MIB);
+    for (const name of readdirSync(folder)) {
+      expect(readFileSync(join(folder, name)).includes('two-2'), name).toBe(false);
+    }
+    await ringwall.ok('stop', 'with-disk');
+    await ringwall.ok('restore', 'with-disk');
+    {
+      using console = await ringwall.openConsole('with-disk');
+      expect((await console.run(`(${read}) 2> /dev/null`)).trim()).toBe('two-2two-2two-2');
+      await console.run(
+        'touch /tmp/enough; while [ ! -e /tmp/ended ]; do sleep 0.1; done; echo 3 > /proc/sys/vm/drop_caches',
+      );
+      const sumOf = (each: string): Promise<string> => console.run(`(${each}) 2> /dev/null | md5sum`);
+      const there = await sumOf(counted);
+      expect([await sumOf(stored('vdc')), await sumOf(stored('vdd'))]).toEqual([there, there]);
+      expect(Number(await console.run('cat /tmp/n'))).toBeGreaterThan(3);
+    }
+    await ringwall.ok('stop', 'with-disk');
+    await ringwall.ok('restore', 'with-disk@1', '--rewind');
+    {
+      using console = await ringwall.openConsole('with-disk');
+      expect((await console.run(`(${read}) 2> /dev/null`)).trim()).toBe('one-1one-1one-1');
+    }
+  });
+
+  test('go when nobody has them', async () => {
+    expect(left()).toEqual(['disk.luks', 'disk.luks']);
     await ringwall.ok('rm', '--force', 'with-disk');
-    const [file = ''] = luksFiles();
-    expect(readFileSync(file).includes(CANARY)).toBe(false);
-    await ringwall.ok('disk', 'rm', 'web');
+    for (const file of luksFiles()) expect(readFileSync(file).includes(CANARY)).toBe(false);
+    await ringwall.ok('disk', 'rm', 'web', 'kept');
     expect([luksFiles(), await disks()]).toEqual([[], []]);
   });
 });

@@ -1,5 +1,5 @@
 // The main job from outside: what the README promises, on one machine that all tests here share.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,7 +41,7 @@ describe('ringwall run hello', () => {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'ringwall-test-'));
     ringwall = await Instance.start();
-    printed = await ringwall.ok('run', 'hello', '--name', NAME, '--encryption', 'authenticated');
+    printed = await ringwall.ok('run', 'hello', '--name', NAME, '--encryption', 'authenticated', '--clones', 'allow');
   });
 
   afterAll(async () => {
@@ -282,8 +282,11 @@ describe('ringwall run hello', () => {
   test('a snapshot brings memory and disk back, shows neither, and is refused once a byte of it is altered', async () => {
     const { machine } = await ringwall.show(NAME);
     const secret = `canary-${newBootId()}`;
+    const complaints = 'dmesg | grep -E "BUG|corruption|I/O error|AEAD ERROR"; true';
+    let before: string;
     {
       using console = await ringwall.openConsole(NAME);
+      before = await console.run(complaints);
       await console.run(`kept=${secret}; echo ${secret} > /data/canary; sync`);
     }
     expect(await ringwall.ok('snapshot', NAME)).toMatch(/@1 is there; .* stood still for \d+ ms/);
@@ -291,11 +294,24 @@ describe('ringwall run hello', () => {
     const file = join(folder, readdirSync(folder)[0] ?? '');
     const sealed = readFileSync(file);
     expect(sealed.includes(secret)).toBe(false);
+    const begin =
+      'n=0; while [ ! -e /tmp/enough ]; do n=$((n+1)); echo "$n $kept" > /data/n; sync; echo "$n $kept" > /tmp/n; done';
     {
       using console = await ringwall.openConsole(NAME);
       expect(await console.run('echo $kept')).toContain(secret);
-      await console.run('kept=; rm /data/canary; sync');
+      // What works on while the next one is taken: memory and disk change, and must be of one moment when they are back.
+      await console.run(`(${begin}) > /dev/null 2>&1 & sleep 1; cat /data/n`);
     }
+    expect(await ringwall.ok('snapshot', NAME)).toContain('@2 is there');
+    expect(await ringwall.ok('snapshot', 'ls')).toMatch(/@2 .* since @1 /);
+    const next = readdirSync(folder).find((name) => join(folder, name) !== file) ?? '';
+    expect(statSync(join(folder, next)).size).toBeLessThan(sealed.length / 4);
+    expect(readFileSync(join(folder, next)).includes(secret)).toBe(false);
+    {
+      using console = await ringwall.openConsole(NAME);
+      await console.run('touch /tmp/enough; kept=; rm /data/canary; sync');
+    }
+    expect((await ringwall.cli('snapshot', 'rm', `${NAME}@1`)).stderr).toContain('@2 continues it');
     await ringwall.ok('stop', NAME);
 
     const altered = Buffer.from(sealed);
@@ -304,8 +320,10 @@ describe('ringwall run hello', () => {
     const refused = await ringwall.cli('restore', NAME, '--rewind');
     expect(refused.code).toBe(4);
     expect(refused.stderr).toMatch(/the snapshot is not what was sealed: .* at byte \d+/);
-    expect((await ringwall.cli('snapshot', 'verify', `${NAME}@1`)).code).toBe(4);
+    const verified = await ringwall.cli('snapshot', 'verify', `${NAME}@2`);
+    expect([verified.code, verified.stdout]).toEqual([4, expect.stringContaining('@1, which it continues')]);
     writeFileSync(file, sealed);
+    expect(await ringwall.ok('snapshot', 'verify', `${NAME}@2`)).toContain('is whole');
 
     await ringwall.ok('restore', NAME, '--rewind');
     const back = await ringwall.show(NAME);
@@ -313,7 +331,147 @@ describe('ringwall run hello', () => {
     expect(back.protections.filter(({ state }) => state !== 'holds')).toEqual([]);
     using console = await ringwall.openConsole(NAME);
     expect(await console.run('echo $kept; cat /data/canary')).toBe(`${secret}\n${secret}\n`);
+    // Its clock is that of then until it has noticed.
+    await console.run(`until dmesg | grep -q 'goes on from a saved state'; do sleep 1; done`);
+    const behindSeconds = Date.now() / 1000 - Number(await console.run('date +%s'));
+    expect(Math.abs(behindSeconds)).toBeLessThan(3);
+    // It works on from then: nothing it counts has gone back or got lost, and the kernel has nothing to say.
+    const counts = 'cut -d " " -f 1 /tmp/n';
+    const [first, later] = (await console.run(`${counts}; sleep 2; ${counts}`)).split('\n').map(Number);
+    expect(later).toBeGreaterThan(first ?? Number.POSITIVE_INFINITY);
+    await console.run('touch /tmp/enough; wait; sync');
+    const [onDisk, inMemory] = (await console.run('cat /data/n /tmp/n')).split('\n');
+    expect(onDisk).toBe(inMemory);
+    expect(await console.run(complaints)).toBe(before);
     expect(await console.run('cat /sys/class/tpm/tpm0/pcr-sha256/15')).toMatch(/^[0-9A-F]{64}\s$/);
+  });
+
+  test('what goes on from a template is another machine at once, trusted by nobody until it boots', async () => {
+    const original = await ringwall.show(NAME);
+    await ringwall.ok('stop', NAME, '--grace', '0');
+    expect(await ringwall.ok('template', 'hold', `${NAME}@1`)).toMatch(/is held, in \d+ MiB/);
+    const said = await ringwall.ok('clone', NAME, '--live', '--count', '3', '--name', 'live');
+    const names = ['live-1', 'live-2', 'live-3'];
+    for (const name of names) expect(said).toContain(`${name} goes on from the memory of ${NAME}@1`);
+    const clones = await Promise.all(names.map((name) => ringwall.show(name)));
+    for (const { machine, protections } of clones) {
+      expect(machine.status).toMatchObject({ phase: 'running', trust: 'unknown', goesOnFrom: `${NAME}@1` });
+      expect(protections.filter(({ state }) => state !== 'holds')).toEqual([]);
+    }
+    const ids = [original, ...clones].map(({ machine }) => machine.id);
+    const certificates = ids.map((id) =>
+      readFileSync(join(ringwall.stateDir, 'warden/machines', id, 'ek-certificate.der'), 'hex'),
+    );
+    expect([new Set(ids).size, new Set(certificates).size]).toEqual([4, 4]);
+    const drawn = new Set<string>();
+    for (const name of names) {
+      using console = await ringwall.openConsole(name);
+      await console.run(`until dmesg | grep -q 'goes on from a saved state'; do sleep 1; done`);
+      expect(await console.run('echo $kept; cat /data/canary')).toMatch(/^(canary-[0-9a-f]+)\n\1\n$/);
+      drawn.add(await console.run('head -c 16 /dev/urandom | xxd -p'));
+      await console.run(`echo ${name} | tee /tmp/whose > /data/whose; sync`);
+    }
+    expect(drawn.size).toBe(3);
+    expect(await ringwall.ok('template', 'ls')).toMatch(/ 3: /);
+    await ringwall.ok('template', 'release', `${NAME}@1`);
+    for (const name of names) {
+      using console = await ringwall.openConsole(name);
+      expect(await console.run('cat /tmp/whose /data/whose')).toBe(`${name}\n${name}\n`);
+    }
+    expect((await ringwall.cli('prove', 'live-1', '-o', '-')).code).toBe(3);
+    expect((await ringwall.cli('snapshot', 'live-1')).stderr).toContain('cannot be saved');
+    expect((await ringwall.cli('clone', NAME, '--live')).stderr).toContain('held in memory');
+    await ringwall.ok('rm', '--force', 'live-2', 'live-3');
+    await ringwall.ok('stop', 'live-1', '--grace', '0');
+    await ringwall.ok('start', 'live-1');
+    const { machine } = await ringwall.show('live-1');
+    expect(machine.status).toMatchObject({ trust: 'attested', diskUnlocked: true });
+    expect(machine.status.goesOnFrom).toBeUndefined();
+    {
+      using console = await ringwall.openConsole('live-1');
+      expect(await console.run('cat /data/whose /run/ringwall/machine')).toBe(`live-1\n${machine.id}\n`);
+    }
+    await ringwall.ok('rm', '--force', 'live-1');
+  });
+
+  test('a clone has the disk of a snapshot, and identity, TPM and key of its own', async () => {
+    const original = await ringwall.show(NAME);
+    await ringwall.ok('stop', NAME, '--grace', '0');
+    await ringwall.ok('clone', `${NAME}@1`, '--name', 'twin', '--json');
+    const { machine } = await ringwall.show('twin');
+    expect(machine.status).toMatchObject({ phase: 'running', trust: 'attested', diskUnlocked: true });
+    expect(machine.spec).toMatchObject({ encryption: 'authenticated', clonedFrom: `${NAME}@1` });
+    {
+      using console = await ringwall.openConsole('twin');
+      expect(await console.run('cat /data/canary /run/ringwall/machine')).toContain(`\n${machine.id}\n`);
+    }
+    const proofs = await Promise.all(
+      [NAME, 'twin'].map(async (name) => parseProof(await ringwall.ok('prove', name, '-o', '-'))),
+    );
+    const [theirs, ours] = proofs.map(({ evidence }) => [evidence.ekCertificate, evidence.akPublic].map(toHex));
+    expect(ours).not.toContain(theirs?.[0]);
+    expect(ours).not.toContain(theirs?.[1]);
+    const [disk, broker] = diskAndBroker(machine.id);
+    const [of, own] = [original.machine.id, machine.id].map((id) => stolenDiskKeys(broker, id));
+    expect(await Promise.all([...(of ?? []), ...(own ?? [])].map((key) => opensDisk(disk, key)))).toEqual([
+      false,
+      true,
+    ]);
+    expect((await ringwall.cli('clone', 'twin')).stderr).toContain('twin may not be cloned');
+    await ringwall.ok('rm', '--force', 'twin');
+    await ringwall.ok('restore', NAME, '--rewind');
+  });
+
+  test('a snapshot moves the machine to another host, which opens it for itself alone; here it starts no more', async () => {
+    await ringwall.ok('snapshot', NAME);
+    await ringwall.ok('stop', NAME);
+    await using other = await Instance.start({ images: join(ringwall.stateDir, 'images') });
+    const [recipient, file] = [join(directory, 'other.json'), join(directory, 'moved.ringwall')];
+    await other.ok('snapshot', 'recipient', '-o', recipient);
+    const people = ['alice', 'bob'].map((name) => ({ name, key: join(directory, `${name}.key`) }));
+    for (const { name, key } of people) {
+      const person = (await ringwall.ok('keygen', '--person', '-o', key)).trim();
+      await ringwall.ok('approvals', 'enrol', name, person);
+    }
+    await ringwall.ok('approvals', 'require', NAME);
+    const leave = ['snapshot', 'export', `${NAME}@3`, '--to', recipient, '-o', file, '--move'] as const;
+    const asked = await ringwall.cli(...leave);
+    const [request = ''] = /apr_[a-z2-7]{20}/.exec(asked.stderr) ?? [];
+    expect(asked.stderr).toContain('needs the word of two people');
+    for (const { key } of people) await ringwall.ok('approve', request, '--as', key);
+    const exported = await ringwall.cli(...leave);
+    expect(exported).toMatchObject({ code: 0, stdout: expect.stringContaining('starts here no more') });
+
+    const bytes = readFileSync(file);
+    const refuse = async (what: string, altered: Buffer, said: RegExp): Promise<void> => {
+      const copy = join(directory, 'altered.ringwall');
+      writeFileSync(copy, altered);
+      const { code, stderr } = await other.cli('snapshot', 'import', copy, '--accept', fingerprint);
+      expect({ what, code }).toEqual({ what, code: 4 });
+      expect(stderr, what).toMatch(said);
+    };
+    const unknown = await other.cli('snapshot', 'import', file);
+    const [, fingerprint = ''] = /--accept ([0-9a-f]{64})/.exec(unknown.stderr) ?? [];
+    expect(unknown.code).not.toBe(0);
+    const flipped = Buffer.from(bytes);
+    flipped.writeUInt8(flipped.readUInt8(20_000_000) ^ 1, 20_000_000);
+    await refuse('flipped', flipped, /record at byte \d+ is damaged/);
+    await refuse('cut', bytes.subarray(0, -100), /bytes behind its ticket/);
+    expect(readdirSync(join(other.stateDir, 'snapshots', 'incoming'))).toEqual([]);
+    expect((await ringwall.cli('snapshot', 'import', file, '--accept', fingerprint)).stderr).toContain(
+      'not for this host',
+    );
+
+    await other.ok('snapshot', 'import', file, '--accept', fingerprint);
+    expect((await other.cli('start', NAME)).stderr).toContain('is in its snapshot alone');
+    await other.ok('restore', NAME);
+    {
+      using console = await other.openConsole(NAME);
+      expect(await console.run('cat /data/canary')).toMatch(/^canary-/);
+    }
+    expect((await other.cli('snapshot', 'import', file)).code).not.toBe(0);
+    expect((await ringwall.cli('restore', `${NAME}@3`)).stderr).toContain('was moved to ringwall-recipient:');
+    await other.ok('rm', '--force', NAME);
   });
 
   test('once it is removed, its key is in no file of the broker, and a record says so', async () => {

@@ -79,11 +79,21 @@ install_packages() {
   need_root "install them" "apt-get install --no-install-recommends $missing"
   # A mirror that is down may not matter where the lists are there already: let the installation decide.
   step "reading Debian's package lists" as_root apt-get -q update || note 'the lists could not all be read; trying with what is there'
+  tell_switch mask --runtime
   # shellcheck disable=SC2086 # one word a package
   step "installing $count Debian packages" as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install $missing ||
     fail_step 'the Debian packages could not be installed' \
       "see which one it is with: apt-get install --no-install-recommends $missing"
+  tell_switch disable
+  tell_switch unmask --runtime
+}
+
+# A switch is started for each network that has one, in a jail: not the package's own, for the whole host, because we installed it.
+tell_switch() {
+  case " $missing " in *' openvswitch-switch '*) ;; *) return 0 ;; esac
+  [ -d /run/systemd/system ] || return 0
+  as_root systemctl --quiet "$@" openvswitch-switch.service ovs-vswitchd.service ovsdb-server.service >>"$log" 2>&1 || :
 }
 
 is_there() {

@@ -3,6 +3,7 @@ import { RingwallError } from '@ringwall/api/errors';
 import { makeKeyPair } from '@ringwall/seal';
 import { openOutput } from '../sealed/ends.ts';
 import { renderIdentity, renderRecipient } from '../sealed/key-files.ts';
+import { newPersonKey } from '../sealed/person-key.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 
 export async function run(invocation: Invocation): Promise<void> {
@@ -12,8 +13,16 @@ export async function run(invocation: Invocation): Promise<void> {
       hint: `as in: ${invocation.self} keygen -o backup.key`,
     });
   }
-  const { publicKey, privateKey } = await makeKeyPair();
   const output = await openOutput(file);
+  if (invocation.flags.has('person')) {
+    const made = newPersonKey();
+    await output.write(Buffer.from(made.file));
+    await output.keep();
+    if (invocation.json) printJson(invocation, { file, person: made.person });
+    else invocation.out.line(made.person);
+    return;
+  }
+  const { publicKey, privateKey } = await makeKeyPair();
   await output.write(Buffer.from(renderIdentity(privateKey)));
   await output.keep();
   const recipient = renderRecipient(publicKey);

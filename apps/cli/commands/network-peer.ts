@@ -15,13 +15,16 @@ const MAX_FILE_BYTES = 1_000_000;
 /** As much of a fingerprint as people compare. */
 const SHOWN_FINGERPRINT_DIGITS = 16;
 
-const ACTIONS = { export: exportFile, add, ls: list, rm: remove } as const;
+const ACTIONS = { export: exportFile, add, ls: list, rm: remove, rotate } as const;
 const WANTS = {
   export: 'app --to beta --address 192.0.2.1 -o alpha-for-beta.json',
   add: 'app beta-for-alpha.json',
   ls: 'app',
   rm: 'app beta',
+  rotate: 'app beta -o alpha-for-beta.json',
 };
+/** Actions that take a word after the network. */
+const TAKING_A_WORD: ReadonlySet<string> = new Set(['add', 'rm', 'rotate']);
 
 export async function run(invocation: Invocation): Promise<void> {
   const [, action = '', network = '', word = ''] = invocation.arguments;
@@ -30,7 +33,7 @@ export async function run(invocation: Invocation): Promise<void> {
       hint: `it has ${Object.keys(ACTIONS).join(', ')}`,
     });
   }
-  if (network === '' || (word === '') === (action === 'add' || action === 'rm')) {
+  if (network === '' || (word === '') === TAKING_A_WORD.has(action)) {
     throw new RingwallError('bad-request', `network peer ${action} is not complete`, {
       hint: `as in: ${invocation.self} network peer ${action} ${WANTS[action]}`,
     });
@@ -43,21 +46,36 @@ function isAction(word: string): word is keyof typeof ACTIONS {
 }
 
 async function exportFile(invocation: Invocation, network: string): Promise<void> {
-  const { values, flags, out, err, json, self, environment } = invocation;
-  const [to, address, output] = [values.get('to'), values.get('address'), values.get('output')];
-  if (to === undefined || address === undefined) {
-    throw new RingwallError(
-      'bad-request',
-      'network peer export needs the host that it is for, and this host’s address',
-      {
-        hint: `as in: ${self} network peer export ${WANTS.export}`,
-      },
-    );
+  const to = invocation.values.get('to');
+  if (to === undefined) {
+    throw new RingwallError('bad-request', 'network peer export needs the host that it is for', {
+      hint: `as in: ${invocation.self} network peer export ${WANTS.export}`,
+    });
   }
-  const host = values.get('as') ?? hostname().toLowerCase().split('.')[0] ?? '';
-  const body = { to, address, host, ...(flags.has('new-key') ? { newKey: true } : {}) };
+  await writeFor(invocation, network, to, false);
+}
+
+/** Other keys, while those that there are go on. */
+async function rotate(invocation: Invocation, network: string, host: string): Promise<void> {
+  await writeFor(invocation, network, host, true);
+}
+
+async function writeFor(invocation: Invocation, network: string, to: string, newKey: boolean): Promise<void> {
+  const { values, out, err, json, self, environment } = invocation;
+  const [address, output] = [values.get('address'), values.get('output')];
   await invocation.needServices();
-  const exported = await invocation.withApi((api) => api.call('exportPeer', { params: { network }, body }));
+  const exported = await invocation.withApi(async (api) => {
+    const { peers } = await api.call('listPeers', { params: { network } });
+    const known = peers.find((peer) => peer.host === to);
+    if (known === undefined && newKey) {
+      throw new RingwallError('not-found', `${network} knows no host ${plainText(to)}`, {
+        hint: `join it first: ${self} network peer export ${network} --to ${plainText(to)} --address ADDRESS`,
+      });
+    }
+    const host = values.get('as') ?? known?.self ?? hostname().toLowerCase().split('.')[0] ?? '';
+    const body = { to, host, ...(address === undefined ? {} : { address }), ...(newKey ? { newKey } : {}) };
+    return await api.call('exportPeer', { params: { network }, body });
+  });
   if (json) {
     printJson(invocation, exported);
     return;
@@ -68,10 +86,15 @@ async function exportFile(invocation: Invocation, network: string): Promise<void
   }
   writeWhole(output, exported.file, environment);
   err.line(
-    `${err.tick} ${output} says to ${plainText(to)} what ${plainText(host)} has of ${plainText(network)}: ${String(exported.machines)} machines.`,
+    `${err.tick} ${output} says to ${plainText(to)} what this host has of ${plainText(network)}: ${String(exported.machines)} machines.`,
   );
   err.line(`There is no secret in it. On ${plainText(to)}: ${self} network peer add ${network} ${output}`);
-  err.line(`UDP port ${String(exported.listenPort)} of this host must be open to it.`);
+  if (newKey)
+    err.line(
+      `Then have ${plainText(to)} export its word and add that here. The keys in use stay until the new ones work.`,
+    );
+  const ports = exported.listenPorts.map(String).join(' and ');
+  err.line(`UDP port ${ports} of this host must be open to it.`);
 }
 
 async function add(invocation: Invocation, network: string, path: string): Promise<void> {
@@ -87,8 +110,11 @@ async function add(invocation: Invocation, network: string, path: string): Promi
     `${out.tick} ${out.paint('bold', plainText(peer.host))} is a host of ${plainText(network)}, with ${String(peer.machines.length)} machines.`,
   );
   out.line(`It signs with the key ${fingerprintOf(peer)}: compare that with who sent you the file.`);
+  const command = `${self} network peer export ${network} --to ${plainText(peer.host)}`;
   out.line(
-    `It reaches this host once it has your file, too: ${self} network peer export ${network} --to ${plainText(peer.host)} --as ${plainText(peer.self)} --address ADDRESS`,
+    peer.state === 'waiting'
+      ? `It has spoken before it heard of this host: have it add your file (${command}), and add its next one.`
+      : `It reaches this host once it has your file, too: ${command} --as ${plainText(peer.self)} --address ADDRESS`,
   );
 }
 
@@ -105,7 +131,10 @@ async function list(invocation: Invocation, network: string): Promise<void> {
   }
   const rows = answer.peers.map((peer): Cell[] => [
     { text: plainText(peer.host), style: 'bold' },
-    { text: peer.state, style: peer.state === 'up' ? 'green' : peer.state === 'waiting' ? 'yellow' : 'red' },
+    {
+      text: peer.keys === 'changing' ? `${peer.state}, new keys` : peer.state,
+      style: peer.state === 'up' ? 'green' : peer.state === 'waiting' ? 'yellow' : 'red',
+    },
     { text: peer.endpoint ?? '-' },
     { text: String(peer.machines.length) },
     { text: peer.lastHandshakeAt === undefined ? 'never' : `${formatAge(peer.lastHandshakeAt, now())} ago` },

@@ -1,14 +1,16 @@
 // `ringwall network`: networks, which machines are in them, and whether the host does what is wanted of them.
 import type { NetworkDetail, ShownNetwork } from '@ringwall/api/networks';
 import { RingwallError } from '@ringwall/api/errors';
+import { bullet } from '../bullet.ts';
 import { printJson, type Invocation } from '../invocation.ts';
 import { rulesOf } from '../network/add-rule.ts';
 import { printLabels } from '../network/labels.ts';
+import { sayWayOut } from '../network/way-out.ts';
 import { formatAge } from '../quantities.ts';
 import { renderTable, type Cell } from '../table.ts';
 import { plainText, type Terminal } from '../terminal.ts';
 
-const ACTIONS = { create, ls: list, show, rm: remove, peer } as const;
+const ACTIONS = { create, ls: list, show, rm: remove, peer, egress } as const;
 
 export async function run(invocation: Invocation): Promise<void> {
   const [action = '', name] = invocation.arguments;
@@ -17,7 +19,7 @@ export async function run(invocation: Invocation): Promise<void> {
       hint: `it has ${Object.keys(ACTIONS).join(', ')}`,
     });
   }
-  if (action !== 'ls' && name === undefined) {
+  if (action !== 'ls' && action !== 'egress' && name === undefined) {
     throw new RingwallError('bad-request', `network ${action} needs a name`, {
       hint: `as in: ${invocation.self} network ${action} app`,
     });
@@ -28,6 +30,11 @@ export async function run(invocation: Invocation): Promise<void> {
 async function peer(invocation: Invocation): Promise<void> {
   const { run: runPeer } = await import('./network-peer.ts');
   await runPeer(invocation);
+}
+
+async function egress(invocation: Invocation): Promise<void> {
+  const { run: runEgress } = await import('./network-egress.ts');
+  await runEgress(invocation);
 }
 
 function isAction(word: string): word is keyof typeof ACTIONS {
@@ -57,6 +64,10 @@ async function create(invocation: Invocation, name: string): Promise<void> {
     `${out.tick} ${out.paint('bold', name)} is there, ${way}. Its machines get addresses of ${rangesOf(network).join(' and ')}.`,
   );
   for (const line of renderState(network, out)) out.line(line);
+  const { wayOut } = network.status;
+  if (wayOut !== undefined && wayOut.state !== 'on') {
+    for (const line of bullet(out, out.bang, sayWayOut(wayOut, self))) out.line(line);
+  }
   out.line('Nothing in it is allowed yet. Put machines in it, and say who may reach whom:');
   out.line(`  ${self} run hello --name web --network ${name} --label role=web`);
   out.line(`  ${self} allow role=web role=db tcp/5432 --network ${name}`);
@@ -77,7 +88,7 @@ async function list(invocation: Invocation): Promise<void> {
     { text: plainText(network.name), style: 'bold' },
     stateCell(network),
     { text: rangesOf(network).join(' ') },
-    { text: network.spec.definition['internet'] === 'nat' ? 'nat' : 'none' },
+    internetCell(network),
     { text: String(network.status.machines) },
     { text: String(rulesOf(network.spec.definition).length) },
     { text: formatAge(network.createdAt, now()), style: 'dim' },
@@ -114,7 +125,7 @@ async function show(invocation: Invocation, name: string): Promise<void> {
   for (const line of renderState(network, out)) out.line(line);
   const facts: [string, string][] = [
     ['addresses', rangesOf(network).join(', ')],
-    ['internet', definition['internet'] === 'nat' ? 'nat: rules may lead out' : 'none'],
+    ['internet', sayInternet(network, self)],
     [
       'rules',
       rules === 0 ? 'none: nothing is allowed' : `${String(rules)}, see ${self} net rules --network ${network.name}`,
@@ -151,6 +162,19 @@ function renderPlaces({ machines }: NetworkDetail, out: Terminal): string[] {
     { title: 'NETWORK' },
   ];
   return ['', ...renderTable(out, columns, rows)];
+}
+
+function internetCell({ spec, status }: ShownNetwork): Cell {
+  if (spec.definition['internet'] !== 'nat') return { text: 'none' };
+  const isShut = status.wayOut !== undefined && status.wayOut.state !== 'on';
+  return isShut ? { text: 'nat, shut', style: 'yellow' } : { text: 'nat' };
+}
+
+function sayInternet({ spec, status }: ShownNetwork, self: string): string {
+  if (spec.definition['internet'] !== 'nat') return 'none';
+  const { wayOut } = status;
+  if (wayOut === undefined) return 'nat: rules may lead out';
+  return wayOut.state === 'on' ? `nat, ${sayWayOut(wayOut, self)}` : `nat, but ${sayWayOut(wayOut, self)}`;
 }
 
 function stateCell({ status }: ShownNetwork): { readonly text: string; readonly style: 'green' | 'yellow' } {

@@ -21,7 +21,7 @@ export async function run(invocation: Invocation): Promise<void> {
   using progress = invocation.progress();
   try {
     await using ends = new AsyncDisposableStack();
-    const input = ends.adopt(await openInput(file), ({ close }) => close());
+    const input = ends.adopt(await openInput(file, true), ({ close }) => close());
     const steps = new Steps(progress, 'opening', file, input.file?.bytes);
     const manifest = await aboutSealed(file, () => openInto(output, input, { openers, root, steps }));
     await output.keep();

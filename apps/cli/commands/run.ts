@@ -1,50 +1,18 @@
 // `ringwall run`: the main job. Makes a machine, follows it until it is attested and unlocked, and reports.
 import { RingwallError } from '@ringwall/api/errors';
 import { FOREIGN_IMAGE } from '@ringwall/api/ids';
-import { exitCodeOf } from '../exit-codes.ts';
-import { explainMachine } from '../explain-machine.ts';
-import { printJson, type Invocation } from '../invocation.ts';
-import { followOperation, whileWatching } from '../operations.ts';
-import { ENCRYPTIONS, WATCH_MODES } from '../command.ts';
-import { renderOutdated } from '../outdated-image.ts';
+import type { Invocation } from '../invocation.ts';
+import { followNewMachine } from '../new-machine.ts';
+import { CLONES, ENCRYPTIONS, WATCH_MODES } from '../command.ts';
 import { parseLabels } from '../network/labels.ts';
 import { parseCount, parseMiB } from '../quantities.ts';
-import { renderRunReport } from '../report.ts';
 
 const DEFAULT_IMAGE = 'hello';
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { out, self, now, json } = invocation;
   const body = { ...wantedMachine(invocation), ...(await broughtDisk(invocation)), start: true };
-  await invocation.needServices();
-  using progress = invocation.progress();
-  const { machine, operation } = await invocation.withApi((api) => {
-    progress.step('asking for the machine');
-    return api.call('createMachine', { body });
-  });
-  const name = machine.name;
-  const farewell = `${name} goes on starting. See it: ${self} show ${name}   End it: ${self} rm --force ${name}`;
-  try {
-    await whileWatching(invocation, farewell, () => followOperation(invocation, operation, progress));
-  } catch (error) {
-    progress.fail();
-    throw await explainMachine(invocation, name, error, `remove it: ${self} rm --force ${name}`);
-  }
-  const detail = await invocation.withApi((api) => api.call('showMachine', { params: { machine: machine.id } }));
-  if (json) {
-    printJson(invocation, detail);
-  } else {
-    const { images } = await invocation.withApi((api) => api.call('listImages'));
-    const image = images.find(({ name: each }) => each === detail.machine.spec.image);
-    const report = renderRunReport(detail, { terminal: out, self, nowMs: now() });
-    for (const line of [...report, ...renderOutdated(image, out, self)]) out.line(line);
-  }
-  const refused = !GOOD.has(detail.machine.status.trust);
-  return refused ? exitCodeOf(new RingwallError('attestation-refused', '')) : 0;
+  return followNewMachine(invocation, (api) => api.call('createMachine', { body }));
 }
-
-/** A boot that was learned is what was asked for. */
-const GOOD: ReadonlySet<string> = new Set(['attested', 'learning']);
 
 /** The disk that `--disk-image` becomes, encrypted, for the machine to have. */
 async function broughtDisk(invocation: Invocation): Promise<{ attach?: string[] }> {
@@ -79,7 +47,7 @@ function wantedMachine({ values, flags, arguments: words }: Invocation): Record<
     throw new RingwallError('bad-request', `two images are named: ${word} and --image ${option}`, { hint: 'name one' });
   }
   const [name, cpus, memory, disk] = ['name', 'cpus', 'memory', 'disk'].map((key) => values.get(key));
-  const [watch, encryption, attach] = ['watch', 'encryption', 'attach'].map((key) => values.get(key));
+  const [watch, encryption, clones, attach] = ['watch', 'encryption', 'clones', 'attach'].map((key) => values.get(key));
   const [network, labels] = ['network', 'label'].map((key) => values.get(key));
   return {
     image: flags.has('learn') ? FOREIGN_IMAGE : (word ?? option ?? DEFAULT_IMAGE),
@@ -91,6 +59,7 @@ function wantedMachine({ values, flags, arguments: words }: Invocation): Record<
     ...(encryption === undefined
       ? {}
       : { encryption: parseWord(encryption, ENCRYPTIONS, '--encryption', 'way to encrypt a disk') }),
+    ...(clones === undefined ? {} : { clones: parseWord(clones, CLONES, '--clones', 'way to treat clones') }),
     ...(attach === undefined ? {} : { attach: attach.split(',') }),
     ...(network === undefined ? {} : { network }),
     ...(labels === undefined ? {} : { labels: parseLabels(labels) }),

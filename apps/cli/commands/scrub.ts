@@ -13,7 +13,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const file = argumentOf(invocation, 0);
   using progress = invocation.progress();
   await using ends = new AsyncDisposableStack();
-  const input = ends.adopt(await openInput(file), ({ close }) => close());
+  const input = ends.adopt(await openInput(file, true), ({ close }) => close());
   const steps = new Steps(progress, 'reading', file, input.file?.bytes);
   const report = await aboutSealed(file, () => scrub(steps.counted(input.stream()), nativeBlake3));
   progress.clear();

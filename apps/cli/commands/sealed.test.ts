@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sealStream } from '@ringwall/seal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { renderExportHead } from '../sealed/export-file.ts';
 import { readOpener } from '../sealed/key-files.ts';
 import { runCli, type Run } from '../testing/harness.ts';
 
@@ -37,6 +38,17 @@ describe('sealed files', () => {
     expect(other).not.toBe(recipient);
     const stranger = await cli('open', at('disk.sealed'), '-o', at('stolen'), '--key-file', at('other'));
     expect(stranger).toMatchObject({ code: 2, stderr: expect.stringMatching(/sealed for x25519 [0-9a-f]{16}/) });
+  });
+
+  test('are opened behind the ticket of an export, too', async () => {
+    const recipient = await keygen('key');
+    writeFileSync(at('state'), Buffer.alloc(2 * MIB, 'x'));
+    await cli('seal', at('state'), '-o', at('sealed'), '--to', recipient);
+    writeFileSync(at('exported'), Buffer.concat([renderExportHead('{"a":"ticket"}'), readFileSync(at('sealed'))]));
+    expect(await cli('scrub', at('exported'))).toMatchObject({ code: 0 });
+    const opened = await cli('open', at('exported'), '-o', at('again'), '--key-file', at('key'));
+    expect(opened).toMatchObject({ code: 0 });
+    expect(readFileSync(at('again')).equals(readFileSync(at('state')))).toBe(true);
   });
 
   test('that were changed leave nothing behind, and say where', async () => {

@@ -7,11 +7,21 @@ let api: FakeApi;
 beforeAll(async () => {
   api = await FakeApi.start();
   api.add('web');
-  api.snapshots.add('web', 2, '2026-11-21T11:59:00Z');
-  api.snapshots.add('web', 1, '2026-11-20T12:00:00Z');
+  const first = api.snapshots.add('web', 1, '2026-11-20T12:00:00Z');
+  api.snapshots.add('web', 2, '2026-11-21T11:59:00Z', first);
 });
 afterAll(async () => {
   await api[Symbol.asyncDispose]();
+});
+
+describe('clone', () => {
+  it('makes another machine with the disk of a snapshot, and reports it', async () => {
+    const { stdout, code } = await runCli(api, ['clone', 'web@1', '--name', 'twin']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('twin')]);
+    expect(api.requests).toContain('POST /v1/machines/web/clones');
+    expect(await runCli(api, ['clone', 'web', 'twin'])).toMatchObject({ code: 2 });
+    expect(await runCli(api, ['clone', 'nobody'])).toMatchObject({ code: 3 });
+  });
 });
 
 describe('snapshot', () => {
@@ -23,10 +33,11 @@ describe('snapshot', () => {
 
   it('lists them with the time that the machine stood still', async () => {
     const { stdout } = await runCli(api, ['snapshot', 'ls']);
-    expect(stdout).toMatch(/^SNAPSHOT +TAKEN +SIZE +STOOD STILL +ROOT\n/);
-    expect(stdout).toMatch(/^web@2 +1 min +153 MiB +42 ms +5a5a/m);
+    expect(stdout).toMatch(/^SNAPSHOT +TAKEN +KIND +SIZE +STOOD STILL +ROOT\n/);
+    expect(stdout).toMatch(/^web@1 +24 h +full +153 MiB +42 ms +5a5a/m);
+    expect(stdout).toMatch(/^web@2 +1 min +since @1 +153 MiB +42 ms +5a5a/m);
     expect(JSON.parse((await runCli(api, ['snapshot', 'ls', '--json'])).stdout)).toMatchObject({
-      snapshots: [{ sequence: 2 }, { sequence: 1 }],
+      snapshots: [{ sequence: 1 }, { sequence: 2 }],
     });
   });
 

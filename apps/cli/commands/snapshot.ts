@@ -12,6 +12,12 @@ import { onEach } from './on-each.ts';
 export async function run(invocation: Invocation): Promise<number> {
   const [action, ...names] = invocation.arguments;
   if (action === 'ls') return list(invocation);
+  if (action === 'recipient' || action === 'export' || action === 'import') {
+    const { exportSnapshot, importSnapshot, printRecipient } = await import('./snapshot-transfer.ts');
+    if (action === 'recipient') await printRecipient(invocation);
+    else await (action === 'export' ? exportSnapshot : importSnapshot)(invocation, names);
+    return 0;
+  }
   if (action === 'verify' || action === 'rm') {
     if (names.length === 0) {
       throw new RingwallError('bad-request', 'no snapshot is named', {
@@ -21,7 +27,8 @@ export async function run(invocation: Invocation): Promise<number> {
     return action === 'verify' ? verify(invocation, names) : remove(invocation, names);
   }
   return onEach(invocation, {
-    request: (api, machine) => api.call('takeSnapshot', { params: { machine } }),
+    request: (api, machine) =>
+      api.call('takeSnapshot', { params: { machine }, body: { full: invocation.flags.has('full') } }),
     done: ({ step }) => `: ${plainText(step)}.`,
     farewell: (machine) => `The snapshot of ${machine} goes on. See it: ${invocation.self} snapshot ls`,
   });
@@ -36,7 +43,7 @@ async function list(invocation: Invocation): Promise<number> {
     for (const line of renderTable(
       out,
       COLUMNS,
-      found.snapshots.map((each) => rowOf(each, now())),
+      found.snapshots.map((each) => rowOf(each, found.snapshots, now())),
     ))
       out.line(line);
   return 0;
@@ -45,15 +52,19 @@ async function list(invocation: Invocation): Promise<number> {
 const COLUMNS: readonly Column[] = [
   { title: 'SNAPSHOT' },
   { title: 'TAKEN' },
+  { title: 'KIND' },
   { title: 'SIZE', align: 'right' },
   { title: 'STOOD STILL', align: 'right' },
   { title: 'ROOT', elastic: true },
 ];
 
-function rowOf({ machineName, sequence, createdAt, bytes, pauseMs, root }: ShownSnapshot, nowMs: number): Cell[] {
+function rowOf(snapshot: ShownSnapshot, all: readonly ShownSnapshot[], nowMs: number): Cell[] {
+  const { machineName, sequence, createdAt, parent, bytes, pauseMs, root } = snapshot;
+  const continued = all.find(({ id }) => id === parent);
   return [
     { text: `${machineName}@${String(sequence)}` },
     { text: formatAge(createdAt, nowMs) },
+    { text: parent === undefined ? 'full' : `since @${continued === undefined ? '?' : String(continued.sequence)}` },
     { text: formatBytes(bytes) },
     { text: `${pauseMs.toFixed(0)} ms` },
     { text: root },

@@ -1,7 +1,7 @@
 // `ringwall uninstall`: takes away what `install`, the services and (with --purge) the machines have put on this host.
 // Machines are never removed without their names having been said, and never while one of them runs.
 import { existsSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
 import { typesWord } from '../ask.ts';
 import { packagesFile } from '../installation.ts';
@@ -10,7 +10,7 @@ import { stopServices } from '../services/control.ts';
 import { goOnAsRoot, isRoot } from '../services/privilege.ts';
 import { runInForeground } from '../services/processes.ts';
 import { findRemains, removeAll, type Remains } from '../services/remains.ts';
-import { SERVICE_USERS } from '../services/table.ts';
+import { programArgv, SERVICE_USERS, SERVICES } from '../services/table.ts';
 import { plainText } from '../terminal.ts';
 import { parsePackages } from './doctor.ts';
 
@@ -42,6 +42,7 @@ export async function run(invocation: Invocation): Promise<void> {
   await endServices(invocation, found.units);
   // Nothing can start any more; a machine that was started while somebody read the question is still one that runs.
   refuseWhileRunning(findRemains(paths), names, self);
+  endNetworks(invocation);
   removeAll(doomed, paths);
   if (found.units.length > 0 && existsSync(SYSTEMD)) runInForeground([SYSTEMCTL, 'daemon-reload']);
   if (json) printJson(invocation, { removed: doomed, left });
@@ -93,6 +94,18 @@ async function endServices(invocation: Invocation, units: readonly string[]): Pr
   throw new RingwallError('conflict', `${foreign.join(', ')} answers, and was not started by this command`, {
     hint: 'end it where it was started (ctrl-C in the terminal of `up`), then try again',
   });
+}
+
+/** They stand without any service: the warden's program takes them down. */
+function endNetworks({ installation, paths }: Invocation): void {
+  if (!existsSync(join(paths.run, 'networks'))) return;
+  const { kind, directory } = installation;
+  const runtime = { kind, directory, node: process.execPath, id: '' };
+  const [warden] = SERVICES.filter(({ name }) => name === 'ringwall-warden');
+  if (warden === undefined) return;
+  const places = ['--state', paths.state, '--run', paths.run];
+  if (runInForeground([...programArgv(warden, runtime), ...places, '--end-networks'], {}) === 0) return;
+  throw new RingwallError('conflict', 'what stands of networks could not be taken down: nothing was removed');
 }
 
 /** Names by id, as far as the daemon still answers; nothing is started to find out. */

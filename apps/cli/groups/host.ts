@@ -32,6 +32,29 @@ export const HOST_COMMANDS: readonly Command[] = [
     load: () => import('../commands/doctor.ts'),
   },
   {
+    name: 'metrics',
+    group: 'This host',
+    summary: 'print figures of machines and networks for Prometheus',
+    description:
+      'As text, in the form that Prometheus reads; the same as GET /metrics on the socket of ringwalld. There is no port: whoever may ' +
+      'use the API may read them. With -o the file is written whole or not at all, as the textfile collector of its node exporter wants it.',
+    options: [
+      {
+        name: 'out',
+        short: 'o',
+        value: 'FILE',
+        complete: 'file',
+        summary: 'into a file, in the place of the one before',
+      },
+    ],
+    examples: [
+      { line: 'metrics', says: 'what there is' },
+      { line: 'metrics -o /var/lib/prometheus/node-exporter/ringwall.prom', says: 'each minute, by a timer' },
+    ],
+    exits: ['unavailable'],
+    load: () => import('../commands/metrics.ts'),
+  },
+  {
     name: 'up',
     group: 'This host',
     summary: 'run the three services in the foreground, until ctrl-C',

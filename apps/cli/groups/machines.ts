@@ -1,5 +1,5 @@
 // What is done with machines: their commands, as data.
-import { ENCRYPTIONS, MACHINE, MACHINES, WATCH_MODES, type Command } from '../command.ts';
+import { CLONES, ENCRYPTIONS, MACHINE, MACHINES, WATCH_MODES, type Command } from '../command.ts';
 
 export const MACHINE_COMMANDS: readonly Command[] = [
   {
@@ -25,6 +25,12 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         value: 'KIND',
         complete: ENCRYPTIONS,
         summary: 'of its disk: guest, or authenticated (a tag for each sector: altered data is an error, not data)',
+      },
+      {
+        name: 'clones',
+        value: 'WORD',
+        complete: CLONES,
+        summary: 'allow: its snapshots may become disks of other machines (clone); decided now, for good',
       },
       {
         name: 'disk-image',
@@ -140,26 +146,146 @@ export const MACHINE_COMMANDS: readonly Command[] = [
   {
     name: 'snapshot',
     group: 'Machines',
-    summary: 'save machines that run: memory, devices, TPM and disk, sealed into one file each',
+    summary: 'save machines that run: memory, devices, TPM and disks, sealed into one file each',
     description:
       'The machine works on; it stands still for the moment in which the last of its memory is copied. What is written to ' +
       'the disk of this host is encrypted with a key of its own, which the broker keeps: a stolen snapshot says nothing, a ' +
-      'changed one is refused at the byte. `verify` reads every byte and needs no key. `rm` destroys the key first. ' +
-      'A snapshot is named by its machine and the number that the broker gave it, as in web@3. Machines with imported ' +
-      'disks, or with a system of their own, cannot be saved yet.',
-    forms: ['snapshot NAME...', 'snapshot ls', 'snapshot verify NAME@NUMBER...', 'snapshot rm NAME@NUMBER...'],
+      'changed one is refused at the byte. One that continues another has only what has changed since, and needs it. `verify` ' +
+      'reads every byte, of all that it continues, too, and needs no key. `rm` destroys the key first. ' +
+      'A snapshot is named by its machine and the number that the broker gave it, as in web@3. Machines with ' +
+      'a system of their own cannot be saved while they run. `export` seals one for another host, or for a key of ' +
+      '`keygen`; with --move the machine goes with it, and starts here no more.',
+    forms: [
+      ...['snapshot [--full] NAME...', 'snapshot ls', 'snapshot verify NAME@NUMBER...', 'snapshot rm NAME@NUMBER...'],
+      'snapshot recipient [-o FILE]',
+      'snapshot export NAME@NUMBER --to RECIPIENT -o FILE [--move]',
+      'snapshot import FILE [--name NAME]',
+    ],
     arguments: [
       { name: 'NAME', complete: 'machine' },
       { name: 'SNAPSHOT', optional: true, complete: 'none', many: true },
+    ],
+    options: [
+      { name: 'full', summary: 'all of it, also where what has changed since the one before would do' },
+      {
+        name: 'to',
+        value: 'RECIPIENT',
+        complete: 'file',
+        summary: 'of export: ringwall-recipient:…, or the file of a host',
+      },
+      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'of export and recipient: where to' },
+      { name: 'move', summary: 'of export: the machine goes with it; else it is a copy' },
+      { name: 'name', value: 'NAME', complete: 'none', summary: 'of import: what the machine is called here' },
+      {
+        name: 'accept',
+        value: 'FINGERPRINT',
+        complete: 'none',
+        summary: 'of import: the broker that it comes from, which you have compared; once for each',
+      },
+      { name: 'rewind', summary: 'of import: I want it, though it was here before, or may still live elsewhere' },
     ],
     examples: [
       { line: 'snapshot web', says: 'web@1 is there, and how long web stood still' },
       { line: 'snapshot ls', says: 'the newest of each machine first' },
       { line: 'snapshot verify web@1', says: 'is it still what was sealed?' },
       { line: 'snapshot rm web@1', says: 'no copy of it can be opened again' },
+      { line: 'snapshot recipient -o beta.json', says: 'on the host beta: what others seal for it' },
+      { line: 'snapshot export web@1 --to beta.json -o web.ringwall --move', says: 'web leaves for beta' },
+      { line: 'snapshot import web.ringwall', says: 'on beta; then: restore web' },
     ],
     exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
     load: () => import('../commands/snapshot.ts'),
+  },
+  {
+    name: 'approvals',
+    group: 'Machines',
+    summary: 'let exports of a machine need the word of two people; see what waits for them',
+    description:
+      'Each person makes a key (`keygen --person`) and is enrolled by it. Once a machine asks for approval, `snapshot export` ' +
+      'makes a request, which names object, recipient and whether the machine moves; two people sign it, and the same export ' +
+      'goes through once, within a day. From then on it also takes two to enrol somebody, to strike somebody off, and to ' +
+      'waive it. The broker decides, and writes each word into its audit log.',
+    forms: ['approvals', 'approvals enrol NAME PERSON', 'approvals strike NAME', 'approvals require|waive MACHINE'],
+    arguments: [
+      { name: 'ACTION', optional: true, complete: ['enrol', 'strike', 'require', 'waive'] },
+      { name: 'NAME', optional: true, complete: 'machine' },
+      { name: 'PERSON', optional: true, complete: 'none' },
+    ],
+    examples: [
+      { line: 'approvals enrol alice ringwall-person:…', says: 'as keygen --person printed it' },
+      { line: 'approvals require web', says: 'no copy of web leaves by the word of one' },
+      { line: 'approvals', says: 'people, machines, and what waits' },
+    ],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('../commands/approvals.ts'),
+  },
+  {
+    name: 'approve',
+    group: 'Machines',
+    summary: 'sign what two people are asked for',
+    description:
+      'Shows it, and signs just that. Who signs first asks, who signs second approves; one person is not two.',
+    arguments: [{ name: 'REQUEST', complete: 'none' }],
+    options: [{ name: 'as', value: 'KEYFILE', complete: 'file', summary: 'your key, as keygen --person made it' }],
+    examples: [{ line: 'approve apr_… --as alice.key', says: 'see approvals for what waits' }],
+    exits: ['notFound', 'unavailable', 'conflict'],
+    load: () => import('../commands/approve.ts'),
+  },
+  {
+    name: 'clone',
+    group: 'Machines',
+    summary: 'make another machine with the disk of a snapshot, or one that goes on from its memory',
+    description:
+      'Without a number the newest. The clone has an id, a TPM, a card and a key of its own: it boots, proves itself like any ' +
+      'machine, and is given a new key for its disk with the one that opens it. Its memory is its own: what ran in the other ' +
+      'does not run in it. Both disks are encrypted under one volume key: who is root in one machine could read a stolen disk of the ' +
+      'other. So a machine can be cloned only where that was said when it was made (run --clones allow). With --live it goes on from ' +
+      'the memory of a snapshot that is held (template hold), in a moment: all that ran there runs in it, with every secret that it ' +
+      'holds. Id and TPM are its own all the same; it has booted nothing, so it counts as unknown, has no network and gets no key, ' +
+      'and cannot be saved, until its next start, when it is a clone like any other.',
+    forms: ['clone NAME', 'clone NAME@NUMBER', 'clone --live [--count N] NAME[@NUMBER]'],
+    arguments: [{ name: 'NAME', complete: 'machine' }],
+    options: [
+      { name: 'live', summary: 'goes on from the memory of a snapshot that is held: the newest one, or this' },
+      {
+        name: 'count',
+        value: 'N',
+        complete: 'none',
+        summary: 'with --live: so many; --name trial makes trial-1, trial-2, …',
+      },
+      { name: 'name', value: 'NAME', complete: 'none', summary: 'what the clone is called; else after the other' },
+      { name: 'network', value: 'NAME', complete: 'none', summary: 'the network that it gets a card in; see network' },
+      { name: 'label', value: 'LABELS', complete: 'none', summary: 'by which rules know it, as in role=web,tier=1' },
+    ],
+    examples: [
+      { line: 'clone web', says: 'web-2, with the disk of the newest snapshot of web' },
+      { line: 'clone web@3 --name trial', says: 'with the disk of another' },
+      { line: 'clone web --live --count 3', says: 'web-2, web-3 and web-4 go on from the newest that is held' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/clone.ts'),
+  },
+  {
+    name: 'template',
+    group: 'Machines',
+    summary: 'hold the memory of a snapshot, so that clones go on from it in a moment',
+    description:
+      'The snapshot is verified and decrypted once, and its memory lies in this host’s, in clear, where nobody can write to it any ' +
+      'more. Machines that go on from it (clone --live) share it until they write. Only where the machine may be cloned (run ' +
+      '--clones allow); the broker writes each hold and each clone down. It is released by `release`, with its snapshot or its ' +
+      'machine, and when the warden ends; what runs keeps what it has.',
+    forms: ['template hold NAME@NUMBER...', 'template ls', 'template release NAME@NUMBER...'],
+    arguments: [
+      { name: 'ACTION', complete: ['hold', 'ls', 'release'] },
+      { name: 'SNAPSHOT', optional: true, complete: 'none', many: true },
+    ],
+    examples: [
+      { line: 'template hold web@1', says: 'says how much memory it takes' },
+      { line: 'template ls', says: 'what is held, and which machines go on from it' },
+      { line: 'template release web@1', says: 'they run on' },
+    ],
+    exits: ['notFound', 'refused', 'hostLacks', 'unavailable', 'conflict', 'timeout'],
+    load: () => import('../commands/template.ts'),
   },
   {
     name: 'backups',

@@ -36,7 +36,9 @@ export const NETWORK_COMMANDS: readonly Command[] = [
       'A network is the machines that are started with it. None of them shares a segment with another: each has a cable of its own to ' +
       'a router that passes what a rule allows. A machine’s card leads somewhere only while the machine is attested. ' +
       'With `peer` a network spans hosts: each writes a file for each other one (export), and reads what that wrote (add); between ' +
-      'them goes WireGuard alone. The same policy is to be in force on all of them.',
+      'them goes WireGuard alone. The same policy is to be in force on all of them. ' +
+      'With `egress` root says how networks get out that were made with --internet nat: by an interface that is given to them (--interface), ' +
+      'or by one more that is made on it (--on). The host’s own addresses, routes and firewall are not touched.',
     forms: [
       'network create NAME',
       'network ls',
@@ -46,9 +48,13 @@ export const NETWORK_COMMANDS: readonly Command[] = [
       'network peer add NETWORK FILE',
       'network peer ls NETWORK',
       'network peer rm NETWORK HOST',
+      'network peer rotate NETWORK HOST',
+      'network egress on --on INTERFACE --address ADDRESS/LENGTH --gateway ADDRESS',
+      'network egress off',
+      'network egress show',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['create', 'ls', 'show', 'rm', 'peer'] },
+      { name: 'ACTION', complete: ['create', 'ls', 'show', 'rm', 'peer', 'egress'] },
       { name: 'NAME', optional: true, many: true, complete: 'file' },
     ],
     options: [
@@ -61,8 +67,8 @@ export const NETWORK_COMMANDS: readonly Command[] = [
       {
         name: 'mode',
         value: 'MODE',
-        complete: ['routed', 'bridged'],
-        summary: 'of create: routed, or bridged: all machines on one segment, for those who need one',
+        complete: ['routed', 'bridged', 'openvswitch'],
+        summary: 'of create: routed; or all machines on one segment: bridged, or openvswitch',
       },
       {
         name: 'internet',
@@ -75,32 +81,67 @@ export const NETWORK_COMMANDS: readonly Command[] = [
         name: 'address',
         value: 'ADDRESS',
         complete: 'none',
-        summary: 'of peer export: where this host is reached by the other',
+        summary:
+          'of peer export and rotate: where this host is reached by the other, as said last; of egress on: its own outside, 192.0.2.10/24',
       },
       {
         name: 'as',
         value: 'NAME',
         complete: 'none',
-        summary: 'of peer export: what this host is called; its host name',
+        summary: 'of peer export: what this host is called; as said last, or its host name',
       },
-      { name: 'new-key', summary: 'of peer export: another key; no packet passes until the other host has added it' },
+      {
+        name: 'interface',
+        value: 'NAME',
+        complete: 'none',
+        summary: 'of egress on: an interface that is no more the host’s until egress off',
+      },
+      {
+        name: 'on',
+        value: 'NAME',
+        complete: 'none',
+        summary: 'of egress on: one that the host goes on using; another is made on it (macvlan)',
+      },
+      {
+        name: 'gateway',
+        value: 'ADDRESSES',
+        complete: 'none',
+        summary: 'of egress on: the router, one for each family',
+      },
+      {
+        name: 'resolvers',
+        value: 'ADDRESSES',
+        complete: 'none',
+        summary: 'of egress on: who is asked for names of the world; else nobody',
+      },
+      {
+        name: 'never',
+        value: 'RANGES',
+        complete: 'none',
+        summary: 'of egress on: what no machine may reach, besides this host and its links',
+      },
       {
         name: 'output',
         short: 'o',
         value: 'FILE',
         complete: 'file',
-        summary: 'of peer export: a file; else it is printed',
+        summary: 'of peer export and rotate: a file; else it is printed',
       },
     ],
     examples: [
       { line: 'network create app', says: 'with addresses that neither this host nor another network has' },
       { line: 'network create app --internet nat', says: 'a rule may then let machines out' },
+      {
+        line: 'network egress on --on eth0 --address 192.0.2.10/24 --gateway 192.0.2.1 --resolvers 9.9.9.9',
+        says: 'lets those networks out, under that address; off takes it back',
+      },
       { line: 'network show app', says: 'its machines, their addresses, and whose network is open' },
       {
         line: 'network peer export app --to beta --address 192.0.2.1 -o for-beta.json',
         says: 'what this host says of itself to beta: no secret, but signed',
       },
       { line: 'network peer add app from-beta.json', says: 'what beta wrote for this host: its machines are members' },
+      { line: 'network peer rotate app beta -o for-beta.json', says: 'other keys with beta; no packet is lost for it' },
     ],
     exits: ['notFound', 'conflict', 'hostLacks', 'unavailable'],
     load: () => import('../commands/network.ts'),
@@ -161,19 +202,28 @@ export const NETWORK_COMMANDS: readonly Command[] = [
       'net why FROM TO SERVICE',
       'net map',
       'net rules [rm RULE]',
+      'net counters [MACHINE]',
       'net watch [MACHINE]',
+      'net mirror [MACHINE...]',
       'net capture MACHINE [-o FILE]',
       'net plan FILE',
       'net apply FILE',
       'net export',
     ],
     arguments: [
-      { name: 'ACTION', complete: ['why', 'map', 'rules', 'watch', 'capture', 'plan', 'apply', 'export'] },
+      {
+        name: 'ACTION',
+        complete: ['why', 'map', 'rules', 'counters', 'watch', 'mirror', 'capture', 'plan', 'apply', 'export'],
+      },
       { name: 'WORD', optional: true, complete: 'machine', many: true },
     ],
     options: [
       NETWORK,
+      { name: 'svg', summary: 'of map: as a picture' },
+      { name: 'html', summary: 'of map: as a page, the picture with a table' },
       { name: 'dot', summary: 'of map: in the language of Graphviz; dot -Tsvg draws it' },
+      { name: 'all', summary: 'of mirror: all machines of the network' },
+      { name: 'off', summary: 'of mirror: nothing any more' },
       { name: 'anyway', summary: 'of apply: also with rules that can never decide' },
       {
         name: 'seconds',
@@ -198,17 +248,19 @@ export const NETWORK_COMMANDS: readonly Command[] = [
         short: 'o',
         value: 'FILE',
         complete: 'file',
-        summary: 'of capture: into a file that is not there yet',
+        summary: 'of map: the picture into this file; of capture: into a file that is not there yet',
       },
     ],
     examples: [
       { line: 'net why web db tcp/5432', says: 'the rule that decides, or what is missing' },
       { line: 'net map', says: 'who can reach whom' },
+      { line: 'net map --html -o map.html', says: 'the same as a page, to look at and to hand on' },
       { line: 'net watch web', says: 'what is refused to web or from it, as it happens' },
       {
         line: 'net capture web -o web.pcap --filter "tcp port 80"',
         says: 'packets on its cable, for tcpdump or Wireshark',
       },
+      { line: 'net mirror web', says: 'what is on its cable goes to a port for an IDS as well' },
       { line: 'net rules rm web-to-db', says: 'takes a rule back' },
       { line: 'net plan policy.json', says: 'before net apply policy.json' },
     ],

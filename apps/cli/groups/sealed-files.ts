@@ -67,8 +67,14 @@ export const SEALED_COMMANDS: readonly Command[] = [
     name: 'keygen',
     group: 'Sealed files',
     summary: 'make a key to seal files for',
-    options: [{ name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'a new file, for you alone' }],
-    examples: [{ line: 'keygen -o backup.key', says: 'prints the recipient that goes into seal --to' }],
+    options: [
+      { name: 'output', short: 'o', value: 'FILE', complete: 'file', summary: 'a new file, for you alone' },
+      { name: 'person', summary: 'a key to sign with, by which you approve exports of machines' },
+    ],
+    examples: [
+      { line: 'keygen -o backup.key', says: 'prints the recipient that goes into seal --to' },
+      { line: 'keygen --person -o alice.key', says: 'prints what goes into approvals enrol' },
+    ],
     exits: ['conflict'],
     load: () => import('../commands/keygen.ts'),
   },

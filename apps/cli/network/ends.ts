@@ -1,6 +1,6 @@
 // Rules as people type them: `role=web`, `web1`, `10.0.0.0/8`, `internet`, `any`, to what a policy says of them, with a name.
 import type { NetworkDefinition } from '@ringwall/api/networks';
-import { type AddressRange, NetPolicyError, parseRange, printRange } from '@ringwall/netpolicy';
+import { type AddressRange, NetPolicyError, parseRange, PRIVATE, printRange } from '@ringwall/netpolicy';
 import { parseLabels, printLabels } from './labels.ts';
 
 export type RuleEnd = 'any' | { labels: Record<string, string> } | { addresses: string[] } | { machine: string };
@@ -17,7 +17,7 @@ const INTERNET = 'internet';
 export function parseEnd(text: string, network: NetworkDefinition): RuleEnd {
   if (text === 'any') return 'any';
   if (text === EVERY_MACHINE) return { labels: {} };
-  if (text === INTERNET) return { addresses: outsideOf(rangesOf(network)) };
+  if (text === INTERNET) return { addresses: outsideOf([...rangesOf(network), ...PRIVATE]) };
   if (text.startsWith(MACHINE_PREFIX)) return { machine: text.slice(MACHINE_PREFIX.length) };
   if (text.includes('=')) return { labels: parseLabels(text) };
   if (/[.:/]/.test(text)) return { addresses: text.split(',') };
@@ -62,7 +62,7 @@ function rangesOf({ addresses }: NetworkDefinition): AddressRange[] {
   return (Array.isArray(addresses) ? addresses : []).map((text) => parseRange(String(text), ''));
 }
 
-/** Everything that is not of the network. */
+/** Everything that is in none of these, which may overlap. */
 function outsideOf(own: readonly AddressRange[]): string[] {
   return (['0.0.0.0/0', '::/0'] as const).flatMap((text) => {
     const whole = parseRange(text, '');
@@ -71,7 +71,7 @@ function outsideOf(own: readonly AddressRange[]): string[] {
     let next = whole.first;
     for (const { first, last } of holes) {
       if (first > next) left.push({ family: whole.family, first: next, last: first - 1n });
-      next = last + 1n;
+      if (last >= next) next = last + 1n;
     }
     if (next <= whole.last) left.push({ family: whole.family, first: next, last: whole.last });
     return left.map((range) => printRange(range));

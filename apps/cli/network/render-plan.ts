@@ -17,7 +17,14 @@ export function renderPlan(terminal: Terminal, { networks, troubles }: PolicyPla
     ...networks.flatMap((network) => [
       `${terminal.paint('bold', plainText(network.name))}  ${terminal.paint(STYLES[network.does], WORDS[when][network.does])}`,
       ...renderConsequences(terminal, network),
+      ...sayHosts(network).flatMap((line) => bullet(terminal, terminal.bang, line)),
     ]),
     ...troubles.flatMap((trouble) => bullet(terminal, terminal.cross, trouble)),
   ];
+}
+
+/** Each host decides by its own copy: what this one says is half of it. */
+function sayHosts({ hosts, does }: PolicyPlan['networks'][number]): string[] {
+  if (hosts.length === 0 || does === 'keep') return [];
+  return [`its machines on ${plainText(hosts.join(', '))} are decided about there, too: apply the same file there`];
 }

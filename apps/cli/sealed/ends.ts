@@ -5,6 +5,7 @@ import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
+import { offsetOfObject } from './export-file.ts';
 
 /** `-` in place of a file. */
 export const PIPE = '-';
@@ -22,17 +23,24 @@ export interface Input {
   readonly close: () => Promise<void>;
 }
 
-/** Throws RingwallError. */
-export async function openInput(file: string): Promise<Input> {
+/** Throws RingwallError. `isSealed`: behind the ticket, where it is an exported snapshot. */
+export async function openInput(file: string, isSealed = false): Promise<Input> {
   if (file === PIPE) return { stream: () => process.stdin, file: undefined, close: async () => {} };
   try {
     const found = await stat(file);
     if (found.isDirectory())
       throw new RingwallError('bad-request', `${file} is a directory`, { hint: 'pack it first: tar c' });
     const handle = await open(file);
+    const start = isSealed && found.isFile() ? await offsetOfObject(handle) : 0;
     return {
-      stream: () => createReadStream('', { fd: handle, highWaterMark: READ_BYTES, autoClose: false }),
-      file: found.isFile() ? { descriptor: handle.fd, bytes: found.size } : undefined,
+      stream: () =>
+        createReadStream('', {
+          fd: handle,
+          highWaterMark: READ_BYTES,
+          autoClose: false,
+          ...(start === 0 ? {} : { start }),
+        }),
+      file: found.isFile() && start === 0 ? { descriptor: handle.fd, bytes: found.size } : undefined,
       close: () => handle.close(),
     };
   } catch (cause) {

@@ -9,7 +9,21 @@ import type { Paths } from './paths.ts';
 /** Below the state directory: what is lost for good, and what the next start makes again. */
 const KEPT_NAMES = ['broker', 'builder', 'daemon', 'images', 'known-brokers', 'logs', 'machines', 'warden'] as const;
 const REMADE_NAMES = ['runtime'] as const;
-const RUN_NAMES = ['api.sock', 'broker', 'machines', 'private', 'probe', 'services', 'warden'] as const;
+const RUN_NAMES = [
+  ...[
+    'api.sock',
+    'broker',
+    'disks',
+    'machines',
+    'networks',
+    'private',
+    'probe',
+    'services',
+    'switches',
+    'tunnels',
+    'warden',
+  ],
+] as const;
 
 export interface Remains {
   /** Unit files that start the services of this very instance. */

@@ -12,6 +12,7 @@ import {
   hostReportSchema,
   imageListSchema,
   HTTP_STATUS_OF_ERROR,
+  METRICS_PATH,
   machineDetailSchema,
   machineListSchema,
   machineSchema,
@@ -26,6 +27,7 @@ import {
   type ProcessName,
 } from '@ringwall/api';
 import type { ShownDisk } from '@ringwall/api/disks';
+import { cloneMachineSchema, type CloneMachine } from '@ringwall/api/snapshots';
 import { FakeNetworks } from './fake-networks.ts';
 import { FAKE_NOW } from './fake-now.ts';
 import { FakeReferences } from './fake-references.ts';
@@ -78,6 +80,8 @@ export class FakeApi implements AsyncDisposable {
   brokenStreams = 0;
   readonly #server: Server;
   readonly #failures = new Map<string, RingwallError>();
+  /** What an operation ends with, where that is not `done`. */
+  readonly #endings = new Map<string, string>();
   #operations = 0;
 
   private constructor(directory: string) {
@@ -134,6 +138,11 @@ export class FakeApi implements AsyncDisposable {
     if (body !== undefined) this.bodies.push(body);
     if (this.refuseAll !== undefined) throw this.refuseAll;
     const { pathname, searchParams } = new URL(url, 'http://ringwall');
+    if (pathname === METRICS_PATH) {
+      response.writeHead(200, { ...this.#headers, 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+      response.end('# HELP ringwall_disks Imported disks.\n# TYPE ringwall_disks gauge\nringwall_disks 0\n');
+      return;
+    }
     const [, , kind = '', name = '', action = ''] = pathname.split('/').map(decodeURIComponent);
     const answer = (document: unknown, status = 200): void => {
       response.writeHead(status, this.#headers);
@@ -185,6 +194,10 @@ export class FakeApi implements AsyncDisposable {
         return answer({ operation: this.#operate('machine.start', this.#find(name)) }, 202);
       case 'POST machines/*/snapshots':
         return answer({ operation: this.#operate('machine.snapshot', this.#find(name)) }, 202);
+      case 'POST machines/*/clones':
+        return answer(this.#clone(this.#find(name), cloneMachineSchema.parse(body)), 202);
+      case 'POST snapshots/*/template':
+        return answer({ operation: this.#hold(name) }, 202);
       case 'POST machines/*/restore':
         return answer({ operation: this.#operate('machine.restore', this.#find(name)) }, 202);
       case 'POST machines/*/stop':
@@ -244,6 +257,38 @@ export class FakeApi implements AsyncDisposable {
     }
     const machine = this.add(name, { spec: { image, cpus, memoryMiB, ...joined }, status: this.made });
     return { machine, operation: this.#operate('machine.create', machine) };
+  }
+
+  #clone(original: Machine, { live, name, ...wanted }: CloneMachine): { machine: Machine; operation: Operation } {
+    const held = [...this.snapshots.templates.values()].find(({ machineName }) => machineName === original.name);
+    if (live === true && held === undefined) {
+      throw new RingwallError('conflict', `no snapshot of ${original.name} is held in memory`, {
+        hint: `hold it: ringwall template hold ${original.name}@1; a warden that was started anew has forgotten what it held`,
+      });
+    }
+    const names = [2, 3, 4, 5].map((number) => `${original.name}-${String(number)}`);
+    const free = names.find((each) => !this.machines.has(each));
+    const made = this.#create({ ...original.spec, name: name ?? free, ...wanted });
+    if (live !== true || held === undefined) return made;
+    held.machines.push(made.machine.name);
+    const goesOnFrom = `${held.machineName}@${String(held.sequence)}`;
+    const reasons = [`it goes on from the memory of ${goesOnFrom}, and proves itself at its next start`];
+    const { watch: _, ...status } = made.machine.status;
+    Object.assign(made.machine, { status: { ...status, trust: 'unknown', reasons, goesOnFrom, diskUnlocked: false } });
+    Object.assign(made.machine.spec, { clonedFrom: goesOnFrom });
+    this.#endings.set(
+      made.operation.id,
+      `goes on from the memory of ${goesOnFrom}; it proves itself at its next start`,
+    );
+    return made;
+  }
+
+  #hold(name: string): Operation {
+    this.snapshots.hold(name, new Date(FAKE_NOW - 30_000).toISOString());
+    const operation = this.#operate('template.hold', this.#find(name.split('@')[0] ?? ''));
+    const then = `clones go on from it: ringwall clone ${name} --live`;
+    this.#endings.set(operation.id, `is held, in 91 MiB of this host’s memory, in clear; ${then}`);
+    return operation;
   }
 
   #remove(name: string, force: boolean): Operation {
@@ -307,7 +352,7 @@ export class FakeApi implements AsyncDisposable {
     send({ step: 'waiting for evidence: event log', fraction: 0.8 });
     send(
       failure === undefined
-        ? { state: 'done', step: 'done' }
+        ? { state: 'done', step: this.#endings.get(id) ?? 'done' }
         : { state: 'failed', step: 'failed', error: failure.toBody() },
     );
     response.end();

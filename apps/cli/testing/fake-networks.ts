@@ -2,6 +2,8 @@
 import { RingwallError, type Machine, type MachineDetail } from '@ringwall/api';
 import {
   changedNetworkSchema,
+  type HostWayOut,
+  hostWayOutSchema,
   networkDetailSchema,
   networkListSchema,
   networkMapSchema,
@@ -11,12 +13,17 @@ import {
   type Reach,
   type ShownNetwork,
 } from '@ringwall/api/networks';
+import { networkCountersSchema, type NetworkCounters } from '@ringwall/api/counters';
+import { mirrorSchema } from '@ringwall/api/mirrors';
 import { judged, type JudgedNetwork } from './judged-network.ts';
 
 export class FakeNetworks {
   readonly networks: ShownNetwork[] = [];
+  mirrored: 'all' | readonly string[] = [];
   /** What the next `why` answers instead. */
   reach: Reach | undefined;
+  /** How this host lets networks out. */
+  wayOut: HostWayOut = { state: 'off', setting: '/var/lib/ringwall/warden/egress.json' };
   readonly #now: number;
 
   constructor(now: number) {
@@ -35,6 +42,8 @@ export class FakeNetworks {
     switch (route) {
       case 'GET networks':
         return networkListSchema.parse({ networks: this.networks });
+      case 'GET way-out':
+        return hostWayOutSchema.parse(this.wayOut);
       case 'POST networks':
         return shownNetworkSchema.parse(this.#create(Object(body)));
       case 'GET networks/*':
@@ -47,6 +56,18 @@ export class FakeNetworks {
         return {};
       case 'GET networks/*/map':
         return networkMapSchema.parse({ network, ...this.#judged(network, machines).map() });
+      case 'GET networks/*/counters':
+        return networkCountersSchema.parse(countersOf(this.#find(network), placesOf(this.#find(network), machines)));
+      case 'GET networks/*/mirror':
+      case 'POST networks/*/mirror': {
+        if (route.startsWith('POST')) this.mirrored = Object(body).machines;
+        const mirrored = this.mirrored === 'all' ? machines.map(({ name }) => name) : this.mirrored;
+        const { id } = this.#find(network);
+        return mirrorSchema.parse({
+          ...{ network, machines: this.mirrored, mirrored, allowed: true },
+          ...{ namespace: `/run/ringwall/networks/${id}.mirror`, interface: 'ids0' },
+        });
+      }
       case 'POST networks/*/rules': {
         const before = this.#judged(network, machines);
         const rules = [...rulesOf(this.#find(network)), Object(body).rule];
@@ -92,7 +113,7 @@ export class FakeNetworks {
       id: `net_${'a'.repeat(19)}${'abcdefgh'[known] ?? 'z'}` as const,
       ...{ tenant: 'default', name: String(name), version: 1, createdAt: new Date(this.#now).toISOString() },
       spec: { definition: { name, addresses, internet, rules: [] } },
-      status: { state: 'in-force' as const, machines: 0 },
+      status: { state: 'in-force' as const, machines: 0, ...(internet === 'nat' ? { wayOut: this.wayOut } : {}) },
     };
     judged(network.spec.definition, []);
     this.networks.push(network);
@@ -136,6 +157,7 @@ export class FakeNetworks {
         return {
           name: Object(definition).name,
           does: old === undefined ? 'make' : 'change',
+          hosts: [],
           ...after.consequences(old),
         };
       }),
@@ -164,7 +186,37 @@ export function placesOf(
     }));
 }
 
-function rulesOf({ spec }: ShownNetwork): unknown[] {
+const OUT = {
+  sent: { packets: 21, bytes: 3_072 },
+  received: { packets: 19, bytes: 40_960 },
+  refused: [
+    { reason: 'protected', packets: 2, bytes: 120 },
+    { reason: 'refused', packets: 1, bytes: 60 },
+  ],
+};
+
+/** Each machine has counted more than the one before it; each rule as often as its place. */
+function countersOf({ name, spec }: ShownNetwork, places: ReturnType<typeof placesOf>): NetworkCounters {
+  const refused = { reason: 'refused', packets: 3, bytes: 180 };
+  return {
+    network: name,
+    refused: [refused, { reason: 'spoofed', packets: 0, bytes: 0 }],
+    connections: { known: 12, limit: 262_144 },
+    ...(spec.definition['internet'] === 'nat' ? { out: OUT } : {}),
+    rules: rulesOf({ spec }).map((rule, index) => ({
+      rules: [{ name: String(Object(rule).name), action: Object(rule).action }],
+      connections: index,
+    })),
+    machines: places.map((place, index) => ({
+      name: place.name,
+      sent: { packets: 17 * (index + 1), bytes: 2_048 * (index + 1) },
+      received: { packets: 40 * index, bytes: 5_000_000 * index },
+      ...{ late: index, refused: index === 0 ? [refused] : [] },
+    })),
+  };
+}
+
+function rulesOf({ spec }: Pick<ShownNetwork, 'spec'>): unknown[] {
   const { rules } = spec.definition;
   return Array.isArray(rules) ? rules : [];
 }

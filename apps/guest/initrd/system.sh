@@ -19,6 +19,7 @@ start_system() {
   if [ -e /system/lib/ringwall/writable ]; then
     # Changes to the system lie on the encrypted disk.
     load_drivers overlay
+    forget_another_machine /data/.system
     (umask 022; mkdir -p /data/.system/upper /data/.system/work /writable)
     mount -t overlay -o lowerdir=/system,upperdir=/data/.system/upper,workdir=/data/.system/work overlay /writable
     root=/writable
@@ -31,6 +32,17 @@ start_system() {
   local mount
   for mount in data dev proc run sys; do mount --move "/$mount" "$root/$mount"; done
   exec env -i TERM=linux switch_root -c /dev/console "$root" /sbin/init
+}
+
+# forget_another_machine DIRECTORY: where the disk was copied from another machine's, what names that one in the system's own
+# files goes; systemd then makes a machine id as at a first boot (machine-id(5)).
+forget_another_machine() {
+  local before=''
+  [ ! -e "$1/machine" ] || before=$(cat "$1/machine")
+  [ "$before" != "$machine" ] || return 0
+  [ -z "$before" ] || rm -f "$1/upper/etc/machine-id" "$1/upper/var/lib/systemd/random-seed"
+  (umask 077; mkdir -p "$1"; printf '%s\n' "$machine" >"$1/machine.new")
+  mv "$1/machine.new" "$1/machine"
 }
 
 # For the system to show. The proven sentences are there already.

@@ -41,11 +41,14 @@ export class TestWarden implements AsyncDisposable {
   readonly layout: Layout;
   readonly client: LineClient<WardenRequest, typeof wardenResponseSchemas>;
   readonly #ownsDir: boolean;
+  /** Stands before the program: what has it run somewhere else. */
+  readonly #before: readonly string[];
   #process: ChildProcess | undefined;
   stderr = '';
 
-  private constructor(dir: string, ownsDir: boolean) {
+  private constructor(dir: string, ownsDir: boolean, before: readonly string[]) {
     this.#ownsDir = ownsDir;
+    this.#before = before;
     const { state, run } = directoriesOf(dir);
     this.dir = dir;
     this.layout = layoutOf(state, run);
@@ -60,10 +63,12 @@ export class TestWarden implements AsyncDisposable {
   }
 
   /** With an image that boots nothing, but where another is given. `dir`: a directory that is there, and stays. */
-  static async start(options: { readonly dir?: string; readonly image?: false } = {}): Promise<TestWarden> {
+  static async start(
+    options: { readonly dir?: string; readonly image?: false; readonly before?: readonly string[] } = {},
+  ): Promise<TestWarden> {
     const dir = options.dir ?? mkdtempSync('/var/tmp/ringwall-warden-');
     chmodSync(dir, 0o755);
-    const warden = new TestWarden(dir, options.dir === undefined);
+    const warden = new TestWarden(dir, options.dir === undefined, options.before ?? []);
     if (options.image !== false) await writeSyntheticImage(join(warden.layout.images, 'hello'));
     await warden.revive();
     return warden;
@@ -75,7 +80,7 @@ export class TestWarden implements AsyncDisposable {
 
   /** Starts the process, after it was killed or ended, and waits until it answers. */
   async revive(): Promise<void> {
-    const [file = '', ...args] = wardenArgv(this.dir);
+    const [file = '', ...args] = [...this.#before, ...wardenArgv(this.dir)];
     const child = spawn(file, args, { env: {}, stdio: ['ignore', 'ignore', 'pipe'] });
     this.#process = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));

@@ -2,7 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newBootId, newMachineId, RingwallError, type BootId, type Encryption, type MachineId } from '@ringwall/api';
+import {
+  newBootId,
+  newMachineId,
+  RingwallError,
+  type BootId,
+  type Clones,
+  type Encryption,
+  type MachineId,
+} from '@ringwall/api';
 import type { BrokerResponse } from '@ringwall/api/broker';
 import { referenceJson, type ReferenceContent, type Signer } from '@ringwall/evidence';
 import { openVtpmCa, type VtpmCa } from '../../ca/index.ts';
@@ -64,22 +72,29 @@ export class BrokerInstance implements AsyncDisposable {
     return (await this.client.call({ op: 'status' })).key;
   }
 
-  async addMachine(encryption: Encryption = 'guest'): Promise<TestMachine> {
-    return this.adopt(await SoftwareTpm.make(), encryption);
+  async addMachine(encryption: Encryption = 'guest', clones?: Clones): Promise<TestMachine> {
+    return this.adopt(await SoftwareTpm.make(), encryption, clones);
   }
 
   /** Registers a machine with this TPM. */
-  async adopt<Tpm extends GuestTpm>(tpm: Tpm, encryption: Encryption = 'guest'): Promise<TestMachine<Tpm>> {
+  async adopt<Tpm extends GuestTpm>(
+    tpm: Tpm,
+    encryption: Encryption = 'guest',
+    clones?: Clones,
+  ): Promise<TestMachine<Tpm>> {
     const id = newMachineId();
     const ekCertificate = await this.ca.issueEkCertificate(tpm.ekPublic, id);
-    await this.register(id, ekCertificate, { encryption });
+    await this.register(id, ekCertificate, { encryption, ...(clones && { clones }) });
     return { id, tpm, ekCertificate };
   }
 
   async register(
     id: MachineId,
     ekCertificate: Uint8Array,
-    { vtpmCa = this.ca.certificates, encryption }: { vtpmCa?: VtpmCa['certificates']; encryption?: Encryption } = {},
+    {
+      vtpmCa = this.ca.certificates,
+      ...chosen
+    }: { vtpmCa?: VtpmCa['certificates']; encryption?: Encryption; clones?: Clones } = {},
   ): Promise<void> {
     await this.client.call({
       op: 'register-machine',
@@ -87,7 +102,7 @@ export class BrokerInstance implements AsyncDisposable {
       name: 'hello',
       ekCertificate: base64(ekCertificate),
       vtpmCa: vtpmCa.map(base64),
-      ...(encryption === undefined ? {} : { encryption }),
+      ...chosen,
     });
   }
 

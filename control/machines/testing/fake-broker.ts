@@ -2,7 +2,7 @@
 /* oxlint-disable typescript/no-unsafe-type-assertion -- an answer's type hangs on its request's op, which a switch does
    not tell the compiler; the rpc's own tests hold the real answers to their schemas */
 import { type Duplex, duplexPair } from 'node:stream';
-import { type MachineId, type ReferenceSubject, RingwallError } from '@ringwall/api';
+import { type DiskId, type MachineId, type ReferenceSubject, RingwallError } from '@ringwall/api';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
 import type { StrayFile, WatchReport } from '@ringwall/api/watch';
@@ -13,11 +13,18 @@ type VerdictState = BrokerResponse<'read-verdict'>['state'];
 
 export class FakeBroker implements BrokerClient {
   readonly registered: Set<MachineId> = new Set();
+  /** Whose key a clone has that was never started. */
+  readonly lenders: Set<MachineId> = new Set();
   readonly expected: Map<string, unknown> = new Map();
   readonly verdicts: Map<string, VerdictState> = new Map();
   /** The root of each that is whole. */
   readonly snapshots: Map<string, string | undefined> = new Map();
   readonly requests: BrokerRequest[] = [];
+  /** What goes with an export. */
+  ticket = '{}';
+  refusesImports = false;
+  /** Machines that came; undefined where it has no room for them. */
+  imported: Set<MachineId> | undefined = new Set();
   away = false;
   /** What comes of it when a guest speaks. */
   outcome: VerdictState = 'unlocked';
@@ -27,6 +34,8 @@ export class FakeBroker implements BrokerClient {
   sessions: Duplex[] = [];
   /** Requests for keys of disks that were answered. */
   readonly released: DiskKeyRequest[] = [];
+  /** Disks whose keys it has destroyed. */
+  readonly erased: Set<DiskId> = new Set();
   /** How each watched boot stands. */
   readonly watches: Map<string, WatchReport> = new Map();
   strays: StrayFile[] = [];
@@ -110,6 +119,7 @@ export class FakeBroker implements BrokerClient {
         });
         return { wantsFiles: !this.files.has(request.image.files) };
       case 'release-disk-key':
+        if (this.erased.has(request.request.disk)) throw new RingwallError('not-found', 'the broker has no key of it');
         this.released.push(request.request);
         return { sealed: 'AAAA' };
       case 'forget-disk':
@@ -120,12 +130,35 @@ export class FakeBroker implements BrokerClient {
       case 'finish-snapshot':
         this.snapshots.set(request.snapshot, request.root);
         return {};
+      case 'hold-template':
+      case 'clone-live':
+      case 'clone-machine':
       case 'release-snapshot-key': {
         const root = this.snapshots.get(request.request.snapshot);
         if (root === undefined) throw new RingwallError('conflict', 'it is not the newest state');
         return { sealed: 'AAAA', root };
       }
       case 'confirm-restore':
+        return {};
+      case 'list-approvals':
+        return { people: [], machines: [], requests: [] };
+      case 'change-person':
+      case 'require-approval':
+        return {};
+      case 'read-approval':
+      case 'sign-approval':
+        throw new RingwallError('not-found', 'there is no such request');
+      case 'read-recipient':
+        return { file: '{"format":"ringwall-host-recipient/1"}\n' };
+      case 'export-snapshot':
+        return { ticket: this.ticket, head: request.head };
+      case 'begin-import':
+        if (this.refusesImports) throw new RingwallError('unauthorized', 'it is for another host');
+        return { sealed: 'AAAA', head: request.head, ekCertificate: 'AAAA' };
+      case 'finish-import':
+        if (this.imported === undefined)
+          throw new RingwallError('host-full', 'no room to write the store of the broker');
+        this.imported.add(request.machine);
         return {};
       case 'forget-snapshot':
         this.snapshots.delete(request.snapshot);
@@ -152,6 +185,9 @@ export class FakeBroker implements BrokerClient {
         return { keys: this.registered.size };
       case 'rotate-key':
         return { version: 2 };
+      case 'check-forget':
+        if (this.lenders.has(request.machine)) throw new RingwallError('conflict', 'a clone of it has its key');
+        return {};
       case 'forget-machine':
         this.registered.delete(request.machine);
         return {};

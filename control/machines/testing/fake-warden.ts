@@ -4,7 +4,11 @@
 import { createHash } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
 import { type MachineId, type NetworkId, RingwallError } from '@ringwall/api';
+import type { HeldTemplate } from '@ringwall/api/templates';
+import type { NetworkPeer } from '@ringwall/api/network-peers';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
+import type { HostWayOut } from '@ringwall/api/networks';
+import type { MirrorAnswer } from '@ringwall/api/mirrors';
 import type { RunningMachine, WardenRequest, WardenResponse } from '@ringwall/api/warden';
 import type { WardenClient } from '../clients.ts';
 
@@ -13,12 +17,19 @@ const HELLO_MS = 25;
 
 export const AWAY_HINT = 'start it';
 
+const TEMPLATE_SIZE = { bytes: 512 * 2 ** 20, heldBytes: 90.5 * 2 ** 20 };
 const KEY = `${'A'.repeat(43)}=`;
 const SIGNATURE = `${'A'.repeat(86)}==`;
 
 export class FakeWarden implements WardenClient {
   readonly machines: Map<MachineId, { running: RunningMachine | undefined }> = new Map();
   readonly disks: Set<string> = new Set();
+  /** What no machine reaches, whatever a rule says. */
+  protected: { range: string; what: string }[] = [];
+  /** Other hosts, of each network. */
+  peers: NetworkPeer[] = [];
+  wayOut: HostWayOut = { state: 'off', setting: '/egress.json' };
+  readonly mirrors: Map<NetworkId, MirrorAnswer['machines']> = new Map();
   /** As they were applied last, each with the machines whose card leads somewhere now. */
   readonly networks: Map<NetworkId, { applied: ApplyNetwork; readonly open: Map<MachineId, string> }> = new Map();
   readonly requests: WardenRequest[] = [];
@@ -33,6 +44,10 @@ export class FakeWarden implements WardenClient {
   capacity = { cpus: 4, memoryMiB: 8192, diskMiB: 100_000 };
   /** Those that lie there. */
   readonly snapshots: Set<string> = new Set();
+  /** Until it is killed. */
+  readonly templates: Map<string, HeldTemplate> = new Map();
+  /** Whether each continues the one before, where it may. */
+  continues = false;
   accelerator: 'kvm' | 'tcg' = 'tcg';
   /** files.json of the images; undefined where they have none. */
   imageFiles: string | undefined = '{"version":1,"image":"hello"}';
@@ -50,6 +65,12 @@ export class FakeWarden implements WardenClient {
 
   readonly openStream: WardenClient['openStream'] = async (request) => {
     await this.#receive(request);
+    if (request.op === 'open-snapshot' || request.op === 'receive-snapshot') {
+      const [near, far] = duplexPair();
+      if (request.op === 'open-snapshot') far.end('what is sealed');
+      else this.#takeIn(request.bytes, far);
+      return { result: {} as never, stream: near };
+    }
     if (request.op !== 'open-console' && request.op !== 'open-attest-port') throw new Error('not a stream');
     if (this.machines.get(request.machine)?.running === undefined) {
       throw new RingwallError('conflict', 'the machine does not run');
@@ -90,6 +111,21 @@ export class FakeWarden implements WardenClient {
   isRunning(machine: MachineId): boolean {
     const state = this.machines.get(machine)?.running?.state;
     return state !== undefined && state !== 'vmm-dead';
+  }
+
+  /** As the real one does: it counts what comes. */
+  #takeIn(wanted: number, stream: Duplex): void {
+    let bytes = 0;
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes >= wanted) stream.end('{"done":{"head":"AAAA"}}\n');
+    });
+    stream.on('end', () => {
+      if (bytes >= wanted) return;
+      stream.end(
+        '{"error":{"code":"proof-invalid","message":"the snapshot is not what was sealed: it ends too soon"}}\n',
+      );
+    });
   }
 
   /** As the real guest does, again and again until it is heard. */
@@ -146,11 +182,40 @@ export class FakeWarden implements WardenClient {
       }
       case 'take-snapshot':
         this.snapshots.add(request.snapshot);
-        return { root: '5a'.repeat(32), bytes: 4096, pauseMs: 12, tookMs: 34 };
+        return {
+          ...{ root: '5a'.repeat(32), bytes: 4096, pauseMs: 12, tookMs: 34 },
+          ...(this.continues && request.after !== undefined ? { parent: request.after } : {}),
+        };
       case 'restore-machine':
         return this.#start(request);
+      case 'clone-disk':
+        return {};
+      case 'hold-template': {
+        const { snapshot, machine } = request;
+        const held = { snapshot, machine, heldAt: new Date(0).toISOString(), machines: [], ...TEMPLATE_SIZE };
+        this.templates.set(snapshot, this.templates.get(snapshot) ?? held);
+        return held;
+      }
+      case 'list-templates':
+        return { templates: [...this.templates.values()] };
+      case 'release-template':
+        this.templates.delete(request.snapshot);
+        return {};
+      case 'clone-live': {
+        const held = this.templates.get(request.snapshot);
+        if (held === undefined) throw new RingwallError('conflict', `the memory of ${request.snapshot} is not held`);
+        const started = this.#start(request);
+        this.templates.set(request.snapshot, { ...held, machines: [...held.machines, request.machine] });
+        return started;
+      }
       case 'check-snapshot':
         return { whole: this.snapshots.has(request.snapshot), records: 3, damaged: 0, at: [] };
+      case 'read-snapshot-head':
+        return { head: 'AAAA', bytes: 4096 };
+      case 'settle-import':
+        if (!this.machines.has(request.machine)) this.machines.set(request.machine, { running: undefined });
+        this.snapshots.add(request.snapshot);
+        return {};
       case 'remove-snapshot':
         this.snapshots.delete(request.snapshot);
         return {};
@@ -198,7 +263,16 @@ export class FakeWarden implements WardenClient {
             walls: 'standing' as const,
             connected: [...open.keys()],
           })),
+          protected: this.protected,
+          wayOut: this.wayOut,
         };
+      case 'set-mirror':
+      case 'show-mirror':
+        return this.#mirror(request);
+      case 'look-at-way-out':
+        return this.wayOut;
+      case 'count-network':
+        return this.#countNetwork(request.network);
       case 'admit-machine':
         this.#network(request.network).open.set(request.machine, request.boot);
         return {};
@@ -208,7 +282,7 @@ export class FakeWarden implements WardenClient {
         this.networks.get(request.network)?.open.delete(request.machine);
         return {};
       case 'list-peers':
-        return { peers: [] };
+        return { peers: this.peers };
       case 'export-peer':
       case 'import-peer':
         throw new RingwallError('host-lacks', 'wireguard-go is not installed');
@@ -218,6 +292,8 @@ export class FakeWarden implements WardenClient {
       case 'open-attest-port':
       case 'open-capture':
       case 'import-disk':
+      case 'open-snapshot':
+      case 'receive-snapshot':
         return {};
     }
     throw new Error('no such op');
@@ -239,14 +315,38 @@ export class FakeWarden implements WardenClient {
     };
   }
 
-  #network(id: NetworkId): { readonly open: Map<MachineId, string> } {
+  #mirror(request: Extract<WardenRequest, { op: 'set-mirror' | 'show-mirror' }>): MirrorAnswer {
+    const { applied } = this.#network(request.network);
+    if (request.op === 'set-mirror') this.mirrors.set(request.network, request.machines);
+    const machines = this.mirrors.get(request.network) ?? [];
+    const mirrored = machines === 'all' ? applied.machines.map(({ machine }) => machine) : machines;
+    return { machines, mirrored, namespace: `/run/${request.network}.mirror`, interface: 'ids0', allowed: true };
+  }
+
+  #countNetwork(id: NetworkId): WardenResponse<'count-network'> {
+    const { machines } = this.#network(id).applied;
+    return {
+      refused: [{ reason: 'refused', packets: 5, bytes: 300 }],
+      rules: [{ rules: [{ name: 'web', action: 'allow' }], connections: 7 }],
+      connections: { known: 3, limit: 1_000 },
+      machines: machines.map(({ machine }) => ({
+        machine,
+        sent: { packets: 10, bytes: 1_000 },
+        received: { packets: 20, bytes: 2_000 },
+        late: 1,
+        refused: [{ reason: 'refused', packets: 5, bytes: 300 }],
+      })),
+    };
+  }
+
+  #network(id: NetworkId): { readonly applied: ApplyNetwork; readonly open: Map<MachineId, string> } {
     const network = this.networks.get(id);
     if (network === undefined) throw new RingwallError('not-found', `no network ${id} on this host`);
     return network;
   }
 
   #start(
-    request: Extract<WardenRequest, { op: 'start-machine' | 'restore-machine' }>,
+    request: Extract<WardenRequest, { op: 'start-machine' | 'restore-machine' | 'clone-live' }>,
   ): WardenResponse<'start-machine'> {
     const record = this.#require(request.machine);
     const { running } = record;

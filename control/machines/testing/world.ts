@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Machine, Operation } from '@ringwall/api';
+import { newDiskId, type Machine, type Operation } from '@ringwall/api';
+import type { Disk } from '@ringwall/api/disks';
 import { Store } from '../../store/index.ts';
 import { HostReports } from '../host-reports.ts';
 import { Machines } from '../machines.ts';
@@ -71,6 +72,21 @@ export class World implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.end();
     await this.begin();
+  }
+
+  /** A disk of this name, imported whole. */
+  async importDisk(name: string): Promise<Disk> {
+    const disk: Disk = {
+      id: newDiskId(),
+      tenant: 'default',
+      name,
+      version: 1,
+      createdAt: new Date().toISOString(),
+      spec: { sizeBytes: 64 * 1024 * 1024, source: { format: 'qcow2', name: 'cloud.qcow2' } },
+      status: { phase: 'ready' },
+    };
+    await this.store.disks.insert(disk, { kind: 'disk.imported', message: `${name} is there` });
+    return disk;
   }
 
   /** Waits until the operation has ended. */

@@ -1,17 +1,19 @@
 // A host of the mind for the warden's unit tests: processes are numbers in a set, jails are entries in a map, and every
 // effect can be made to fail, to hang, or to be the warden's last.
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { imageDir, layoutOf, type Layout, type MachineLayout } from '../layout.ts';
+import { diskLayout, imageDir, layoutOf, type Layout, type MachineLayout } from '../layout.ts';
 import { RingwallError } from '@ringwall/api';
 import type { HostIdentity } from '@ringwall/host/attest';
-import { makeSharedMemory, viewsOf, type SharedMemory } from '@ringwall/host/memory';
+import { makeSharedMemory, viewsOf, type DigestedCopy, type SharedMemory } from '@ringwall/host/memory';
+import { PAGE_BYTES } from '@ringwall/seal';
 import type { VmSpec } from '@ringwall/api/warden';
-import type { Extent, HostTpmPart, SavedState, WardenParts } from '../parts.ts';
+import type { BootOrder, Extent, HostTpmPart, SavedState, WardenParts } from '../parts.ts';
 import type { JailedProcess } from '../records.ts';
 import { FakeNetworks, fakePeerPart } from './fake-networks.ts';
 import { FakeDisks } from './fake-disks.ts';
+import { FakeTemplates } from './fake-templates.ts';
 import { EMPTY_CONTENT, makeReferenceKey, signNow } from '../../broker/testing/reference.ts';
 
 /** What a warden that is killed throws from inside an effect: nothing of it may be caught on the way out. */
@@ -35,6 +37,7 @@ export class FakeHost {
   readonly parts: WardenParts;
   bootId = 'this-boot';
   availableMiB = 4096;
+  totalMemoryMiB = 8192;
   full = false;
   freeDiskMiB = 64 * 1024;
   /** Run at each effect, by its name: throws to make it fail, or stands still to make it hang. */
@@ -54,13 +57,22 @@ export class FakeHost {
     | undefined;
   readonly disks: FakeDisks = new FakeDisks();
   readonly networks: FakeNetworks = new FakeNetworks((effect) => this.#effect(effect));
+  readonly templates: FakeTemplates;
+  /** Where the cable of the VMM that was started last ends. */
+  cable: BootOrder['cable'] | 'none' = 'none';
   /** The address of the card that each machine has, by its id. */
   readonly cards = new Map<string, string>();
   platform = { qemu: '7.2', firmware: 'f1', cpu: 'a processor' };
   /** What its memory is, to be saved; and of a machine that was put back, what it was given. */
   memory: Uint8Array = new Uint8Array();
+  /** What it was when it was copied last. */
+  memoryThen: Uint8Array | undefined;
+  /** Of its disk, since then. */
+  writtenSince: readonly Extent[] = [];
   devices: Uint8Array = Buffer.from('devices and a TPM');
-  /** Called while a guest stands still; what it writes to its disk then is copied, too. */
+  /** Of its imported disks, by their ids. */
+  readonly importedSince: Map<string, readonly Extent[]> = new Map();
+  /** Called for each disk while a guest stands still; what it writes to it then is copied, too. */
   whileStopped: (disk: string) => readonly Extent[] = () => [];
   vmmState: 'running' | 'paused' | undefined = 'running';
   /** Its VMM has stopped the guest, for want of room. */
@@ -71,6 +83,7 @@ export class FakeHost {
 
   constructor(dir: string) {
     this.layout = layoutOf(join(dir, 'state'), join(dir, 'run'));
+    this.templates = new FakeTemplates(dir, (effect) => this.#effect(effect));
     this.parts = this.#makeParts();
   }
 
@@ -104,7 +117,13 @@ export class FakeHost {
   }
 
   /** As a jail does it: memory is filled before there is a VMM. */
-  async #load({ runDir }: MachineLayout, spec: VmSpec, state: SavedState): Promise<void> {
+  async #load({ id, runDir }: MachineLayout, spec: VmSpec, state: SavedState): Promise<void> {
+    if (state.card === undefined) this.cards.delete(id);
+    else this.cards.set(id, state.card.mac);
+    if ('template' in state) {
+      ({ memory: this.memory, devices: this.devices } = this.templates.contentsOf(state.template));
+      return;
+    }
     const path = join(runDir, 'memory');
     await using file = await open(path, 'w+');
     await file.truncate(spec.memoryMiB * 2 ** 20);
@@ -125,7 +144,7 @@ export class FakeHost {
         capacity: async () => ({
           cpus: 4,
           memoryMiB: this.availableMiB,
-          totalMemoryMiB: 8192,
+          totalMemoryMiB: this.totalMemoryMiB,
           diskMiB: this.freeDiskMiB,
         }),
         platform: async () => this.platform,
@@ -149,6 +168,7 @@ export class FakeHost {
       },
       tpm: {
         certificates: async () => this.caCertificates,
+        expect: async (machine) => writeFileSync(machine.tpmKey, 'key'),
         manufacture: async (machine) => {
           this.#spawn(machine, 'tpm');
           await this.#effect('tpm.manufacture');
@@ -165,7 +185,8 @@ export class FakeHost {
         },
       },
       vmm: {
-        start: async ({ machine, spec, direct, state }) => {
+        start: async ({ machine, spec, direct, state, cable }) => {
+          this.cable = cable ?? 'none';
           const tpm = this.#spawn(machine, 'tpm');
           await this.#effect('tpm.start');
           const witness = direct === undefined ? { witness: this.#spawn(machine, 'witness') } : {};
@@ -174,10 +195,16 @@ export class FakeHost {
           await this.#effect('vmm.start');
           return { tpm, ...witness, vmm };
         },
-        copy: async (machine, _boot, memoryMiB) => {
+        holdTemplate: (order) => this.templates.hold(order),
+        copy: async (machine, _boot, { memoryMiB, disks, before }) => {
           let copied: SharedMemory | undefined;
+          const continues = before !== undefined && this.memoryThen !== undefined;
+          const imported = disks.map((id) => diskLayout(this.layout, id));
+          const since = [this.writtenSince, ...disks.map((id) => this.importedSince.get(id) ?? [])];
+          const whole = [2 ** 20, ...imported.map(({ file }) => statSync(file).size)];
           return {
-            data: async () => [{ offset: 0, length: 2 ** 20 }],
+            continues,
+            data: async () => (continues ? since : whole.map((length) => [{ offset: 0, length }])),
             written: async () => [],
             writtenBytes: async () => 0,
             copyMemory: async (maxBytes) => {
@@ -187,8 +214,23 @@ export class FakeHost {
             },
             save: async ({ takeWritten, takeState }) => {
               await this.#effect('vmm.save');
-              await takeWritten(this.whileStopped(machine.disk));
-              await takeState({ devices: this.devices, memory: copied ?? this.#memoryOf(memoryMiB) });
+              await takeWritten([machine.disk, ...imported.map(({ file }) => file)].map(this.whileStopped));
+              const memory = copied ?? this.#memoryOf(memoryMiB);
+              const { memoryThen, memory: now } = this;
+              const mac = this.cards.get(machine.id);
+              this.memoryThen = now;
+              await takeState({
+                devices: this.devices,
+                memory,
+                ...(mac === undefined ? {} : { card: { mac } }),
+                ...(copied && {
+                  copied: {
+                    digest: async () => digestedCopy(memoryMiB * 2 ** 20, memoryThen, now),
+                    zeros: new Uint8Array(memoryMiB * 32),
+                    [Symbol.dispose]: () => void this.#effect('memory.ended'),
+                  },
+                }),
+              });
               await this.#effect('vmm.goes-on');
               return { pauseMs: 7 };
             },
@@ -281,6 +323,23 @@ export class FakeHost {
       },
     };
   }
+}
+
+/** Which pages are as they were, by looking at them. */
+function digestedCopy(bytes: number, then: Uint8Array | undefined, now: Uint8Array): DigestedCopy {
+  const kept = new Uint8Array(bytes / PAGE_BYTES / 8);
+  const pageOf = (memory: Uint8Array, page: number): Uint8Array => {
+    const whole = Buffer.alloc(PAGE_BYTES);
+    whole.set(memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
+    return whole;
+  };
+  const last = Math.ceil(Math.max(then?.length ?? 0, now.length) / PAGE_BYTES);
+  for (let page = 0; page < bytes / PAGE_BYTES; page += 1) {
+    const isKept = page >= last || Buffer.compare(pageOf(then ?? now, page), pageOf(now, page)) === 0;
+    if (isKept) kept[page >> 3] = (kept[page >> 3] ?? 0) | (1 << (page & 7));
+  }
+  const nothing = new SharedArrayBuffer(0);
+  return { digests: { pieces: nothing, pages: nothing }, kept };
 }
 
 /** For `before`: the named effect fails. */

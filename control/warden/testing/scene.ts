@@ -8,7 +8,8 @@ import { machineLayout, type MachineLayout } from '../layout.ts';
 import { Warden, type WardenCall } from '../warden.ts';
 import { FakeHost } from './fake-parts.ts';
 
-export const SPEC = { image: 'hello', cpus: 1, memoryMiB: 256, diskMiB: 64 } as const;
+/** The least that there is: a snapshot of it is read to its end. */
+export const SPEC = { image: 'hello', cpus: 1, memoryMiB: 192, diskMiB: 32 } as const;
 const BROKER_KEY = 'ab'.repeat(64);
 /** Directories of root are looked at for their owner. */
 export const needsRoot: boolean = process.getuid?.() !== 0;
@@ -23,12 +24,19 @@ export class Scene {
   readonly #dir = mkdtempSync(join(tmpdir(), 'warden-'));
   readonly host: FakeHost = new FakeHost(this.#dir);
   readonly #open: Warden[] = [];
+  readonly #notes: string[] = [];
 
   /** Another one on the same host is the next one, after a kill. */
   async openWarden(): Promise<Warden> {
-    const warden = await Warden.open({ layout: this.host.layout, parts: this.host.parts, note: () => undefined });
+    const { layout, parts } = this.host;
+    const warden = await Warden.open({ layout, parts, note: (text) => void this.#notes.push(text) });
     this.#open.push(warden);
     return warden;
+  }
+
+  /** What all of them have said. */
+  log(): string {
+    return this.#notes.join('\n');
   }
 
   async end(): Promise<void> {

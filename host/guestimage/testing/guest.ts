@@ -64,12 +64,20 @@ export class TestGuest implements AsyncDisposable {
     vmm.once('exit', () => this.#wake());
   }
 
-  /** `dir` is the guest's own, for sockets; it is removed at the end. */
-  static async start(dir: string, files: GuestFiles, disk: string, tpm: TestTpm): Promise<TestGuest> {
+  /** `dir` is the guest's own, for sockets; it is removed at the end. `namespace`: a file that pins where its card is to lead. */
+  static async start(
+    dir: string,
+    files: GuestFiles,
+    disk: string,
+    tpm: TestTpm,
+    namespace?: string,
+  ): Promise<TestGuest> {
     await mkdir(dir);
     await copyFile(OVMF_VARS, join(dir, 'vars.fd'));
     const swtpm = await serveTpm(tpm, join(dir, 'tpm.sock'));
-    const vmm = spawn(QEMU, argv(dir, files, disk), { stdio: ['pipe', 'pipe', 'pipe'], env: {} });
+    const there = namespace === undefined ? [] : ['/usr/bin/nsenter', `--net=${namespace}`, '--'];
+    const [program = QEMU, ...words] = [...there, QEMU, ...argv(dir, files, disk)];
+    const vmm = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'], env: {} });
     let complaints = '';
     vmm.stderr.on('data', (bytes: Buffer) => (complaints += bytes.toString('latin1')));
     try {
@@ -129,6 +137,14 @@ export class TestGuest implements AsyncDisposable {
     const until = this.#console.indexOf(`${mark}=`);
     const begin = this.#console.lastIndexOf(`''${mark.slice(5)}=$?`, until);
     return this.#console.slice(this.#console.indexOf('\n', begin) + 1, until).replaceAll('\r', '');
+  }
+
+  /** As the warden does once a boot has proven itself: the firmware has seen nothing of it. */
+  plugCard({ interface: ifname, mac }: { readonly interface: string; readonly mac: string }): void {
+    const tap = { type: 'tap', id: 'cable', ifname, script: 'no', downscript: 'no' };
+    const card = { driver: 'virtio-net-pci', id: 'card', bus: 'cards', netdev: tap.id, mac, romfile: '' };
+    this.#monitor.write(`${JSON.stringify({ execute: 'netdev_add', arguments: tap })}\n`);
+    this.#monitor.write(`${JSON.stringify({ execute: 'device_add', arguments: card })}\n`);
   }
 
   pressPowerButton(): void {

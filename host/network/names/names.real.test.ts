@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileNetwork, parseMachines, parsePolicy, type Machine, type Network } from '@ringwall/netpolicy';
-import { killProcess } from '../../exec/index.ts';
+import { isAlive, killProcess, signalProcess } from '../../exec/index.ts';
 import { parseStatus } from '../../jail/proc.ts';
 import { lacksForJails, openBench, type Bench } from '../../jail/testing/bench.ts';
 import { Walls } from '../index.ts';
@@ -227,6 +227,28 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
     expect(process).not.toEqual(before);
     expect(await app.again().apply(wanted(APP))).toBe('kept');
     expect(app.server.process).toEqual(process);
+  });
+
+  test('stopped for some seconds it is let be; where it stays so, it is started again, and that is said', async () => {
+    const before = app.server.process;
+    if (before === undefined) throw new Error('no server');
+    const stop = new AbortController();
+    const said: string[] = [];
+    const looking = app.server.lookAfter((what) => said.push(what), 200, stop.signal);
+    const ask = (): Promise<unknown> => station(app, 0).tell('resolve', GATEWAY, 'db.app.internal', A, 0.5);
+    signalProcess(before, 'SIGSTOP');
+    for (let asked = 0; asked < 4; asked += 1) expect(await ask()).not.toEqual([FOUND, ['10.20.0.2']]);
+    signalProcess(before, 'SIGCONT');
+    await expect.poll(ask).toEqual([FOUND, ['10.20.0.2']]);
+    expect([app.server.process, said]).toEqual([before, []]);
+    signalProcess(before, 'SIGSTOP');
+    await expect
+      .poll(() => said, { timeout: 30_000 })
+      .toEqual(['the server of addresses and names did nothing for 10 s; it is started again']);
+    stop.abort();
+    await looking;
+    expect(await ask()).toEqual([FOUND, ['10.20.0.2']]);
+    expect(isAlive(before)).toBe(false);
   });
 
   test('its process has a uid of its own, three capabilities, a filter, and of the host no file but its program', async () => {

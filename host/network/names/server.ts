@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingwallError } from '@ringwall/api/errors';
-import { isAlive, run, signalProcess } from '../../exec/index.ts';
+import { isAlive, run, signalProcess, type ProcessRef } from '../../exec/index.ts';
 import {
   boundRunFile,
   endedAtStart,
@@ -17,6 +17,7 @@ import {
   type UidLeases,
 } from '../../jail/index.ts';
 import { compileNames, NAMES_FILES, type NamesFiles, type NamesWanted } from './compile.ts';
+import { HANG_SECONDS, hangs } from './hang.ts';
 
 const DNSMASQ = '/usr/sbin/dnsmasq';
 const MIB = 1024 * 1024;
@@ -82,11 +83,13 @@ export class NamesServer {
     return process !== undefined && isAlive(process) ? process : undefined;
   }
 
-  /** Starts it again where it is gone, and says so, until it is told to stop. */
+  /** Starts it again where it is gone or hangs, and says so, until it is told to stop. */
   async lookAfter(say: (what: string) => void, everyMs: number, signal: AbortSignal): Promise<void> {
     let trouble = '';
     while (!signal.aborted) {
-      await this.#alone(() => this.#restart(say)).then(
+      // Not alone: changes do not wait for somebody who may hang.
+      const hanging = await this.#hanging(signal);
+      await this.#alone(() => this.#restart(say, hanging)).then(
         () => (trouble = ''),
         (error: unknown) => {
           if (trouble !== String(error)) say(`the server of addresses and names cannot be started: ${String(error)}`);
@@ -97,11 +100,22 @@ export class NamesServer {
     }
   }
 
-  async #restart(say: (what: string) => void): Promise<void> {
+  async #hanging(signal: AbortSignal): Promise<ProcessRef | undefined> {
+    const { process } = this;
+    return process !== undefined && (await hangs(process, signal)) ? process : undefined;
+  }
+
+  async #restart(say: (what: string) => void, hanging: ProcessRef | undefined): Promise<void> {
     if (this.#wanted === undefined) return;
-    if (this.process === undefined) {
+    const { process } = this;
+    // A change may have started another meanwhile.
+    const isHanging = process?.pid === hanging?.pid && process?.startTime === hanging?.startTime;
+    if (process === undefined || isHanging) {
+      // What is there would be kept.
+      await this.#end();
       await this.#serve(this.#wanted);
-      say('the server of addresses and names was gone; it is started again');
+      const what = process === undefined ? 'was gone' : `did nothing for ${HANG_SECONDS} s`;
+      say(`the server of addresses and names ${what}; it is started again`);
     }
     await boundRunFile(this.#runDir, 'log', LOG_LIMITS);
   }

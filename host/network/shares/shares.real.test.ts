@@ -3,9 +3,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { compileNetwork, type Machine, type Network, parseMachines, parsePolicy, shareOf } from '@ringwall/netpolicy';
 import { runChecked } from '../../exec/index.ts';
-import { limitReceiving, listRules, readOverShare, Walls } from '../index.ts';
+import { limitReceiving, listRules, Walls } from '../index.ts';
 import { ethernet, ipv4Packet, udp } from '../testing/frames.ts';
 import { NEEDS_PACKETS, type Station, Testbed } from '../testing/testbed.ts';
+import { readOverShare } from './receive.ts';
 
 const PORT = 5_000;
 /** A second of what a machine may send is its burst as well; a slow host sends for some seconds. */

@@ -6,6 +6,7 @@ import {
   parseAddress,
   parseFarMachines,
   type AnyMachine,
+  type FarMachine,
   type Machine,
   type Network,
 } from '@ringwall/netpolicy';
@@ -84,8 +85,10 @@ export class TestHosts implements AsyncDisposable {
   tunnelsOf(host: TestHost, machines: readonly Machine[]): readonly Tunnel[] {
     return this.#othersOf(host).map((other) => ({
       host: other.name,
+      generation: 1,
       interface: this.interfaceOf(host, other),
       privateKey: this.keyOf(host, other),
+      presharedKey: new Uint8Array(32).fill(host.index + other.index),
       listenPort: FIRST_PORT + other.index,
       publicKey: tunnelPublicKey(this.keyOf(other, host)),
       endpoint: {
@@ -101,12 +104,39 @@ export class TestHosts implements AsyncDisposable {
     }));
   }
 
-  interfaceOf(host: TestHost, other: TestHost): string {
-    return tunnelInterface(`${this.#bench.name} ${host.name}`, other.name);
+  interfaceOf(host: TestHost, other: TestHost, generation = 1): string {
+    return tunnelInterface(`${this.#bench.name} ${host.name}`, other.name, generation);
   }
 
-  keyOf(host: TestHost, other: TestHost): Uint8Array {
-    const place = `${host.name} ${other.name}`;
+  /** The same tunnel with other keys, on another port. */
+  again(host: TestHost, tunnel: Tunnel, generation: number): Tunnel {
+    const other = this.hosts.find(({ name }) => name === tunnel.host);
+    if (other === undefined || generation === tunnel.generation) return tunnel;
+    const { address, port } = tunnel.endpoint;
+    const step = (generation - 1) * this.hosts.length;
+    return {
+      ...tunnel,
+      generation,
+      interface: this.interfaceOf(host, other, generation),
+      privateKey: this.keyOf(host, other, generation),
+      presharedKey: tunnel.presharedKey.map((byte) => byte + generation),
+      listenPort: tunnel.listenPort + step,
+      publicKey: tunnelPublicKey(this.keyOf(other, host, generation)),
+      endpoint: { address, port: port + step },
+    };
+  }
+
+  /** A machine of another host, reached by the tunnel with these keys, and by the one before. */
+  byWay(host: TestHost, machine: FarMachine, generation: number, older: number | undefined): FarMachine {
+    const other = this.hosts.find(({ name }) => name === machine.host);
+    if (other === undefined) return machine;
+    const device = (each: number): string => this.interfaceOf(host, other, each);
+    const way = { ...machine, interface: device(generation) };
+    return older === undefined ? way : { ...way, olderInterface: device(older) };
+  }
+
+  keyOf(host: TestHost, other: TestHost, generation = 1): Uint8Array {
+    const place = `${host.name} ${other.name} ${generation}`;
     const key = this.#keys.get(place) ?? newTunnelKey();
     this.#keys.set(place, key);
     return key;

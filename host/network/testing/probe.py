@@ -194,6 +194,17 @@ def stream_open(to, port):
     return True
 
 
+def segment(to, port):
+    """The largest segment that a connection there agrees upon; nothing where there is none."""
+    with socket.socket(family(to), socket.SOCK_STREAM) as out:
+        out.settimeout(2)
+        try:
+            out.connect((to, port))
+        except OSError:
+            return None
+        return out.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+
+
 def stream_accept(port):
     global link
     for own in listeners:

@@ -1,5 +1,6 @@
 // The interface of a tunnel: where it is made and where it ends up, how large its packets may be, and the routes into it.
 import { RingwallError } from '@ringwall/api/errors';
+import { GATEWAY_IPV4 } from '@ringwall/netpolicy';
 import { runChecked, type RunResult } from '../../exec/index.ts';
 import type { NamespaceRun } from '../namespace.ts';
 import type { Endpoint, Tunnel } from './tunnel.ts';
@@ -39,10 +40,15 @@ export async function tunnelMtu({ onUnderlay }: Places, { address }: Endpoint): 
   return Math.max(mtuBytes, MIN_MTU_BYTES);
 }
 
-/** Takes the interfaces up, and has the machines of each host, and nobody else, routed into the tunnel that leads there. */
-export async function routeTunnels({ inside }: Places, tunnels: readonly SizedTunnel[]): Promise<void> {
+/** Takes the interfaces up, and has the machines of each host, and nobody else, routed into the tunnel that leads there now. */
+export async function routeTunnels(
+  { inside }: Places,
+  tunnels: readonly SizedTunnel[],
+  isUsed: (tunnel: Tunnel) => boolean,
+): Promise<void> {
+  const used = tunnels.filter((tunnel) => isUsed(tunnel));
   const owners = new Map(
-    tunnels.flatMap(({ addresses, interface: device }) => addresses.map(({ text }) => [text, device] as const)),
+    used.flatMap(({ addresses, interface: device }) => addresses.map(({ text }) => [text, device] as const)),
   );
   const devices = new Set(tunnels.map((tunnel) => tunnel.interface));
   const held = new Map<string, string>();
@@ -53,12 +59,18 @@ export async function routeTunnels({ inside }: Places, tunnels: readonly SizedTu
     }
   }
   const lines = [
+    // The kernel lets nothing in that answers by another way (rp_filter 2) where it comes by an interface without any address.
+    ...tunnels.map((tunnel) => `address replace ${GATEWAY_IPV4}/32 dev ${tunnel.interface}`),
     ...tunnels.map((tunnel) => `link set dev ${tunnel.interface} mtu ${tunnel.mtuBytes} up`),
     ...[...held].filter(([text]) => !owners.has(text)).map(([text, device]) => `route delete ${text} dev ${device}`),
     ...[...owners]
       .filter(([text, device]) => held.get(text) !== device)
       .map(([text, device]) => `route replace ${text} dev ${device}`),
   ];
+  // Before any is up: while keys change, the one host may answer by the new tunnel what the other asks by the old one. Who speaks through which is for
+  // WireGuard and the walls to say.
+  const loose = tunnels.map((tunnel) => `echo 2 > /proc/sys/net/ipv4/conf/${tunnel.interface}/rp_filter`);
+  await runChecked(inside, ['/bin/sh', '-e', '-c', loose.join('\n')]);
   await runChecked(inside, [IP, '-batch', '-'], { input: `${lines.join('\n')}\n`, timeoutMs: BATCH_TIMEOUT_MS });
 }
 

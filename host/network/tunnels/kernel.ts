@@ -65,6 +65,7 @@ export function renderConf(tunnel: Tunnel): string {
     `ListenPort = ${tunnel.listenPort}`,
     '[Peer]',
     `PublicKey = ${base64Of(tunnel.publicKey)}`,
+    `PresharedKey = ${base64Of(tunnel.presharedKey)}`,
     `Endpoint = ${printEndpoint(tunnel.endpoint)}`,
     `PersistentKeepalive = ${KEEPALIVE_SECONDS}`,
     ...tunnel.addresses.map((address) => `AllowedIPs = ${allowedIp(address)}`),
@@ -80,9 +81,11 @@ export function parseDump(text: string): TunnelState {
     privateKey,
     listenPort: Number(listenPort),
     peers: peers.map((line) => {
-      const [publicKey = '', , endpoint = '', allowed = '', handshake, received, sent] = line.split('\t');
+      const [publicKey = '', presharedKey = '', endpoint = '', allowed = '', handshake, received, sent] =
+        line.split('\t');
       return {
         publicKey,
+        presharedKey,
         endpoint: endpoint === '(none)' ? undefined : endpoint,
         allowedIps: allowed === '(none)' ? [] : allowed.split(','),
         lastHandshakeSeconds: Number(handshake),

@@ -6,6 +6,8 @@ import type { Address } from '@ringwall/netpolicy';
 export interface Tunnel {
   /** The other host. */
   readonly host: string;
+  /** Of its keys: while they are being changed, two tunnels lead to the same machines, and the later one is used once it works. */
+  readonly generation: number;
   /** Of its end here: tunnelInterface(). */
   readonly interface: string;
   /** 32 bytes, this host's for this tunnel alone. */
@@ -13,6 +15,8 @@ export interface Tunnel {
   readonly listenPort: number;
   /** 32 bytes, the other host's for this tunnel alone. */
   readonly publicKey: Uint8Array;
+  /** 32 bytes that both hosts have besides: who breaks X25519 one day has still nothing of what he recorded. */
+  readonly presharedKey: Uint8Array;
   readonly endpoint: Endpoint;
   /** Of the machines at its other end: what may come out of it, and what is sent into it. */
   readonly addresses: readonly Address[];
@@ -33,6 +37,7 @@ export interface TunnelState {
 
 export interface PeerState {
   readonly publicKey: string;
+  readonly presharedKey: string;
   /** `192.0.2.1:51820`, `[2001:db8::1]:51820`; undefined where none is known. */
   readonly endpoint: string | undefined;
   /** `10.20.0.2/32`. */
@@ -53,9 +58,9 @@ export const KEEPALIVE_SECONDS = 25;
 const NAME_CHARACTERS = 15;
 const PREFIX = 'wg';
 
-/** The same for the same network and host, and no other: wireguard-go's are made where all networks of this host are. */
-export function tunnelInterface(network: string, host: string): string {
-  const digest = createHash('sha256').update(`${network}\0${host}`).digest('hex');
+/** The same for the same network, host and keys, and no other: wireguard-go's are made where all networks of this host are. */
+export function tunnelInterface(network: string, host: string, generation: number): string {
+  const digest = createHash('sha256').update(`${network}\0${host}\0${generation}`).digest('hex');
   return PREFIX + digest.slice(0, NAME_CHARACTERS - PREFIX.length);
 }
 

@@ -1,7 +1,9 @@
 // Three hosts on one wire, each a namespace, and machines of one network on all of them: packets go where the model says, by WireGuard
 // alone, and whatever happens to a tunnel opens nothing.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { compileNetwork, parsePolicy, type Machine, type Network } from '@ringwall/netpolicy';
@@ -12,6 +14,7 @@ import { arrivals, drawCases, EVERYBODY, JOURNEYS, listenAll, told } from '../te
 import { TestHosts, type TestHost } from '../testing/hosts.ts';
 import { NEEDS_PACKETS, type Station } from '../testing/testbed.ts';
 import { parseDump, renderConf } from './kernel.ts';
+import type { Tunnel } from './tunnel.ts';
 import { askUapi } from './uapi.ts';
 
 const needs =
@@ -72,6 +75,47 @@ async function connect(from: Station, to: Station, address: string): Promise<voi
     else if ((await to.tell('stream_receive', 0.5)) === 'hello') return;
   }
   throw new Error('no connection');
+}
+
+const SEND =
+  'import signal, socket, sys, time\n' +
+  'own, count, going = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0, [True]\n' +
+  'signal.signal(signal.SIGINT, lambda *_: going.clear())\n' +
+  'while going:\n' +
+  "  own.sendto(count.to_bytes(4, 'big'), (sys.argv[1], 7777)); count += 1; time.sleep(0.005)\n" +
+  'print(count)\n';
+/** Goes on until nothing more comes. */
+const RECEIVE =
+  'import signal, socket\n' +
+  'own, heard, going = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), set(), [True]\n' +
+  'signal.signal(signal.SIGINT, lambda *_: going.clear())\n' +
+  "own.bind(('', 7777)); own.settimeout(0.3); print('ready', flush=True)\n" +
+  'while True:\n' +
+  "  try: heard.add(int.from_bytes(own.recv(64), 'big'))\n" +
+  '  except TimeoutError:\n' +
+  '    if not going: break\n' +
+  'print(sorted(heard))\n';
+
+/** Two hundred packets a second from one to the other, until it is called: then, how many were sent and which of them were lost. */
+function openStream(from: Station, to: Station, address: string): () => Promise<{ sent: number; lost: number[] }> {
+  const start = ({ child }: Station, script: string, ...words: readonly string[]) => {
+    const program = ['/usr/bin/python3', '-I', '-c', script, ...words];
+    const started = spawn('/usr/bin/nsenter', [`--net=/proc/${child.pid ?? 0}/ns/net`, ...program]);
+    started.stderr.pipe(process.stderr);
+    return { started, said: text(started.stdout) };
+  };
+  const receiver = start(to, RECEIVE);
+  const sender = new Promise<ReturnType<typeof start>>((resolve) =>
+    receiver.started.stdout.once('data', () => resolve(start(from, SEND, address))),
+  );
+  return async () => {
+    const { started, said } = await sender;
+    started.kill('SIGINT');
+    const sent = Number(await said);
+    receiver.started.kill('SIGINT');
+    const heard = new Set<unknown>(JSON.parse((await receiver.said).replace('ready', '')));
+    return { sent, lost: Array.from({ length: sent }, (_, index) => index).filter((index) => !heard.has(index)) };
+  };
 }
 
 async function spoofed({ bed }: TestHost): Promise<number> {
@@ -192,6 +236,62 @@ describe.skipIf(needs !== '')(`machines on three hosts${needs}`, () => {
       piece = received < 50_000 ? await station(1).tell('stream_receive', 2) : '';
     }
     expect(received).toBe(50_000);
+  });
+
+  test('lose no packet while the keys between their hosts are changed', async () => {
+    const [alpha, beta] = [host('alpha'), host('beta')];
+    const both = (one: TestHost, ...generations: readonly number[]): readonly Tunnel[] =>
+      three
+        .tunnelsOf(one, EVERYBODY)
+        .flatMap((tunnel) =>
+          ['alpha', 'beta'].includes(tunnel.host)
+            ? generations.map((each) => three.again(one, tunnel, each))
+            : [tunnel],
+        );
+    const walls = async (one: TestHost, older: number | undefined, now: number): Promise<void> => {
+      const seen = three
+        .seenFrom(one, OPEN, EVERYBODY)
+        .map((machine) =>
+          'host' in machine && ['alpha', 'beta'].includes(machine.host)
+            ? three.byWay(one, machine, now, older)
+            : machine,
+        );
+      await one.walls.change(compileNetwork(OPEN, seen));
+    };
+    expect(await reaches(station(0), '10.20.0.2', AGAIN_WITHIN_MS)).toBe(true);
+    const stop = new AbortController();
+    const watches = [alpha, beta].map((one) => one.tunnels.lookAfter(() => undefined, NOTICE_MS, stop.signal));
+    const used = async (one: TestHost, to: string): Promise<string> =>
+      (await runChecked(one.bed.inside, ['/usr/sbin/ip', 'route', 'get', to])).stdout.toString();
+    const stream = openStream(station(0), station(1), '10.20.0.2');
+    // One host first, then the other; each uses the new tunnel when it works, and later gives up the old one.
+    await walls(alpha, 1, 2);
+    await alpha.tunnels.set(both(alpha, 1, 2));
+    await sleep(2 * NOTICE_MS);
+    await walls(beta, 1, 2);
+    await beta.tunnels.set(both(beta, 1, 2));
+    for (const [one, other, to] of [
+      [alpha, beta, '10.20.0.2'],
+      [beta, alpha, '10.20.0.1'],
+    ] as const) {
+      await vi.waitFor(
+        async () => expect(await used(one, to)).toContain(three.interfaceOf(one, other, 2)),
+        AGAIN_WITHIN_MS,
+      );
+    }
+    await sleep(NOTICE_MS);
+    for (const one of [beta, alpha]) {
+      await one.tunnels.set(both(one, 2));
+      await walls(one, undefined, 2);
+      await sleep(2 * NOTICE_MS);
+    }
+    const { sent, lost } = await stream();
+    stop.abort();
+    await Promise.all(watches);
+    await three.apply(OPEN, EVERYBODY);
+    console.log(`packets lost while keys were changed: ${lost.length} of ${sent}`);
+    expect(sent).toBeGreaterThan(200);
+    expect(lost).toEqual([]);
   });
 
   test('have their tunnel back within seconds when wireguard-go is killed, and no way but the tunnel meanwhile', async () => {

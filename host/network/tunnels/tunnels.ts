@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RingwallError } from '@ringwall/api/errors';
 import { prefixesOf, type Address, type AddressRange } from '@ringwall/netpolicy';
 import { run, runChecked } from '../../exec/index.ts';
-import { forgetConnections } from '../cables.ts';
+import { forgetConnections } from '../connections.ts';
 import { inNamespace } from '../namespace.ts';
 import { listInterfaces, routeTunnels, tunnelMtu, type Places, type SizedTunnel } from './interface.ts';
 import { hasKernelWireGuard, KernelWireGuard } from './kernel.ts';
@@ -33,6 +33,7 @@ export interface TunnelsOptions extends UserspaceOptions {
 
 export interface TunnelStatus {
   readonly host: string;
+  readonly generation: number;
   readonly interface: string;
   readonly state:
     | 'up' // heard of within the last minutes
@@ -51,6 +52,8 @@ export class Tunnels {
   readonly #places: Places;
   readonly #wireGuard: WireGuard;
   #wanted: readonly Tunnel[] = [];
+  /** By which each host's machines are reached: the interface, by the name of the host. */
+  #used: ReadonlyMap<string, string> = new Map();
   /** One change at a time, and none while they are looked at. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -98,9 +101,10 @@ export class Tunnels {
           const state = await this.#wireGuard.read(tunnel.interface);
           const peer = state?.peers[0];
           const { lastHandshakeSeconds = 0, receivedBytes = 0, sentBytes = 0 } = peer ?? {};
-          const heard = nowSeconds - lastHandshakeSeconds <= SILENT_AFTER_SECONDS;
+          const heard = isHeard(peer, nowSeconds);
           return {
             host: tunnel.host,
+            generation: tunnel.generation,
             interface: tunnel.interface,
             state: state === undefined ? 'down' : heard ? 'up' : 'silent',
             lastHandshakeSeconds,
@@ -130,23 +134,32 @@ export class Tunnels {
   async #look(say: (what: string) => void): Promise<void> {
     const interfaces = await listInterfaces(this.#places);
     let troubled = false;
+    const states = new Map<string, TunnelState | undefined>();
     for (const tunnel of this.#wanted) {
       const state = interfaces.has(tunnel.interface) ? await this.#wireGuard.read(tunnel.interface) : undefined;
+      states.set(tunnel.interface, state);
       const trouble = troubleOf(tunnel, state);
       if (trouble === undefined) continue;
       say(`the tunnel to ${tunnel.host} ${trouble}; it is put back`);
       troubled = true;
     }
-    if (troubled) await this.#make(this.#wanted, interfaces);
+    const moved = [...chooseTunnels(this.#wanted, states)].some(([host, device]) => this.#used.get(host) !== device);
+    if (troubled || moved) await this.#make(this.#wanted, interfaces);
   }
 
   /** All that is wanted: each tunnel first, then the routes into them. */
   async #make(wanted: readonly Tunnel[], interfaces: ReadonlySet<string>): Promise<void> {
-    const sized = await Promise.all(wanted.map((tunnel) => this.#makeOne(tunnel, interfaces)));
-    await routeTunnels(this.#places, sized);
+    const made = await Promise.all(wanted.map((tunnel) => this.#makeOne(tunnel, interfaces)));
+    const used = chooseTunnels(wanted, new Map(made.map(({ tunnel, state }) => [tunnel.interface, state])));
+    const sized = made.map(({ tunnel }) => tunnel);
+    await routeTunnels(this.#places, sized, ({ host, interface: device }) => used.get(host) === device);
+    this.#used = used;
   }
 
-  async #makeOne(tunnel: Tunnel, interfaces: ReadonlySet<string>): Promise<SizedTunnel> {
+  async #makeOne(
+    tunnel: Tunnel,
+    interfaces: ReadonlySet<string>,
+  ): Promise<{ readonly tunnel: SizedTunnel; readonly state: TunnelState }> {
     const { interface: device } = tunnel;
     const mtuBytes = await tunnelMtu(this.#places, tunnel.endpoint);
     let state = interfaces.has(device) ? await this.#wireGuard.read(device) : undefined;
@@ -156,7 +169,7 @@ export class Tunnels {
     }
     if (state === undefined) throw new RingwallError('internal', `WireGuard does not answer for ${device}`);
     await this.#wireGuard.write(tunnel, state);
-    return { ...tunnel, mtuBytes };
+    return { tunnel: { ...tunnel, mtuBytes }, state };
   }
 
   #alone<T>(task: () => Promise<T>): Promise<T> {
@@ -164,6 +177,24 @@ export class Tunnels {
     this.#last = result.catch(() => undefined);
     return result;
   }
+}
+
+/** For each host the tunnel with the latest keys by which it was heard; where there is none, that with the first. */
+function chooseTunnels(
+  tunnels: readonly Tunnel[],
+  states: ReadonlyMap<string, TunnelState | undefined>,
+): ReadonlyMap<string, string> {
+  const nowSeconds = Date.now() / 1_000;
+  const chosen = new Map<string, string>();
+  for (const tunnel of tunnels.toSorted((a, b) => a.generation - b.generation)) {
+    const heard = isHeard(states.get(tunnel.interface)?.peers[0], nowSeconds);
+    if (heard || !chosen.has(tunnel.host)) chosen.set(tunnel.host, tunnel.interface);
+  }
+  return chosen;
+}
+
+function isHeard(peer: PeerState | undefined, nowSeconds: number): boolean {
+  return nowSeconds - (peer?.lastHandshakeSeconds ?? 0) <= SILENT_AFTER_SECONDS;
 }
 
 /** What is not as it was set: its counts and handshakes are WireGuard's own. */
@@ -175,6 +206,7 @@ function troubleOf(tunnel: Tunnel, state: TunnelState | undefined): string | und
     state.listenPort !== tunnel.listenPort ||
     others.length > 0 ||
     peer?.publicKey !== base64Of(tunnel.publicKey) ||
+    peer.presharedKey !== base64Of(tunnel.presharedKey) ||
     !hasAll(peer, tunnel)
   ) {
     return 'was changed by somebody else';

@@ -7,16 +7,19 @@ import { parseState, renderChange } from './uapi.ts';
 
 const MINE: Uint8Array = new Uint8Array(32).fill(1);
 const THEIRS: Uint8Array = new Uint8Array(32).fill(2);
+const SHARED: Uint8Array = new Uint8Array(32).fill(4);
 const hex = (key: Uint8Array): string => Buffer.from(key).toString('hex');
 const base64 = (key: Uint8Array): string => Buffer.from(key).toString('base64');
 const addresses = (...texts: readonly string[]): Tunnel['addresses'] => texts.map((text) => parseAddress(text, ''));
 
 const TUNNEL: Tunnel = {
   host: 'beta',
-  interface: tunnelInterface('net_1', 'beta'),
+  generation: 1,
+  interface: tunnelInterface('net_1', 'beta', 1),
   privateKey: MINE,
   listenPort: 51_820,
   publicKey: THEIRS,
+  presharedKey: SHARED,
   endpoint: { address: parseAddress('2001:db8::2', ''), port: 51_821 },
   addresses: addresses('10.20.0.2', 'fd00:20::2'),
 };
@@ -25,7 +28,7 @@ const NEW = { privateKey: '', listenPort: 0, peers: [] };
 const STANDING = `private_key=${hex(MINE)}
 listen_port=51820
 public_key=${hex(THEIRS)}
-preshared_key=${'00'.repeat(32)}
+preshared_key=${hex(SHARED)}
 protocol_version=1
 endpoint=[2001:db8::2]:51821
 last_handshake_time_sec=1795287974
@@ -45,6 +48,7 @@ describe('renderChange()', () => {
 private_key=${hex(MINE)}
 listen_port=51820
 public_key=${hex(THEIRS)}
+preshared_key=${hex(SHARED)}
 endpoint=[2001:db8::2]:51821
 persistent_keepalive_interval=25
 allowed_ip=10.20.0.2/32
@@ -76,7 +80,12 @@ allowed_ip=fd00:20::2/128
     const rotated = { ...TUNNEL, publicKey: new Uint8Array(32).fill(3) };
     const change = renderChange(parseState(STANDING), rotated);
     expect(change).toContain(`public_key=${hex(THEIRS)}\nremove=true\n`);
-    expect(change).toContain(`public_key=${'03'.repeat(32)}\nendpoint=`);
+    expect(change).toContain(`public_key=${'03'.repeat(32)}\npreshared_key=${hex(SHARED)}\nendpoint=`);
+  });
+
+  test('puts another preshared key in the place of one that somebody has set', () => {
+    const other = parseState(STANDING.replace(hex(SHARED), '00'.repeat(32)));
+    expect(renderChange(other, TUNNEL)).toBe(`set=1\npublic_key=${hex(THEIRS)}\npreshared_key=${hex(SHARED)}\n\n`);
   });
 
   test('puts an endpoint back that has moved', () => {
@@ -92,7 +101,16 @@ test('parseState() does not take an error for a state', () => {
 test('parseDump() reads of the kernel what parseState() reads of wireguard-go', () => {
   const dump = [
     [base64(MINE), 'public', '51820', 'off'],
-    [base64(THEIRS), '(none)', '[2001:db8::2]:51821', '10.20.0.2/32,fd00:20::2/128', '1795287974', '180', '272', '25'],
+    [
+      base64(THEIRS),
+      base64(SHARED),
+      '[2001:db8::2]:51821',
+      '10.20.0.2/32,fd00:20::2/128',
+      '1795287974',
+      '180',
+      '272',
+      '25',
+    ],
   ];
   expect(parseDump(`${dump.map((columns) => columns.join('\t')).join('\n')}\n`)).toEqual(parseState(STANDING));
 });
@@ -103,6 +121,7 @@ PrivateKey = ${base64(MINE)}
 ListenPort = 51820
 [Peer]
 PublicKey = ${base64(THEIRS)}
+PresharedKey = ${base64(SHARED)}
 Endpoint = [2001:db8::2]:51821
 PersistentKeepalive = 25
 AllowedIPs = 10.20.0.2/32
@@ -117,8 +136,13 @@ test('tunnelPublicKey() makes of a private key what RFC 7748, 6.1 makes of it', 
 });
 
 test('tunnelInterface() has a name of its own for each network and host, which Linux takes', () => {
-  const names = [tunnelInterface('net_1', 'beta'), tunnelInterface('net_2', 'beta'), tunnelInterface('net_1', 'gamma')];
-  expect(new Set(names).size).toBe(3);
+  const names = [
+    tunnelInterface('net_1', 'beta', 1),
+    tunnelInterface('net_2', 'beta', 1),
+    tunnelInterface('net_1', 'gamma', 1),
+    tunnelInterface('net_1', 'beta', 2),
+  ];
+  expect(new Set(names).size).toBe(4);
   expect(names.every((name) => name.length === 15 && isTunnelInterface(name))).toBe(true);
   expect(isTunnelInterface('t0')).toBe(false);
 });

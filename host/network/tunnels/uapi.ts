@@ -28,9 +28,11 @@ export function renderChange(state: TunnelState, tunnel: Tunnel): string {
   const more = [...wanted].filter((ip) => !held.has(ip)).map((ip) => `allowed_ip=${ip}`);
   const endpoint = printEndpoint(tunnel.endpoint);
   const moved = known?.endpoint === endpoint ? [] : [`endpoint=${endpoint}`];
+  const shared =
+    base64Of(tunnel.presharedKey) === known?.presharedKey ? [] : [`preshared_key=${hexOf(tunnel.presharedKey)}`];
   const fresh = known === undefined ? [`persistent_keepalive_interval=${KEEPALIVE_SECONDS}`] : [];
-  if (moved.length + fresh.length + more.length > 0) {
-    lines.push(`public_key=${hexOf(tunnel.publicKey)}`, ...moved, ...fresh, ...more);
+  if (shared.length + moved.length + fresh.length + more.length > 0) {
+    lines.push(`public_key=${hexOf(tunnel.publicKey)}`, ...shared, ...moved, ...fresh, ...more);
   }
   const less = [...held].filter((ip) => !wanted.has(ip)).map((ip) => `allowed_ip=${ip}`);
   // Taken one by one from the peer that stays: replacing its whole list would drop what is on its way to the others.
@@ -58,8 +60,9 @@ export function parseState(answer: string): TunnelState {
       const allowedIps: string[] = [];
       allowed.push(allowedIps);
       const counts = { lastHandshakeSeconds: 0, receivedBytes: 0, sentBytes: 0 };
-      peers.push({ publicKey: base64OfHex(value), endpoint: undefined, allowedIps, ...counts });
+      peers.push({ publicKey: base64OfHex(value), presharedKey: '', endpoint: undefined, allowedIps, ...counts });
     } else if (peer === undefined) continue;
+    else if (key === 'preshared_key') peer.presharedKey = base64OfHex(value);
     else if (key === 'endpoint') peer.endpoint = value;
     else if (key === 'allowed_ip') allowed.at(-1)?.push(value);
     else if (key === 'last_handshake_time_sec') peer.lastHandshakeSeconds = Number(value);

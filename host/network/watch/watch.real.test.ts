@@ -25,6 +25,7 @@ beforeAll(async () => {
   const rules = [
     { name: 'web', action: 'allow', from: 'any', to: 'any', services: ['tcp/80'] },
     { name: 'no-telnet', action: 'deny', from: 'any', to: 'any', services: ['tcp/23'] },
+    { name: 'no-smtp', action: 'deny', from: 'any', to: 'any', services: ['tcp/25'], log: true },
   ];
   const json = { version: 1, tenant: 'acme', networks: [{ name: 'app', addresses: ['10.20.0.0/24'], rules }] };
   const [network] = parsePolicy(json).networks;
@@ -68,6 +69,7 @@ describe.skipIf(NEEDS !== '')(`watching${NEEDS}`, () => {
     await first?.tell('flood', [flood], 5_000);
     const targets = [
       ['tcp', '10.20.0.1', 23],
+      ['tcp', '10.20.0.1', 25],
       ['tcp', '10.20.0.1', 22],
       ['icmp', '10.20.0.1', 8],
       ['icmp', '169.254.1.1', 8],
@@ -90,12 +92,16 @@ describe.skipIf(NEEDS !== '')(`watching${NEEDS}`, () => {
         expect.arrayContaining(
           [
             { reason: 'denied', to: '10.20.0.1', service: 'tcp/23' },
+            { reason: 'denied', rule: 'no-smtp', to: '10.20.0.1', service: 'tcp/25' },
             { reason: 'refused', to: '10.20.0.1', service: 'tcp/22' },
             { reason: 'refused', to: '10.20.0.1', service: 'icmp/8' },
             { reason: 'to-host', to: '169.254.1.1', service: 'icmp/8' },
           ].map((row) => ({ ...row, interfaceIndex: other.index, from: '10.20.0.2' })),
         ),
       );
+    // It is told once, and by its name.
+    const named = rows.map((row) => Object(row)).filter(({ service }) => service === 'tcp/25');
+    expect(new Set(named.map(({ rule }) => rule))).toEqual(new Set(['no-smtp']));
     await expect(sniff(run, inside, { on: 'refused', seconds: 5, bytes: 1_000 })).rejects.toMatchObject({
       code: 'conflict',
     });

@@ -38,6 +38,13 @@ describe('the record of an erasure', () => {
       outcome: 'proven',
       reasons: [],
     });
+    const withSnapshots = {
+      ...(await anErasure()),
+      snapshots: [{ sequence: 2, root: 'ef'.repeat(32) }, { sequence: 1 }],
+    };
+    const told = await verifyErasure(parseErasure(encodeErasure(await signErasure(withSnapshots, signer))));
+    expect(told.says.join('\n')).toContain('the key of snapshot 2 went with them (root efefefefefefefef…)');
+    expect(told.cannotSay.join('\n')).toContain('exported before');
     const report = await verifyErasure(signed);
     expect(report.outcome).toBe('unanchored');
     expect(report.says[0]).toContain('machine web (mch_aaaabbbbccccddddeeee) were destroyed at 2026-11-21T12:00:00Z');

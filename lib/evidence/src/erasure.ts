@@ -8,7 +8,8 @@ import type { JsonValue } from './canonical-json.ts';
 import { EvidenceError } from './errors.ts';
 import { ClosedObject } from './json.ts';
 import { decodeJsonFile, encodeJsonFile } from './json-file.ts';
-import { POINT_BYTES, SIGNATURE_BYTES, signedText, verifySigned, type Signer } from './signer.ts';
+import { readBroker, type BrokerSignature } from './broker-signature.ts';
+import { signedText, verifySigned, type Signer } from './signer.ts';
 
 export const ERASURE_FORMAT = 'ringwall-erasure/1';
 /** A key is 150 bytes of it. */
@@ -19,6 +20,8 @@ const MAX_NAME_CHARACTERS = 128;
 const FILE = { what: 'record of an erasure', limitBytes: MAX_ERASURE_BYTES, invalid: 'erasure-invalid' } as const;
 /** More than QEMU gives a machine places for. */
 const MAX_KEPT_DISKS = 64;
+/** Of the newest; a root is 120 bytes of the file. */
+export const MAX_ERASED_SNAPSHOTS = 1024;
 const ID = /^[a-z][a-z0-9_-]{0,62}$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 
@@ -32,6 +35,13 @@ export interface ErasedKey {
   readonly at: Date;
 }
 
+/** Its key was destroyed with those of its machine: no copy of it opens any more. */
+export interface ErasedSnapshot {
+  readonly sequence: number;
+  /** Of its object's tree, in hexadecimal; absent where it was never whole. */
+  readonly root?: string | undefined;
+}
+
 interface Named {
   readonly id: string;
   readonly name: string;
@@ -43,6 +53,8 @@ export interface Erasure {
   readonly keys: readonly ErasedKey[];
   /** Imported disks that a machine had: they are still there, and so are their keys. */
   readonly keeps?: readonly Named[] | undefined;
+  /** Of a machine, that were there then; the newest first. */
+  readonly snapshots?: readonly ErasedSnapshot[] | undefined;
   /** Of the broker's store, after the keys were overwritten; absent where the broker ended before it could look. */
   readonly searched?: { readonly bytes: number; readonly copies: number } | undefined;
   /** SHA-256 of the last proof that the machine's key was used; absent where it never was. */
@@ -51,7 +63,7 @@ export interface Erasure {
 }
 
 export interface SignedErasure extends Erasure {
-  readonly broker: { readonly publicKey: Uint8Array; readonly signature: Uint8Array };
+  readonly broker: BrokerSignature;
 }
 
 /** `unanchored`: it is whole and signed, by a key that nobody has said to trust. */
@@ -96,6 +108,13 @@ export function parseErasure(input: string | Uint8Array): SignedErasure {
           ),
         }
       : {}),
+    ...(object.has('snapshots')
+      ? {
+          snapshots: object.array('snapshots', MAX_ERASED_SNAPSHOTS, (item, path) =>
+            readSnapshot(object.inner(item, path)),
+          ),
+        }
+      : {}),
     keys: object.array('keys', MAX_KEYS, (item, path) => readKey(object.inner(item, path))),
     ...(object.has('searched') ? { searched: readSearched(object.object('searched')) } : {}),
     ...(object.has('lastProof') ? { lastProof: object.matching('lastProof', DIGEST, 'a SHA-256 digest') } : {}),
@@ -112,7 +131,8 @@ export async function verifyErasure(
   { brokerKey }: { readonly brokerKey?: Uint8Array } = {},
 ): Promise<ErasureReport> {
   const { publicKey, signature } = erasure.broker;
-  const told = { says: sentencesOf(erasure), cannotSay: CANNOT_SAY };
+  const cannotSay = erasure.subject.kind === 'machine' ? [...CANNOT_SAY, OF_EXPORTS] : CANNOT_SAY;
+  const told = { says: sentencesOf(erasure), cannotSay };
   if (!(await verifySigned(publicKey, signature, signedBytes(erasure, publicKey)))) {
     return { outcome: 'invalid', reasons: ['it was altered after the broker signed it'], says: [], cannotSay: [] };
   }
@@ -126,19 +146,24 @@ export async function verifyErasure(
   return { outcome: brokerKey === undefined ? 'unanchored' : 'proven', reasons: [], ...told };
 }
 
+const OF_EXPORTS = 'of snapshots that were exported before: whoever they were sealed for opens those';
+
 const CANNOT_SAY: readonly string[] = [
   'of backups of the broker’s state that were made before, with its root key: whoever has both has the key',
   'of what the broker’s drive keeps beside its files: snapshots, spare cells of flash, a swap space',
   'of what somebody had read or copied while the disk was open',
 ];
 
-function sentencesOf({ subject, keys, keeps = [], searched, lastProof, at }: SignedErasure): string[] {
+function sentencesOf({ subject, keys, keeps = [], snapshots = [], searched, lastProof, at }: SignedErasure): string[] {
   const time = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, 'Z');
   return [
     `the keys of ${subject.kind} ${subject.name} (${subject.id}) were destroyed at ${time(at)}`,
     ...keeps.map(({ id, name }) => `the machine had disk ${name} (${id}), which was not destroyed: its key is another`),
     ...keys.map(
       ({ version, id, how, at: when }) => `key ${version} was ${how} at ${time(when)} (id ${id.slice(0, 16)}…)`,
+    ),
+    ...snapshots.map(
+      ({ sequence, root }) => `the key of snapshot ${sequence} went with them (root ${root?.slice(0, 16) ?? 'none'}…)`,
     ),
     searched === undefined
       ? 'nobody has looked for copies: the broker ended first'
@@ -157,10 +182,13 @@ function signedBytes(erasure: Erasure, publicKey: Uint8Array): Uint8Array {
   return signedText(ERASURE_FORMAT, { ...erasureJson(erasure), broker: { publicKey: toHex(publicKey) } });
 }
 
-function erasureJson({ subject, keys, keeps, searched, lastProof, at }: Erasure): Record<string, JsonValue> {
+function erasureJson({ subject, keys, keeps, snapshots, searched, lastProof, at }: Erasure): Record<string, JsonValue> {
   return {
     [subject.kind]: { id: subject.id, name: subject.name },
     ...(keeps === undefined ? {} : { keeps: keeps.map(({ id, name }) => ({ id, name })) }),
+    ...(snapshots === undefined
+      ? {}
+      : { snapshots: snapshots.map(({ sequence, root }) => ({ sequence, ...(root === undefined ? {} : { root }) })) }),
     keys: keys.map(({ version, id, how, at: when }) => ({ version, id, how, at: when.toISOString() })),
     ...(searched === undefined ? {} : { searched: { bytes: searched.bytes, copies: searched.copies } }),
     ...(lastProof === undefined ? {} : { lastProof }),
@@ -185,6 +213,15 @@ function readKey(object: ClosedObject): ErasedKey {
   return key;
 }
 
+function readSnapshot(object: ClosedObject): ErasedSnapshot {
+  const snapshot = {
+    sequence: object.integer('sequence', 1, Number.MAX_SAFE_INTEGER),
+    ...(object.has('root') ? { root: object.matching('root', DIGEST, 'a root') } : {}),
+  };
+  object.end();
+  return snapshot;
+}
+
 function readSearched(object: ClosedObject): { readonly bytes: number; readonly copies: number } {
   const searched = {
     bytes: object.integer('bytes', 0, Number.MAX_SAFE_INTEGER),
@@ -192,15 +229,6 @@ function readSearched(object: ClosedObject): { readonly bytes: number; readonly 
   };
   object.end();
   return searched;
-}
-
-function readBroker(object: ClosedObject): SignedErasure['broker'] {
-  const broker = {
-    publicKey: object.hexBytes('publicKey', POINT_BYTES),
-    signature: object.hexBytes('signature', SIGNATURE_BYTES),
-  };
-  object.end();
-  return broker;
 }
 
 function refuse(message: string): never {

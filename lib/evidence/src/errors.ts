@@ -10,6 +10,7 @@ export type EvidenceErrorCode =
   | 'token-invalid' // not an attestation result that counts: its form, its signature, its time
   | 'proof-invalid' // not a proof bundle of a format known here
   | 'erasure-invalid' // not the record of an erasure of a format known here
+  | 'export-invalid' // not the ticket of an exported snapshot, or a host's recipient, of a format known here
   | 'answer-invalid' // an answer of a running machine that is not in the form of the protocol
   | 'record-invalid' // the record of a boot that is watched cannot be read
   | 'files-invalid' // the list of what may run in an image is not what its schema says

@@ -41,17 +41,39 @@ export {
   diskKeyId,
   encodeErasure,
   ERASURE_FORMAT,
+  MAX_ERASED_SNAPSHOTS,
   MAX_ERASURE_BYTES,
   parseErasure,
   signErasure,
   verifyErasure,
   type ErasedKey,
+  type ErasedSnapshot,
   type Erasure,
   type ErasureReport,
   type SignedErasure,
 } from './erasure.ts';
 export { EvidenceError, type EvidenceErrorCode } from './errors.ts';
 export { EVIDENCE_LIMITS_BYTES, type EvidenceField, type VtpmEvidence } from './evidence.ts';
+export {
+  encodeExport,
+  EXPORT_FORMAT,
+  exportContext,
+  MAX_EXPORT_BYTES,
+  parseExport,
+  signExport,
+  verifyExport,
+  type ExportTicket,
+  type SignedExport,
+  type SignedStart,
+} from './export-ticket.ts';
+export {
+  encodeHostRecipient,
+  HOST_RECIPIENT_FORMAT,
+  parseHostRecipient,
+  signHostRecipient,
+  verifyHostRecipient,
+  type HostRecipient,
+} from './host-recipient.ts';
 export { comparePolicies } from './policy-difference.ts';
 export { parseFirmwareManifest, type FirmwareManifest } from './firmware.ts';
 export {

@@ -55,6 +55,15 @@ export function parseRange(text: string, at: string): AddressRange {
   return { family, first: value, last: value | mask };
 }
 
+/** The prefix of this length that the address is in. */
+export function prefixOf({ family, value }: Address, length: number): AddressRange {
+  if (!Number.isInteger(length) || length < 0 || length > FAMILY_BITS[family]) {
+    throw new RangeError(`${length} is no length of a prefix`);
+  }
+  const mask = (1n << BigInt(FAMILY_BITS[family] - length)) - 1n;
+  return { family, first: value & ~mask, last: value | mask };
+}
+
 /** The range as the fewest prefixes, for whoever knows nothing else: routing tables. */
 export function prefixesOf({ family, first, last }: AddressRange): string[] {
   const prefixes: string[] = [];

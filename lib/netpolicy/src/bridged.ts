@@ -1,42 +1,31 @@
 // The rules of a network whose machines share a segment, a Linux bridge: made of the elements of the routed network's tree, for a
 // kernel that tracks no connections on bridges. Each packet is judged by itself: what is allowed to begin passes, and what could be its
 // answer. What connects two groups of machines is a way: what the one may ask of the other, and what it may answer.
+import { bridgeTable, type Ways } from './bridge-table.ts';
 import { Budget } from './budget.ts';
-import { addressOf } from './address.ts';
+import { addressOf, type Family } from './address.ts';
 import type { Classifier } from './classify.ts';
-import { compileNetwork, type CompiledNetwork, elementsOf } from './compile.ts';
-import { type DropReason, drops, refusals } from './drop-reasons.ts';
+import { compileNetwork, type CompiledNetwork } from './compile.ts';
+import { drops, LOG_GROUPS } from './drop-reasons.ts';
 import type { Machine } from './machine.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
 import { MAX_CELLS, refuseCells } from './pairs.ts';
 import type { Network } from './policy.ts';
-import type { Chain, KeyPart, RuleSet, Ruleset, Selector, SetElement, Statement, Table, Verdict } from './ruleset.ts';
+import type { Chain, KeyPart, Ruleset, SetElement, Statement, Verdict } from './ruleset.ts';
+import { OPENING } from './share.ts';
 import { StableIds } from './stable-ids.ts';
-import { hooked, TABLE } from './tables.ts';
 import { DECISION_PREFIX } from './update.ts';
 
 /** Ports of one Linux bridge (BR_MAX_PORTS), less one to be safe. */
 export const MAX_SEGMENT_MACHINES = 1_023;
 const MAX_STEPS = 16_000_000;
 
-const RAW_PRIORITY = -300;
-const FILTER_PRIORITY = 0;
 const ACCEPT: Statement = { verdict: 'accept' };
-const DROP: Statement = { verdict: 'drop' };
-const REASONS: readonly DropReason[] = ['refused', 'rogue', 'spoofed', 'to-host'];
 const CLAIM_PREFIX = 'claim-';
 
-/** RFC 4861, 4: words of neighbour discovery. Routers there are none. */
-const ROUTER_WORDS = { anyOf: [133, 134, 137] } as const;
-const [SOLICITATION, ADVERTISEMENT] = [135, 136];
-/** A question goes to all ports, and is taken from it at all but one: a card asks for its neighbours a few times a minute. */
-const SOLICITATIONS_BELOW = { perSecond: 20, burst: 60 } as const;
-const RATE_KEPT_SECONDS = 60;
 /** RFC 4291, 2.7.1: who has an address with these last 24 bits hears questions for it. */
 const SOLICITED_NODE: bigint = 0xff02_0000_0000_0000_0000_0001_ff00_0000n;
 const SOLICITED_BITS = 24;
-const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
-const LINK_LOCAL = { first: 'fe80::', last: 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff' };
 
 /** RFC 792, RFC 4443: the answer of each question, and errors, which come back where anything may be asked. */
 const ICMP_ANSWERS = {
@@ -60,10 +49,11 @@ export function compileBridged(network: Network, machines: readonly Machine[]): 
     throw new NetPolicyError('too-many', 'machines', `are more than the ${MAX_SEGMENT_MACHINES} ports of a bridge`);
   }
   const routed = compileNetwork(network, machines);
-  const guards = machines.flatMap((machine) => elementsOf(routed, machine));
-  const sendersOf = (family: Table['family']): SetElement[] =>
-    guards.filter((each) => each.family === family && each.name === 'senders').map(({ element }) => element);
-  const [senders4, senders6] = [sendersOf('ip'), sendersOf('ip6')];
+  const sendersOf = (family: Family): SetElement[] =>
+    machines.flatMap(({ interface: device, mac, addresses }) =>
+      addresses.filter((address) => address.family === family).map(({ text }) => ({ key: [device, mac, text] })),
+    );
+  const [senders4, senders6] = [sendersOf(4), sendersOf(6)];
   const cables = machines.map(({ interface: device, mac }) => ({ key: [device, mac] }));
   const ways = waysOf(routed.ruleset);
   const members = {
@@ -131,11 +121,6 @@ function isolatedOf(classifier: Classifier, machines: readonly Machine[], { elem
     }
   }
   return machines.filter(({ addresses }) => !addresses.some(({ text }) => connected.has(text)));
-}
-
-interface Ways {
-  readonly elements: Readonly<Record<string, SetElement[]>>;
-  readonly chains: readonly Chain[];
 }
 
 function waysOf(routed: Ruleset): Ways {
@@ -246,7 +231,12 @@ function isAt(part: KeyPart | undefined, number: number): boolean {
 
 /** All but what only denies. */
 function mayAllow(verdict: Verdict): boolean {
-  return verdict === 'accept' || (typeof verdict === 'object' && 'goto' in verdict && isDecision(verdict.goto));
+  return isAllowed(verdict) || (typeof verdict === 'object' && 'goto' in verdict && isDecision(verdict.goto));
+}
+
+/** Nobody knows here what begins a connection: there is nothing to meter. */
+function isAllowed(verdict: Verdict | 'masquerade'): boolean {
+  return typeof verdict === 'object' && 'goto' in verdict && verdict.goto === OPENING;
 }
 
 function isDecision(chain: string): boolean {
@@ -254,143 +244,17 @@ function isDecision(chain: string): boolean {
 }
 
 function called(verdict: Verdict): Verdict {
+  if (isAllowed(verdict)) return 'accept';
   return typeof verdict === 'object' && 'goto' in verdict ? { jump: verdict.goto } : verdict;
 }
 
 /** A decision that does not allow is no end here: the packet may be an answer all the same. */
 function returning({ name, rules }: Chain): Chain {
-  const soft = (statement: Statement): Statement =>
-    'verdict' in statement && typeof statement.verdict === 'object' ? { verdict: 'return' } : statement;
-  return { name, rules: rules.map((each) => each.map(soft)) };
-}
-
-function bridgeTable(members: Readonly<Record<string, readonly SetElement[]>>, { elements, chains }: Ways): Table {
-  const take = (name: string): readonly SetElement[] => members[name] ?? elements[name] ?? [];
-  const plain = (name: string, ...key: RuleSet['key']): RuleSet => ({
-    name,
-    key,
-    interval: false,
-    elements: take(name),
-  });
-  const marks = (name: string, ...key: RuleSet['key']): RuleSet => ({ ...plain(name, ...key), value: 'mark' });
-  const verdicts = (name: string, ...key: RuleSet['key']): RuleSet => ({
-    ...plain(name, 'mark', ...key),
-    value: 'verdict',
-    interval: true,
-  });
-  const refused = refusals(REASONS);
-  return {
-    family: 'bridge',
-    name: TABLE,
-    counters: REASONS,
-    sets: [
-      ...refused.sets,
-      plain('senders4', 'ifname', 'ether_addr', 'ipv4_addr'),
-      plain('senders6', 'ifname', 'ether_addr', 'ipv6_addr'),
-      plain('receivers4', 'ifname', 'ipv4_addr'),
-      plain('receivers6', 'ifname', 'ipv6_addr'),
-      plain('asked6', 'ifname', 'ipv6_addr'),
-      { ...plain('claims', 'ifname'), value: 'verdict' },
-      { ...plain('asking', 'ifname'), metered: { forgottenAfterSeconds: RATE_KEPT_SECONDS } },
-      plain('cables', 'ifname', 'ether_addr'),
-      marks('groups4', 'ipv4_addr'),
-      marks('groups6', 'ipv6_addr'),
-      marks('ways4', 'mark', 'ipv4_addr'),
-      marks('ways6', 'mark', 'ipv6_addr'),
-      ...['asks', 'answers'].flatMap((word) => [
-        verdicts(`${word}-ports`, 'inet_proto', 'inet_service'),
-        verdicts(`${word}-icmp`, 'icmp_type'),
-        verdicts(`${word}-icmpv6`, 'icmpv6_type'),
-        verdicts(`${word}-protocols`, 'inet_proto'),
-      ]),
-    ],
-    chains: [
-      ...refused.chains,
-      ...chains,
-      { name: 'asks', rules: deciding('asks', 'th dport') },
-      { name: 'begins', rules: [[{ verdict: { jump: 'asks' } }], [drops('refused')]] },
-      { name: 'judge', rules: judging() },
-      hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', guarding()),
-      hooked('input', 'input', FILTER_PRIORITY, 'drop', [[drops('to-host')]]),
-      hooked('forward', 'forward', FILTER_PRIORITY, 'drop', forwarding()),
-    ],
+  const soft = (statement: Statement): Statement => {
+    if (!('verdict' in statement) || typeof statement.verdict !== 'object') return statement;
+    return isAllowed(statement.verdict) ? ACCEPT : { verdict: 'return' };
   };
-}
-
-/** Whoever sends is who is on that cable. Frames of other protocols match nothing here. */
-function guarding(): (readonly Statement[])[] {
-  const is = (to: string, ...key: Selector[]): Statement => ({ match: key, op: '==', to: { set: to } });
-  const type = (number: number): Statement => ({ match: ['icmpv6 type'], op: '==', to: number });
-  const linkLocal: Statement = { match: ['ip6 saddr'], op: '==', to: { anyOf: ['::', LINK_LOCAL] } };
-  const seldom: Statement = { meter: 'asking', key: ['iifname'], below: SOLICITATIONS_BELOW };
-  const isSender6 = is('senders6', 'iifname', 'ether saddr', 'ip6 saddr');
-  const isCard = is('cables', 'iifname', 'ether saddr');
-  return [
-    // A tag stands before what the other rules look at, and they would look behind it.
-    [{ match: ['ether type'], op: '==', to: { anyOf: ['8021q', '8021ad'] } }, drops('rogue')],
-    [is('senders4', 'iifname', 'ether saddr', 'ip saddr'), ACCEPT],
-    [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, drops('rogue')],
-    [type(ADVERTISEMENT), isSender6, { decide: { map: 'claims', key: ['iifname'] } }],
-    [type(SOLICITATION), isSender6, seldom, ACCEPT],
-    [type(SOLICITATION), linkLocal, isCard, seldom, ACCEPT],
-    [{ match: ['icmpv6 type'], op: '==', to: { anyOf: [SOLICITATION, ADVERTISEMENT] } }, drops('spoofed')],
-    [isSender6, ACCEPT],
-    [
-      { match: ['arp operation'], op: '==', to: 'request' },
-      isCard,
-      is('senders4', 'iifname', 'arp saddr ether', 'arp saddr ip'),
-      ACCEPT,
-    ],
-    [drops('spoofed')],
-  ];
-}
-
-/** To whom it is delivered is whose address it has: a frame for one machine brings another no packet. */
-function forwarding(): (readonly Statement[])[] {
-  const reaches = (to: string, address: Selector): Statement => ({
-    match: ['oifname', address],
-    op: '==',
-    to: { set: to },
-  });
-  const discovery: Statement = {
-    match: ['icmpv6 type'],
-    op: '==',
-    to: { anyOf: [SOLICITATION, ADVERTISEMENT] },
-  };
-  return [
-    // The bridge has answered, if anybody is there.
-    [{ match: ['arp operation'], op: '==', to: { anyOf: ['request', 'reply'] } }, DROP],
-    [discovery, reaches('asked6', 'ip6 daddr'), ACCEPT],
-    [discovery, reaches('receivers6', 'ip6 daddr'), ACCEPT],
-    [discovery, DROP],
-    [reaches('receivers4', 'ip daddr'), { verdict: { goto: 'judge' } }],
-    [reaches('receivers6', 'ip6 daddr'), { verdict: { goto: 'judge' } }],
-    [drops('spoofed')],
-  ];
-}
-
-function judging(): (readonly Statement[])[] {
-  const look = (map: string, ...key: Selector[]): Statement[] => [{ assign: 'mark', from: { map, key } }];
-  return [
-    [{ match: ['udp sport'], op: '==', to: DHCP_SERVER_PORTS }, drops('rogue')],
-    [{ assign: 'mark', from: 0 }],
-    look('groups4', 'ip saddr'),
-    look('groups6', 'ip6 saddr'),
-    look('ways4', 'mark', 'ip daddr'),
-    look('ways6', 'mark', 'ip6 daddr'),
-    // A connection of TCP is begun by one kind of segment alone (RFC 9293, 3.5): no answer is of it.
-    [{ match: ['tcp flags syn,ack'], op: '==', to: 'syn' }, { verdict: { goto: 'begins' } }],
-    [{ verdict: { jump: 'asks' } }],
-    ...deciding('answers', 'th sport'),
-    [drops('refused')],
-  ];
-}
-
-function deciding(word: 'asks' | 'answers', port: Selector): Statement[][] {
-  return [
-    [{ decide: { map: `${word}-ports`, key: ['mark', 'l4proto', port] } }],
-    [{ decide: { map: `${word}-icmp`, key: ['mark', 'icmp type'] } }],
-    [{ decide: { map: `${word}-icmpv6`, key: ['mark', 'icmpv6 type'] } }],
-    [{ decide: { map: `${word}-protocols`, key: ['mark', 'l4proto'] } }],
-  ];
+  const isDenial = (each: readonly Statement[]): boolean =>
+    each.some((statement) => 'log' in statement && statement.log.group === LOG_GROUPS.refused);
+  return { name, rules: rules.filter((each) => !isDenial(each)).map((each) => each.map(soft)) };
 }

@@ -4,8 +4,9 @@ import { type Address, type AddressRange, type Family, FAMILY_BITS } from './add
 import { Budget } from './budget.ts';
 import type { AnyMachine } from './machine.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
-import { partition, type Piece, pieceAt } from './partition.ts';
+import { type Interval, partition, type Piece, pieceAt } from './partition.ts';
 import { type Endpoint, printEndpoint, type Rule } from './policy.ts';
+import { namesPrivate, PRIVATE } from './protected.ts';
 import type { ServiceRange } from './service.ts';
 import { StableIds } from './stable-ids.ts';
 
@@ -16,6 +17,8 @@ const MAX_CLASSIFY_STEPS = 4_000_000;
 /** Owners of the line itself, and of what is cut out of it; the others are indexes, from 0. */
 const WHOLE = -1;
 const HOLE = -2;
+/** Private addresses. */
+const HOME = -3;
 
 export interface Group {
   readonly id: number;
@@ -43,6 +46,8 @@ export class Classifier {
   readonly fromEnd: readonly number[];
   readonly toEnd: readonly number[];
   readonly #ends: readonly Endpoint[];
+  /** Ends where something is denied: they mean private addresses, too, that they do not name. */
+  readonly #denied: ReadonlySet<number>;
   readonly #pieces: Readonly<Record<Family, readonly Piece[]>>;
   readonly #endsByLabel = new Map<string, number[]>();
   readonly #endsByMachine = new Map<string, number>();
@@ -60,15 +65,16 @@ export class Classifier {
     this.rules = rules;
     const index = new Map<string, number>();
     const ends: Endpoint[] = [];
-    const endOf = (endpoint: Endpoint): number => {
-      const text = `${endpoint.kind} ${printEndpoint(endpoint)}`;
+    const endOf = (endpoint: Endpoint, use = ''): number => {
+      const text = `${use}${endpoint.kind} ${printEndpoint(endpoint)}`;
       const known = index.get(text);
       if (known !== undefined) return known;
       index.set(text, ends.length);
       return ends.push(endpoint) - 1;
     };
     this.fromEnd = rules.map(({ from }) => endOf(from));
-    this.toEnd = rules.map(({ to }) => endOf(to));
+    this.toEnd = rules.map(({ to, action }) => endOf(to, action === 'deny' && isAboutAddresses(to) ? 'deny ' : ''));
+    this.#denied = new Set(this.toEnd.filter((_, rule) => rules[rule]?.action === 'deny'));
     this.#ends = ends;
     this.#texts = [...index.keys()];
     const keys = ends.flatMap((endpoint) => (endpoint.kind === 'labels' ? Object.keys(endpoint.labels) : []));
@@ -99,19 +105,28 @@ export class Classifier {
     ]);
   }
 
-  /** Groups of what lies out of the network: everything but these ranges. */
+  /** Groups of what lies out of the network: everything but these ranges. Private addresses are what names them, and what is denied. */
   outside(except: readonly AddressRange[]): OutsideRange[] {
     const families: readonly Family[] = [4, 6];
+    const count = this.#ends.length;
     return families.flatMap((family) => {
+      const own = (ranges: readonly AddressRange[], owner: number): Interval[] =>
+        ranges.filter((range) => range.family === family).map(({ first, last }) => ({ first, last, owner }));
       const whole = { first: 0n, last: (1n << BigInt(FAMILY_BITS[family])) - 1n, owner: WHOLE };
-      const holes = except.filter((range) => range.family === family).map((range) => ({ ...range, owner: HOLE }));
+      // An end that names private addresses owns those a second time, under a number beyond all others.
+      const named = this.#ends.flatMap((endpoint, end) =>
+        endpoint.kind === 'addresses' ? own(endpoint.ranges.filter(namesPrivate), count + end) : [],
+      );
       const ranges = this.#pieces[family].flatMap(({ first, last, owners }) =>
         owners.map((owner) => ({ first, last, owner })),
       );
-      return partition([whole, ...holes, ...ranges], this.#budget)
+      return partition([whole, ...own(except, HOLE), ...own(PRIVATE, HOME), ...named, ...ranges], this.#budget)
         .filter(({ owners }) => !owners.includes(HOLE))
         .map(({ first, last, owners }) => {
-          const ends = owners.filter((owner) => owner !== WHOLE);
+          const known = owners.filter((owner) => owner >= 0);
+          const ends = owners.includes(HOME)
+            ? known.filter((owner) => owner >= count || this.#denied.has(owner)).map((owner) => owner % count)
+            : known;
           const group = this.#remember(`outside ${ends.join()}`, false, () => ends);
           return { range: { family, first, last }, group };
         });
@@ -196,6 +211,10 @@ export class Classifier {
     const texts = ends.map((end) => this.#texts[end] ?? '').toSorted();
     return this.#groupIds.of([inside ? 'inside' : 'outside', ...texts].join('\n'));
   }
+}
+
+function isAboutAddresses({ kind }: Endpoint): boolean {
+  return kind === 'any' || kind === 'addresses';
 }
 
 export function hasLabels(labels: AnyMachine['labels'], wanted: AnyMachine['labels']): boolean {

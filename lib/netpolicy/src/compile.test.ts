@@ -18,8 +18,13 @@ import { parseRange } from './address.ts';
 import type { Ruleset } from './ruleset.ts';
 
 const AT_SECONDS: number = Date.parse(AT) / 1000;
-const OUTSIDE = ['198.51.100.7', '192.0.2.1', '169.254.169.254', '127.0.0.1', '203.0.113.9', '2001:db8::1', 'fe80::5'];
-const HOST = [parseRange('203.0.113.0/24', '')];
+const OUTSIDE = [
+  ...['198.51.100.7', '192.0.2.1', '2001:db8::1'],
+  ...['169.254.169.254', '127.0.0.1', '203.0.113.9', '100.100.100.200', 'fe80::5', 'fd00:ec2::254'],
+  // At home, in somebody's.
+  ...['10.77.1.2', '10.78.1.2', '192.168.3.4', '172.16.0.1', 'fd77::1', 'fd78::1'],
+];
+const HOST = [{ ...parseRange('203.0.113.0/24', ''), what: 'the host itself' }];
 const QUESTIONS = [
   { protocol: 6, number: 22 },
   { protocol: 6, number: 5433 },
@@ -120,7 +125,8 @@ describe('compileNetwork()', () => {
     const network = networkOf(policyOf([allowAll()], { internet: 'nat' }));
     const near = parseMachines([machineOf(0, {}), machineOf(1, {})], network);
     const far = [
-      { ...asFar(machineOf(2, {}), 0), interface: 'wgb' },
+      // While the keys of that tunnel are changed, there is the one before it, too.
+      { ...asFar(machineOf(2, {}), 0), interface: 'wgb', olderInterface: 'wga' },
       { ...asFar(machineOf(3, {}), 1), interface: 'wgc' },
     ];
     const { ruleset } = compileNetwork(network, [...near, ...parseFarMachines(far, network, near)]);
@@ -133,9 +139,11 @@ describe('compileNetwork()', () => {
       protocol: 6,
       number: 80,
     };
-    expect(judgePacket(ruleset, { ...honest, atSeconds: 0 })).toEqual({ accepted: true, counted: [] });
+    for (const iifname of ['wgb', 'wga'])
+      expect(judgePacket(ruleset, { ...honest, iifname, atSeconds: 0 })).toEqual({ accepted: true, counted: [] });
     const lies = [
       { from: '10.20.0.0' }, // a machine of ours
+      { iifname: 'wga', from: '10.20.0.3' },
       { from: '10.20.0.3' }, // one behind the other tunnel
       { from: '10.20.0.77' }, // nobody
       { from: 'fd00:20::4' },
@@ -148,6 +156,30 @@ describe('compileNetwork()', () => {
         counted: ['spoofed'],
       });
     }
+  });
+
+  test('says of what is protected that it is, and of the rest that no rule allows it', () => {
+    const ruleset = compileText([{ ...allowAll(), services: ['tcp/443'] }], [machineOf(0, {})], { internet: 'nat' });
+    const out = { iifname: 't0', oifname: 'uplink', mac: '52:54:00:00:00:00', from: '10.20.0.0', protocol: 6 };
+    const counted = (to: string, number: number): string[] =>
+      judgePacket(ruleset, { ...out, to, number, atSeconds: 0 }).counted;
+    expect(counted('198.51.100.7', 443)).toEqual([]);
+    expect(counted('198.51.100.7', 80)).toEqual(['refused']);
+    expect(counted('10.77.0.1', 443)).toEqual(['refused']);
+    expect(counted('169.254.169.254', 443)).toEqual(['protected']);
+    expect(counted('168.63.129.16', 443)).toEqual(['protected']);
+  });
+
+  test('lets no machine of another host out by the way of this one', () => {
+    const network = networkOf(policyOf([allowAll()], { internet: 'nat' }));
+    const near = parseMachines([machineOf(0, {})], network);
+    const far = parseFarMachines([asFar(machineOf(2, {}), 0)], network, near);
+    const { ruleset } = compileNetwork(network, [...near, ...far]);
+    const out = { oifname: 'uplink', mac: '', to: '198.51.100.7', protocol: 6, number: 443, atSeconds: 0 };
+    const theirs = { ...out, iifname: 'wgbeta', from: '10.20.0.2' };
+    expect(judgePacket(ruleset, theirs)).toEqual({ accepted: false, counted: ['refused'] });
+    const ours = { ...out, iifname: 't0', mac: '52:54:00:00:00:00', from: '10.20.0.0' };
+    expect(judgePacket(ruleset, ours).accepted).toBe(true);
   });
 
   test('needs as many rules for a thousand machines in twenty groups as for two', () => {
@@ -212,12 +244,12 @@ describe('changeMachine()', () => {
   const machines = parseMachines(all, network);
   const last = machines.slice(-1);
 
-  test('adds what compiling all of it anew would add, in seven elements, and takes it away again', () => {
+  test('adds what compiling all of it anew would add, in six elements, and takes it away again', () => {
     const before = compileNetwork(network, machines.slice(0, -1));
     for (const machine of last) {
       const added = changeMachine(before, 'add', machine);
       expect(elementsOf(added?.compiled.ruleset)).toEqual(elementsOf(compileNetwork(network, machines).ruleset));
-      expect(added?.commands).toHaveLength(7);
+      expect(added?.changes).toHaveLength(6);
       const gone = added === undefined ? undefined : changeMachine(added.compiled, 'delete', machine);
       expect(elementsOf(gone?.compiled.ruleset)).toEqual(elementsOf(before.ruleset));
     }
@@ -232,7 +264,7 @@ describe('changeMachine()', () => {
       expect(elementsOf(added?.compiled.ruleset)).toEqual(
         elementsOf(compileNetwork(network, [...near, machine]).ruleset),
       );
-      expect(added?.commands).toHaveLength(4);
+      expect(added?.changes).toHaveLength(4);
     }
     expect.assertions(2);
   });

@@ -3,33 +3,34 @@
 import { type AddressRange } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, type Group, type ServiceClass } from './classify.ts';
-import { type AnyMachine, isFar } from './machine.ts';
+import { DENIED_LOGGED, logsDenial } from './drop-reasons.ts';
+import { type AnyMachine, interfacesOf, isFar } from './machine.ts';
 import { byPrecedence, type Network, type Rule } from './policy.ts';
 import { MAX_CELLS, pairRules, refuseCells } from './pairs.ts';
-import { PROTECTED } from './protected.ts';
-import type { Chain, Ruleset, SetElement, Statement, Table, Verdict } from './ruleset.ts';
+import { PROTECTED, unionOf } from './protected.ts';
+import type { Chain, CompiledRules, SetElement, Statement, Table, Verdict } from './ruleset.ts';
 import { PORT_PROTOCOLS } from './service.ts';
 import { ShareClasses } from './shares-table.ts';
 import { StableIds } from './stable-ids.ts';
 import { DECISION_PREFIX } from './update.ts';
-import { arpTable, guardTable, ICMP_MAPS, loggingStatement, rangeKey, rulesTable } from './tables.ts';
+import { OPENING } from './share.ts';
+import { arpTable, ICMP_MAPS, loggingStatement, networkTable, rangeKey } from './tables.ts';
 
 /** Rules asked for pairs of groups, and for pairs and services: some seconds. */
 const MAX_COMPILE_STEPS = 16_000_000;
 
 export interface CompileOptions {
-  /** Besides what never may be: the host's own addresses, its management, the underlay. */
+  /** Besides what never may be: the host’s own addresses and links, and where other hosts are. */
   readonly protectedRanges?: readonly AddressRange[];
 }
 
-export interface CompiledNetwork {
-  readonly ruleset: Ruleset;
+export interface CompiledNetwork extends CompiledRules {
   /** Groups that its pairs know. */
   readonly groups: ReadonlySet<number>;
   readonly classifier: Classifier;
   readonly shares: ShareClasses;
   /** Rules by the number of the decision that they make, which counts how often; several where times choose among them. */
-  readonly decisions: ReadonlyMap<number, readonly string[]>;
+  readonly decisions: ReadonlyMap<number, readonly Pick<Rule, 'name' | 'action'>[]>;
 }
 
 /** An element that a machine is, and the set that it belongs to. */
@@ -45,7 +46,7 @@ interface PolicyElements {
   readonly decisions: SetElement[];
   readonly chains: Chain[];
   /** Of the rules that each decision is made by. */
-  readonly names: Map<number, readonly string[]>;
+  readonly names: Map<number, readonly Pick<Rule, 'name' | 'action'>[]>;
 }
 
 export function compileNetwork(
@@ -66,7 +67,8 @@ export function compileNetwork(
     }
   }
   const from = classifier.groups;
-  const outside = internet ? classifier.outside([...network.addresses, ...PROTECTED, ...protectedRanges]) : [];
+  const unreachable = internet ? [...PROTECTED, ...protectedRanges] : [];
+  const outside = internet ? classifier.outside([...network.addresses, ...unreachable]) : [];
   const services = classifier.services();
   const policy = compilePolicy(classifier, from, services);
   const take = (key: string): readonly SetElement[] => sets.get(key) ?? [];
@@ -74,34 +76,30 @@ export function compileNetwork(
     outside
       .filter(({ range }) => range.family === family)
       .map(({ range, group }) => ({ key: [rangeKey(range)], value: group.id }));
-  const guard = (family: 4 | 6): ReturnType<typeof guardTable> => {
-    const protocol = family === 4 ? 'ip' : 'ip6';
-    const elements = {
-      senders: take(`${protocol} senders`),
-      far: take(`${protocol} far`),
-      cables: take(`${protocol} cables`),
-    };
-    return guardTable(
-      family,
-      elements,
-      network.addresses.filter((range) => range.family === family),
-      kind,
-    );
-  };
-  const rules = rulesTable(
+  const table = networkTable(
     {
+      senders4: take('inet senders4'),
+      senders6: take('inet senders6'),
+      others4: take('inet others4'),
+      others6: take('inet others6'),
+      far4: take('inet far4'),
+      far6: take('inet far6'),
+      cables: take('inet cables'),
       ...policy,
       ...serviceElements(services),
       groups4: take('inet groups4'),
       groups6: take('inet groups6'),
       outside4: outsideOf(4),
       outside6: outsideOf(6),
+      protected4: unionOf(unreachable, 4).map((range) => ({ key: [rangeKey(range)] })),
+      protected6: unionOf(unreachable, 6).map((range) => ({ key: [rangeKey(range)] })),
     },
+    network.addresses,
     policy.chains,
+    shares.part(take('inet openings')),
     kind,
   );
-  const metered = shares.table({ shares: take('inet shares'), openings: take('inet openings') });
-  const ruleset = { tables: [guard(4), guard(6), arpTable(take('arp senders'), internet), rules, metered] };
+  const ruleset = { tables: [arpTable(take('arp senders'), internet), table] };
   return { ruleset, groups: new Set(from.map(({ id }) => id)), classifier, shares, decisions: policy.names };
 }
 
@@ -109,40 +107,36 @@ export function elementsOf(
   { classifier, shares }: Pick<CompiledNetwork, 'classifier' | 'shares'>,
   machine: AnyMachine,
 ): MachineElement[] {
-  // The share of another host's machine is for that host to hold it to.
-  const own = isFar(machine) ? [] : shares.elementsOf(machine);
-  const addressed = machine.addresses.flatMap((address): MachineElement[] => {
-    const text = address.text;
-    const group = { key: [text], value: classifier.groupOf(machine, address).id };
-    const device = machine.interface;
-    if (isFar(machine)) {
-      const far = { key: [device, text] };
-      return address.family === 4
-        ? [
-            { family: 'ip', name: 'far', element: far },
-            { family: 'inet', name: 'groups4', element: group },
-          ]
-        : [
-            { family: 'ip6', name: 'far', element: far },
-            { family: 'inet', name: 'groups6', element: group },
-          ];
-    }
-    const { mac } = machine;
-    const sender = { key: [device, mac, text] };
-    return address.family === 4
-      ? [
-          { family: 'ip', name: 'senders', element: sender },
-          { family: 'ip', name: 'cables', element: { key: [device, mac] } },
-          { family: 'arp', name: 'senders', element: sender },
-          { family: 'inet', name: 'groups4', element: group },
-        ]
-      : [
-          { family: 'ip6', name: 'senders', element: sender },
-          { family: 'ip6', name: 'cables', element: { key: [device, mac] } },
-          { family: 'inet', name: 'groups6', element: group },
-        ];
+  const grouped = machine.addresses.map((address): MachineElement => {
+    const element = { key: [address.text], value: classifier.groupOf(machine, address).id };
+    return { family: 'inet', name: `groups${address.family}`, element };
   });
-  return [...addressed, ...own.map((found) => ({ ...found, family: 'inet' as const }))];
+  if (isFar(machine)) {
+    // The share of another host's machine is for that host to hold it to.
+    const far = machine.addresses.flatMap(({ family, text }) =>
+      interfacesOf(machine).map((device): MachineElement => {
+        return { family: 'inet', name: `far${family}`, element: { key: [device, text] } };
+      }),
+    );
+    return [...far, ...grouped];
+  }
+  const { mac, interface: device } = machine;
+  const other = shares.otherOf(machine);
+  const sending = machine.addresses.flatMap(({ family, text }): MachineElement[] => {
+    const key = [device, mac, text];
+    return [
+      other === undefined
+        ? { family: 'inet', name: `senders${family}`, element: { key } }
+        : { family: 'inet', name: `others${family}`, element: { key, value: { goto: other.chain } } },
+      ...(family === 4 ? [{ family: 'arp', name: 'senders', element: { key } } as const] : []),
+    ];
+  });
+  return [
+    { family: 'inet', name: 'cables', element: { key: [device, mac] } },
+    ...sending,
+    ...grouped,
+    ...(other === undefined ? [] : [{ family: 'inet', name: 'openings', element: other.opening } as const]),
+  ];
 }
 
 function compilePolicy(
@@ -193,7 +187,7 @@ function addDecision({ decisions, chains, names }: PolicyElements, id: number, r
   if (rule === undefined) return;
   names.set(
     id,
-    rules.map(({ name }) => name),
+    rules.map(({ name, action }) => ({ name, action })),
   );
   if (more.length === 0 && !rule.log && rule.after === undefined && rule.before === undefined) {
     decisions.push({ key: [id], value: verdictOf(rule) });
@@ -212,14 +206,11 @@ function decidingRules(rule: Rule): Statement[][] {
     ...(rule.after === undefined ? [] : [{ match: ['time'], op: '>=', to: rule.after } as const]),
     ...(rule.before === undefined ? [] : [{ match: ['time'], op: '<', to: rule.before } as const]),
   ];
-  const verdict: Statement = { verdict: verdictOf(rule) };
-  // The limit of the log is a condition: it stands in a rule of its own.
-  return rule.log
-    ? [
-        [...when, loggingStatement(`${rule.action} ${rule.name}`)],
-        [...when, verdict],
-      ]
-    : [[...when, verdict]];
+  if (!rule.log) return [[...when, { verdict: verdictOf(rule) }]];
+  // The limit of a log is a condition: it stands in a rule of its own.
+  const log = [...when, loggingStatement(`${rule.action} ${rule.name}`)];
+  if (rule.action === 'allow') return [log, [...when, { verdict: verdictOf(rule) }]];
+  return [log, [...when, ...logsDenial(rule.name)], [...when, { verdict: { goto: DENIED_LOGGED } }]];
 }
 
 function serviceElements(
@@ -240,7 +231,7 @@ function serviceElements(
 }
 
 function verdictOf({ action }: Rule): Verdict {
-  return action === 'allow' ? 'accept' : { goto: 'denied' };
+  return { goto: action === 'allow' ? OPENING : 'denied' };
 }
 
 function ruleText(rule: Rule | undefined): string {

@@ -137,4 +137,18 @@ describe('findRuleTroubles()', () => {
     const rules = Array.from({ length: 2_000 }, (_, index) => rule(`r${index}`, `a${index}`, `b${index}`));
     expect(troubles(rules)).toEqual([]);
   });
+
+  test('walks through long lists of ranges once for each two rules, and refuses more rules with such than it has time for', () => {
+    const ranges = (from: number): object => ({
+      addresses: Array.from({ length: 256 }, (_, index) => `10.${20 + from}.${index}.0/25`),
+    });
+    const rules = Array.from({ length: 620 }, (_, index) =>
+      rule(`r${index}`, '', '', {
+        ...{ from: ranges(index % 200), to: ranges((index * 7) % 200), services: [`tcp/${index + 1}`] },
+        ...(index % 2 === 0 ? {} : { action: 'deny' }),
+      }),
+    );
+    expect(troubles(rules.slice(0, 100)).filter((found) => !found.startsWith('no-way-out'))).toEqual([]);
+    expect(() => troubles(rules)).toThrow('multiply beyond what is allowed');
+  });
 });

@@ -1,13 +1,16 @@
 // Rules that do not do what somebody who reads them would think: shadowed by another, denied in part by another, over, or about
 // nobody. None of it is an error; all of it deserves a look.
-import { rangeCovers, rangesOverlap } from './address.ts';
+import { rangesOverlap } from './address.ts';
 import { Budget } from './budget.ts';
 import { Classifier, hasLabels } from './classify.ts';
 import type { AnyMachine } from './machine.ts';
 import { byPrecedence, type Endpoint, type Network, printEndpoint, type Rule } from './policy.ts';
+import { inOrder, listCovers, listsOverlap } from './range-lists.ts';
 
 /** Some seconds: each rule is compared with each. */
 const MAX_FINDING_STEPS = 100_000_000;
+/** Comparisons of ports that take as long as one of addresses. */
+const PORTS_PER_STEP = 16;
 
 export const FINDING_KINDS = ['shadowed', 'conflict', 'over', 'no-way-out', 'nobody'] as const;
 
@@ -18,12 +21,11 @@ export interface Finding {
 }
 
 export function findRuleTroubles(network: Network, machines: readonly AnyMachine[], atSeconds: number): Finding[] {
-  const rules = byPrecedence(network.rules);
+  const rules = byPrecedence(network.rules).map((rule) => ({ ...rule, from: walked(rule.from), to: walked(rule.to) }));
   const classifier = new Classifier(rules);
   for (const machine of machines) for (const address of machine.addresses) classifier.groupOf(machine, address);
   const shared = new SharedEnds(classifier);
   const budget = new Budget(MAX_FINDING_STEPS, 'rules');
-  const weights = rules.map((rule) => weight(rule));
   return rules.flatMap((rule, index): Finding[] => {
     const say = (kind: Finding['kind'], message: string): Finding => ({ kind, rule: rule.name, message });
     if (rule.before !== undefined && rule.before <= atSeconds)
@@ -43,7 +45,7 @@ export function findRuleTroubles(network: Network, machines: readonly AnyMachine
     for (let other = 0; other < index; other += 1) {
       const earlier = rules[other];
       if (earlier === undefined) break;
-      budget.spend((weights[index] ?? 0) + (weights[other] ?? 0));
+      budget.spend(costOf(earlier, rule));
       if (covers(earlier, rule)) {
         found.push(say('shadowed', `${rule.name} never decides: ${earlier.name} ${verb(earlier)} all of it`));
         break;
@@ -97,7 +99,7 @@ class SharedEnds {
       return Object.entries(a.labels).every(([key, value]) => (b.labels[key] ?? value) === value);
     }
     if (a?.kind === 'addresses' && b?.kind === 'addresses') {
-      return a.ranges.some((range) => b.ranges.some((candidate) => rangesOverlap(range, candidate)));
+      return listsOverlap(a.ranges, b.ranges);
     }
     return this.#classifier.groups.some(({ ends }) => ends.has(one) && ends.has(other));
   }
@@ -111,7 +113,7 @@ function coversEnd(outer: Endpoint, inner: Endpoint): boolean {
   }
   if (outer.kind === 'addresses') {
     if (inner.kind !== 'addresses') return false;
-    return inner.ranges.every((range) => outer.ranges.some((candidate) => rangeCovers(candidate, range)));
+    return listCovers(outer.ranges, inner.ranges);
   }
   return inner.kind === 'machine' && inner.machine === outer.machine;
 }
@@ -136,10 +138,16 @@ function covers(outer: Rule, inner: Rule): boolean {
   );
 }
 
-/** What a comparison with this rule costs. */
-function weight({ from, to, services }: Rule): number {
-  const ranges = [from, to].map((end) => (end.kind === 'addresses' ? end.ranges.length : 1));
-  return Math.max(...ranges, services.length);
+/** As it is compared with others. */
+function walked(endpoint: Endpoint): Endpoint {
+  return endpoint.kind === 'addresses' ? { ...endpoint, ranges: inOrder(endpoint.ranges) } : endpoint;
+}
+
+/** Of comparing two rules: one walk over the ranges of both, and each of their services with each. */
+function costOf(a: Rule, b: Rule): number {
+  const ends = [a.from, a.to, b.from, b.to].map((end) => (end.kind === 'addresses' ? end.ranges.length : 0));
+  const services = Math.ceil((a.ranges.length * b.ranges.length) / PORTS_PER_STEP);
+  return ends.reduce((sum, length) => sum + length, services);
 }
 
 function coversServices(outer: Rule, inner: Rule): boolean {

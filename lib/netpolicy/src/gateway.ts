@@ -56,9 +56,12 @@ const DROP: Statement = { verdict: 'drop' };
 const FROM_ITS_CARD: Statement = { match: ['iifname', 'ether saddr'], op: '==', to: { set: 'cables' } };
 const LINK_LOCAL = { first: 'fe80::', last: 'febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff' };
 
-/** For what a card sends that is not from an address of its machine. `dns`: the gateway serves addresses and names. */
-export function guardCards(family: Family, dns: boolean): Statement[][] {
-  if (family === 4) return dns ? [firstQuestion()] : [];
+/**
+ * For what a card sends that is not from an address of its machine: `then` what may be goes on. `dns`: the gateway serves addresses and
+ * names.
+ */
+export function guardCards(family: Family, dns: boolean, then: Statement): Statement[][] {
+  if (family === 4) return dns ? [firstQuestion(then)] : [];
   const fromLink: Statement = { match: ['ip6 saddr'], op: '==', to: { anyOf: ['::', LINK_LOCAL] } };
   const toGateway: Statement = {
     match: ['ip6 daddr'],
@@ -66,21 +69,21 @@ export function guardCards(family: Family, dns: boolean): Statement[][] {
     to: { anyOf: [GATEWAY_IPV6, 'ff02::2', 'ff02::1:2'] },
   };
   return [
-    [{ match: ['icmpv6 type'], op: '==', to: NEIGHBOUR_WORDS }, fromLink, FROM_ITS_CARD, ACCEPT],
+    [{ match: ['icmpv6 type'], op: '==', to: NEIGHBOUR_WORDS }, fromLink, FROM_ITS_CARD, then],
     [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, drops('rogue')],
     [{ match: ['icmpv6 type'], op: '==', to: GROUP_REPORTS }, DROP],
-    ...(dns ? [[fromLink, toGateway, FROM_ITS_CARD, ACCEPT]] : []),
+    ...(dns ? [[fromLink, toGateway, FROM_ITS_CARD, then]] : []),
   ];
 }
 
 /** RFC 2131, 4.1: whoever has no address yet asks as 0.0.0.0, everybody. */
-function firstQuestion(): Statement[] {
+function firstQuestion(then: Statement): Statement[] {
   return [
     { match: ['ip saddr'], op: '==', to: '0.0.0.0' },
     { match: ['ip daddr'], op: '==', to: '255.255.255.255' },
     { match: ['udp dport'], op: '==', to: DHCP_PORTS[4].server },
     FROM_ITS_CARD,
-    ACCEPT,
+    then,
   ];
 }
 
@@ -89,7 +92,7 @@ export function hearQuestions(internet: boolean, dns: boolean): Statement[][] {
   const solicitation = (type: number | typeof NEIGHBOUR_WORDS): Statement[] => [
     { match: ['icmpv6 type'], op: '==', to: type },
     { match: ['ip6 hoplimit'], op: '==', to: ND_HOP_LIMIT },
-    { meter: 'solicitations', key: ['iifname'], below: SOLICITATIONS_BELOW },
+    { meter: 'solicitations', key: ['iifname'], below: [SOLICITATIONS_BELOW] },
     ACCEPT,
   ];
   const fromUplink: Statement = { match: ['iifname'], op: '==', to: UPLINK };
@@ -112,18 +115,18 @@ function askLease(family: Family): Statement[] {
   return [
     { match: ['udp sport'], op: '==', to: client },
     { match: ['udp dport'], op: '==', to: server },
-    { meter: 'leases', key: ['iifname'], below: LEASES_BELOW },
+    { meter: 'leases', key: ['iifname'], below: [LEASES_BELOW] },
     ACCEPT,
   ];
 }
 
 function askNames(answers: Statement): Statement[][] {
   const byTcp: Statement = { match: ['tcp dport'], op: '==', to: DNS_PORT };
-  const meter = { meter: 'questions', key: ['iifname'], below: QUESTIONS_BELOW } as const;
+  const meter = { meter: 'questions', key: ['iifname'], below: [QUESTIONS_BELOW] } as const;
   return [
     [{ match: ['udp dport'], op: '==', to: DNS_PORT }, meter, ACCEPT],
     [byTcp, answers, meter, ACCEPT],
-    [byTcp, meter, { meter: 'connections', key: ['iifname'], below: CONNECTIONS_BELOW }, ACCEPT],
+    [byTcp, meter, { meter: 'name-connections', key: ['iifname'], below: [CONNECTIONS_BELOW] }, ACCEPT],
   ];
 }
 
@@ -139,6 +142,6 @@ export function questionMeters(dns: boolean): RuleSet[] {
   const rates = ['solicitations', ...(dns ? ['leases', 'questions'] : [])];
   return [
     ...rates.map((name) => meter(name, { forgottenAfterSeconds: RATE_KEPT_SECONDS })),
-    ...(dns ? [meter('connections', {})] : []),
+    ...(dns ? [meter('name-connections', {})] : []),
   ];
 }

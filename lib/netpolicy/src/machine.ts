@@ -32,12 +32,20 @@ export interface FarMachine extends Named {
   readonly host: string;
   /** The end of the tunnel to that host, in the network's namespace: what arrives there is from that host's machines alone. */
   readonly interface: string;
+  /** The same of the tunnel that goes out of use, while that tunnel's keys are being changed. */
+  readonly olderInterface?: string;
 }
 
 export type AnyMachine = Machine | FarMachine;
 
 export function isFar(machine: AnyMachine): machine is FarMachine {
   return 'host' in machine;
+}
+
+/** Where its packets come from. */
+export function interfacesOf(machine: AnyMachine): readonly string[] {
+  const older = isFar(machine) ? machine.olderInterface : undefined;
+  return older === undefined ? [machine.interface] : [machine.interface, older];
 }
 
 /** Parses the machines of a network: names, addresses and interfaces are its own and nobody's else. */
@@ -73,8 +81,9 @@ export function parseFarMachines(json: unknown, network: Network, near: readonly
   }
   for (const machine of machines) {
     takeAll(owners, machine, `${machine.name} on ${machine.host}`);
-    if (tunnels.get(machine.interface) === machine.host) continue;
-    takeOne(tunnels, 'interface', machine.interface, machine.host);
+    for (const device of interfacesOf(machine)) {
+      if (tunnels.get(device) !== machine.host) takeOne(tunnels, 'interface', device, machine.host);
+    }
   }
   return machines;
 }
@@ -98,7 +107,7 @@ function parseMachine(json: unknown, at: string, network: Network): Machine {
   const object = new ClosedObject(json, at);
   const named = parseNamed(object, network);
   const mac = parseMac(object.value('mac'), object.where('mac'));
-  const device = parseDevice(object);
+  const device = parseDevice(object, 'interface');
   object.end();
   return { ...named, mac, interface: device };
 }
@@ -107,9 +116,10 @@ function parseFarMachine(json: unknown, at: string, network: Network): FarMachin
   const object = new ClosedObject(json, at);
   const named = parseNamed(object, network);
   const host = parseName(object.value('host'), object.where('host'));
-  const device = parseDevice(object);
+  const device = parseDevice(object, 'interface');
+  const older = object.has('olderInterface') ? { olderInterface: parseDevice(object, 'olderInterface') } : {};
   object.end();
-  return { ...named, host, interface: device };
+  return { ...named, host, interface: device, ...older };
 }
 
 /** The labels of a machine that the network has or will have. */
@@ -139,10 +149,10 @@ export function parseNamed(object: ClosedObject, network: Network): Named {
   return { name, labels, addresses };
 }
 
-function parseDevice(object: ClosedObject): string {
-  const device = parseInterface(object.value('interface'), object.where('interface'));
+function parseDevice(object: ClosedObject, key: 'interface' | 'olderInterface'): string {
+  const device = parseInterface(object.value(key), object.where(key));
   if (device === UPLINK || device === 'lo') {
-    throw new NetPolicyError('name-invalid', object.where('interface'), `${device} is the network’s own`);
+    throw new NetPolicyError('name-invalid', object.where(key), `${device} is the network’s own`);
   }
   return device;
 }

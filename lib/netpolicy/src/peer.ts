@@ -1,19 +1,29 @@
 // What one host of a network says of itself to another: where it listens, with which key, and which machines it has. Signed by the
 // key of that host; whoever carries it, a person with a file or a control plane, can neither change it nor bring an old one back.
-import { type Address, parseAddress } from './address.ts';
+import { type Address, parseAddress, rangeHas } from './address.ts';
 import { asText, ClosedObject } from './closed-object.ts';
 import { MAX_MACHINES, parseNamed } from './machine.ts';
 import { parseName } from './names.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
 import type { Network } from './policy.ts';
+import { findProtected } from './protected.ts';
 
-/** A machine takes some 200 bytes, and one with all labels 2,000. */
-export const MAX_PEER_FILE_CHARACTERS: number = 2 * 1024 * 1024;
-const FORMAT = 'ringwall-network-peer/1';
+/** A machine takes some 200 bytes, and one with all labels 2,000: all that a host has room for, in one request. */
+export const MAX_PEER_FILE_CHARACTERS = 1_000_000;
+const FORMAT = 'ringwall-network-peer/2';
 /** What is signed begins so, so that no signature of this key over anything else is one of these. */
 const SIGNED_PREFIX = `${FORMAT}\n`;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const TUNNEL_KEY_BYTES = 32;
+/** One in use, and the next. */
+const MAX_KEYS = 2;
+/** One each second for a century. */
+const MAX_GENERATION = 4_000_000_000;
+/** FIPS 203, 8, table 3: ML-KEM-768. */
+const OFFER_BYTES = 1_184;
+const ANSWER_BYTES = 1_088;
+/** SHA-256. */
+const DIGEST_BYTES = 32;
 /** X and Y of a point of P-256, and r and s of a signature by it. */
 const SIGNING_KEY_BYTES = 64;
 const SIGNATURE_BYTES = 64;
@@ -38,10 +48,35 @@ export interface Peer {
   readonly to: string;
   /** The later one is in force: milliseconds since 1970 by that host's clock. */
   readonly serial: number;
-  readonly endpoint: { readonly address: Address; readonly port: number };
+  /** Where the host is, on the network between the hosts. */
+  readonly address: Address;
+  /** By generation; two while they are being changed. */
+  readonly keys: readonly PeerKey[];
+  /** Digest of the rules by which it decides, 32 bytes: others compare it with that of theirs. */
+  readonly rules: Uint8Array;
+  readonly machines: readonly PeerMachine[];
+}
+
+/** One end of a tunnel. The tunnel of a generation stands once both hosts have said theirs, the one as an offer, the other as its answer. */
+export interface PeerKey {
+  readonly generation: number;
+  /** UDP. */
+  readonly port: number;
   /** 32 bytes, of WireGuard. */
   readonly publicKey: Uint8Array;
-  readonly machines: readonly PeerMachine[];
+  /** How the two come to a secret besides: ML-KEM-768 (FIPS 203). */
+  readonly agreement: KeyOffer | KeyAnswer;
+}
+
+/** An encapsulation key. */
+export interface KeyOffer {
+  readonly offer: Uint8Array;
+}
+
+/** A ciphertext, and the SHA-256 of the offer that it is for. */
+export interface KeyAnswer {
+  readonly answer: Uint8Array;
+  readonly to: Uint8Array;
 }
 
 export interface VerifiedPeer {
@@ -55,28 +90,32 @@ export async function signPeer(
   peer: Peer,
   key: { readonly publicKey: Uint8Array; readonly sign: (message: Uint8Array) => Promise<Uint8Array> },
 ): Promise<string> {
-  const { network, host, to, serial, endpoint, publicKey, machines } = peer;
+  const { network, host, to, serial, address, keys, rules, machines } = peer;
   const said = JSON.stringify({
     network,
     host,
     to,
     serial,
-    endpoint: { address: endpoint.address.text, port: endpoint.port },
-    publicKey: toBase64(publicKey),
+    address: address.text,
+    keys: keys.map(({ generation, port, publicKey, agreement }) => {
+      const words = 'offer' in agreement ? { offer: toBase64(agreement.offer) } : wordsOf(agreement);
+      return { generation, port, publicKey: toBase64(publicKey), ...words };
+    }),
+    rules: toBase64(rules),
     machines: machines.map(({ name, labels, addresses }) => {
       return { name, labels, addresses: addresses.map(({ text }) => text) };
     }),
   });
   const signature = await key.sign(signedBytes(said));
   const file = { format: FORMAT, said, key: toBase64(key.publicKey), signature: toBase64(signature) };
-  return `${JSON.stringify(file)}\n`;
+  const text = `${JSON.stringify(file)}\n`;
+  if (text.length > MAX_PEER_FILE_CHARACTERS) refuseLength();
+  return text;
 }
 
 /** Reads what signPeer() wrote, for a network that is known here. Throws NetPolicyError, which says where. */
 export async function verifyPeer(file: string, network: Network): Promise<VerifiedPeer> {
-  if (file.length > MAX_PEER_FILE_CHARACTERS) {
-    throw new NetPolicyError('too-many', '', `has more than ${MAX_PEER_FILE_CHARACTERS} characters`);
-  }
+  if (file.length > MAX_PEER_FILE_CHARACTERS) refuseLength();
   const object = new ClosedObject(parseJson(file, ''), '');
   object.oneOf('format', [FORMAT]);
   const said = object.text('said');
@@ -99,13 +138,12 @@ function parsePeer(json: unknown, network: Network): Peer {
   const to = parseName(object.value('to'), object.where('to'));
   if (host === to) throw new NetPolicyError('malformed', object.where('to'), `is ${host} itself`);
   const serial = parseNumber(object.value('serial'), 0, Number.MAX_SAFE_INTEGER, object.where('serial'));
-  const place = new ClosedObject(object.value('endpoint'), object.where('endpoint'));
-  const endpoint = {
-    address: parseAddress(place.text('address'), place.where('address')),
-    port: parseNumber(place.value('port'), FIRST_PORT, LAST_PORT, place.where('port')),
-  };
-  place.end();
-  const publicKey = parseBytes(object.text('publicKey'), TUNNEL_KEY_BYTES, object.where('publicKey'));
+  const address = parseReachable(object.text('address'), object.where('address'), network);
+  const keys = object.list('keys', MAX_KEYS, (item, at) => parseKey(item, at));
+  if (keys.length === 0 || keys.some(({ generation }, index) => generation <= (keys[index - 1]?.generation ?? 0))) {
+    throw new NetPolicyError('malformed', object.where('keys'), 'are none, or not in the order of their generations');
+  }
+  const rules = parseBytes(object.text('rules'), DIGEST_BYTES, object.where('rules'));
   const machines = object.list('machines', MAX_MACHINES, (item, at) => {
     const machine = new ClosedObject(item, at);
     const named = parseNamed(machine, network);
@@ -113,7 +151,38 @@ function parsePeer(json: unknown, network: Network): Peer {
     return named;
   });
   object.end();
-  return { network: name, host, to, serial, endpoint, publicKey, machines };
+  return { network: name, host, to, serial, address, keys, rules, machines };
+}
+
+/** An address at which a host can be: neither a machine's, nor one that means the reader itself. */
+function parseReachable(text: string, at: string, network: Network): Address {
+  const address = parseAddress(text, at);
+  const unreachable = network.addresses.some((range) => rangeHas(range, address))
+    ? `an address of ${network.name} itself`
+    : findProtected(address, [])?.what;
+  if (unreachable === undefined) return address;
+  throw new NetPolicyError('address-invalid', at, `${address.text} is ${unreachable}: no host is there`);
+}
+
+function parseKey(item: unknown, at: string): PeerKey {
+  const object = new ClosedObject(item, at);
+  const generation = parseNumber(object.value('generation'), 1, MAX_GENERATION, object.where('generation'));
+  const port = parseNumber(object.value('port'), FIRST_PORT, LAST_PORT, object.where('port'));
+  const publicKey = parseBytes(object.text('publicKey'), TUNNEL_KEY_BYTES, object.where('publicKey'));
+  const bytes = (key: string, count: number): Uint8Array => parseBytes(object.text(key), count, object.where(key));
+  const agreement = object.has('offer')
+    ? { offer: bytes('offer', OFFER_BYTES) }
+    : { answer: bytes('answer', ANSWER_BYTES), to: bytes('to', DIGEST_BYTES) };
+  object.end();
+  return { generation, port, publicKey, agreement };
+}
+
+function wordsOf({ answer, to }: KeyAnswer): object {
+  return { answer: toBase64(answer), to: toBase64(to) };
+}
+
+function refuseLength(): never {
+  throw new NetPolicyError('too-many', '', `has more than ${MAX_PEER_FILE_CHARACTERS} characters`);
 }
 
 async function isSigned(said: string, point: Uint8Array, signature: Uint8Array): Promise<boolean> {

@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { arbitraryPolicy } from '../testing/arbitrary.ts';
 import { isForeign } from '../testing/is-foreign.ts';
+import { exchange } from '../testing/exchange.ts';
 import { parseMachines } from './machine.ts';
 import { MAX_RULES, parsePolicy } from './policy.ts';
 
@@ -83,7 +84,7 @@ describe('parsePolicy()', () => {
   test('throws nothing else, whatever the JSON', () => {
     fc.assert(
       fc.property(arbitraryPolicy, fc.jsonValue(), fc.nat(), (policy, junk, at) => {
-        expect(isForeign(() => parsePolicy(spoil(policy, junk, at)))).toBe(false);
+        expect(isForeign(() => parsePolicy(exchange(policy, at, () => junk)))).toBe(false);
       }),
     );
   });
@@ -126,21 +127,3 @@ describe('parseMachines()', () => {
     expect(() => parseMachines(machines, network)).toThrow(expect.objectContaining({ code }));
   });
 });
-
-/** The JSON with the value at one of its places exchanged. */
-function spoil(json: unknown, junk: unknown, at: number): unknown {
-  const places: [target: Record<string, unknown>, key: string][] = [];
-  const copy: unknown = structuredClone(json);
-  const visit = (value: unknown): void => {
-    const target: Record<string, unknown> = Object(value);
-    if (target !== value) return;
-    for (const key of Object.keys(target)) {
-      places.push([target, key]);
-      visit(target[key]);
-    }
-  };
-  visit(copy);
-  const place = places[at % places.length];
-  if (place !== undefined) place[0][place[1]] = junk;
-  return copy;
-}

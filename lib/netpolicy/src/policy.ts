@@ -19,6 +19,8 @@ const MAX_LABEL_VALUES = 1_024;
 const MAX_NETWORK_HOST_BITS = { 4: 24n, 6: 96n } as const;
 /** A sentence for whoever reads the rule next. */
 const MAX_WHY_CHARACTERS = 200;
+/** Nothing in it moves a cursor, or lets text run backwards. */
+const PLAIN_SENTENCE: RegExp = new RegExp(`^[^\\p{Cc}\\p{Cf}]{0,${MAX_WHY_CHARACTERS}}$`, 'u');
 
 export interface Policy {
   readonly version: 1;
@@ -30,8 +32,11 @@ export interface Network {
   readonly name: string;
   /** Where the addresses of its machines lie. */
   readonly addresses: readonly AddressRange[];
-  /** Whether each machine has a cable of its own to a router, or all share a segment, a bridge that keeps no state of connections. */
-  readonly mode: 'routed' | 'bridged';
+  /**
+   * Whether each machine has a cable of its own to a router, or all share a segment: a bridge that keeps no state of connections, or
+   * an Open vSwitch, which does.
+   */
+  readonly mode: 'routed' | 'bridged' | 'openvswitch';
   /** Whether rules may lead out of the network, with the host's address for the sender. */
   readonly internet: 'none' | 'nat';
   /**
@@ -120,10 +125,10 @@ function parseNetwork(json: unknown, at: string): Network {
     addresses.map((range) => ({ owner: name, range })),
     object.where('addresses'),
   );
-  const mode = object.has('mode') ? object.oneOf('mode', ['routed', 'bridged']) : 'routed';
+  const mode = object.has('mode') ? object.oneOf('mode', ['routed', 'bridged', 'openvswitch']) : 'routed';
   const internet = object.has('internet') ? object.oneOf('internet', ['none', 'nat']) : 'none';
   const dns = object.has('dns') ? object.flag('dns') : mode === 'routed';
-  if (mode === 'bridged') refuseGateway(object, internet === 'nat', dns);
+  if (mode !== 'routed') refuseGateway(object, mode, internet === 'nat', dns);
   const labels = object.has('labels') ? parseDeclaredLabels(object) : undefined;
   const rules = object.list('rules', MAX_RULES, (item, where) => parseRule(item, where, labels));
   const shares = object.has('shares')
@@ -138,13 +143,13 @@ function parseNetwork(json: unknown, at: string): Network {
 }
 
 /** On a segment nobody is between machines and others: there is no way out, and nobody to give addresses. */
-function refuseGateway(network: ClosedObject, internet: boolean, dns: boolean): void {
+function refuseGateway(network: ClosedObject, mode: Network['mode'], internet: boolean, dns: boolean): void {
   for (const [key, asked] of [
     ['internet', internet],
     ['dns', dns],
   ] as const) {
     if (asked)
-      throw new NetPolicyError('malformed', network.where(key), 'needs a gateway, which a bridged network has not');
+      throw new NetPolicyError('malformed', network.where(key), `needs a gateway, which no ${mode} network has`);
   }
 }
 
@@ -234,7 +239,7 @@ function parseTime(text: string, at: string): number {
 }
 
 function parseWhy(text: string, at: string): string {
-  if (text.length > MAX_WHY_CHARACTERS || /\p{Cc}|\p{Cf}/u.test(text)) {
+  if (!PLAIN_SENTENCE.test(text)) {
     throw new NetPolicyError('malformed', at, `is no plain sentence of at most ${MAX_WHY_CHARACTERS} characters`);
   }
   return text;

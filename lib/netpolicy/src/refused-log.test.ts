@@ -40,6 +40,20 @@ describe('RefusedLog', () => {
     ]);
   });
 
+  test.each([
+    ['64656e6965642062610000', [{ reason: 'denied', rule: 'ba', number: 7 }]], // "denied ba"
+    ['64656e6965640000000000', [{ reason: 'denied', number: 7 }]],
+    ['64656e6965642042410000', []], // "denied BA": no rule is called so
+    ['64656e69656e2062610000', []],
+  ])('names the rule that denies it, where the prefix %s does', (prefix, expected) => {
+    const [before = '', after = ''] = PACKET.replaceAll(' ', '').split('0c000a007265667573656400');
+    const grown = before.replace('5400000054000000', '5800000058000000');
+    const packets = read(bytesOf(FILE_HEADER, grown, `0f000a00${prefix}00`, after));
+    expect(
+      packets.map(({ reason, rule, number }) => ({ reason, ...(rule === undefined ? {} : { rule }), number })),
+    ).toEqual(expected);
+  });
+
   test('reads the same in pieces of any size', () => {
     for (const step of [1, 7, 24, 40, 100]) expect(read(WHOLE, step)).toEqual(read(WHOLE));
   });

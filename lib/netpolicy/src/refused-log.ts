@@ -25,6 +25,8 @@ const IPV6_HEADER_BYTES = 40;
 /** One packet that was dropped. What is not in it, or cannot be read, is undefined. */
 export interface RefusedPacket {
   readonly reason: DropReason;
+  /** Which one denies it, where that has `log`. */
+  readonly rule?: string;
   /** Of the interface that it came from: that of a machine's cable. */
   readonly interfaceIndex: number;
   readonly from: Address | undefined;
@@ -99,8 +101,10 @@ function readPacket(data: Uint8Array): RefusedPacket | undefined {
     // Attributes begin at multiples of four.
     at += (length + 3) & ~3;
   }
-  const reason = DROP_REASONS.find((known) => known === prefix);
-  return reason === undefined ? undefined : { reason, interfaceIndex, ...readFlow(payload) };
+  const [, why, rule] = /^([a-z-]+)(?: ([a-z0-9-]+))?$/.exec(prefix) ?? [];
+  const reason = DROP_REASONS.find((known) => known === why);
+  if (reason === undefined) return undefined;
+  return { reason, ...(rule === undefined ? {} : { rule }), interfaceIndex, ...readFlow(payload) };
 }
 
 type Flow = Pick<RefusedPacket, 'from' | 'to' | 'protocol' | 'number'>;

@@ -9,6 +9,8 @@ const MAX_ROWS = 200;
 
 export interface RefusedRow {
   readonly reason: DropReason;
+  /** The rule that denies it, where that has `log`. */
+  readonly rule?: string;
   readonly interfaceIndex: number;
   /** As the packet says; what is spoofed says what it likes. */
   readonly from: string;
@@ -22,14 +24,17 @@ export class RefusedSummary {
   #others = 0;
 
   add(packet: RefusedPacket): void {
-    const { reason, interfaceIndex } = packet;
+    const { reason, rule, interfaceIndex } = packet;
     const from = packet.from?.text ?? '';
     const to = packet.to?.text ?? '';
     const service = serviceOf(packet);
-    const key = [reason, interfaceIndex, from, to, service].join(' ');
+    const key = [reason, rule ?? '', interfaceIndex, from, to, service].join(' ');
     const packets = (this.#rows.get(key)?.packets ?? 0) + 1;
     if (packets === 1 && this.#rows.size >= MAX_ROWS) this.#others += 1;
-    else this.#rows.set(key, { reason, interfaceIndex, from, to, service, packets });
+    else {
+      const named = rule === undefined ? {} : { rule };
+      this.#rows.set(key, { reason, ...named, interfaceIndex, from, to, service, packets });
+    }
   }
 
   /** Since it was last asked, the most frequent first; `others` are packets that found no row. */

@@ -126,9 +126,10 @@ function renderStatement(statement: Statement): NftJson[] {
   if ('meter' in statement) {
     const { meter, key } = statement;
     const over = 'over' in statement;
-    const measure = over ? statement.over : statement.below;
-    const op = 'connections' in measure ? 'add' : 'update';
-    return [{ set: { op, elem: renderKey(key), set: `@${meter}`, stmt: [renderMeasure(measure, over)] } }];
+    const measures = over ? [statement.over] : statement.below;
+    const op = measures.some((measure) => 'connections' in measure) ? 'add' : 'update';
+    const stmt = measures.map((measure) => renderMeasure(measure, over));
+    return [{ set: { op, elem: renderKey(key), set: `@${meter}`, stmt } }];
   }
   if ('tally' in statement) {
     const { tally, key } = statement;
@@ -147,6 +148,14 @@ function renderStatement(statement: Statement): NftJson[] {
       { limit: { rate: perSecond, burst: perSecond, per: 'second' } },
       { log: { prefix, group, snaplen: LOGGED_BYTES } },
     ];
+  }
+  if ('clamp' in statement) {
+    const key = { 'tcp option': { name: statement.clamp, field: 'size' } };
+    return [{ mangle: { key, value: { rt: { key: 'mtu' } } } }];
+  }
+  if ('masqueradeBy' in statement) {
+    const { first, last } = statement.masqueradeBy;
+    return [{ masquerade: { port: { range: [first, last] } } }];
   }
   return [statement.verdict === 'masquerade' ? { masquerade: null } : renderVerdict(statement.verdict)];
 }
@@ -178,6 +187,7 @@ function renderKey(key: readonly Selector[]): NftJson {
 const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   iifname: { meta: { key: 'iifname' } },
   iiftype: { meta: { key: 'iiftype' } },
+  nfproto: { meta: { key: 'nfproto' } },
   oifname: { meta: { key: 'oifname' } },
   l4proto: { meta: { key: 'l4proto' } },
   mark: { meta: { key: 'mark' } },
@@ -200,6 +210,7 @@ const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   'udp sport': { payload: { protocol: 'udp', field: 'sport' } },
   'udp dport': { payload: { protocol: 'udp', field: 'dport' } },
   'tcp dport': { payload: { protocol: 'tcp', field: 'dport' } },
+  'tcp flags syn': { '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, 'syn'] },
   'tcp flags syn,ack': { '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, { '|': ['syn', 'ack'] }] },
   'arp operation': { payload: { protocol: 'arp', field: 'operation' } },
   'arp saddr ether': { payload: { protocol: 'arp', field: 'saddr ether' } },

@@ -39,6 +39,7 @@ export interface RuleSet {
 export type Selector =
   | 'iifname'
   | 'iiftype'
+  | 'nfproto'
   | 'oifname'
   | 'l4proto'
   | 'mark'
@@ -60,6 +61,7 @@ export type Selector =
   | 'udp sport'
   | 'udp dport'
   | 'tcp dport'
+  | 'tcp flags syn'
   | 'tcp flags syn,ack'
   | 'arp operation'
   | 'arp saddr ether'
@@ -71,8 +73,8 @@ export type Statement =
   | { readonly assign: 'mark' | 'ct mark'; readonly from: number | Selector | Lookup }
   | { readonly decide: Lookup }
   | { readonly count: string }
-  /** Goes on while there is less than this of each key. The set is one that is metered. */
-  | { readonly meter: string; readonly key: readonly Selector[]; readonly below: Measure }
+  /** Goes on while there is less than each of these of each key. The set is one that is metered. */
+  | { readonly meter: string; readonly key: readonly Selector[]; readonly below: readonly Measure[] }
   /** Goes on where there is more. */
   | { readonly meter: string; readonly key: readonly Selector[]; readonly over: Measure }
   /** Counts packets and bytes of each key in such a set; ends the rule where that is full. */
@@ -82,7 +84,11 @@ export type Statement =
   /** Goes on with one packet of so many, whichever chance picks. */
   | { readonly oneOf: number }
   | { readonly log: { readonly prefix: string; readonly group: number; readonly perSecond: number } }
-  | { readonly verdict: Verdict | 'masquerade' };
+  /** Makes a TCP connection's segments as small as the route says. */
+  | { readonly clamp: 'maxseg' }
+  | { readonly verdict: Verdict | 'masquerade' }
+  /** With one of these ports. */
+  | { readonly masqueradeBy: { readonly first: number; readonly last: number } };
 
 export type Measure =
   | { readonly perSecond: number; readonly burst: number; readonly unit?: 'bytes' }
@@ -116,6 +122,14 @@ export interface Table {
   readonly chains: readonly Chain[];
 }
 
+/** What of a table belongs together; its parts are written where their subject is. */
+export type TablePart = Pick<Table, 'sets' | 'chains'>;
+
 export interface Ruleset {
   readonly tables: readonly Table[];
+}
+
+/** What is put in force as a whole. */
+export interface CompiledRules {
+  readonly ruleset: Ruleset;
 }

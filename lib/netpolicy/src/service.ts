@@ -59,9 +59,10 @@ export function parseService(text: string, at: string): readonly ServiceRange[] 
   const [from = '', to = from, ...more] = /^\d/.test(numbers) ? numbers.split('-') : [numbers];
   const first = numberOf(protocol, from);
   const last = numberOf(protocol, to);
-  if (first === undefined || last === undefined || first > last || last > lastOf(protocol) || more.length > 0) {
+  if (first === undefined || last === undefined || Math.max(first, last) > lastOf(protocol) || more.length > 0) {
     throw new NetPolicyError('service-invalid', at, `${quoted(text)} has no number that ${name} knows`);
   }
+  if (first > last) throw new NetPolicyError('service-invalid', at, `${quoted(text)} ends before it begins`);
   return [{ protocol, first, last }];
 }
 

@@ -68,16 +68,18 @@ describe('shares of a policy', () => {
 });
 
 describe('compileNetwork()', () => {
-  test('has nothing of a machine with the common share, and two elements of each other one', () => {
+  test('knows who has another share than most by the chains that its elements lead to', () => {
     const elements = (shares: unknown): string[] =>
       compile(shares).compiled.ruleset.tables.flatMap((table) =>
-        table.name === 'ringwall-shares'
-          ? table.sets.flatMap((set) => set.elements.map(({ key }) => `${set.name} ${JSON.stringify(key)}`))
-          : [],
+        table.sets
+          .filter(({ name }) => /^(?:senders|others|openings)/.test(name) && table.family === 'inet')
+          .flatMap((set) => set.elements.map(({ key }) => `${set.name} ${key.map(String).join(' ')}`)),
       );
-    expect(elements([])).toEqual([]);
-    expect(elements([{ sendMbit: 7 }])).toEqual([]);
-    expect(elements([{ machine: 'db', sendMbit: 7 }])).toEqual(['shares ["t1"]', 'openings ["t1"]']);
+    const [web, db] = ['t0 52:54:00:00:00:01 10.20.0.1', 't1 52:54:00:00:00:02 10.20.0.2'];
+    const all = [`senders4 ${web}`, `senders4 ${db}`];
+    expect(elements([])).toEqual(all);
+    expect(elements([{ sendMbit: 7 }])).toEqual(all);
+    expect(elements([{ machine: 'db', sendMbit: 7 }])).toEqual(['openings t1', `senders4 ${web}`, `others4 ${db}`]);
   });
 
   test('lets other shares come and go without making the table anew', () => {
@@ -91,11 +93,33 @@ describe('compileNetwork()', () => {
       );
     const forth = verbs(renderUpdate(before, after));
     expect(forth.filter((verb) => verb.includes('table'))).toEqual([]);
-    expect(forth.filter((verb) => verb === 'add set')).toHaveLength(4);
+    expect(forth.filter((verb) => verb === 'add set')).toHaveLength(3);
     expect(forth.filter((verb) => verb === 'add element')).toHaveLength(2);
     const back = verbs(renderUpdate(after, before));
     expect(back.slice(0, 2)).toEqual(['delete element', 'delete element']);
-    expect(back.filter((verb) => verb === 'delete set')).toHaveLength(4);
+    expect(back.filter((verb) => verb === 'delete set')).toHaveLength(3);
+  });
+
+  test('meters what a rule lets open, also where the rule logs or has its time', () => {
+    const rule = { action: 'allow', from: 'any', to: 'any' };
+    const rules = [
+      { ...rule, name: 'plain', services: ['tcp/1'] },
+      { ...rule, name: 'logged', services: ['tcp/2'], log: true },
+      { ...rule, name: 'timed', services: ['tcp/3'], before: '2030-01-01T00:00:00Z', log: true },
+    ];
+    const network = { name: 'app', addresses: ['10.20.0.0/24'], rules };
+    const [parsed] = parsePolicy({ version: 1, tenant: 'acme', networks: [network] }).networks;
+    if (parsed === undefined) throw new Error('no network');
+    const tables = compileNetwork(parsed, parseMachines(MACHINES, parsed)).ruleset.tables;
+    const decided = tables.flatMap(({ sets, chains }) => [
+      ...sets.filter(({ name }) => name === 'decisions').flatMap(({ elements }) => elements.map(({ value }) => value)),
+      ...chains
+        .filter(({ name }) => name.startsWith('decision-'))
+        .flatMap(({ rules: own }) => own.flat())
+        .flatMap((statement) => ('verdict' in statement ? [statement.verdict] : [])),
+    ]);
+    expect(decided.filter((verdict) => verdict === 'accept')).toEqual([]);
+    expect(decided.filter((verdict) => Object(verdict).goto === 'opening')).toHaveLength(3);
   });
 
   test('counts some of many connections, as many as the kernel counts in time', () => {
@@ -122,5 +146,5 @@ test('changeMachine() gives a machine the share that the policy has for it', () 
   const { compiled, machines } = compile([{ machine: 'db', sendMbit: 7 }]);
   const [, db] = machines;
   const gone = db === undefined ? undefined : changeMachine(compiled, 'delete', db);
-  expect(JSON.stringify(gone?.commands)).toContain('"openings"');
+  expect(JSON.stringify(gone?.changes)).toContain('"openings"');
 });

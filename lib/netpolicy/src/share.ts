@@ -97,6 +97,11 @@ export function shareOf(shares: readonly ShareRule[], machine: Sharer): Share {
   return found?.share ?? DEFAULT_SHARE;
 }
 
+/** Where what machines with that share send is metered. */
+export const COMMON_SHARE = 'share';
+/** Where connections are metered that a rule allows: what it leads to instead of `accept`. */
+export const OPENING = 'opening';
+
 /** The share of machines that no narrower one means. */
 export function commonShare(shares: readonly ShareRule[]): Share {
   const all = shares.find(({ labels, machine }) => machine === undefined && Object.keys(labels).length === 0);

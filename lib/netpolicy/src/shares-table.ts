@@ -1,19 +1,14 @@
-// Shares in the kernel: a table of its own, beside the walls. Before anything else is done for a packet, its sender's packets and
-// bytes are metered; what the rules have let open a connection is metered once more. The meters make their own elements, so that
-// a machine with the common share costs none; each other share is sets and chains that are named by what they say.
-import { drops, refusals } from './drop-reasons.ts';
+// Shares in the kernel. As soon as it is known whose a packet is, its sender's packets and bytes are metered; what the rules have let open
+// a connection is metered once more. The meters make their own elements, so that a machine with the common share costs none; each
+// other share is sets and chains that are named by what they say.
+import { drops } from './drop-reasons.ts';
 import { UPLINK } from './gateway.ts';
 import type { Machine } from './machine.ts';
 import type { Network } from './policy.ts';
-import type { Chain, Measure, RuleSet, SetElement, Statement, Table } from './ruleset.ts';
-import { commonShare, type Share, shareOf } from './share.ts';
+import type { Chain, Measure, RuleSet, SetElement, Statement, TablePart } from './ruleset.ts';
+import { COMMON_SHARE, commonShare, OPENING, type Share, shareOf } from './share.ts';
 import { StableIds } from './stable-ids.ts';
-import { hooked } from './tables.ts';
 
-/** Before the guards, and so before whatever else a packet costs. */
-const SHARES_PRIORITY = -310;
-/** After the rules have let it through. */
-const OPENINGS_PRIORITY = 10;
 /** A tenth of a second's packets may come at once: so long a busy host may keep a guest waiting. */
 const PACKET_BURSTS_PER_SECOND = 10;
 /** Seconds' worth of connections that may begin at once: pools of servers open theirs together. */
@@ -26,8 +21,6 @@ const OPENING_BURST_SECONDS = 2;
 const COUNTED_CONNECTIONS = 512;
 /** How long no connection begins once too many were counted. */
 const FULL_SECONDS = 1;
-
-type ShareMap = 'shares' | 'openings';
 
 /** Which machine has which share, as the kernel's sets tell them apart. */
 export class ShareClasses {
@@ -44,60 +37,43 @@ export class ShareClasses {
     }
   }
 
-  /** What says so in the sets, of a machine that has another than the common share. */
-  elementsOf(machine: Machine): { readonly name: ShareMap; readonly element: SetElement }[] {
+  /** The chain in which what it sends is metered, and its element in `openings`; undefined where it has the common share. */
+  otherOf(machine: Machine): { readonly chain: string; readonly opening: SetElement } | undefined {
     const share = shareOf(this.#network.shares, machine);
-    if (isSame(share, this.#common)) return [];
+    if (isSame(share, this.#common)) return undefined;
     const name = this.#nameOf(share);
-    const key = [machine.interface];
-    return [
-      { name: 'shares', element: { key, value: { goto: `share-${name}` } } },
-      { name: 'openings', element: { key, value: { goto: `opening-${name}` } } },
-    ];
+    return {
+      chain: shareChain(name),
+      opening: { key: [machine.interface], value: { goto: `${OPENING}-${name}` } },
+    };
   }
 
-  table(elements: Readonly<Record<ShareMap, readonly SetElement[]>>): Table {
+  /** Chains that guards lead to (`share`), and what the rules let open a connection (`opening`). */
+  part(openings: readonly SetElement[]): TablePart {
     const others = [...this.#others];
-    const refused = refusals(['over-share']);
-    const pick = (name: ShareMap): RuleSet => ({
-      name,
-      key: ['ifname'],
-      value: 'verdict',
-      interval: false,
-      elements: elements[name],
-    });
-    const choose = (map: ShareMap): Statement[][] => [[{ decide: { map, key: ['iifname'] } }]];
     return {
-      family: 'inet',
-      name: 'ringwall-shares',
-      counters: ['over-share'],
       sets: [
-        ...refused.sets,
-        { ...meterOf('full'), metered: { forgottenAfterSeconds: FULL_SECONDS } },
+        FULL_SET,
         ...metersOf(''),
-        pick('shares'),
-        pick('openings'),
+        { name: 'openings', key: ['ifname'], value: 'verdict', interval: false, elements: openings },
         ...others.flatMap(([name]) => metersOf(`-${name}`)),
       ],
       chains: [
-        ...refused.chains,
         FULL,
+        { name: COMMON_SHARE, rules: packetRules(this.#common, '') },
         ...others.flatMap(([name, share]): Chain[] => [
-          { name: `share-${name}`, rules: packetRules(share, `-${name}`) },
-          { name: `opening-${name}`, rules: openingRules(share, `-${name}`) },
+          { name: shareChain(name), rules: packetRules(share, `-${name}`) },
+          { name: `${OPENING}-${name}`, rules: openingRules(share, `-${name}`) },
         ]),
-        hooked('share', 'prerouting', SHARES_PRIORITY, 'accept', [
-          ...NOT_OF_CABLES,
-          ...choose('shares'),
-          ...packetRules(this.#common, ''),
-        ]),
-        hooked('opening', 'forward', OPENINGS_PRIORITY, 'accept', [
-          [{ match: ['ct state'], op: '!=', to: 'new' }, { verdict: 'accept' }],
-          ...NOT_OF_CABLES,
-          [{ match: ['iifname'], op: '==', to: { set: 'full' } }, drops('over-share')],
-          ...choose('openings'),
-          ...openingRules(this.#common, ''),
-        ]),
+        {
+          name: OPENING,
+          rules: [
+            ...NOT_OF_CABLES,
+            [{ match: ['iifname'], op: '==', to: { set: FULL_SET.name } }, drops('over-share')],
+            [{ decide: { map: 'openings', key: ['iifname'] } }],
+            ...openingRules(this.#common, ''),
+          ],
+        },
       ],
     };
   }
@@ -107,32 +83,46 @@ export class ShareClasses {
   }
 }
 
+const ACCEPT: Statement = { verdict: 'accept' };
+
 /** What tunnels bring has had its share where it comes from; they and the loopback are no Ethernet. */
 const NOT_OF_CABLES: readonly (readonly Statement[])[] = [
-  [{ match: ['iiftype'], op: '!=', to: 'ether' }, { verdict: 'accept' }],
-  [{ match: ['iifname'], op: '==', to: UPLINK }, { verdict: 'accept' }],
+  [{ match: ['iiftype'], op: '!=', to: 'ether' }, ACCEPT],
+  [{ match: ['iifname'], op: '==', to: UPLINK }, ACCEPT],
 ];
 
-const FULL: Chain = { name: 'full', rules: [[{ remember: 'full', key: ['iifname'] }], [drops('over-share')]] };
+/** Interfaces of which too many connections were counted. */
+export const FULL_SET: RuleSet = { ...meterOf('full'), metered: { forgottenAfterSeconds: FULL_SECONDS } };
+export const FULL: Chain = {
+  name: 'full',
+  rules: [[{ remember: FULL_SET.name, key: ['iifname'] }], [drops('over-share')]],
+};
 
+function shareChain(name: string): string {
+  return `${COMMON_SHARE}-${name}`;
+}
+
+/** Both in one look: to find the meter of an interface costs more than to read it. */
 function packetRules({ packetsPerSecond, sendMbit, burstKiB }: Share, suffix: string): Statement[][] {
   const packets = { perSecond: packetsPerSecond, burst: Math.ceil(packetsPerSecond / PACKET_BURSTS_PER_SECOND) };
   const bytes = { perSecond: (sendMbit * 1_000_000) / 8, burst: burstKiB * 1_024, unit: 'bytes' } as const;
-  return [over(`packets${suffix}`, packets), over(`bytes${suffix}`, bytes)];
+  return [[{ meter: `sent${suffix}`, key: ['iifname'], below: [packets, bytes] }, ACCEPT], [drops('over-share')]];
 }
 
 function openingRules({ connectionsPerSecond, connections }: Share, suffix: string): Statement[][] {
   const opened = { perSecond: connectionsPerSecond, burst: connectionsPerSecond * OPENING_BURST_SECONDS };
-  const oneOf = Math.ceil(connections / COUNTED_CONNECTIONS);
-  const known: Statement = {
-    meter: `connections${suffix}`,
-    key: ['iifname'],
-    over: { connections: Math.round(connections / oneOf) },
-  };
   return [
     over(`opened${suffix}`, opened),
-    [...(oneOf === 1 ? [] : [{ oneOf }]), known, { verdict: { goto: FULL.name } }],
+    [...connectionsOver(`connections${suffix}`, connections), { verdict: { goto: FULL.name } }],
+    [ACCEPT],
   ];
+}
+
+/** Goes on where the interface has more connections than this. */
+export function connectionsOver(meter: string, connections: number): Statement[] {
+  const oneOf = Math.ceil(connections / COUNTED_CONNECTIONS);
+  const known: Statement = { meter, key: ['iifname'], over: { connections: Math.round(connections / oneOf) } };
+  return [...(oneOf === 1 ? [] : [{ oneOf }]), known];
 }
 
 function over(meter: string, measure: Measure): Statement[] {
@@ -140,13 +130,13 @@ function over(meter: string, measure: Measure): Statement[] {
 }
 
 function metersOf(suffix: string): RuleSet[] {
-  return ['packets', 'bytes', 'opened', 'connections'].map((name) => meterOf(`${name}${suffix}`));
+  return ['sent', 'opened', 'connections'].map((name) => meterOf(`${name}${suffix}`));
 }
 
-function meterOf(name: string): RuleSet {
+export function meterOf(name: string): RuleSet {
   return { name, key: ['ifname'], interval: false, elements: [], metered: {} };
 }
 
 function isSame(a: Share, b: Share): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }

@@ -1,23 +1,27 @@
 // The skeleton of every network's rules, the same for one machine and for ten thousand: what differs are the elements of its sets.
-// Guards (one table for each family, before connection tracking) say who is behind which interface; `rules` says who may reach
-// whom: from address to group, from two groups to a pair, from pair and service to a decision, each by one lookup.
+// Before connection tracking, guards say who is behind which interface, and meters what they may take; behind it, rules say who may reach
+// whom: from address to group, from two groups to a pair, from pair and service to a decision, each by one lookup. It is one table with
+// one chain at each place, for each chain that a packet comes through costs as much as two of its rules.
 import { addressOf, type AddressRange, type Family } from './address.ts';
 import { type DropReason, drops, LOG_GROUPS, LOGGED_PER_SECOND, refusals } from './drop-reasons.ts';
 import { GATEWAY_IPV4, guardCards, hearQuestions, questionMeters, UPLINK } from './gateway.ts';
-import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
+import { COMMON_SHARE } from './share.ts';
+import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table, TablePart } from './ruleset.ts';
 import { ICMP_PROTOCOLS } from './service.ts';
 
 export const TABLE = 'ringwall';
 
 /** nft(8), table 6: before connection tracking, so that a spoofed packet leaves no trace in it. */
-const RAW_PRIORITY = -300;
-const FILTER_PRIORITY = 0;
-const SOURCE_NAT_PRIORITY = 100;
+export const RAW_PRIORITY = -300;
+export const FILTER_PRIORITY = 0;
+export const SOURCE_NAT_PRIORITY = 100;
 
 /** Ports that servers of DHCP and DHCPv6 speak from. */
 const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
 
 const ACCEPT: Statement = { verdict: 'accept' };
+const METERED: Statement = { verdict: { goto: COMMON_SHARE } };
+const TO_UPLINK: Statement = { match: ['oifname'], op: '==', to: UPLINK };
 
 /** What of a network decides which rules there are, and not only which elements. */
 export interface Kind {
@@ -30,40 +34,51 @@ export interface Kind {
 /** Elements by the name of their set. */
 export type Elements<Name extends string> = Readonly<Record<Name, readonly SetElement[]>>;
 
-export function guardTable(
-  family: Family,
-  elements: Elements<'senders' | 'far' | 'cables'>,
+export type GuardSetName = 'senders4' | 'senders6' | 'others4' | 'others6' | 'far4' | 'far6' | 'cables';
+
+const FAMILIES: readonly Family[] = [4, 6];
+const ADDRESS_TYPES = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
+const SOURCES = { 4: 'ip saddr', 6: 'ip6 saddr' } as const;
+
+/** Who is behind which interface; whoever is goes on to be metered. Machines with another share than most have a set of their own. */
+function guardPart(
+  elements: Elements<GuardSetName>,
   ours: readonly AddressRange[],
   { internet, dns }: Kind,
-): Table {
-  const protocol = family === 4 ? 'ip' : 'ip6';
-  const source: Selector = `${protocol} saddr`;
-  const address = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
-  const rules: Statement[][] = [
-    [{ match: ['iifname', 'ether saddr', source], op: '==', to: { set: 'senders' } }, ACCEPT],
-  ];
-  if (internet && ours.length > 0) {
+): TablePart {
+  const sender = (family: Family): Selector[] => ['iifname', 'ether saddr', SOURCES[family]];
+  // Said before anything is looked at, so that nft has nothing to add but the kind of link.
+  const is = (family: Family): Statement => ({ match: ['nfproto'], op: '==', to: `ipv${family}` });
+  const rules: Statement[][] = FAMILIES.flatMap((family): Statement[][] => [
+    [is(family), { match: sender(family), op: '==', to: { set: `senders${family}` } }, METERED],
+    [is(family), { decide: { map: `others${family}`, key: sender(family) } }],
+  ]);
+  if (internet) {
     const fromUplink: Statement = { match: ['iifname'], op: '==', to: UPLINK };
-    const claimsOurs: Statement = { match: [source], op: '==', to: { anyOf: ours.map((range) => rangeKey(range)) } };
-    rules.push([fromUplink, claimsOurs, drops('spoofed')], [fromUplink, ACCEPT]);
+    for (const family of FAMILIES) {
+      const own = ours.filter((range) => range.family === family).map((range) => rangeKey(range));
+      if (own.length > 0)
+        rules.push([fromUplink, { match: [SOURCES[family]], op: '==', to: { anyOf: own } }, drops('spoofed')]);
+    }
+    rules.push([fromUplink, ACCEPT]);
   }
-  // What a tunnel brings has no hardware address: the rule above does not look at it.
-  rules.push([{ match: ['iifname', source], op: '==', to: { set: 'far' } }, ACCEPT]);
-  rules.push(...guardCards(family, dns), [drops('spoofed')]);
-  const reasons: DropReason[] = family === 6 ? ['rogue', 'spoofed'] : ['spoofed'];
-  const refused = refusals(reasons);
-  const sets = [
-    set('senders', ['ifname', 'ether_addr', address], elements.senders),
-    set('far', ['ifname', address], elements.far),
-    set('cables', ['ifname', 'ether_addr'], elements.cables),
-    ...refused.sets,
-  ];
+  // What a tunnel brings has no hardware address, and has had its share where it comes from.
+  for (const family of FAMILIES)
+    rules.push([{ match: ['iifname', SOURCES[family]], op: '==', to: { set: `far${family}` } }, ACCEPT]);
+  rules.push(...FAMILIES.flatMap((family) => guardCards(family, dns, METERED)), [drops('spoofed')]);
   return {
-    family: protocol,
-    name: TABLE,
-    counters: reasons,
-    sets,
-    chains: [...refused.chains, hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', rules)],
+    sets: [
+      ...FAMILIES.flatMap((family): RuleSet[] => {
+        const key: RuleSet['key'] = ['ifname', 'ether_addr', ADDRESS_TYPES[family]];
+        return [
+          set(`senders${family}`, key, elements[`senders${family}`]),
+          { ...set(`others${family}`, key, elements[`others${family}`]), value: 'verdict' },
+          set(`far${family}`, ['ifname', ADDRESS_TYPES[family]], elements[`far${family}`]),
+        ];
+      }),
+      set('cables', ['ifname', 'ether_addr'], elements.cables),
+    ],
+    chains: [hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', rules)],
   };
 }
 
@@ -95,6 +110,8 @@ export type RuleSetName =
   | 'groups6'
   | 'outside4'
   | 'outside6'
+  | 'protected4'
+  | 'protected6'
   | 'pairs'
   | 'ports'
   | 'icmp'
@@ -103,11 +120,38 @@ export type RuleSetName =
   | 'cells'
   | 'decisions';
 
-const RULE_REASONS: readonly DropReason[] = ['denied', 'invalid', 'refused', 'rogue', 'to-host'];
+const REASONS: readonly DropReason[] = [
+  'denied',
+  'invalid',
+  'over-share',
+  'protected',
+  'refused',
+  'rogue',
+  'spoofed',
+  'to-host',
+];
 
-export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly Chain[], kind: Kind): Table {
+/** All but what ARP says. `ours` are the network's addresses. */
+export function networkTable(
+  elements: Elements<GuardSetName | RuleSetName>,
+  ours: readonly AddressRange[],
+  decisions: readonly Chain[],
+  shares: TablePart,
+  kind: Kind,
+): Table {
+  const refused = refusals(REASONS);
+  const parts = [refused, shares, guardPart(elements, ours, kind), rulesPart(elements, decisions, kind)];
+  return {
+    family: 'inet',
+    name: TABLE,
+    counters: REASONS,
+    sets: parts.flatMap(({ sets }) => sets),
+    chains: parts.flatMap(({ chains }) => chains),
+  };
+}
+
+function rulesPart(elements: Elements<RuleSetName>, decisions: readonly Chain[], kind: Kind): TablePart {
   const { internet, dns } = kind;
-  const refused = refusals(RULE_REASONS);
   const sets: RuleSet[] = [
     map('groups4', ['ipv4_addr'], elements.groups4),
     map('groups6', ['ipv6_addr'], elements.groups6),
@@ -120,15 +164,15 @@ export function rulesTable(elements: Elements<RuleSetName>, decisions: readonly 
     map('cells', ['mark', 'mark'], elements.cells),
     // How often each has decided: once for a connection, so that it costs a packet nothing.
     { ...map('decisions', ['mark'], elements.decisions), value: 'verdict', counted: true },
-    ...refused.sets,
     ...questionMeters(dns),
   ];
   if (internet) {
     sets.push({ ...map('outside4', ['ipv4_addr'], elements.outside4), interval: true });
     sets.push({ ...map('outside6', ['ipv6_addr'], elements.outside6), interval: true });
+    sets.push({ ...set('protected4', ['ipv4_addr'], elements.protected4), interval: true });
+    sets.push({ ...set('protected6', ['ipv6_addr'], elements.protected6), interval: true });
   }
-  const chains = [...refused.chains, ...decisions, decidingChain(internet), ...hookedChains(kind)];
-  return { family: 'inet', name: TABLE, counters: RULE_REASONS, sets, chains };
+  return { sets, chains: [...decisions, decidingChain(internet), ...hookedChains(kind)] };
 }
 
 /**
@@ -158,9 +202,16 @@ function decidingChain(internet: boolean): Chain {
       // Kept with the connection: which decision it lives by.
       [{ assign: 'ct mark', from: 'mark' }],
       [{ decide: { map: 'decisions', key: ['mark'] } }],
+      // What is protected is no group of any rule: here it is only called by its name.
+      ...(internet ? ([4, 6] as const).map(isProtected) : []),
       [drops('refused')],
     ],
   };
+}
+
+function isProtected(family: Family): Statement[] {
+  const match: Selector = family === 4 ? 'ip daddr' : 'ip6 daddr';
+  return [{ match: [match], op: '==', to: { set: `protected${family}` } }, drops('protected')];
 }
 
 function hookedChains({ internet, dns }: Kind): Chain[] {
@@ -169,11 +220,13 @@ function hookedChains({ internet, dns }: Kind): Chain[] {
     hooked('forward', 'forward', FILTER_PRIORITY, 'drop', [
       [{ match: ['ct state'], op: 'in', to: { anyOf: ['established', 'related'] } }, ACCEPT],
       [{ match: ['ct state'], op: 'in', to: { anyOf: ['invalid'] } }, drops('invalid')],
+      // Machines of other hosts go out by their own: what is no Ethernet came through a tunnel.
+      ...(internet ? [[{ match: ['iiftype'], op: '!=', to: 'ether' } as const, TO_UPLINK, drops('refused')]] : []),
       [{ verdict: { goto: 'new' } }],
     ]),
   ];
   if (!internet) return chains;
-  const masquerade: Statement[] = [{ match: ['oifname'], op: '==', to: UPLINK }, { verdict: 'masquerade' }];
+  const masquerade: Statement[] = [TO_UPLINK, { verdict: 'masquerade' }];
   const nat = hooked('postrouting', 'postrouting', SOURCE_NAT_PRIORITY, 'accept', [masquerade]);
   return [...chains, { ...nat, hook: { ...nat.hook, type: 'nat' } }];
 }

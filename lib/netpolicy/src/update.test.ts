@@ -38,6 +38,17 @@ test('renderUpdate() has nothing to do between rules and themselves', () => {
   );
 });
 
+test('renderUpdate() makes the table anew where a chain of the same name says something else', () => {
+  const saying = (verdict: 'accept' | 'drop'): Ruleset => {
+    const chains = [{ name: 'decision-4f', rules: [[{ verdict }]] }];
+    return { tables: [{ family: 'inet', name: 'x', counters: [], sets: [], chains }] };
+  };
+  const state = new Store();
+  for (const table of saying('accept').tables) state.run(renderTable(table));
+  state.run(renderUpdate(saying('accept'), saying('drop')));
+  expect(state.contents().join()).toContain('drop');
+});
+
 /** What nftables would hold after these commands: it refuses what nftables refuses. */
 class Store {
   readonly #held = new Map<string, unknown>();

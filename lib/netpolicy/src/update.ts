@@ -7,7 +7,7 @@ import type { Ruleset, RuleSet, SetElement, Table } from './ruleset.ts';
 export function renderUpdate(before: Ruleset, after: Ruleset): NftCommand[] {
   return after.tables.flatMap((table) => {
     const old = before.tables.find(({ family, name }) => family === table.family && name === table.name);
-    if (old === undefined || skeleton(old) !== skeleton(table)) return renderTable(table);
+    if (old === undefined || skeleton(old) !== skeleton(table) || hasNamesakes(old, table)) return renderTable(table);
     return updateTable(old, table);
   });
 }
@@ -48,7 +48,19 @@ function comingAndGoing<T extends { readonly name: string }>(items: readonly T[]
 
 export const DECISION_PREFIX = 'decision-';
 /** Chains and sets that end in a number made of what they say, so that one of the same name is the same. */
-const SAYS_ALL = /^(?:decision|share|opening|packets|bytes|opened|connections)-[0-9a-f]+$/;
+const SAYS_ALL = /^(?:decision|share|opening|sent|opened|connections|ports)-[0-9a-f]+$/;
+
+/**
+ * Two that say something else and are called the same: where texts collide, whose number is whose depends on who else is there
+ * (stable-ids.ts).
+ */
+function hasNamesakes(before: Table, after: Table): boolean {
+  const old = new Map(comingAndGoing(before.chains).map(({ name, rules }) => [name, rules]));
+  return comingAndGoing(after.chains).some(({ name, rules }) => {
+    const known = old.get(name);
+    return known !== undefined && known !== rules && JSON.stringify(known) !== JSON.stringify(rules);
+  });
+}
 
 function elementText({ key, value }: SetElement): string {
   return JSON.stringify([key, value]);

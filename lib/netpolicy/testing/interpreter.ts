@@ -32,15 +32,10 @@ const ICMP = { 1: 'icmp type', 58: 'icmpv6 type' } as const;
 
 /** The verdict on the first packet of a connection that is forwarded, and what was counted on the way. */
 export function judgePacket(ruleset: Ruleset, packet: Packet): { accepted: boolean; counted: string[] } {
-  const family = packet.from.includes(':') ? 'ip6' : 'ip';
   const counted: string[] = [];
-  const isBridged = ruleset.tables.some((table) => table.family === 'bridge');
-  for (const [tableFamily, hook] of [
-    [isBridged ? 'bridge' : family, 'prerouting'],
-    [isBridged ? 'bridge' : 'inet', 'forward'],
-  ] as const) {
-    const table = ruleset.tables.find((found) => found.family === tableFamily);
-    if (table === undefined) throw new Error(`no table ${tableFamily}`);
+  const table = ruleset.tables.find(({ family }) => family === 'bridge' || family === 'inet');
+  if (table === undefined) throw new Error('no table');
+  for (const hook of ['prerouting', 'forward'] as const) {
     const walk = new Walk(table, packet, counted);
     const base = table.chains.find((chain) => chain.hook?.at === hook);
     const verdict = base === undefined ? 'accept' : (walk.chain(base.name) ?? base.hook?.policy);
@@ -59,6 +54,8 @@ class Walk {
     this.#counted = counted;
     const family = packet.from.includes(':') ? 'ip6' : 'ip';
     this.#values = new Map<Selector, string | number>([
+      ['nfproto', family === 'ip6' ? 'ipv6' : 'ipv4'],
+      ['iiftype', packet.mac === '' ? 'none' : 'ether'],
       ['iifname', packet.iifname],
       ['oifname', packet.oifname],
       ['ether saddr', packet.mac],
@@ -69,6 +66,8 @@ class Walk {
       ['mark', 0],
       ['ct mark', 0],
       ['ct state', 'new'],
+      // Of our interfaces, only tunnels are no Ethernet.
+      ['iiftype', packet.iifname.startsWith('wg') ? 'none' : 'ether'],
     ]);
     if (packet.protocol === 1 || packet.protocol === 58) this.#values.set(ICMP[packet.protocol], packet.number);
     else this.#values.set('th dport', packet.number).set('th sport', packet.sourcePort ?? 0);
@@ -102,6 +101,9 @@ class Walk {
         const verdict = this.#lookUp(statement.decide)?.value;
         if (typeof verdict === 'number') throw new Error('a map of verdicts has a number');
         if (verdict !== undefined) return verdict;
+        return undefined;
+      } else if (('meter' in statement && 'over' in statement) || 'oneOf' in statement) {
+        // One packet is never too many.
         return undefined;
       } else if ('count' in statement) {
         this.#counted.push(statement.count);
@@ -142,6 +144,7 @@ class Walk {
     if (typeof to === 'object' && 'set' in to) return this.#find(to.set, key) !== undefined;
     const [value = ''] = key;
     if (typeof to === 'object') return to.anyOf.some((part) => isIn(value, part));
+    if (op === '!=') return value !== to;
     if (op === '>=') return value >= to;
     return op === '<' ? value < to : value === to;
   }

@@ -16,9 +16,12 @@ test('the public names of @ringwall/seal', () => {
     'idOf',
     'makeKeyPair',
     'openSealed',
+    'openWith',
     'publicKeyOf',
+    'readObjectHead',
     'rewrap',
     'scrub',
     'sealStream',
+    'sealTo',
   ]);
 });

@@ -1,6 +1,6 @@
 // What a sealed object says of itself in clear, and what everything in it is bound to: docs/sealed-format.md, "Manifest". Sizes,
 // times and names in it are for all to read; whoever seals decides what goes in.
-import { unshared, utf8 } from '@ringwall/bytes';
+import { equalBytes, unshared, utf8 } from '@ringwall/bytes';
 import { PAGE_BYTES } from './pages.ts';
 import { SealError } from './seal-error.ts';
 
@@ -13,6 +13,8 @@ export const MAX_CHUNK_BYTES: number = 16 * 1024 * 1024;
 export const DEFAULT_CHUNK_BYTES: number = 1024 * 1024;
 /** Chunk numbers are 32 bits in a record. */
 export const MAX_CHUNKS: number = 2 ** 32 - 1;
+/** Of arrays and objects in one another, far more than anybody says of a machine: who prints them, or hands them to a thread, goes as deep. */
+const MAX_JSON_DEPTH = 64;
 /** Memory, devices, a TPM, and more disks than a machine has. */
 export const MAX_PARTS = 256;
 
@@ -63,10 +65,7 @@ export interface Manifest {
 }
 
 export function renderManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
-  const { object, counter, cipher, digest, chunkBytes, compression, bytes, parent, parts, about } = manifest;
-  const fields = { object, counter, cipher, digest, chunkBytes, compression, bytes, parent, parts, about };
-  const text = JSON.stringify({ format: FORMAT, ...fields });
-  const rendered = utf8(text);
+  const rendered = utf8(`${textBeforeAbout(manifest)}${JSON.stringify(manifest.about)}}`);
   if (rendered.length > MAX_MANIFEST_BYTES) {
     throw new SealError(
       'limit',
@@ -102,7 +101,36 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     throw new SealError('limit', `${size} bytes in chunks of ${chunkBytes} are more than ${MAX_CHUNKS} chunks`);
   }
   const known = { cipher: knownCipher, digest: knownDigest, compression: knownCompression };
-  return { object, counter, ...known, chunkBytes, bytes: size, parent, parts: partsOf(parts, size, chunkBytes), about };
+  const manifest = {
+    object,
+    counter,
+    ...known,
+    chunkBytes,
+    bytes: size,
+    parent,
+    parts: partsOf(parts, size, chunkBytes),
+    about,
+  };
+  if (!isWrittenAs(manifest, bytes)) throw new SealError('altered', 'the manifest is not written as one is');
+  return manifest;
+}
+
+/** What the parser passes over (another field, one that comes twice) another reader might believe: one text for one manifest. */
+function isWrittenAs(manifest: Manifest, bytes: Uint8Array): boolean {
+  const before = utf8(textBeforeAbout(manifest));
+  const about = bytes.subarray(before.length, -1);
+  return equalBytes(bytes.subarray(0, before.length), before) && isObject(tryJson(about));
+}
+
+/** Its fields in the order of the format, and nothing else that came with them. */
+function textBeforeAbout({ parent, parts, ...manifest }: Omit<Manifest, 'about'>): string {
+  const { object, counter, cipher, digest, chunkBytes, compression, bytes } = manifest;
+  const fields = {
+    ...{ format: FORMAT, object, counter, cipher, digest, chunkBytes, compression, bytes },
+    parent: parent && { object: parent.object, root: parent.root },
+    parts: parts.map((part) => ({ name: part.name, offset: part.offset, bytes: part.bytes })),
+  };
+  return `${JSON.stringify(fields).slice(0, -1)},"about":`;
 }
 
 /** What each key and each record is bound to. */
@@ -112,13 +140,36 @@ export async function bindingOf(manifest: Uint8Array): Promise<Uint8Array<ArrayB
 
 /** An object of JSON, or SealError. */
 export function parseJson(bytes: Uint8Array, what: string): Readonly<Record<string, JsonValue>> {
+  if (isDeeperThan(MAX_JSON_DEPTH, bytes)) {
+    throw new SealError('limit', `the ${what} is nested deeper than ${MAX_JSON_DEPTH}`);
+  }
+  const value = tryJson(bytes);
+  if (isObject(value)) return value;
+  throw new SealError('altered', `the ${what} is no JSON object in UTF-8`);
+}
+
+function tryJson(bytes: Uint8Array): unknown {
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (isObject(value)) return value;
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     if (!(cause instanceof SyntaxError) && !(cause instanceof TypeError)) throw cause;
+    return undefined;
   }
-  throw new SealError('altered', `the ${what} is no JSON object in UTF-8`);
+}
+
+/** Before anything is parsed. In UTF-8 these bytes are in no other character. */
+function isDeeperThan(most: number, json: Uint8Array): boolean {
+  const [quote, backslash] = [0x22, 0x5c];
+  let [depth, isText] = [0, false];
+  for (let at = 0; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === quote) isText = !isText;
+    else if (isText) at += byte === backslash ? 1 : 0;
+    else if (byte === 0x5b || byte === 0x7b) depth += 1;
+    else if (byte === 0x5d || byte === 0x7d) depth -= 1;
+    if (depth > most) return true;
+  }
+  return false;
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, JsonValue>> {

@@ -63,9 +63,13 @@ function nodeOf(left: Uint8Array, right: Uint8Array): Uint8Array {
   return blake3(concatBytes(NODE, left, right));
 }
 
-let hasher: Blake3 | undefined;
+/** Heads, nodes and ends; records are longer. */
+const SHORT_BYTES = 1024;
+let short: Blake3 | undefined;
+let long: Blake3 | undefined;
 
 function blake3(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  hasher ??= new Blake3(LEAF.length + RECORD_HEADER_BYTES + MAX_CHUNK_BYTES + TAG_BYTES);
-  return hasher.digest(bytes);
+  if (bytes.length <= SHORT_BYTES) return (short ??= new Blake3(SHORT_BYTES)).digest(bytes);
+  long ??= new Blake3(LEAF.length + RECORD_HEADER_BYTES + MAX_CHUNK_BYTES + TAG_BYTES);
+  return long.digest(bytes);
 }

@@ -3,6 +3,7 @@ import { concatBytes } from '@ringwall/bytes';
 import { describe, expect, test } from 'vitest';
 import { forge, NO_ROOT, withEnvelope, type ForgedRecord } from '../testing/forging.ts';
 import { CHUNK_BYTES, contentsOf, open, OPENER, partsOf, seal } from '../testing/sealing.ts';
+import { MAX_RECIPIENTS } from './envelope.ts';
 import type { Manifest } from './manifest.ts';
 import type { OpenOptions } from './opening.ts';
 import { PAGE_BYTES } from './pages.ts';
@@ -16,6 +17,8 @@ const FOUR_PAGES = { chunkBytes: 4 * PAGE_BYTES };
 function pages(map: number, data: number): ForgedRecord {
   return { type: 'pages', plaintext: concatBytes(Uint8Array.of(map), contentsOf('d'.repeat(data))) };
 }
+
+const PARENT_AND_MORE = `"parent":{"object":"${'00'.repeat(16)}","root":"${NO_ROOT}","bytes":1}`;
 
 interface Forgery {
   readonly records: readonly ForgedRecord[];
@@ -39,6 +42,11 @@ describe('openSealed() of what was made with the key', () => {
 
   test.each<[string, Forgery, RegExp]>([
     ['a chunk behind a short one', { records: [SHORT, SHORT], total: 200 }, /follows a chunk that was the last/],
+    [
+      'more zeros than the manifest says, before any is given out',
+      { records: [CHUNK, { type: 'zeros', chunks: 2 }], total: 3 * CHUNK_BYTES, manifest: { bytes: 2 * CHUNK_BYTES } },
+      /2 chunks behind the first 1 are more than the manifest says/,
+    ],
     ['zeros behind a short chunk', { records: [SHORT, { type: 'zeros' }], total: 200 }, /follows a chunk that was the/],
     ['an end that says less than came', { records: [SHORT], total: 50 }, /says 50 bytes, and 100 came/],
     ['an end that says more than came', { records: [SHORT], total: 101 }, /says 101 bytes, and 100 came/],
@@ -73,6 +81,21 @@ describe('openSealed() of what was made with the key', () => {
       },
       /unpacks to no chunk/,
     ],
+    [
+      'a chunk that is longer than chunks are',
+      { records: [{ type: 'data', plaintext: new Uint8Array(CHUNK_BYTES + 1) }], total: CHUNK_BYTES + 1 },
+      /type 1.* is none/,
+    ],
+    [
+      'a compressed chunk that is no smaller',
+      {
+        records: [{ type: 'compressed', plaintext: contentsOf('d') }],
+        total: CHUNK_BYTES,
+        manifest: { compression: 'zstd' },
+        options: { decompress: async (bytes) => bytes },
+      },
+      /type 3.* is none/,
+    ],
     ['chunks as in a parent, without one', { records: [{ type: 'kept' }], total: 100 }, /type 4.* is none/],
     [
       'pages as in a parent, without one',
@@ -81,7 +104,7 @@ describe('openSealed() of what was made with the key', () => {
     ],
     [
       'pages of no kind',
-      { records: [pages(0b00_00_00_11, 3)], total: 4 * PAGE_BYTES, manifest: { ...FOUR_PAGES, ...PARENT } },
+      { records: [pages(0b01_00_00_11, 2)], total: 4 * PAGE_BYTES, manifest: { ...FOUR_PAGES, ...PARENT } },
       /has no map of its pages/,
     ],
     [
@@ -120,6 +143,16 @@ describe('openSealed() of what was made with the key', () => {
     ],
   ])('refuses %s', async (_, forgery, why) => {
     await expect(opened(forgery)).rejects.toMatchObject({ code: 'altered', message: expect.stringMatching(why) });
+  });
+
+  test('refuses more zeros than numbers hold, however few bytes say so', async () => {
+    const records: ForgedRecord[] = [{ type: 'zeros', chunks: 2 ** 32 - 1 }];
+    const { bytes } = await forge(records, 2 ** 56 - 2 ** 24, { chunkBytes: 2 ** 24 });
+    await expect(open(bytes)).rejects.toMatchObject({
+      code: 'limit',
+      message: expect.stringMatching(/are more than an object has/),
+    });
+    await expect(scrub([bytes])).rejects.toMatchObject({ code: 'limit' });
   });
 
   test('refuses a record that is not what the root is of, though its tag is right', async () => {
@@ -172,6 +205,43 @@ describe('a manifest', () => {
     });
   });
 
+  test.each<[string, (text: string) => string]>([
+    ['another field', (text) => text.replace('"parent":', '"also":1,"parent":')],
+    ['a field that comes twice', (text) => text.replace('"bytes":null', '"bytes":99,"bytes":null')],
+    ['what it is about twice', (text) => text.replace('"about":{}', '"about":{},"about":{}')],
+    ['another order', (text) => text.replace('"parts":[],"about":{}', '"about":{},"parts":[]')],
+    ['spaces', (text) => text.replace('{"format"', '{ "format"')],
+    ['a number in other digits', (text) => text.replace('"counter":0', '"counter":0.0')],
+    ['a mark of its order of bytes', (text) => `\u{feff}${text}`],
+    ['more in the name of its parent', (text) => text.replace('"parent":null', PARENT_AND_MORE)],
+  ])('with %s is refused: one text for one manifest', async (_, rewrite) => {
+    const { bytes } = await forge([SHORT], 100, {}, rewrite);
+    await expect(open(bytes)).rejects.toMatchObject({ code: 'altered', message: expect.stringMatching(/manifest/) });
+  });
+
+  test('of another version is said to be of it', async () => {
+    const { bytes } = await forge([SHORT], 100, {}, (text) => text.replace('ringwall-sealed/1', 'ringwall-sealed/2'));
+    await expect(open(bytes)).rejects.toMatchObject({
+      code: 'not-sealed',
+      message: 'of format "ringwall-sealed/2", expected ringwall-sealed/1',
+    });
+  });
+
+  test('that is nested so deep that nobody could print it is refused', async () => {
+    const deep = `${'['.repeat(400_000)}${']'.repeat(400_000)}`;
+    for (const field of ['"format":"ringwall-sealed/1"', '"parts":[]', '"about":{}']) {
+      const [name = ''] = field.split(':');
+      const { bytes } = await forge([SHORT], 100, {}, (text) => text.replace(field, `${name}:${deep}`));
+      await expect(open(bytes), field).rejects.toMatchObject({
+        code: 'limit',
+        message: expect.stringMatching(/nested deeper than 64/),
+      });
+      await expect(scrub([bytes]), field).rejects.toMatchObject({ code: 'limit' });
+    }
+    const about = { text: '[{'.repeat(100), quoted: `"\\${'[{'.repeat(100)}` };
+    expect(await open((await seal(contentsOf('s'), { about })).bytes)).toEqual(contentsOf('s'));
+  });
+
   test('with more parts than a machine has is refused', async () => {
     const parts = Array.from({ length: 257 }, (_, index) => ({ name: `p${index}`, offset: 0, bytes: 0 }));
     const { bytes } = await forge([SHORT], 100, { bytes: 100, parts });
@@ -187,6 +257,15 @@ describe('a head', () => {
       code: 'altered',
       message: expect.stringMatching(/more than an envelope says/),
     });
+  });
+
+  test('for more than may be is refused', async () => {
+    const { bytes } = await seal(contentsOf('s'));
+    const many = withEnvelope(bytes, (text) => {
+      const { keys, mac } = JSON.parse(text);
+      return JSON.stringify({ keys: Array.from({ length: MAX_RECIPIENTS + 1 }, () => keys[0]), mac });
+    });
+    await expect(open(many)).rejects.toMatchObject({ code: 'altered', message: 'the envelope is none' });
   });
 
   test('that is longer than a head may be is refused before it is read', async () => {

@@ -27,12 +27,15 @@ export function mapBytesOf(chunkBytes: number): number {
 /** What a chunk consists of, in as few runs as can be. `firstPage`: its number in the contents. */
 export function runsOf(chunk: Uint8Array, firstPage: number, isKept: IsKept | undefined): readonly Run[] {
   const runs: { kind: PageKind; at: number; length: number }[] = [];
+  let last: (typeof runs)[number] | undefined;
   for (let at = 0; at < chunk.length; at += PAGE_BYTES) {
     const length = Math.min(PAGE_BYTES, chunk.length - at);
-    const kind = kindOf(chunk.subarray(at, at + length), isKept?.(firstPage + at / PAGE_BYTES) === true);
-    const last = runs.at(-1);
+    const kind = isKept?.(firstPage + at / PAGE_BYTES) === true ? 'kept' : kindOf(chunk, at, length);
     if (last?.kind === kind) last.length += length;
-    else runs.push({ kind, at, length });
+    else {
+      last = { kind, at, length };
+      runs.push(last);
+    }
   }
   return runs;
 }
@@ -82,8 +85,7 @@ export function unpackPages(
   return isOne ? unpacked : undefined;
 }
 
-function kindOf(page: Uint8Array, isKept: boolean): PageKind {
-  if (isKept) return 'kept';
-  // The first byte of most pages says it.
-  return page[0] !== 0 || firstNonZero(page) !== undefined ? 'data' : 'zeros';
+function kindOf(chunk: Uint8Array, at: number, length: number): PageKind {
+  // The first byte of most pages says it, and no view of them need be made.
+  return chunk[at] !== 0 || firstNonZero(chunk.subarray(at, at + length)) !== undefined ? 'data' : 'zeros';
 }

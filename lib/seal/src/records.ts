@@ -29,8 +29,12 @@ export function renderHeader({ type, chunks, bytes }: RecordHeader): Uint8Array<
   return unshared(new Writer().u32be(RECORD_TYPES[type]).u32be(chunks).u32be(bytes).finish());
 }
 
-/** Throws SealError `altered`: `offset` is where it lies. */
-export function parseHeader(bytes: Uint8Array, manifest: Manifest, offset: number): RecordHeader {
+/** Throws SealError `altered`, `limit`. `offset` is where it lies, `index` its first chunk. */
+export function parseHeader(
+  bytes: Uint8Array,
+  manifest: Manifest,
+  { offset, index }: { readonly offset: number; readonly index: number },
+): RecordHeader {
   const cursor = new Cursor(bytes, offset);
   const number = cursor.u32be('type');
   const chunks = cursor.u32be('chunks');
@@ -41,7 +45,20 @@ export function parseHeader(bytes: Uint8Array, manifest: Manifest, offset: numbe
       offset,
     });
   }
+  if (index + chunks > mostChunksOf(manifest)) {
+    const what = `${chunks} chunks behind the first ${index}`;
+    throw manifest.bytes === null
+      ? new SealError('limit', `${what} are more than an object has`, { offset })
+      : new SealError('altered', `${what} are more than the manifest says`, { offset });
+  }
   return { type, chunks, bytes: length };
+}
+
+/** A record of some bytes may stand for as many zeros as anybody likes: no more than the manifest says, or numbers hold. */
+function mostChunksOf({ bytes, chunkBytes }: Manifest): number {
+  return bytes === null
+    ? Math.min(MAX_CHUNKS, Math.floor(Number.MAX_SAFE_INTEGER / chunkBytes))
+    : Math.ceil(bytes / chunkBytes);
 }
 
 function isRecord({ type, chunks, bytes }: RecordHeader, { chunkBytes, parent }: Manifest): boolean {

@@ -2,7 +2,30 @@
 import { openEnvelope, renderEnvelope, type Opener, type Recipient } from './envelope.ts';
 import { ByteReader, type ByteStream } from './byte-reader.ts';
 import { readHead, renderHead } from './layout.ts';
-import { bindingOf, parseManifest } from './manifest.ts';
+import { bindingOf, parseManifest, type Manifest } from './manifest.ts';
+
+/** What an object begins with, up to its first record. */
+export interface ObjectHead {
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  /** As it lies there: what every record is bound to. */
+  readonly manifestBytes: Uint8Array;
+}
+
+/** Reads no further. Nothing in it is believed before a key has opened it. Throws SealError. */
+export async function readObjectHead(sealed: ByteStream): Promise<ObjectHead> {
+  const reader = new ByteReader(sealed);
+  try {
+    const { envelope, manifest } = await readHead(reader);
+    return {
+      bytes: renderHead({ envelope, manifest }),
+      manifest: parseManifest(manifest),
+      manifestBytes: manifest,
+    };
+  } finally {
+    await reader.close();
+  }
+}
 
 export interface Rewrapped {
   /** In place of as many bytes of the object, or of `before` where the lengths differ. */

@@ -22,7 +22,7 @@ export async function* readRecords(reader: ByteReader, manifest: Manifest): Asyn
   for (let index = 0; ;) {
     const { offset } = reader;
     const headerBytes = await reader.exactly(RECORD_HEADER_BYTES, 'next record');
-    const header = parseHeader(headerBytes, manifest, offset);
+    const header = parseHeader(headerBytes, manifest, { offset, index });
     const isEnd = header.type === 'end';
     const root = isEnd ? await reader.exactly(DIGEST_BYTES, 'end') : undefined;
     const ciphertext = await reader.exactly(header.bytes, `record of chunk ${index}`);

@@ -22,14 +22,15 @@ const MANIFEST: Manifest = {
   ...{ compression: 'none', bytes: null, parent: null, parts: [], about: {} },
 };
 
-/** Sealed for `OPENER`. `total`: what the end says; `manifest`: what it says that it should not. */
+/** Sealed for `OPENER`. `total`: what the end says; `manifest`: what it says that it should not; `rewrite`: how. */
 export async function forge(
   records: readonly ForgedRecord[],
   total: number,
   manifest: Partial<Manifest> = {},
+  rewrite: (manifest: string) => string = (text) => text,
 ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly root: Uint8Array }> {
   const said = { ...MANIFEST, ...manifest };
-  const rendered = utf8(JSON.stringify({ format: FORMAT, ...said }));
+  const rendered = utf8(rewrite(JSON.stringify({ format: FORMAT, ...said })));
   const binding = await bindingOf(rendered);
   const dataKey = new Uint8Array(32).fill(3);
   const envelope = await renderEnvelope(dataKey, [OPENER], binding);

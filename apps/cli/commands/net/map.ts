@@ -1,21 +1,35 @@
-// `ringwall net map`: who can reach whom, for people, for programs, and for Graphviz.
+// `ringwall net map`: who can reach whom, for people, for programs, for Graphviz, and as a picture.
 import type { ShownMap } from '@ringwall/api/networks';
 import { RingwallError } from '@ringwall/api/errors';
 import { printJson, type Invocation } from '../../invocation.ts';
 import { chooseNetwork } from '../../network/choose-network.ts';
+import { drawMap } from '../../network/draw-map.ts';
+import { renderMapPage } from '../../network/map-page.ts';
 import { plainText, type Terminal } from '../../terminal.ts';
+import { writeWhole } from '../../write-whole.ts';
 
 /** Of the machines of one kind. */
 const NAMES_SHOWN = 6;
 
 export async function run(invocation: Invocation): Promise<void> {
-  const { out, json, flags } = invocation;
+  const { out, err, json, flags, values } = invocation;
   if (invocation.arguments.length > 0) {
     throw new RingwallError('bad-request', 'net map takes no words', { hint: 'name a network by --network' });
   }
   const { name: network } = await chooseNetwork(invocation);
   const map = await invocation.withApi((api) => api.call('mapNetwork', { params: { network } }));
-  if (json) printJson(invocation, map);
+  const picture = flags.has('svg')
+    ? drawMap(map)
+    : flags.has('html')
+      ? renderMapPage(map, new Date(invocation.now()))
+      : undefined;
+  const file = values.get('out');
+  if (file !== undefined) {
+    if (picture === undefined) throw new RingwallError('bad-request', 'net map writes a file with --svg or --html');
+    writeWhole(file, picture, invocation.environment);
+    err.line(`${file} shows who can reach whom in ${plainText(network)}`);
+  } else if (picture !== undefined) for (const line of picture.trimEnd().split('\n')) out.line(line);
+  else if (json) printJson(invocation, map);
   else for (const line of flags.has('dot') ? renderDot(map) : renderMap(map, out)) out.line(line);
 }
 

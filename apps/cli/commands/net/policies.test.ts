@@ -1,5 +1,5 @@
 // `net plan` and `net apply` with files, good and bad.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -80,6 +80,16 @@ describe('net plan', () => {
   });
 });
 
+it('net map draws into a file what it is asked to, and nothing else', async () => {
+  await runCli(api, ['network', 'create', 'app']);
+  const path = join(folder, 'map.svg');
+  expect((await runCli(api, ['net', 'map', '--svg', '-o', path])).code).toBe(0);
+  expect(readFileSync(path, 'utf8')).toContain('app has no machines.');
+  expect((await runCli(api, ['net', 'map', '--html'])).stdout).toMatch(/^<!doctype html>/);
+  const { code, stderr } = await runCli(api, ['net', 'map', '-o', path]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('with --svg or --html')]);
+});
+
 it('net apply says what it did', async () => {
   const { code, stdout } = await runCli(api, ['net', 'apply', fileOf(policyOf(RULE)), '--anyway']);
   expect(code).toBe(0);
@@ -107,13 +117,19 @@ it.each([
   expect(stderr).toContain(message);
 });
 
-it('the internet is all that is not of the network', async () => {
+it('the internet is all that is neither of the network nor private', async () => {
   await runCli(api, ['network', 'create', 'app', '--addresses', '10.20.0.0/16']);
   await runCli(api, ['allow', 'all', 'internet', 'tcp/443']);
   expect(api.bodies.at(-1)).toEqual({
     rule: {
       ...{ name: 'all-to-internet-tcp-443', action: 'allow', from: { labels: {} }, services: ['tcp/443'] },
-      to: { addresses: ['0.0.0.0-10.19.255.255', '10.21.0.0-255.255.255.255', '::/0'] },
+      to: {
+        addresses: [
+          ...['0.0.0.0-9.255.255.255', '11.0.0.0-100.63.255.255', '100.128.0.0-172.15.255.255'],
+          ...['172.32.0.0-192.167.255.255', '192.169.0.0-255.255.255.255'],
+          ...['::-fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 'fe00::/7'],
+        ],
+      },
     },
   });
   expect((await runCli(api, ['net', 'rules'])).stdout).toContain('internet  tcp/443');

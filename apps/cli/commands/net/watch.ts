@@ -5,6 +5,7 @@ import { RingwallError } from '@ringwall/api/errors';
 import type { WatchBegin } from '@ringwall/api/packets';
 import { RefusedLog, RefusedSummary, type DropReason, type RefusedRow } from '@ringwall/netpolicy';
 import { chooseNetwork } from '../../network/choose-network.ts';
+import { WHY_REFUSED } from '../../network/why-refused.ts';
 import type { Invocation } from '../../invocation.ts';
 import { plainText } from '../../terminal.ts';
 
@@ -12,16 +13,6 @@ const SHOW_MS = 1_000;
 const ROWS_SHOWN = 20;
 /** The line before the packets names each machine of the network. */
 const MAX_BEGIN_BYTES: number = 1024 * 1024;
-
-const WHY: Readonly<Record<DropReason, string>> = {
-  denied: 'a rule denies it',
-  refused: 'no rule allows it',
-  spoofed: 'not its own address',
-  rogue: 'only routers and DHCP servers say that',
-  'to-host': 'the gateway serves nothing there',
-  invalid: 'of no connection that is known',
-  'over-share': 'more than its share',
-};
 
 export async function run(invocation: Invocation): Promise<void> {
   const { out, err, json, values } = invocation;
@@ -96,25 +87,29 @@ interface NamedRow {
   readonly to: string;
   readonly service: string;
   readonly reason: DropReason;
+  /** The rule that denies it, where that has `log`. */
+  readonly rule?: string;
   readonly packets: number;
 }
 
 function nameRow(
-  { interfaceIndex, from, to, service, reason, packets }: RefusedRow,
+  { interfaceIndex, from, to, ...row }: RefusedRow,
   cables: ReadonlyMap<number, string> | undefined,
   owners: ReadonlyMap<string, string>,
 ): NamedRow {
   const name = (address: string): string => owners.get(address) ?? address;
-  return { machine: cables?.get(interfaceIndex) ?? '', from: name(from), to: name(to), service, reason, packets };
+  return { machine: cables?.get(interfaceIndex) ?? '', from: name(from), to: name(to), ...row };
 }
 
-function rowText({ machine, from, to, service, reason, packets }: NamedRow, at: Date, { out }: Invocation): string {
+function rowText(row: NamedRow, at: Date, { out }: Invocation): string {
+  const { machine, from, to, service, reason, rule, packets } = row;
   const claims = from === machine || from === '' ? '' : ` as ${from}`;
   const who = `${machine === '' ? '?' : machine}${claims}`;
   const way = to === '' ? who : `${who} ${out.sign('→', '->')} ${to}`;
   const count = packets === 1 ? '' : `${String(packets)}×  `;
+  const why = rule === undefined ? WHY_REFUSED[reason] : `${rule} denies it`;
   const time = out.paint('dim', at.toISOString().slice(11, 19));
-  return `${time}  ${plainText(way)}  ${plainText(service)}  ${count}${out.paint('red', WHY[reason])}`;
+  return `${time}  ${plainText(way)}  ${plainText(service)}  ${count}${out.paint('red', why)}`;
 }
 
 function secondsOf(text: string | undefined): number | undefined {

@@ -30,7 +30,7 @@ export async function run(invocation: Invocation): Promise<void> {
   if (command !== undefined) out.line(`${reach.rule === undefined ? 'Open it' : 'Take it back'}: ${command}`);
 }
 
-function sentence({ network = 'the network', reason, rule, allowed, to }: Reach): string {
+function sentence({ network = 'the network', reason, rule, allowed, to, protectedAs = '' }: Reach): string {
   if (rule !== undefined) {
     const why = rule.why === undefined ? '' : `: “${rule.why}”`;
     return allowed
@@ -38,16 +38,18 @@ function sentence({ network = 'the network', reason, rule, allowed, to }: Reach)
       : `the rule ${rule.name} of ${network} denies it, and beats every rule that allows${why}`;
   }
   const said = REASONS[reason];
-  return said === undefined ? `it is refused: ${reason}` : said(network, to.text);
+  return said === undefined ? `it is refused: ${reason}` : said(network, to.text, protectedAs);
 }
 
-const REASONS: Readonly<Record<string, (network: string, to: string) => string>> = {
+const REASONS: Readonly<Record<string, (network: string, to: string, protectedAs: string) => string>> = {
   'no-rule': (network) => `no rule of ${network} allows it, and what no rule allows does not happen`,
   'no-way-out': (network) => `${network} has no way out, and no machine of it has that address`,
   'nobody-there': (network) => `no machine of ${network} has that address`,
   'nobody-sends': (network) =>
     `the sender is no machine of ${network}: what comes under its address is dropped as spoofed`,
-  protected: (_, to) => `no machine may reach ${to}: it is the host's, its operator's, or nobody's`,
+  protected: (_, to, protectedAs) => `no machine may reach ${to}, whatever a rule says: it is ${protectedAs}`,
+  private: (network, to) =>
+    `${to} is a private address, and no rule of ${network} names it: a rule to everything does not mean it`,
   'no-common-network': () => 'they have no network in common',
 };
 
@@ -55,7 +57,7 @@ const REASONS: Readonly<Record<string, (network: string, to: string) => string>>
 function opener({ network, from, to, service, reason, rule }: Reach, self: string): string | undefined {
   if (network === undefined) return undefined;
   if (rule?.action === 'deny') return `${self} net rules rm ${rule.name} --network ${network}`;
-  if (reason !== 'no-rule') return undefined;
+  if (reason !== 'no-rule' && reason !== 'private') return undefined;
   return `${self} allow ${endWord(from)} ${endWord(to)} ${service} --network ${network}`;
 }
 
@@ -64,6 +66,7 @@ function endWord({ labels = {}, machine, text }: Reach['from']): string {
   return Object.keys(labels).length > 0 ? printLabels(labels) : (machine ?? text);
 }
 
-function endText({ machine, address, text }: Reach['from']): string {
-  return plainText(machine === undefined ? text : address === undefined ? machine : `${machine} (${address})`);
+function endText({ machine, host, address, text }: Reach['from']): string {
+  const name = host === undefined ? machine : `${machine ?? text}@${host}`;
+  return plainText(name === undefined ? text : address === undefined ? name : `${name} (${address})`);
 }

@@ -27,7 +27,8 @@ export class Blake3 {
     this.#stageAt = Math.ceil(own / BLOCK_BYTES) * BLOCK_BYTES;
     this.#chainsAt = this.#stageAt + STAGE_BYTES;
     const size = this.#chainsAt + (Math.ceil(most / CHUNK_BYTES) + 1) * DIGEST_BYTES;
-    this.#lanes = fourLanes(size);
+    // Assembling them takes longer than a thousand digests of what has no four chunks.
+    this.#lanes = most < LANES * CHUNK_BYTES ? undefined : fourLanes(size);
     this.#bytes = this.#lanes?.memory ?? new Uint8Array(size);
     this.memory = this.#bytes.subarray(0, own);
   }

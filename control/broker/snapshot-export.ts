@@ -1,0 +1,161 @@
+// Snapshots that leave this broker: the envelope of the object is rendered anew for the recipient alone, here, so that neither the
+// daemon nor the warden holds a key for it; and the ticket says what the next broker must know (lib/evidence, export-ticket.ts).
+import { RingwallError } from '@ringwall/api';
+import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
+import { fromHex, utf8 } from '@ringwall/bytes';
+import {
+  encodeExport,
+  encodeHostRecipient,
+  EXPORT_FORMAT,
+  exportContext,
+  signExport,
+  signHostRecipient,
+  type ExportTicket,
+} from '@ringwall/evidence';
+import { makeKeyPair, readObjectHead, rewrap, sealTo, SealError, type KeyPair } from '@ringwall/seal';
+import { Secret, unwrapKey, wrapKey, type KeyIdentity, type SigningKey } from '../keys/index.ts';
+import { spendApproval } from './approvals.ts';
+import type { DiskKeys } from './disk-keys.ts';
+import { requireExportable, snapshotKeyIdentity } from './snapshot-keys.ts';
+import type { MachineRecord } from './machine-records.ts';
+import type { VmmKeys } from './vmm-keys.ts';
+
+/** What a transfer is decided by. */
+export interface Transfers extends VmmKeys {
+  readonly keys: DiskKeys;
+  readonly signer: SigningKey;
+}
+
+const TICKET_ID_BYTES = 16;
+/** Of HPKE: a key of the disk, and nothing else, opens with it. */
+export const DISK_KEY_INFO: Uint8Array<ArrayBuffer> = utf8(`${EXPORT_FORMAT} disk key`);
+
+/** A public key of this broker's own, signed: whoever exports to it knows that only this broker opens it. */
+export async function readRecipient({
+  store,
+  root,
+  signer,
+  now,
+}: Transfers): Promise<BrokerResponse<'read-recipient'>> {
+  using pair = await ownPair({ store, root });
+  const signed = await signHostRecipient({ recipient: pair.publicKey, at: now() }, signer);
+  return { file: encodeHostRecipient(signed) };
+}
+
+export async function exportSnapshot(
+  transfers: Transfers,
+  request: Extract<BrokerRequest, { op: 'export-snapshot' }>,
+): Promise<BrokerResponse<'export-snapshot'>> {
+  const { store, root, now } = transfers;
+  const { machine, kept, object } = requireExportable(transfers, request);
+  const recipient = fromHex(request.recipient);
+  using key = unwrapKey(root, snapshotKeyIdentity(kept.id), kept.wrapped);
+  const head = await rewrapHead(Buffer.from(request.head, 'base64'), { kind: 'key', key: key.expose() }, [
+    { kind: 'x25519', publicKey: recipient },
+  ]);
+  // Last of what may refuse: a word that was given is used by an export that goes through.
+  spendApproval(transfers, machine, { ...request, root: object, sequence: kept.sequence });
+  const says = {
+    ...contentOf(request, { machine, object, at: now() }),
+    snapshot: {
+      id: kept.id,
+      sequence: kept.sequence,
+      root: object,
+      bytes: request.bytes,
+      takenAt: new Date(request.takenAt),
+    },
+    tpm: {
+      ekCertificate: machine.ekCertificate,
+      vtpmCa: machine.vtpmCa,
+      akName: machine.akName,
+      unlockedAt: kept.unlockedAt,
+      seenAt: kept.seenAt,
+    },
+  };
+  const ticket = encodeExport(
+    await signExport({ ...says, diskKey: await sealDiskKey(transfers, machine, says) }, transfers.signer),
+  );
+  // Before anybody has it: a machine that has gone nowhere is brought back by name, one that lives twice is not undone.
+  if (request.mode === 'move') {
+    store.transfers.depart(machine.id, { recipient: request.recipient, snapshot: kept.id }, now());
+  }
+  return { ticket, head: Buffer.from(head).toString('base64') };
+}
+
+/** The key pair that others export to; made when it is asked for first. */
+export async function ownPair({ store, root }: Pick<Transfers, 'store' | 'root'>): Promise<KeyPair & Disposable> {
+  const known = store.transfers.recipientKey();
+  if (known !== undefined) return disposable(known.publicKey, unwrapKey(root, recipientKeyIdentity(), known.wrapped));
+  const { publicKey, privateKey } = await makeKeyPair();
+  using secret = Secret.take(privateKey);
+  // Somebody may have asked at the same time.
+  const again = store.transfers.recipientKey();
+  if (again === undefined) {
+    store.transfers.setRecipientKey({ publicKey, wrapped: wrapKey(root, recipientKeyIdentity(), secret) });
+  }
+  return ownPair({ store, root });
+}
+
+export function recipientKeyIdentity(): KeyIdentity {
+  return { kind: 'recipient-key', id: 'broker', version: 1 };
+}
+
+/** The same object for others. Throws `proof-invalid` where what came is no head of it. */
+export async function rewrapHead(
+  head: Uint8Array,
+  opener: Parameters<typeof rewrap>[1]['openers'][number],
+  recipients: Parameters<typeof rewrap>[1]['recipients'],
+): Promise<Uint8Array> {
+  try {
+    const { manifest } = await readObjectHead([head]);
+    if (manifest.parent !== null) {
+      throw new RingwallError(
+        'conflict',
+        'it stores only what changed since another snapshot, which would have to go along',
+        {
+          hint: 'take one that stands alone, and export that',
+        },
+      );
+    }
+    const rewrapped = await rewrap([head], { openers: [opener], recipients });
+    // What lies behind it stays where it is.
+    if (rewrapped.before !== head.length || rewrapped.head.length !== head.length) {
+      throw new SealError('limit', 'its envelope has another length');
+    }
+    return rewrapped.head;
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    throw new RingwallError('proof-invalid', `the head of the object does not open: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+type Content = Omit<ExportTicket, 'snapshot' | 'tpm' | 'diskKey'>;
+
+function contentOf(
+  { recipient, mode, spec }: Extract<BrokerRequest, { op: 'export-snapshot' }>,
+  { machine, at }: { readonly machine: MachineRecord; readonly object: string; readonly at: Date },
+): Content {
+  return {
+    id: Buffer.from(crypto.getRandomValues(new Uint8Array(TICKET_ID_BYTES))).toString('hex'),
+    mode,
+    recipient: fromHex(recipient),
+    machine: { id: machine.id, name: machine.name, ...spec },
+    disk: { kind: machine.diskKind, keyVersion: machine.keyVersion },
+    at,
+  };
+}
+
+async function sealDiskKey(
+  { keys }: Transfers,
+  machine: MachineRecord,
+  says: Omit<ExportTicket, 'diskKey'>,
+): Promise<ExportTicket['diskKey']> {
+  using opened = keys.open(machine);
+  return await sealTo(says.recipient, opened.current.expose(), { info: DISK_KEY_INFO, aad: exportContext(says) });
+}
+
+function disposable(publicKey: Uint8Array, secret: Secret): KeyPair & Disposable {
+  return { publicKey, privateKey: secret.expose(), [Symbol.dispose]: () => secret[Symbol.dispose]() };
+}

@@ -1,0 +1,248 @@
+// Snapshots that come to this broker: by the signed word of the broker that they left, sealed to this one's key. A ticket is taken
+// once; what may still live elsewhere, or has been here before, comes only by the word of a person, which the audit log keeps.
+import { createHash } from 'node:crypto';
+import { machineIdSchema, RingwallError, type MachineId } from '@ringwall/api';
+import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
+import { snapshotIdSchema } from '@ringwall/api/snapshots';
+import { equalBytes, toHex } from '@ringwall/bytes';
+import { EvidenceError, exportContext, parseExport, verifyExport, type SignedExport } from '@ringwall/evidence';
+import { openWith, readObjectHead, SealError } from '@ringwall/seal';
+import { isSignedByItsHost, sealKey, Secret, wrapKey } from '../keys/index.ts';
+import { diskKeyIdentity } from './disk-keys.ts';
+import { checkRegistration } from './ek-certificate.ts';
+import { DISK_KEY_INFO, ownPair, rewrapHead, type Transfers } from './snapshot-export.ts';
+import { snapshotKeyIdentity } from './snapshot-keys.ts';
+import type { MachineRecord } from './machine-records.ts';
+
+const KEY_BYTES = 32;
+
+/** The object's key for the host that has received it, which looks at it before anything is made of it here. */
+export async function beginImport(
+  transfers: Transfers,
+  request: Extract<BrokerRequest, { op: 'begin-import' }>,
+): Promise<BrokerResponse<'begin-import'>> {
+  const { store, root, now, signer } = transfers;
+  const { request: asked, rewind } = request;
+  if (asked.use !== 'import' || !(await isSignedByItsHost(asked))) {
+    throw new RingwallError(
+      'unauthorized',
+      'the request for a snapshot’s key is not signed for this by the host it names',
+    );
+  }
+  const ticket = await readTicket(request.ticket);
+  const { machine, snapshot } = idsOf(ticket);
+  if (asked.machine !== machine || asked.snapshot !== snapshot) {
+    throw new RingwallError('proof-invalid', `the ticket is for ${ticket.snapshot.id} of ${ticket.machine.id}`);
+  }
+  using pair = await ownPair(transfers);
+  if (!equalBytes(ticket.recipient, pair.publicKey)) {
+    throw new RingwallError(
+      'unauthorized',
+      `it is for ringwall-recipient:${toHex(ticket.recipient).slice(0, 16)}…, and not for this host`,
+      {
+        hint: 'export it again, to what this command prints here: ringwall snapshot recipient',
+      },
+    );
+  }
+  const isOwn = equalBytes(ticket.broker.publicKey, signer.publicKey);
+  if (!isOwn) requireKnownExporter(transfers, ticket, request.accept);
+  const taken = store.snapshots.find(snapshot);
+  if (taken !== undefined && taken.machine !== machine) {
+    throw new RingwallError('proof-invalid', `${snapshot} is of another machine, which is here`);
+  }
+  const known = store.readMachine(machine);
+  if (known === undefined) checkNewcomer(ticket, now());
+  else refuseOther(transfers, known, ticket);
+  if (!rewind) refuseTwin(transfers, ticket, { known, isOwn });
+  using diskKey = await openDiskKey(ticket, pair);
+  if (known !== undefined) requireSameKey(transfers, known, diskKey);
+
+  const head = Buffer.from(request.head, 'base64');
+  await requireObject(head, ticket);
+  using key = Secret.random(KEY_BYTES);
+  const rewrapped = await rewrapHead(head, { kind: 'x25519', pair }, [{ kind: 'key', key: key.expose() }]);
+  const wrapped = wrapKey(root, snapshotKeyIdentity(snapshot), key);
+  // A copy that comes home has been given away: going back to it wants the same word as any other going back.
+  const used = known !== undefined && isOwn && ticket.mode === 'backup' && !rewind;
+  store.transfers.beginArrival(
+    ticket.id,
+    machine,
+    { snapshot, digest: digestOf(request.ticket), wrapped, host: Buffer.from(asked.host, 'base64'), used },
+    now(),
+  );
+  return {
+    sealed: Buffer.from(sealKey(key, asked)).toString('base64'),
+    head: Buffer.from(rewrapped).toString('base64'),
+    ekCertificate: Buffer.from(ticket.tpm.ekCertificate).toString('base64'),
+  };
+}
+
+/** The object lies where it belongs, and was found to be for this host: from now on it is the newest state of its machine. */
+export async function finishImport(
+  transfers: Transfers,
+  request: Extract<BrokerRequest, { op: 'finish-import' }>,
+): Promise<BrokerResponse<'finish-import'>> {
+  const { store, root, now } = transfers;
+  const ticket = await readTicket(request.ticket);
+  const { machine, snapshot } = idsOf(ticket);
+  const arrival = store.transfers.arrival(ticket.id);
+  if (arrival === undefined) throw new RingwallError('conflict', 'nobody has begun to import this snapshot');
+  const { wrapped, host, used } = arrival;
+  if (wrapped === undefined) return {};
+  // Whoever carries it here had all of it judged at the beginning, and nothing since.
+  if (arrival.digest !== digestOf(request.ticket)) {
+    throw new RingwallError('proof-invalid', 'it is another ticket than the one that was begun with', {
+      hint: 'import it again',
+    });
+  }
+  using pair = await ownPair(transfers);
+  using diskKey = await openDiskKey(ticket, pair);
+  const { ekCertificate, vtpmCa, akName, unlockedAt, seenAt } = ticket.tpm;
+  const { keyVersion, kind: diskKind } = ticket.disk;
+  const { sequence, root: object } = ticket.snapshot;
+  const wrappedKey = wrapKey(root, diskKeyIdentity(machine, keyVersion), diskKey);
+  store.arrive({
+    ticket: ticket.id,
+    machine: { id: machine, name: request.name, ekCertificate, vtpmCa, keyVersion, wrappedKey, diskKind, disk: 'open' },
+    akName,
+    snapshot: {
+      ...{ id: snapshot, machine, sequence, root: object, host, wrapped, diskKeyVersion: keyVersion, used },
+      ...{ unlockedAt, seenAt },
+    },
+    at: now(),
+  });
+  return {};
+}
+
+/** SHA-256 of a broker's key, in hexadecimal: what people compare. */
+export function fingerprintOf(publicKey: Uint8Array): string {
+  return createHash('sha256').update(publicKey).digest('hex');
+}
+
+function digestOf(ticket: string): string {
+  return createHash('sha256').update(ticket).digest('hex');
+}
+
+async function readTicket(text: string): Promise<SignedExport> {
+  try {
+    const ticket = parseExport(text);
+    if (await verifyExport(ticket)) return ticket;
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    throw new RingwallError('proof-invalid', `it is no ticket of an export: ${error.message}`, { cause: error });
+  }
+  throw new RingwallError('proof-invalid', 'the ticket was altered after its broker signed it');
+}
+
+function idsOf({ machine, snapshot }: SignedExport): {
+  machine: MachineId;
+  snapshot: ReturnType<typeof snapshotIdSchema.parse>;
+} {
+  return { machine: machineIdSchema.parse(machine.id), snapshot: snapshotIdSchema.parse(snapshot.id) };
+}
+
+/** Accepted once, by a fingerprint that a person has compared. */
+function requireKnownExporter({ store, now }: Transfers, { broker }: SignedExport, accept: string | undefined): void {
+  const fingerprint = fingerprintOf(broker.publicKey);
+  if (accept === fingerprint) store.transfers.acceptExporter(fingerprint, now());
+  if (store.transfers.knowsExporter(fingerprint)) return;
+  const wrong = accept === undefined ? '' : `, and not ${accept.slice(0, 16)}…`;
+  throw new RingwallError(
+    'unauthorized',
+    `it is signed by a broker that nothing was taken from yet: ${fingerprint}${wrong}`,
+    {
+      hint: `compare that number with who sent it, then say so: --accept ${fingerprint}`,
+    },
+  );
+}
+
+function checkNewcomer({ machine, tpm }: SignedExport, now: Date): void {
+  checkRegistration({ machine: machine.id, ekCertificate: tpm.ekCertificate, vtpmCa: tpm.vtpmCa, now });
+}
+
+function refuseOther({ store, watches }: Transfers, known: MachineRecord, { tpm, disk, snapshot }: SignedExport): void {
+  const withheld = watches.withholds(known);
+  if (withheld !== undefined) throw new RingwallError('conflict', `nothing of it is taken: ${withheld}`);
+  if (!equalBytes(known.ekCertificate, tpm.ekCertificate)) {
+    throw new RingwallError('proof-invalid', `it is of a machine with another TPM than ${known.name} has`);
+  }
+  if (known.keyVersion !== disk.keyVersion) {
+    throw new RingwallError(
+      'conflict',
+      `the disk of ${known.name} has key ${String(known.keyVersion)} here, and the one in it has key ${String(disk.keyVersion)}`,
+      {
+        hint: 'the key of the disk was rotated in between: one of the two is of no use any more',
+      },
+    );
+  }
+  const numbered = store.snapshots.findNumber(known.id, snapshot.sequence);
+  if (numbered === undefined) return;
+  const same = numbered === snapshot.id;
+  throw new RingwallError(
+    'conflict',
+    `${known.name}@${String(snapshot.sequence)} is here already${same ? '' : ', and is another one: the machine has lived twice since'}`,
+    {
+      hint: same
+        ? `to put the machine back to it: ringwall restore ${known.name}@${String(snapshot.sequence)}`
+        : 'remove the one that is not wanted: ringwall snapshot rm',
+    },
+  );
+}
+
+/** Whether this state may live twice once it is here. */
+function refuseTwin(
+  { store }: Transfers,
+  { id, mode, machine, snapshot, broker }: SignedExport,
+  { known, isOwn }: { readonly known: MachineRecord | undefined; readonly isOwn: boolean },
+): void {
+  const why = ((): string | undefined => {
+    const before = store.transfers.arrival(id);
+    if (before !== undefined && before.wrapped === undefined) return 'this very export has been here before';
+    // At home, going back to a copy wants a word by itself.
+    const isOwnCopy = isOwn && mode === 'backup';
+    if (!isOwnCopy && store.transfers.hasArrived(snapshotIdSchema.parse(snapshot.id)))
+      return 'this very state has been here before, by another export';
+    if (known === undefined && store.keys.findErasure('machine', machine.id) !== undefined)
+      return 'its keys were destroyed here on purpose';
+    if (mode === 'backup' && !isOwn)
+      return `it is a copy: the machine itself stays with broker ${fingerprintOf(broker.publicKey).slice(0, 16)}…, and may run there`;
+    if (mode === 'move' && !isOwn && known !== undefined && store.transfers.departure(known.id) === undefined)
+      return `${known.name} lives here: it was never moved away`;
+    return undefined;
+  })();
+  if (why === undefined) return;
+  throw new RingwallError('conflict', why, {
+    hint: 'if no other life of this machine goes on, say so, and it is written down: --rewind',
+  });
+}
+
+async function openDiskKey(ticket: SignedExport, pair: Parameters<typeof openWith>[0]): Promise<Secret> {
+  const opened = await openWith(pair, ticket.diskKey, { info: DISK_KEY_INFO, aad: exportContext(ticket) });
+  if (opened?.length === KEY_BYTES) return Secret.take(opened);
+  throw new RingwallError('proof-invalid', 'the key of the disk in its ticket does not open');
+}
+
+/** The same disk cannot have two keys of one number. */
+function requireSameKey({ keys }: Transfers, known: MachineRecord, diskKey: Secret): void {
+  using opened = keys.open(known);
+  if (equalBytes(opened.current.expose(), diskKey.expose())) return;
+  throw new RingwallError('proof-invalid', `the key of its disk is another than the one of ${known.name}`);
+}
+
+/** What the object says in clear of what it is; its records are bound to that. */
+async function requireObject(head: Uint8Array, { machine, snapshot }: SignedExport): Promise<void> {
+  const about = await readObjectHead([head]).then(
+    ({ manifest }) => manifest.about,
+    (error: unknown) => {
+      if (!(error instanceof SealError)) throw error;
+      throw new RingwallError('proof-invalid', `what follows the ticket is no sealed object: ${error.message}`);
+    },
+  );
+  const isIt =
+    about['kind'] === 'machine' &&
+    about['machine'] === machine.id &&
+    about['snapshot'] === snapshot.id &&
+    about['sequence'] === snapshot.sequence;
+  if (!isIt)
+    throw new RingwallError('proof-invalid', 'what follows the ticket is another object than the one it is for');
+}

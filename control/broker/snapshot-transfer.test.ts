@@ -1,0 +1,440 @@
+// Snapshots that leave a broker and come to another: who can open them, what comes with them, and what may live twice.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { machineIdSchema, newSnapshotId, type MachineId, type SnapshotId } from '@ringwall/api';
+import { snapshotIdSchema, type SnapshotKeyRequest } from '@ringwall/api/snapshots';
+import { fromHex, toHex } from '@ringwall/bytes';
+import {
+  encodeExport,
+  exportContext,
+  parseExport,
+  parseHostRecipient,
+  signExport,
+  type SignedExport,
+} from '@ringwall/evidence';
+import { makeKeyPair, openSealed, readObjectHead, sealStream, sealTo, type Opener } from '@ringwall/seal';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { keyRequestMessage, newRecipient, type Recipient } from '../keys/index.ts';
+import { DISK_KEY_INFO } from './snapshot-export.ts';
+import { fingerprintOf } from './snapshot-import.ts';
+import { BrokerInstance, codeOf, type TestMachine } from './testing/instance.ts';
+
+const CONTENTS = Buffer.alloc(10_000, 'the state of a machine, ');
+/** As codeOf says it. */
+const DONE = 'no error';
+const SPEC = { image: 'hello', cpus: 1, memoryMiB: 256, diskMiB: 64, watch: 'enforce' } as const;
+
+let home: BrokerInstance;
+let away: BrokerInstance;
+let machine: TestMachine;
+beforeEach(async () => {
+  [home, away] = await Promise.all([BrokerInstance.start(), BrokerInstance.start()]);
+  machine = await home.addMachine();
+  await (await home.boot(machine)).guest.unlock(await home.brokerKey());
+});
+afterEach(async () => {
+  await home[Symbol.asyncDispose]();
+  await away[Symbol.asyncDispose]();
+});
+
+interface Taken {
+  readonly snapshot: SnapshotId;
+  readonly sequence: number;
+  /** As it lies on the host. */
+  readonly object: Buffer;
+  readonly root: string;
+}
+
+interface Exported {
+  readonly ticket: string;
+  readonly head: string;
+}
+
+interface ImportOptions {
+  readonly rewind?: boolean;
+  readonly accept?: string;
+  readonly as?: MachineId;
+}
+
+async function ask(
+  broker: BrokerInstance,
+  snapshot: SnapshotId,
+  use: SnapshotKeyRequest['use'],
+  of: MachineId = machine.id,
+): Promise<{ request: SnapshotKeyRequest; recipient: Recipient }> {
+  const signer = await broker.hostKey;
+  const recipient = newRecipient();
+  const unsigned = {
+    ...{ snapshot, machine: of, use },
+    publicKey: base64(recipient.publicKey),
+    host: base64(signer.publicKey),
+  };
+  return { request: { ...unsigned, signature: base64(await signer.sign(keyRequestMessage(unsigned))) }, recipient };
+}
+
+async function take(broker: BrokerInstance = home): Promise<Taken> {
+  const snapshot = newSnapshotId();
+  const { request, recipient } = await ask(broker, snapshot, 'take');
+  const { sealed, sequence } = await broker.client.call({ op: 'begin-snapshot', request });
+  using key = recipient.open(Buffer.from(sealed, 'base64'), request);
+  const sealing = sealStream([CONTENTS], {
+    recipients: [{ kind: 'key', key: key.expose() }],
+    about: { kind: 'machine', machine: machine.id, snapshot, sequence },
+    bytes: CONTENTS.length,
+  });
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const next = await sealing.next();
+    if (next.done === true) {
+      const { root } = next.value;
+      await broker.client.call({ op: 'finish-snapshot', snapshot, root });
+      return { snapshot, sequence, object: Buffer.concat(pieces), root };
+    }
+    pieces.push(next.value);
+  }
+}
+
+async function headOf(object: Uint8Array): Promise<string> {
+  return base64((await readObjectHead([object])).bytes);
+}
+
+async function recipientOf(broker: BrokerInstance): Promise<string> {
+  const { file } = await broker.client.call({ op: 'read-recipient' });
+  return toHex(parseHostRecipient(file).recipient);
+}
+
+async function exportIt(
+  { snapshot, object }: Taken,
+  { to, mode = 'move', from = home }: { to?: string; mode?: 'move' | 'backup'; from?: BrokerInstance } = {},
+): Promise<Exported> {
+  return from.client.call({
+    op: 'export-snapshot',
+    ...{ snapshot, machine: machine.id, head: await headOf(object), bytes: object.length, spec: SPEC, mode },
+    takenAt: '2026-11-21T12:00:00.000Z',
+    recipient: to ?? (await recipientOf(away)),
+  });
+}
+
+/** With the word of a person that the other broker is known. Answers the object's key. */
+async function begin(broker: BrokerInstance, { ticket, head }: Exported, options: ImportOptions = {}): Promise<Opener> {
+  const { snapshot, broker: signed, machine: of } = parseExport(ticket);
+  const { request, recipient } = await ask(
+    broker,
+    snapshotIdSchema.parse(snapshot.id),
+    'import',
+    options.as ?? machineIdSchema.parse(of.id),
+  );
+  const { sealed } = await broker.client.call({
+    ...({ op: 'begin-import', request, ticket, head, rewind: options.rewind ?? false } as const),
+    accept: options.accept ?? fingerprintOf(signed.publicKey),
+  });
+  const opened = recipient.open(Buffer.from(sealed, 'base64'), request);
+  return { kind: 'key', key: new Uint8Array(opened.expose()) };
+}
+
+async function finish(broker: BrokerInstance, { ticket }: Exported): Promise<void> {
+  await broker.client.call({ op: 'finish-import', ticket, machine: machine.id, name: 'web' });
+}
+
+async function bring(broker: BrokerInstance, exported: Exported, options: ImportOptions = {}): Promise<void> {
+  await begin(broker, exported, options);
+  await finish(broker, exported);
+}
+
+/** Puts the machine back to it. */
+async function restore(broker: BrokerInstance, { snapshot }: Taken, rewind = false): Promise<string> {
+  const { request } = await ask(broker, snapshot, 'restore');
+  const code = await codeOf(broker.client.call({ op: 'release-snapshot-key', request, rewind }));
+  if (code === DONE) await broker.client.call({ op: 'confirm-restore', snapshot });
+  return code;
+}
+
+async function boots(broker: BrokerInstance): Promise<string> {
+  return (await (await broker.boot(machine)).guest.unlock(await broker.brokerKey())).mode;
+}
+
+function resigned(exported: Exported, change: (ticket: SignedExport) => SignedExport): Exported {
+  return { ...exported, ticket: encodeExport(change(parseExport(exported.ticket))) };
+}
+
+/** By somebody who has a key that signs, and none of the machine's. */
+async function signedAnew(exported: Exported, change: (ticket: SignedExport) => SignedExport): Promise<Exported> {
+  const says = change(parseExport(exported.ticket));
+  const context = { info: DISK_KEY_INFO, aad: exportContext(says) };
+  const diskKey = await sealTo(says.recipient, new Uint8Array(32), context);
+  return { ...exported, ticket: encodeExport(await signExport({ ...says, diskKey }, await home.hostKey)) };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+describe('a machine that moves', () => {
+  test('that continues another does not leave: it is of no use without that', async () => {
+    const first = await take();
+    const second = await take();
+    const { snapshot, root } = second;
+    await home.client.call({ op: 'finish-snapshot', snapshot, root, parent: first.snapshot });
+    expect(await codeOf(exportIt(second, { mode: 'backup' }))).toBe('conflict');
+    expect(await codeOf(exportIt(first, { mode: 'backup' }))).toBe(DONE);
+  });
+
+  test('is opened there with another envelope alone, proves itself with its TPM, and has its disk’s key', async () => {
+    const taken = await take();
+    const exported = await exportIt(taken);
+    const before = Buffer.from(exported.head, 'base64');
+    expect(before.length).toBe((await readObjectHead([taken.object])).bytes.length);
+    expect(Buffer.compare(before.subarray(-200), taken.object.subarray(before.length - 200, before.length))).toBe(0);
+    await begin(away, exported);
+    await finish(away, exported);
+    expect(await restore(away, taken)).toBe(DONE);
+    const then = { ...machine.tpm.clockInfo };
+    machine.tpm.clockInfo = { ...then, resetCount: then.resetCount + 1 };
+    expect(await boots(away)).toBe('open');
+    expect((await take(away)).sequence).toBe(taken.sequence + 1);
+  });
+
+  test('gives the object’s key to the host that has received it, and its contents to nobody on the way', async () => {
+    const taken = await take();
+    const exported = await exportIt(taken);
+    const { request, recipient } = await ask(away, taken.snapshot, 'import');
+    const accept = fingerprintOf(parseExport(exported.ticket).broker.publicKey);
+    const begun = await away.client.call({ op: 'begin-import', request, ...exported, rewind: false, accept });
+    using key = recipient.open(Buffer.from(begun.sealed, 'base64'), request);
+    const head = Buffer.from(begun.head, 'base64');
+    const arrived = Buffer.concat([head, taken.object.subarray(head.length)]);
+    const { contents } = await openSealed([arrived], {
+      openers: [{ kind: 'key', key: key.expose() }],
+      root: fromHex(taken.root),
+    });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of contents) if (piece.kind === 'data') pieces.push(piece.bytes);
+    expect(Buffer.concat(pieces).equals(CONTENTS)).toBe(true);
+    for (const secret of [toHex(key.expose()), base64(key.expose())])
+      expect(JSON.stringify(exported)).not.toContain(secret);
+  });
+
+  test('starts no more where it was, and is neither saved nor put back there, but by a word that is written down', async () => {
+    const taken = await take();
+    await exportIt(taken);
+    await expect(boots(home)).rejects.toThrow(/was moved to ringwall-recipient:/);
+    expect(await codeOf(take())).toBe('conflict');
+    expect(await restore(home, taken)).toBe('conflict');
+    expect(await codeOf(exportIt(taken, { to: 'ab'.repeat(32) }))).toBe('conflict');
+    await exportIt(taken);
+    expect(await restore(home, taken, true)).toBe(DONE);
+    expect(await boots(home)).toBe('open');
+    const log = readFileSync(join(home.stateDirectory, 'audit.log'), 'utf8');
+    expect(log).toContain(`"recipient":"${await recipientOf(away)}","mode":"move","outcome":"ok"`);
+  });
+
+  test('is the one that its snapshot is of', async () => {
+    const taken = await take();
+    const { id } = await home.addMachine();
+    const { snapshot, object } = taken;
+    const order = { snapshot, machine: id, head: await headOf(object), bytes: object.length, spec: SPEC } as const;
+    const takenAt = '2026-11-21T12:00:00.000Z';
+    const recipient = await recipientOf(away);
+    const asked = home.client.call({ op: 'export-snapshot', ...order, takenAt, recipient, mode: 'backup' });
+    expect(await codeOf(asked)).toBe('unauthorized');
+  });
+
+  test('moves with its newest state, which nobody has resumed', async () => {
+    const [older, newest] = [await take(), await take()];
+    expect(await codeOf(exportIt(older))).toBe('conflict');
+    expect(await restore(home, newest)).toBe(DONE);
+    expect(await codeOf(exportIt(newest))).toBe('conflict');
+    await exportIt(older, { mode: 'backup' });
+  });
+
+  test('comes back, and what lay here of it since is not started', async () => {
+    const taken = await take();
+    await bring(away, await exportIt(taken));
+    expect(await restore(away, taken)).toBe(DONE);
+    const later = await take(away);
+    const back = await exportIt(later, { from: away, to: await recipientOf(home) });
+    await bring(home, back);
+    await expect(boots(home)).rejects.toThrow(/was moved/);
+    expect(await restore(home, taken)).toBe('conflict');
+    expect(await restore(home, later)).toBe(DONE);
+    expect(await boots(home)).toBe('open');
+    expect(await restore(away, taken)).toBe('conflict');
+  });
+});
+
+describe('an import', () => {
+  test('of a broker that nothing was taken from yet wants its fingerprint, once', async () => {
+    const [first, second] = [await take(), await take()];
+    const copy = await exportIt(first, { mode: 'backup' });
+    expect(await codeOf(begin(away, copy, { accept: 'ab'.repeat(32), rewind: true }))).toBe('unauthorized');
+    await bring(away, copy, { rewind: true });
+    const { request } = await ask(away, second.snapshot, 'import');
+    const next = await exportIt(second, { mode: 'backup' });
+    expect(await codeOf(away.client.call({ op: 'begin-import', request, ...next, rewind: true }))).toBe(DONE);
+  });
+
+  test('is taken once; then it wants a word, also when snapshot and machine are gone', async () => {
+    const taken = await take();
+    const exported = await exportIt(taken);
+    await begin(away, exported);
+    await bring(away, exported);
+    await finish(away, exported);
+    expect(await codeOf(begin(away, exported))).toBe('conflict');
+    await away.client.call({ op: 'forget-snapshot', snapshot: taken.snapshot });
+    expect(await codeOf(begin(away, exported))).toBe('conflict');
+    await away.client.call({ op: 'forget-machine', machine: machine.id });
+    expect(await codeOf(begin(away, exported))).toBe('conflict');
+    expect(await codeOf(begin(away, exported, { rewind: true }))).toBe(DONE);
+  });
+
+  test('of a copy wants a word elsewhere, and at home before the machine is put back to it', async () => {
+    const taken = await take();
+    const copy = await exportIt(taken, { mode: 'backup' });
+    expect(await codeOf(begin(away, copy))).toBe('conflict');
+    const kept = await exportIt(taken, { mode: 'backup', to: await recipientOf(home) });
+    expect(await codeOf(begin(home, kept))).toBe('conflict');
+    await home.client.call({ op: 'forget-snapshot', snapshot: taken.snapshot });
+    await bring(home, kept);
+    expect(await restore(home, taken)).toBe('conflict');
+    expect(await restore(home, taken, true)).toBe(DONE);
+    expect(await boots(home)).toBe('open');
+  });
+
+  test('does not bring back a machine whose keys were destroyed, without a word', async () => {
+    const taken = await take();
+    const kept = await exportIt(taken, { mode: 'backup', to: await recipientOf(home) });
+    await home.client.call({ op: 'forget-machine', machine: machine.id });
+    expect(await codeOf(begin(home, kept))).toBe('conflict');
+    await bring(home, kept, { rewind: true });
+    expect(await restore(home, taken)).toBe(DONE);
+  });
+
+  test('is refused to whom it is not for, and where ticket, head or machine were exchanged', async () => {
+    const [taken, other] = [await take(), await take()];
+    const exported = await exportIt(taken, { mode: 'backup' });
+    const refused: [string, () => Promise<unknown>][] = [
+      [
+        'another recipient',
+        async () => begin(away, await exportIt(taken, { mode: 'backup', to: toHex((await makeKeyPair()).publicKey) })),
+      ],
+      ['another machine', async () => begin(away, exported, { as: (await home.addMachine()).id })],
+      [
+        'another object',
+        async () =>
+          begin(away, { ...exported, head: (await exportIt(other, { mode: 'backup' })).head }, { rewind: true }),
+      ],
+      [
+        'the envelope that it had',
+        async () => begin(away, { ...exported, head: await headOf(taken.object) }, { rewind: true }),
+      ],
+      [
+        'a head that was cut',
+        async () => begin(away, { ...exported, head: exported.head.slice(0, 400) }, { rewind: true }),
+      ],
+      [
+        'another mode',
+        async () =>
+          begin(
+            away,
+            resigned(exported, (ticket) => ({ ...ticket, mode: 'move' })),
+          ),
+      ],
+      [
+        'another name',
+        async () =>
+          begin(
+            away,
+            resigned(exported, (ticket) => ({ ...ticket, machine: { ...ticket.machine, cpus: 9 } })),
+          ),
+      ],
+      [
+        'no ticket',
+        async () => away.client.call({ op: 'finish-import', ticket: '{}', machine: machine.id, name: 'web' }),
+      ],
+      ['nothing begun', async () => finish(away, exported)],
+    ];
+    for (const [what, attempt] of refused) {
+      expect(['proof-invalid', 'unauthorized', 'conflict'], what).toContain(await codeOf(attempt()));
+    }
+  });
+
+  test('ends with the ticket that it began with, not with one that says something else', async () => {
+    const taken = await take();
+    const exported = await exportIt(taken);
+    const stranger = await away.addMachine();
+    await begin(away, exported);
+    const forged = await signedAnew(exported, (ticket) => ({
+      ...ticket,
+      tpm: { ...ticket.tpm, ekCertificate: stranger.ekCertificate, akName: undefined },
+    }));
+    expect(await codeOf(finish(away, forged))).toBe('proof-invalid');
+    const elsewhere = await signedAnew(exported, (ticket) => ({
+      ...ticket,
+      machine: { ...ticket.machine, id: stranger.id },
+    }));
+    expect(await codeOf(finish(away, elsewhere))).toBe('proof-invalid');
+    await finish(away, exported);
+    expect(await restore(away, taken)).toBe(DONE);
+  });
+
+  test('of one state under two tickets is one: the machine may have gone on since', async () => {
+    const taken = await take();
+    const [first, second] = [await exportIt(taken), await exportIt(taken)];
+    await bring(away, first);
+    expect(await restore(away, taken)).toBe(DONE);
+    const later = await take(away);
+    await exportIt(later, { from: away, to: toHex((await makeKeyPair()).publicKey) });
+    await away.client.call({ op: 'forget-snapshot', snapshot: taken.snapshot });
+    expect(await codeOf(begin(away, second))).toBe('conflict');
+    expect(await codeOf(begin(away, second, { rewind: true }))).toBe(DONE);
+  });
+
+  test('that was begun does not end once snapshot or machine were destroyed', async () => {
+    const taken = await take();
+    const kept = await exportIt(taken, { mode: 'backup', to: await recipientOf(home) });
+    await home.client.call({ op: 'forget-snapshot', snapshot: taken.snapshot });
+    await begin(home, kept);
+    await home.client.call({ op: 'forget-snapshot', snapshot: taken.snapshot });
+    expect(await codeOf(finish(home, kept))).toBe('conflict');
+    await begin(home, kept);
+    await home.client.call({ op: 'forget-machine', machine: machine.id });
+    expect(await codeOf(finish(home, kept))).toBe('conflict');
+    expect(await codeOf(begin(home, kept))).toBe('conflict');
+  });
+
+  test('under the id of another machine’s snapshot is refused', async () => {
+    const taken = await take();
+    await bring(away, await exportIt(taken));
+    const other = await home.addMachine();
+    const forged = await signedAnew(await exportIt(taken), (ticket) => ({
+      ...ticket,
+      id: 'ab'.repeat(16),
+      machine: { ...ticket.machine, id: other.id },
+    }));
+    await expect(begin(away, forged)).rejects.toMatchObject({
+      code: 'proof-invalid',
+      message: expect.stringMatching(/is of another machine/),
+    });
+  });
+
+  test('of a machine that has another disk or TPM here is refused', async () => {
+    const taken = await take();
+    const kept = await exportIt(taken, { mode: 'backup', to: await recipientOf(home) });
+    await home.client.call({ op: 'forget-snapshot', snapshot: taken.snapshot });
+    await home.client.call({ op: 'rotate-key', machine: machine.id });
+    await boots(home);
+    expect(await codeOf(begin(home, kept, { rewind: true }))).toBe('conflict');
+  });
+});
+
+test('the key that others export to, and one that is arriving, outlive another root key', async () => {
+  const taken = await take();
+  const exported = await exportIt(taken);
+  const before = await recipientOf(away);
+  await begin(away, exported);
+  await away.client.call({ op: 'rotate-root-key' });
+  await away.restart();
+  expect(await recipientOf(away)).toBe(before);
+  await finish(away, exported);
+  expect(await restore(away, taken)).toBe(DONE);
+});

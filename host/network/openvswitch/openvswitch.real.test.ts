@@ -1,0 +1,331 @@
+// A switch in user space, jailed: what arrives under random policies, what of an attack on it does, what a machine may take, and what
+// becomes of it all when somebody kills it or changes its flows.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  compileSwitched,
+  type CompiledNetwork,
+  type DropReason,
+  type Machine,
+  type Network,
+} from '@ringwall/netpolicy';
+import { killProcess, run, runChecked, type RunResult } from '../../exec/index.ts';
+import { lacksForJails, openBench, type Bench } from '../../jail/testing/bench.ts';
+import { applyBatch } from '../index.ts';
+import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
+import { arrivals, drawCases, EVERYBODY, JOURNEYS, listenAll, networkOf, told } from '../testing/journeys.ts';
+import { NEEDS_PACKETS, setUpOnSegment, type Station, Testbed } from '../testing/testbed.ts';
+import { OPENVSWITCH_PROGRAMS, Switch, SwitchWalls } from './index.ts';
+
+const ROUNDS = 4;
+/** Long enough for a frame to arrive that would arrive. */
+const SETTLE_MS = 200;
+/** As many small frames as a packet socket holds, so that none is lost for that. */
+const FLOOD = 200;
+const LOOK_MS = 50;
+const COUNTED_MS = 5_000;
+const LOOK_TIMEOUT_MS = 10_000;
+const WAIT_SECONDS = 0.5;
+/** Some user of the host who has nothing to do with networks. */
+const NOBODY = 65_534;
+
+const ALL = 'ff:ff:ff:ff:ff:ff';
+const [CARD, OTHER, THIRD] = ['52:54:00:00:00:00', '52:54:00:00:00:01', '52:54:00:00:00:02'];
+const HONEST = 'a packet in order';
+const packet = (to: string, from: string, target: string, name: string, card = CARD): string =>
+  ethernet(to, card, 0x0800, ipv4Packet(from, target, 253, markerOf(name)));
+const neighbourly = (type: number, body: string): string =>
+  ethernet('33:33:00:00:00:01', CARD, 0x86dd, icmpv6Packet('fe80:0:0:0:0:0:0:bad', 'ff02:0:0:0:0:0:0:1', type, body));
+const tagged = (type: number, name: string): string =>
+  ethernet(THIRD, CARD, type, `00010800${ipv4Packet('10.20.0.1', '10.20.0.3', 253, markerOf(name))}`);
+
+/** The first machine's frames, each with its name as marker. */
+const ATTACKS: Readonly<Record<string, string>> = {
+  [HONEST]: packet(THIRD, '10.20.0.1', '10.20.0.3', HONEST),
+  'arp answer': arpFrame(CARD, 2, '10.20.0.2', '10.20.0.3') + markerOf('arp answer'),
+  'arp question': arpFrame(CARD, 1, '10.20.0.1', '10.20.0.3') + markerOf('arp question'),
+  'arp for another': arpFrame(CARD, 1, '10.20.0.2', '10.20.0.3') + markerOf('arp for another'),
+  'theft of a port': packet(THIRD, '10.20.0.2', '10.20.0.3', 'theft of a port', OTHER),
+  'ip spoof': packet(THIRD, '10.20.0.2', '10.20.0.3', 'ip spoof'),
+  mislaid: packet(THIRD, '10.20.0.1', '10.20.0.2', 'mislaid'),
+  broadcast: packet(ALL, '10.20.0.1', '10.20.0.255', 'broadcast'),
+  multicast: packet('01:00:5e:00:00:fb', '10.20.0.1', '224.0.0.251', 'multicast'),
+  'unknown card': packet('52:54:00:00:00:77', '10.20.0.1', '10.20.0.3', 'unknown card'),
+  'dhcp offer': ethernet(
+    THIRD,
+    CARD,
+    0x0800,
+    ipv4Packet('10.20.0.1', '10.20.0.3', 17, udp(67, 68, markerOf('dhcp offer'))),
+  ),
+  vlan: tagged(0x8100, 'vlan'),
+  'vlan of a provider': tagged(0x88a8, 'vlan of a provider'),
+  'another protocol': ethernet(THIRD, CARD, 0x88b5, markerOf('another protocol').repeat(2)),
+  'router advertisement': neighbourly(134, `4000000000000000${'0'.repeat(16)}${markerOf('router advertisement')}`),
+  'neighbour advertisement': neighbourly(
+    136,
+    `60000000fd002000000000000000000000000002${markerOf('neighbour advertisement')}`,
+  ),
+};
+
+function lacks(): string {
+  if (NEEDS_PACKETS !== '') return NEEDS_PACKETS;
+  const jails = lacksForJails();
+  if (jails !== undefined) return ` (${jails})`;
+  return Object.values(OPENVSWITCH_PROGRAMS).every((file) => existsSync(file)) ? '' : ' (skipped: needs Open vSwitch)';
+}
+const LACKS = lacks();
+
+function open(more: object = {}): Network {
+  const addresses = ['10.20.0.0/24', 'fd00:20::/64'];
+  const rules = [{ name: 'all', action: 'allow', from: 'any', to: 'any', services: ['any'] }];
+  return networkOf({
+    version: 1,
+    tenant: 'acme',
+    networks: [{ name: 'app', mode: 'openvswitch', addresses, rules, ...more }],
+  });
+}
+
+const GONE: Machine = { name: 'gone', labels: {}, addresses: [], mac: '52:54:00:00:00:09', interface: 't9' };
+
+interface Here {
+  readonly bench: Bench;
+  readonly bed: Testbed;
+  readonly own: Switch;
+  readonly walls: SwitchWalls;
+}
+
+let found: Here | undefined;
+beforeAll(async () => {
+  if (LACKS !== '') return;
+  const bench = await openBench('switch');
+  const bed = await Testbed.open(EVERYBODY, { connect: () => Promise.resolve(), setUp: setUpOnSegment });
+  const place = { id: bench.name, dir: join(bench.dir, 'switch'), namespace: bed.file, leases: bench.leases };
+  const own = new Switch(bed.inside, place);
+  found = { bench, bed, own, walls: new SwitchWalls(bed.inside, own) };
+  await listenAll(bed.stations);
+  await wallsOf(compileSwitched(open(), EVERYBODY));
+});
+afterAll(async () => {
+  if (found === undefined) return;
+  const { bench, bed, own } = found;
+  await own.close();
+  await bed[Symbol.asyncDispose]();
+  await bench[Symbol.asyncDispose]();
+});
+
+function here(): Here {
+  if (found === undefined) throw new Error('no switch');
+  return found;
+}
+
+async function wallsOf(compiled: CompiledNetwork, machines = EVERYBODY): Promise<void> {
+  await here().walls.raise(compiled);
+  await here().own.connect(machines);
+}
+
+function station(index: number): Station {
+  const one = here().bed.stations[index];
+  if (one === undefined) throw new Error(`no station ${index}`);
+  return one;
+}
+
+/** Of what the first machine sends by itself; arrivals() has its own. */
+let round = 90;
+
+/** Whether the first machine gets an answer from the third. */
+async function pings(): Promise<boolean> {
+  const answered = await station(0).tell('probe', (round += 1), [['icmp', '10.20.0.3', 8]], WAIT_SECONDS);
+  return Array.isArray(answered) && answered.length === 1;
+}
+
+describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
+  test('arrive everywhere where a rule allows everything: the switch answers for each where it is', async () => {
+    expect(told(await arrivals(here().bed.stations, JOURNEYS))).toEqual(told(JOURNEYS));
+  });
+
+  test('arrive where the model says, and nowhere else', async () => {
+    const { bed, walls, own } = here();
+    let passed = 0;
+    for (const { policy, network, machines, allowed } of drawCases(ROUNDS)) {
+      await walls.change(compileSwitched(network, machines));
+      await own.connect(machines);
+      const arrived = await arrivals(bed.stations, allowed);
+      expect(told(arrived), JSON.stringify(policy)).toEqual(told(allowed));
+      passed += allowed.length;
+    }
+    expect(passed).toBeGreaterThan(JOURNEYS.length / 4);
+  });
+
+  test('that lie about who sends them, or are meant for all, are heard by nobody, and counted', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const [attacker, ...others] = here().bed.stations;
+    for (const other of others) await other.tell('sniff');
+    const { refused: before } = await here().walls.counts();
+    await attacker?.tell('frames', Object.values(ATTACKS));
+    await sleep(SETTLE_MS);
+    const markers = Object.keys(ATTACKS).map((name) => markerOf(name));
+    const heard = await Promise.all(others.map((other) => other.tell('heard', markers)));
+    // Of all that it sent, one machine heard the one frame that was in order.
+    expect(heard).toEqual(others.map((_, index) => (index === 1 ? [markerOf(HONEST)] : [])));
+    const counted = async (): Promise<number[]> => {
+      const { refused: after } = await here().walls.counts();
+      const of = (counts: typeof after, reason: DropReason): number => counts.get(reason)?.packets ?? 0;
+      return (['spoofed', 'rogue', 'refused'] as const).map((reason) => of(after, reason) - of(before, reason));
+    };
+    // Of all packets but the first of a kind, the switch knows half a second later.
+    await expect.poll(counted, { timeout: COUNTED_MS }).toEqual([6, 4, 4]);
+  });
+
+  test('of a machine that is cut off end with its connections, and it comes back without them', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { own, walls } = here();
+    const [first, , third] = EVERYBODY;
+    if (first === undefined || third === undefined) throw new Error('no machines');
+    expect(await pings()).toBe(true);
+    expect(await own.daemons.control(['dpctl/dump-conntrack'])).toContain('src=10.20.0.1,');
+    await own.cut([third]);
+    await walls.dismiss(third);
+    expect(await pings()).toBe(false);
+    const left = (await own.daemons.control(['dpctl/dump-conntrack'])).split('\n');
+    expect(left.filter((line) => /10\.20\.0\.3,|fd00:20::3,/.test(line) && !line.startsWith('icmpv6'))).toEqual([]);
+    await walls.admit(third);
+    await own.connect([third]);
+    expect(await pings()).toBe(true);
+  });
+
+  test('are dropped where a machine sends more than its share, or begins more', async () => {
+    const datagram = ATTACKS[HONEST] ?? '';
+    const arriving = async (share: object): Promise<number> => {
+      await wallsOf(compileSwitched(open({ shares: [{ machine: 'm0', ...share }] }), EVERYBODY));
+      // What the meters of before have let through is no part of it.
+      await sleep(SETTLE_MS);
+      const before = Number(await station(2).tell('received'));
+      await station(0).tell('flood', [datagram], FLOOD);
+      await sleep(SETTLE_MS);
+      return Number(await station(2).tell('received')) - before;
+    };
+    expect(await arriving({})).toBeGreaterThan(FLOOD * 0.9);
+    expect(await arriving({ packetsPerSecond: 10 })).toBeLessThan(FLOOD / 2);
+    expect(await arriving({ sendMbit: 1, burstKiB: 64 })).toBeGreaterThan(FLOOD * 0.9);
+  });
+
+  test('find their ports as they were connected, or it is said which are not', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { own, bed } = here();
+    expect(await own.broken(EVERYBODY)).toEqual([]);
+    await runChecked(bed.inside, ['/usr/sbin/ip', 'link', 'set', 'dev', 't2', 'down']);
+    await own.daemons.configure(['del-port', 'switch', 't4']);
+    const broken = await own.broken([...EVERYBODY, GONE]);
+    expect(broken.map(({ machine, how }) => `${machine.interface} ${how}`)).toEqual([
+      't2 changed',
+      't4 changed',
+      't9 gone',
+    ]);
+    await own.connect(EVERYBODY);
+    expect(await own.broken(EVERYBODY)).toEqual([]);
+  });
+
+  test('are judged anew by a switch that was killed, once it has its flows, and before it nothing passes', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { own, walls } = here();
+    const [first, second] = [own.daemons.process, own.daemons.dataBase];
+    if (first === undefined || second === undefined) throw new Error('nothing runs');
+    await killProcess(first);
+    expect(await pings()).toBe(false);
+    expect(await lookedAfter(1)).toEqual(['the switch of the network was gone; it is started again']);
+    expect(await own.broken(EVERYBODY)).toEqual([]);
+    expect(await pings()).toBe(true);
+    await killProcess(second);
+    // In user space, a switch without its data base lets nothing pass.
+    expect(await pings()).toBe(false);
+    await lookedAfter(1);
+    expect(await walls.inspect()).toBe('standing');
+    expect(await pings()).toBe(true);
+  });
+
+  test('are judged by the rules again where somebody has changed flows, or the silence of the kernel', async () => {
+    await wallsOf(compileSwitched(open({ rules: [] }), EVERYBODY));
+    const { own, walls, bed } = here();
+    expect(await pings()).toBe(false);
+    await own.daemons.flows(['add-flow'], ['priority=500,actions=normal']);
+    expect(await walls.inspect()).toBe('changed');
+    expect(await lookedAfter(1)).toEqual(['the rules of the network were changed by somebody else; they are put back']);
+    expect(await pings()).toBe(false);
+    await applyBatch(bed.inside, [{ flush: { ruleset: null } }]);
+    expect(await walls.inspect()).toBe('changed');
+    await lookedAfter(1);
+    expect(await walls.inspect()).toBe('standing');
+  });
+
+  test('go on by the rules of before where the switch refuses the new ones, and it is said which flow', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { own, walls } = here();
+    const bad = {
+      meters: [],
+      until: undefined,
+      flows: new Map([['table=4', 'table=4,actions=meter:999999,goto_table:9']]),
+    };
+    await expect(own.apply(bad)).rejects.toThrow(/refuses its flows: .*INVALID_METER.*meter:999999/);
+    expect(await walls.inspect()).toBe('standing');
+    expect(await pings()).toBe(true);
+  });
+
+  test('pass by time where a rule has one', async () => {
+    const over = Math.ceil(Date.now() / 1_000) + 2;
+    const before = new Date(over * 1_000).toISOString().replace('.000Z', 'Z');
+    const rules = [{ name: 'soon-over', action: 'allow', from: 'any', to: 'any', services: ['ping'], before }];
+    await wallsOf(compileSwitched(open({ rules }), EVERYBODY));
+    expect(await pings()).toBe(true);
+    await sleep(over * 1_000 - Date.now());
+    await lookedAfter(0);
+    await here().own.daemons.control(['dpctl/flush-conntrack']);
+    expect(await pings()).toBe(false);
+  });
+
+  test('are forwarded as nobody else says: the switch and its data base hear no other user of the host', async () => {
+    const { bench, own } = here();
+    const sockets = [join(bench.dir, 'switch', 'database', 'db.sock'), own.daemons.controlSocket];
+    const connect = 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])';
+    const asks = (path: string, uid: number): Promise<RunResult> =>
+      run(['/usr/bin/python3', '-I', '-c', connect, path], { uid, gid: uid });
+    for (const path of sockets) {
+      expect((await asks(path, NOBODY)).stderr.toString()).toContain('Permission denied');
+      expect((await asks(path, 0)).code).toBe(0);
+    }
+  });
+
+  test('go on without us: another life of ours finds the switch, and begins nothing anew', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { bench, bed, own } = here();
+    const { process } = own.daemons;
+    const place = { id: bench.name, dir: join(bench.dir, 'switch'), namespace: bed.file, leases: bench.leases };
+    const later = new Switch(bed.inside, place);
+    const walls = new SwitchWalls(bed.inside, later);
+    await walls.raise(compileSwitched(open(), EVERYBODY));
+    expect(later.daemons.process).toEqual(process);
+    expect(await later.broken(EVERYBODY)).toEqual([]);
+    expect(await walls.inspect()).toBe('standing');
+  });
+
+  test('end with the switch, of which nothing is left', async () => {
+    const { own, bench } = here();
+    await own.close();
+    expect(await bench.left()).toEqual([]);
+    expect(await pings()).toBe(false);
+  });
+});
+
+/** What is said until so many things were. */
+async function lookedAfter(count: number): Promise<string[]> {
+  const said: string[] = [];
+  const stop = new AbortController();
+  const looking = here().walls.lookAfter((what) => said.push(what), LOOK_MS, stop.signal);
+  const deadline = Date.now() + LOOK_TIMEOUT_MS;
+  while (said.length < count && Date.now() < deadline) await sleep(LOOK_MS);
+  await sleep(LOOK_MS * 2);
+  stop.abort();
+  await looking;
+  return said;
+}

@@ -1,0 +1,148 @@
+// The walls of a network whose machines are on an Open vSwitch: its compiled rules in force there as flows, changed in whole steps,
+// read back, and put back with the switch itself where that has ended.
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  changeMachine,
+  renderOpenFlow,
+  SWITCH_SILENCE,
+  type CompiledNetwork,
+  type Machine,
+  type NetworkCounts,
+  type OpenFlowRules,
+} from '@ringwall/netpolicy';
+import type { NamespaceRun } from '../namespace.ts';
+import { Walls, type WallState } from '../walls.ts';
+import type { Switch } from './switch.ts';
+
+export class SwitchWalls {
+  readonly #switch: Switch;
+  /** Which keep the kernel out of it. */
+  readonly #silence: Walls;
+  #compiled: CompiledNetwork | undefined;
+  #rules: OpenFlowRules | undefined;
+  /** One change at a time, and none while they are looked at. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(inside: NamespaceRun, own: Switch) {
+    this.#switch = own;
+    this.#silence = new Walls(inside);
+  }
+
+  /** Puts the walls up where none are known to stand: whatever flows there are, these are in their place. */
+  raise(compiled: CompiledNetwork): Promise<void> {
+    return this.#alone(async () => {
+      await this.#silence.raise({ ...compiled, ruleset: SWITCH_SILENCE });
+      await this.#switch.open();
+      this.#switch.forgetFlows();
+      await this.#apply(compiled);
+    });
+  }
+
+  /** Other rules: by what differs from those that stand. */
+  change(compiled: CompiledNetwork): Promise<void> {
+    return this.#alone(async () => {
+      await this.#switch.open();
+      await this.#apply(compiled);
+    });
+  }
+
+  /** A machine more, by its flows; false where it is of a kind that the rules do not know: compile them anew. */
+  admit(machine: Machine): Promise<boolean> {
+    return this.#move('add', machine);
+  }
+
+  /** A machine less. It is to be cut off as well: connections that stand are not asked for again. */
+  dismiss(machine: Machine): Promise<boolean> {
+    return this.#move('delete', machine);
+  }
+
+  inspect(): Promise<WallState> {
+    return this.#alone(async () => ((await this.#isWhole()) ? 'standing' : 'changed'));
+  }
+
+  /** What they have counted. Which machine it came from is not: that would be as many flows for each. */
+  counts(): Promise<NetworkCounts> {
+    return this.#alone(async () => {
+      const { refused, decided } = await this.#switch.counts();
+      const names = this.#compiled?.decisions;
+      const decisions = [...decided].flatMap(([id, connections]) => {
+        const rules = names?.get(id);
+        return rules === undefined ? [] : [{ rules, connections }];
+      });
+      return { refused, refusedFrom: new Map(), decisions };
+    });
+  }
+
+  /**
+   * Looks after switch and flows until it is told to stop: what has ended is started again, what somebody has changed is put back, and
+   * both are said. Rules with times change when it is time.
+   */
+  async lookAfter(say: (what: string) => void, everyMs: number, signal: AbortSignal): Promise<void> {
+    let trouble = '';
+    while (!signal.aborted) {
+      await this.#alone(() => this.#look(say)).then(
+        () => (trouble = ''),
+        (error: unknown) => {
+          if (trouble !== String(error)) say(`the switch of the network could not be looked after: ${String(error)}`);
+          trouble = String(error);
+        },
+      );
+      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(say: (what: string) => void): Promise<void> {
+    const compiled = this.#compiled;
+    if (compiled === undefined) return;
+    if (!this.#switch.daemons.running) {
+      await this.#switch.open();
+      await this.#apply(compiled);
+      say('the switch of the network was gone; it is started again');
+    } else if (!(await this.#isWhole())) {
+      await this.#silence.raise({ ...compiled, ruleset: SWITCH_SILENCE });
+      this.#switch.forgetFlows();
+      await this.#apply(compiled);
+      say('the rules of the network were changed by somebody else; they are put back');
+    } else if ((this.#rules?.until ?? Infinity) <= now()) {
+      await this.#apply(compiled);
+    }
+    await this.#switch.daemons.boundLogs();
+  }
+
+  async #isWhole(): Promise<boolean> {
+    return (await this.#silence.inspect(true)) === 'standing' && (await this.#switch.isAsTold());
+  }
+
+  async #apply(compiled: CompiledNetwork): Promise<void> {
+    const devices = new Set<string>();
+    const portOf = (device: string): number => {
+      devices.add(device);
+      return this.#switch.portOf(device);
+    };
+    const rules = renderOpenFlow(compiled, { portOf, atSeconds: now() });
+    await this.#switch.apply(rules);
+    this.#compiled = compiled;
+    this.#rules = rules;
+    await this.#switch.keepPorts(devices);
+  }
+
+  #move(verb: 'add' | 'delete', machine: Machine): Promise<boolean> {
+    return this.#alone(async () => {
+      const changed = this.#compiled === undefined ? undefined : changeMachine(this.#compiled, verb, machine);
+      if (changed === undefined) return false;
+      await this.#switch.open();
+      await this.#apply(changed.compiled);
+      return true;
+    });
+  }
+
+  #alone<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function now(): number {
+  return Date.now() / 1_000;
+}
