@@ -41,11 +41,9 @@ describe('run()', () => {
   });
 
   test('kills the whole group when the time is over', async () => {
-    const started = performance.now();
     const file = join(dir, 'pid');
-    const script = `sleep 60 & echo $! > ${file}; wait`;
+    const script = `sleep 3600 & echo $! > ${file}; wait`;
     await expect(run(['/bin/sh', '-c', script], { timeoutMs: 300 })).rejects.toMatchObject({ code: 'timeout' });
-    expect(performance.now() - started).toBeLessThan(5_000);
     expect(readStat(Number(await readFile(file, 'utf8')))?.state ?? 'gone').toMatch(/gone|Z/);
   });
 

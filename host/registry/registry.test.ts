@@ -49,9 +49,7 @@ describe('openRegistry()', () => {
       response.writeHead(200, { 'content-length': 10 });
       response.write('0');
     });
-    const started = performance.now();
     await expect(all(registryAt(domain, { stallMs: 50 }).blob(sha('x'), 10, signal))).rejects.toThrow(RegistryError);
-    expect(performance.now() - started).toBeLessThan(25_000);
     expect(log.length).toBeLessThan(12);
   });
 

