@@ -122,8 +122,7 @@ function switched(inside: NamespaceRun, own: Switch): Joint {
     join: (machines) => own.connect(machines),
     keepApart: () => Promise.resolve(),
     cut: (machines) => own.cut(machines),
-    // A switch follows connections itself: what stands there goes on (docs/networks.md).
-    endConnections: () => Promise.resolve(0),
+    endConnections: (mayBegin) => own.endConnections(mayBegin),
     broken: (machines) => own.broken(machines),
     sniff: async (order) => {
       if (order.on !== 'refused') return await sniff(run, inside, order);

@@ -21,6 +21,7 @@ import { brokenPorts, connectSegment, keepApart } from './index.ts';
 const ROUNDS = 4;
 /** Long enough for a frame to arrive that would arrive. */
 const SETTLE_MS = 200;
+const WAIT_SECONDS = 0.5;
 
 const ALL = 'ff:ff:ff:ff:ff:ff';
 const [CARD, OTHER, THIRD] = ['52:54:00:00:00:00', '52:54:00:00:00:01', '52:54:00:00:00:02'];
@@ -106,6 +107,43 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
       passed += allowed.length;
     }
     expect(passed).toBeGreaterThan(JOURNEYS.length / 2);
+  });
+
+  test('of a connection that stands end with the rule that let it begin, and those of others go on', async () => {
+    const here = theBed();
+    const walls = new Walls(here.inside);
+    const all = { action: 'allow', from: 'any', to: 'any', services: ['tcp/80'] };
+    const under = async (rule: object): Promise<void> => {
+      const addresses = ['10.20.0.0/24', 'fd00:20::/64'];
+      const networks = [{ name: 'app', mode: 'bridged', addresses, rules: [{ ...all, ...rule }] }];
+      const compiled = compileBridged(networkOf({ version: 1, tenant: 'acme', networks }), EVERYBODY);
+      await walls.change(compiled);
+      await keepApart(here.inside, EVERYBODY, compiled.isolated);
+    };
+    await under({ name: 'all' });
+    const [one, two, three, four] = here.stations;
+    if (one === undefined || two === undefined || three === undefined || four === undefined) throw new Error('few');
+    const both = [
+      { from: one, to: three, address: '10.20.0.3', word: 'ended' },
+      { from: two, to: four, address: 'fd00:20::4', word: 'goes on' },
+    ];
+    for (const { from, to, address } of both) {
+      await from.tell('stream_open', address, 80);
+      await expect.poll(() => to.tell('stream_accept', 80)).toBe(true);
+    }
+    for (const { name, passes } of [
+      { name: 'all', passes: ['ended', 'goes on'] },
+      { name: 'only', passes: ['goes on'] },
+    ]) {
+      if (name === 'only') await under({ name, from: { machine: 'm1' } });
+      for (const { from, to, word } of both) {
+        await from.tell('stream_send', word);
+        expect(await to.tell('stream_receive', WAIT_SECONDS)).toBe(passes.includes(word) ? word : '');
+        // Nor does the other end get anything there.
+        await to.tell('stream_send', word);
+        expect(await from.tell('stream_receive', WAIT_SECONDS)).toBe(passes.includes(word) ? word : '');
+      }
+    }
   });
 
   test('find their ports as they were connected, or it is said which are not', async () => {

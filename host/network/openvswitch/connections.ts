@@ -3,33 +3,44 @@
 // a machine with many connections off its network in seconds.
 import { connect } from 'node:net';
 import { RingwallError } from '@ringwall/api/errors';
-import type { Address } from '@ringwall/netpolicy';
+import { parseAddress } from '@ringwall/netpolicy';
+import type { Beginning } from '../connections.ts';
 
 const TIMEOUT_MS = 30_000;
 /** Of what it answers, the end is looked at: it answers in order. */
 const TAIL_CHARACTERS = 256;
 /** Of protocols that ovs-dpctl(8) calls by a name. */
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, igmp: 2, tcp: 6, udp: 17, dccp: 33, sctp: 132 };
-/** It aborts where it is told to end one (3.1: it looks for the answer of its type among those of IPv4). They end in a minute. */
-const NOT_ENDED = 'icmpv6';
+/** It aborts where it is told to end one (3.1: it looks for the answer of its type among those of IPv4): their zone ends as a whole. */
+const PING6 = 'icmpv6';
+const ICMPV6 = 58;
 const CONNECTION = /^(\w+),orig=\(src=([0-9a-f.:]+),dst=([0-9a-f.:]+),([^)]*)\)/;
 
-/** Pure: the connections of these addresses in what `dpctl/dump-conntrack` says, as `dpctl/flush-conntrack` takes them. */
-export function connectionsOf(listing: string, addresses: readonly Pick<Address, 'text'>[]): string[] {
-  const own = new Set(addresses.map(({ text }) => text));
+export interface SwitchConnection {
+  readonly begun: Beginning;
+  /** As `dpctl/flush-conntrack` takes it; undefined of one that cannot be ended by itself. */
+  readonly tuple: string | undefined;
+}
+
+/** Pure: the connections in what `dpctl/dump-conntrack` says. Lines of another kind are passed over. */
+export function connectionsIn(listing: string): SwitchConnection[] {
   return listing.split('\n').flatMap((line) => {
     const [, name = '', source = '', target = '', rest = ''] = CONNECTION.exec(line) ?? [];
-    if (name === NOT_ENDED || (!own.has(source) && !own.has(target))) return [];
+    const protocol = name === PING6 ? ICMPV6 : (PROTOCOLS[name] ?? Number(name));
+    if (name === '' || !Number.isInteger(protocol)) return [];
     const parts = new Map(
       rest.split(',').map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]),
     );
     const number = (key: string): number => Number(parts.get(key) ?? 0);
-    const field = source.includes(':') ? 'ct_ipv6' : 'ct_nw';
-    const protocol = PROTOCOLS[name] ?? Number(name);
-    const rests = parts.has('id')
+    const isPing = parts.has('id');
+    const [from, to] = [parseAddress(source, 'dump-conntrack'), parseAddress(target, 'dump-conntrack')];
+    const begun = { from, to, protocol, number: number(isPing ? 'type' : 'dport') };
+    const field = from.family === 6 ? 'ct_ipv6' : 'ct_nw';
+    const rests = isPing
       ? [`icmp_id=${number('id')}`, `icmp_type=${number('type')}`, `icmp_code=${number('code')}`]
       : [`ct_tp_src=${number('sport')}`, `ct_tp_dst=${number('dport')}`];
-    return [[`${field}_src=${source}`, `${field}_dst=${target}`, `ct_nw_proto=${protocol}`, ...rests].join()];
+    const tuple = [`${field}_src=${from.text}`, `${field}_dst=${to.text}`, `ct_nw_proto=${protocol}`, ...rests].join();
+    return [{ begun, tuple: name === PING6 ? undefined : tuple }];
   });
 }
 

@@ -10,10 +10,11 @@ import {
   type DropReason,
   type Machine,
   type Network,
+  ReachModel,
 } from '@ringwall/netpolicy';
 import { killProcess, run, runChecked, type RunResult } from '../../exec/index.ts';
 import { lacksForJails, openBench, type Bench } from '../../jail/testing/bench.ts';
-import { applyBatch } from '../index.ts';
+import { applyBatch, type Beginning } from '../index.ts';
 import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
 import { arrivals, drawCases, EVERYBODY, JOURNEYS, listenAll, networkOf, told } from '../testing/journeys.ts';
 import { NEEDS_PACKETS, setUpOnSegment, type Station, Testbed } from '../testing/testbed.ts';
@@ -135,8 +136,9 @@ function station(index: number): Station {
 let round = 90;
 
 /** Whether the first machine gets an answer from the third. */
-async function pings(): Promise<boolean> {
-  const answered = await station(0).tell('probe', (round += 1), [['icmp', '10.20.0.3', 8]], WAIT_SECONDS);
+async function pings(address = '10.20.0.3'): Promise<boolean> {
+  const type = address.includes(':') ? 128 : 8;
+  const answered = await station(0).tell('probe', (round += 1), [['icmp', address, type]], WAIT_SECONDS);
   return Array.isArray(answered) && answered.length === 1;
 }
 
@@ -184,15 +186,48 @@ describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
     const [first, , third] = EVERYBODY;
     if (first === undefined || third === undefined) throw new Error('no machines');
     expect(await pings()).toBe(true);
+    expect(await pings('fd00:20::3')).toBe(true);
     expect(await own.daemons.control(['dpctl/dump-conntrack'])).toContain('src=10.20.0.1,');
     await own.cut([third]);
     await walls.dismiss(third);
     expect(await pings()).toBe(false);
     const left = (await own.daemons.control(['dpctl/dump-conntrack'])).split('\n');
-    expect(left.filter((line) => /10\.20\.0\.3,|fd00:20::3,/.test(line) && !line.startsWith('icmpv6'))).toEqual([]);
+    expect(left.filter((line) => /10\.20\.0\.3,|fd00:20::3,/.test(line))).toEqual([]);
     await walls.admit(third);
     await own.connect([third]);
     expect(await pings()).toBe(true);
+  });
+
+  test('of a connection that stands end with the rule that let it begin, of pings as well, and those of others go on', async () => {
+    const { own, walls } = here();
+    const all = { action: 'allow', from: 'any', to: 'any', services: ['any'] };
+    const only = { ...all, name: 'only', from: { machine: 'm1' } };
+    const [before, after] = [open({ rules: [{ ...all, name: 'all' }] }), open({ rules: [only] })];
+    await wallsOf(compileSwitched(before, EVERYBODY));
+    const both = [
+      { from: station(0), to: station(2), address: '10.20.0.3', word: 'ended' },
+      { from: station(1), to: station(3), address: 'fd00:20::4', word: 'goes on' },
+    ];
+    for (const { from, to, address, word } of both) {
+      await from.tell('stream_open', address, 80);
+      await expect.poll(() => to.tell('stream_accept', 80)).toBe(true);
+      await from.tell('stream_send', word);
+      expect(await to.tell('stream_receive', WAIT_SECONDS)).toBe(word);
+    }
+    expect([await pings(), await pings('fd00:20::3')]).toEqual([true, true]);
+    const model = new ReachModel(after, EVERYBODY);
+    const mayBegin = (begun: Beginning): boolean => model.decide({ ...begun, atSeconds: 0 }).allowed;
+    expect(await own.endConnections(() => true)).toBe(0);
+    await walls.change(compileSwitched(after, EVERYBODY));
+    expect(await own.endConnections(mayBegin)).toBeGreaterThanOrEqual(3);
+    expect(await own.endConnections(mayBegin)).toBe(0);
+    for (const { from, to, word } of both) {
+      await from.tell('stream_send', word);
+      expect(await to.tell('stream_receive', WAIT_SECONDS)).toBe(word === 'ended' ? '' : word);
+    }
+    const left = (await own.daemons.control(['dpctl/dump-conntrack'])).split('\n');
+    expect(left.filter((line) => line.includes('orig=(src=10.20.0.1,') || line.startsWith('icmpv6'))).toEqual([]);
+    expect([await pings(), await pings('fd00:20::3')]).toEqual([false, false]);
   });
 
   test('are dropped where a machine sends more than its share, or begins more', async () => {

@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest';
-import { connectionsOf } from './connections.ts';
+import { expect, test } from 'vitest';
+import { connectionsIn } from './connections.ts';
 import { countFlows } from './counts.ts';
 import { differences, parsePorts, portCommand } from './switch.ts';
 
@@ -14,15 +14,28 @@ const LISTING = [
   '',
 ].join('\n');
 
-describe('connectionsOf()', () => {
-  test('finds those of a machine at either end, and none that would end the switch', () => {
-    expect(connectionsOf(LISTING, [{ text: '10.20.0.3' }, { text: 'fd00:20::3' }])).toEqual([
-      'ct_nw_src=10.20.0.1,ct_nw_dst=10.20.0.3,ct_nw_proto=6,ct_tp_src=35308,ct_tp_dst=80',
+test('connectionsIn() knows how each began, and by what it is ended; nothing that would end the switch', () => {
+  const found = connectionsIn(LISTING).map(({ begun: { from, to, protocol, number }, tuple }) => [
+    `${from.text} ${to.text} ${protocol} ${number}`,
+    tuple,
+  ]);
+  expect(found).toEqual([
+    ['10.20.0.1 10.20.0.3 6 80', 'ct_nw_src=10.20.0.1,ct_nw_dst=10.20.0.3,ct_nw_proto=6,ct_tp_src=35308,ct_tp_dst=80'],
+    [
+      '10.20.0.3 10.20.0.2 1 8',
       'ct_nw_src=10.20.0.3,ct_nw_dst=10.20.0.2,ct_nw_proto=1,icmp_id=512,icmp_type=8,icmp_code=0',
+    ],
+    [
+      'fd00:20::1 fd00:20::3 17 2',
       'ct_ipv6_src=fd00:20::1,ct_ipv6_dst=fd00:20::3,ct_nw_proto=17,ct_tp_src=1,ct_tp_dst=2',
-      'ct_nw_src=10.20.0.3,ct_nw_dst=10.20.0.1,ct_nw_proto=253,ct_tp_src=0,ct_tp_dst=0',
-    ]);
-  });
+    ],
+    ['fd00:20::1 fd00:20::3 58 128', undefined],
+    ['10.20.0.3 10.20.0.1 253 0', 'ct_nw_src=10.20.0.3,ct_nw_dst=10.20.0.1,ct_nw_proto=253,ct_tp_src=0,ct_tp_dst=0'],
+    [
+      '10.20.0.1 10.20.0.30 6 80',
+      'ct_nw_src=10.20.0.1,ct_nw_dst=10.20.0.30,ct_nw_proto=6,ct_tp_src=35308,ct_tp_dst=80',
+    ],
+  ]);
 });
 
 test('differences() are what goes and what comes, in one bundle', () => {

@@ -3,12 +3,13 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
-import { type Machine, type OpenFlowRules, SWITCH_ZONE } from '@ringwall/netpolicy';
+import { type Machine, type OpenFlowRules, PING6_ZONE, SWITCH_ZONE } from '@ringwall/netpolicy';
 
 import { runChecked, type RunResult } from '../../exec/index.ts';
 import { type BrokenCable, cutCable, listIn } from '../cables.ts';
+import type { Beginning } from '../connections.ts';
 import type { NamespaceRun } from '../namespace.ts';
-import { connectionsOf, flushEach } from './connections.ts';
+import { connectionsIn, flushEach } from './connections.ts';
 import { countFlows, type FlowCounts } from './counts.ts';
 import { SWITCH, SwitchDaemons, type SwitchPlace, UNTIL_FLOWS } from './daemons.ts';
 
@@ -21,6 +22,8 @@ const PORTS_AT_ONCE = 256;
 const SHOWN_CHARACTERS = 400;
 /** diff(1) and `ovs-ofctl diff-flows`: there are differences. */
 const DIFFERENT = 2;
+/** To be ended one by one, in a second or two. */
+const MAX_ENDED = 16_384;
 
 export class Switch {
   readonly daemons: SwitchDaemons;
@@ -156,10 +159,20 @@ export class Switch {
     await cutCable(this.#inside, ...machines);
     // A switch that does not run lets nothing pass, and has forgotten all connections.
     if (!this.daemons.running) return;
-    const listing = await this.daemons.control(['dpctl/dump-conntrack']);
-    const addresses = machines.flatMap((machine) => machine.addresses);
-    await flushEach(this.daemons.controlSocket, SWITCH_ZONE, connectionsOf(listing, addresses));
+    const own = new Set(machines.flatMap(({ addresses }) => addresses.map(({ text }) => text)));
+    await this.#endEach(({ from, to }) => own.has(from.text) || own.has(to.text));
     await this.#removePorts(machines.map(({ interface: device }) => device));
+  }
+
+  /**
+   * Ends the connections that may not begin any more; answers how many those were. Where one is a ping of IPv6, all of these are
+   * forgotten, and where they are too many, everything is: whoever sends next is asked anew.
+   */
+  async endConnections(mayBegin: (begun: Beginning) => boolean): Promise<number> {
+    if (!this.daemons.running) return 0;
+    // What was told it last holds for packets a moment later: until then, connections begin by the rules of before.
+    await this.daemons.control(['revalidator/wait']);
+    return this.#endEach((begun) => !mayBegin(begun));
   }
 
   /** Frees the ports of all others: no flow means them any more. */
@@ -173,6 +186,16 @@ export class Switch {
   /** Ends it. Idempotent. */
   close(): Promise<void> {
     return this.daemons.stop();
+  }
+
+  async #endEach(isToEnd: (begun: Beginning) => boolean): Promise<number> {
+    const listed = connectionsIn(await this.daemons.control(['dpctl/dump-conntrack']));
+    const ended = listed.filter(({ begun }) => isToEnd(begun));
+    const tuples = ended.flatMap(({ tuple }) => tuple ?? []);
+    if (tuples.length > MAX_ENDED) await this.daemons.control(['dpctl/flush-conntrack', `zone=${SWITCH_ZONE}`]);
+    else await flushEach(this.daemons.controlSocket, SWITCH_ZONE, tuples);
+    if (tuples.length < ended.length) await this.daemons.control(['dpctl/flush-conntrack', `zone=${PING6_ZONE}`]);
+    return ended.length;
   }
 
   async #removePorts(devices: readonly string[]): Promise<void> {

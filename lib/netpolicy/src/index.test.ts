@@ -20,6 +20,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "MAX_WAYS_OUT",
       "NETPOLICY_ERROR_CODES",
       "NetPolicyError",
+      "PING6_ZONE",
       "PRIVATE",
       "ReachModel",
       "RefusedLog",

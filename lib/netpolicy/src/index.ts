@@ -65,7 +65,7 @@ export {
   verifyPeer,
 } from './peer.ts';
 export { findProtected, PRIVATE, type ProtectedRange } from './protected.ts';
-export { SWITCH_ZONE } from './openflow-decisions.ts';
+export { PING6_ZONE, SWITCH_ZONE } from './openflow-decisions.ts';
 export { cookieParts } from './openflow-flow.ts';
 export {
   compileSwitched,

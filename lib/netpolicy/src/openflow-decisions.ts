@@ -7,6 +7,8 @@ import type { Chain, Ruleset, SetElement, Statement } from './ruleset.ts';
 
 /** Of connection tracking: a switch is of one network alone, and so are its zones. */
 export const SWITCH_ZONE = 1;
+/** Of pings of IPv6, which Open vSwitch 3.1 cannot be told to end but by their zone. */
+export const PING6_ZONE = 2;
 /** Of connections that a decision has let begin: until they are answered, Open vSwitch calls them new. */
 export const BEGUN_MARK = 1;
 
@@ -29,7 +31,7 @@ export function compileDecisions(ruleset: Ruleset, atSeconds: number): Decisions
         'decision',
         1,
         [protocol, ...match],
-        `ct(commit,zone=${SWITCH_ZONE},exec(set_field:${BEGUN_MARK}->ct_mark))`,
+        `ct(commit,zone=NXM_NX_CT_ZONE[],exec(set_field:${BEGUN_MARK}->ct_mark))`,
         'output:NXM_NX_REG2[]',
       ),
       cookie: cookieOf(undefined, id),

@@ -10,6 +10,7 @@ const TABLES = [
   'arp',
   'neighbour',
   'target', // for whom, and where that is
+  'tracking', // where its connection is looked for
   'state', // of which connection
   'opening', // how many connections a second
   'pair', // what the rules say of both groups

@@ -6,7 +6,7 @@ import { type CompiledNetwork, compileNetwork } from './compile.ts';
 import type { DropReason } from './drop-reasons.ts';
 import type { Machine } from './machine.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
-import { BEGUN_MARK, compileDecisions, SWITCH_ZONE } from './openflow-decisions.ts';
+import { BEGUN_MARK, compileDecisions, PING6_ZONE, SWITCH_ZONE } from './openflow-decisions.ts';
 import {
   drop,
   elementsOf,
@@ -34,12 +34,14 @@ const ANSWERED = '0x60000000';
 /** RFC 4861, 4.6.1, of an option: the address of whoever answers. */
 const TARGET_ADDRESS_OPTION = 2;
 const ROUTER_WORDS = [134, 137];
+/** RFC 4443, 3. */
+const ICMPV6_ERRORS = [1, 2, 3, 4];
 /** What each system says of itself as soon as its card is up; there is nobody to hear it. */
 const UNHEARD_WORDS = [130, 131, 132, 133, 143];
 
 /** The first match by priority is the one. */
 const PRIORITY = { attack: 400, word: 300, sender: 200, miss: 0 } as const;
-const STATE = { invalid: 40, known: 30, begun: 20, begins: 10 } as const;
+const STATE = { elsewhere: 50, invalid: 40, known: 30, begun: 20, begins: 10 } as const;
 
 export interface OpenFlowRules {
   /** Lines for `ovs-ofctl add-flows`, by what they match: two that match the same in a table are one. */
@@ -99,6 +101,7 @@ export function renderOpenFlow(
     ...ports.map((port) => flow('shares', 1, [`in_port=${port}`], meterOf(port, 'packets'), goes('guard'))),
     ...guards(),
     ...members.flatMap((member) => memberFlows(member)),
+    ...tracking(),
     ...states(),
     ...ports.map((port) => flow('opening', 1, [`in_port=${port}`], meterOf(port, 'openings'), goes('pair'))),
     ...elementsOf(ruleset, 'pairs').map(({ key: [source, target], value }) =>
@@ -174,7 +177,7 @@ function memberFlows(member: Member): Flow[] {
       [protocol, `dl_dst=${mac}`, `${target}=${address.text}`],
       sets('reg1', group),
       sets('reg2', port),
-      `ct(table=${tableNumber('state')},zone=${SWITCH_ZONE})`,
+      goes('tracking'),
     ),
   ];
 }
@@ -224,6 +227,26 @@ function neighbourFlows({ address: { text }, mac }: Member, from: readonly strin
       `set_field:${mac}->nd_tll`,
       `set_field:${ANSWERED}->nd_reserved`,
       'in_port',
+    ),
+  ];
+}
+
+function looksIn(zone: number): string {
+  return `ct(table=${tableNumber('state')},zone=${zone})`;
+}
+
+/** All of ICMPv6 looks among pings first, so that fragments of one stay together; errors that are of none, among the others. */
+function tracking(): Flow[] {
+  return [
+    flow('tracking', 2, ['icmp6'], looksIn(PING6_ZONE)),
+    ...['ip', 'ipv6'].map((family) => flow('tracking', 1, [family], looksIn(SWITCH_ZONE))),
+    ...ICMPV6_ERRORS.map((type) =>
+      flow(
+        'state',
+        STATE.elsewhere,
+        ['icmp6', `icmp_type=${type}`, `ct_zone=${PING6_ZONE}`, 'ct_state=+trk-rel'],
+        looksIn(SWITCH_ZONE),
+      ),
     ),
   ];
 }
