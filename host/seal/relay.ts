@@ -13,7 +13,7 @@ const WAIT_MS = 20;
 const TRIES = 500;
 
 /** Words that lanes change with atomic operations. */
-const [LOCK, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES, CLAIMED] = [0, 1, 2, 3, 4, 5] as const;
+const [LOCK, FAILED, DONE, SHORT_CHUNK, SHORT_BYTES, CLAIMED, WRITING] = [0, 1, 2, 3, 4, 5, 6] as const;
 const CONTROL_BYTES = 64;
 /** Numbers that belong to whoever has the lock. */
 const PLACES = ['at', 'chunk', 'records', 'folded', 'emptyKind', 'emptyChunks', 'endAt'] as const;
@@ -69,6 +69,29 @@ export class Relay {
     } finally {
       Atomics.store(this.#control, LOCK, 0);
       Atomics.notify(this.#control, LOCK, 1);
+    }
+  }
+
+  /** Alone with the file, now, or not at all. */
+  writingNow(write: () => void): void {
+    if (Atomics.compareExchange(this.#control, WRITING, 0, 1) !== 0) return;
+    try {
+      write();
+    } finally {
+      Atomics.store(this.#control, WRITING, 0);
+      Atomics.notify(this.#control, WRITING, 1);
+    }
+  }
+
+  /** Alone with the file, when it is free. */
+  writing(write: () => void): void {
+    for (let isDone = false; !isDone;) {
+      this.goOn();
+      this.writingNow(() => {
+        isDone = true;
+        write();
+      });
+      if (!isDone) Atomics.wait(this.#control, WRITING, 1, WAIT_MS);
     }
   }
 

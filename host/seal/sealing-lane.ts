@@ -15,11 +15,11 @@ import {
 import { ChunkQueue, type RecordPlace } from './chunk-queue.ts';
 import { compressChunk } from './compression.ts';
 import { hasPage, type Lane, type Region, type SealJob } from './jobs.ts';
+import { OwedWrites } from './owed-writes.ts';
 import { readPlace, viewPlace } from './place.ts';
 import { RecordMemory, type SealedRecord } from './record-memory.ts';
 import { release } from './release.ts';
 import { Relay } from './relay.ts';
-import { writeAt } from './whole-io.ts';
 
 const EMPTY_KINDS = ['none', 'zeros', 'kept'] as const;
 const NOTHING: Uint8Array = new Uint8Array();
@@ -30,6 +30,8 @@ const WHOLLY_ZEROS: readonly Run[] = wholly('zeros');
 
 /** Places that one lane gives before it writes what it owes: others wait for that. */
 const MAX_MARKS = 64;
+/** Chunks that one lane has sealed and not written, at most: with more, the file is what all wait for. */
+const MAX_OWED = 3;
 
 /** A record that is to be made. */
 interface Due {
@@ -45,9 +47,11 @@ export class SealingLane implements Lane {
   readonly #job: SealJob;
   readonly #relay: Relay;
   readonly #queue: ChunkQueue;
-  readonly #record: RecordMemory;
+  /** Those with nothing in them that is still to be written. */
+  readonly #free: RecordMemory[];
   /** For records without contents, while one with contents waits for its place. */
   readonly #mark: RecordMemory;
+  readonly #owed: OwedWrites;
   readonly #chunk: Uint8Array;
   readonly #zeros: Buffer;
   readonly #chunks: number;
@@ -58,8 +62,9 @@ export class SealingLane implements Lane {
     this.#job = job;
     this.#relay = new Relay(job.relay);
     this.#queue = new ChunkQueue(job.queue, this.#relay);
-    this.#record = new RecordMemory(job.keys, chunkBytes);
+    this.#free = Array.from({ length: MAX_OWED + 1 }, () => new RecordMemory(job.keys, chunkBytes));
     this.#mark = new RecordMemory(job.keys, 0);
+    this.#owed = new OwedWrites(job.object, this.#relay);
     this.#chunk = new Uint8Array(chunkBytes);
     this.#zeros = Buffer.alloc(chunkBytes);
     this.#chunks = Math.ceil(job.bytes / chunkBytes);
@@ -70,6 +75,7 @@ export class SealingLane implements Lane {
     const index = this.#relay.claim();
     if (index >= this.#chunks) {
       this.#placeRest();
+      this.#owed.settle();
       return false;
     }
     const region = this.#regionOf(index);
@@ -90,14 +96,15 @@ export class SealingLane implements Lane {
     const { index } = record;
     this.#queue.post(index, bytesOf(record));
     this.#placePosted();
-    const sealed = this.#record.seal(record.type, record);
+    const memory = this.#freeMemory();
+    const sealed = memory.seal(record.type, record);
     let place = this.#queue.takePlace(index);
     while (place === undefined) {
       this.#queue.waitForPlace(index);
       this.#placePosted();
       place = this.#queue.takePlace(index);
     }
-    this.#write(sealed, place);
+    this.#write(sealed, place, () => this.#free.push(memory));
     // The chunk's own memory is read to again.
     if (record.type !== 'data') release(record.plaintext);
   }
@@ -105,7 +112,17 @@ export class SealingLane implements Lane {
   /** Gives each chunk whose turn it is its place, and writes what says where others are not. */
   #placePosted(): void {
     const placed = this.#relay.exclusively(() => this.#place());
-    for (const record of placed) this.#write(this.#mark.seal(record.type, record), record);
+    for (const due of placed) {
+      const { record, leaf } = this.#mark.seal(due.type, due);
+      this.#write({ record: record.slice(), leaf }, due);
+    }
+  }
+
+  #freeMemory(): RecordMemory {
+    if (this.#free.length === 0) this.#owed.settle();
+    const memory = this.#free.pop();
+    if (memory === undefined) throw new Error('what was written has not given its memory back');
+    return memory;
   }
 
   /** What was posted last of all has its place from whichever lane comes by. */
@@ -203,9 +220,10 @@ export class SealingLane implements Lane {
     return smaller === undefined ? record : { ...record, type: 'compressed', plaintext: smaller };
   }
 
-  #write({ record, leaf }: SealedRecord, { number, at }: RecordPlace): void {
-    writeAt(this.#job.object, record, at);
+  #write({ record, leaf }: SealedRecord, { number, at }: RecordPlace, onWritten?: () => void): void {
     this.#relay.publish(number, leaf);
+    this.#owed.add(record, at, onWritten);
+    this.#owed.offer();
   }
 }
 
