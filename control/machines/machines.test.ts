@@ -35,7 +35,9 @@ describe('what is observed', () => {
   });
 
   test('a warden that does not answer makes its machines unknown, never healthy, until it is back', async () => {
-    await using world = await World.open();
+    await using world = await World.open((made) => {
+      made.timing = { ...QUICK_TIMING, staleMs: 150 };
+    });
     await world.running('web');
     world.warden.away = true;
     await world.until(async () => (await world.machines.find('web')).status.trust === 'unknown' || undefined);

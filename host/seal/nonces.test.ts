@@ -85,3 +85,27 @@ test('by lanes that take turns: each record is encrypted once, by one of them', 
   expect(new Set(used().map(([, nonce]) => nonce)).size).toBe(records);
   expect(readFileSync(join(dir, 'sealed')).length).toBe(new Relay(relay).get('at'));
 });
+
+test('by a lane that may not write before its end: it writes all of it then', async () => {
+  const contents = Buffer.alloc(3 * CHUNK_BYTES, 'three chunks');
+  const { head, ...keys } = await beginObject({ ...OPTIONS, bytes: contents.length }, 'none');
+  const shared = Relay.begin(head.length, keys.headLeaf);
+  const relay = new Relay(shared);
+  const regions = [{ place: sharedMemoryOf(contents), offset: 0, bytes: contents.length }];
+  const queue = ChunkQueue.makeMemory();
+  const lane = new SealingLane({
+    kind: 'seal',
+    keys,
+    relay: shared,
+    queue,
+    object: target,
+    regions,
+    bytes: contents.length,
+  });
+  relay.writing(() => {
+    for (let chunk = 0; chunk < 3; chunk += 1) expect(lane.step()).toBe(true);
+    expect(readFileSync(join(dir, 'sealed'))).toHaveLength(0);
+  });
+  expect(lane.step()).toBe(false);
+  expect(readFileSync(join(dir, 'sealed'))).toHaveLength(relay.get('at'));
+});

@@ -72,11 +72,12 @@ export class Relay {
     }
   }
 
-  /** Alone with the file, now, or not at all. */
-  writingNow(write: () => void): void {
-    if (Atomics.compareExchange(this.#control, WRITING, 0, 1) !== 0) return;
+  /** Alone with the file, now; false where it is not free, and nothing was done. */
+  writingNow(write: () => void): boolean {
+    if (Atomics.compareExchange(this.#control, WRITING, 0, 1) !== 0) return false;
     try {
       write();
+      return true;
     } finally {
       Atomics.store(this.#control, WRITING, 0);
       Atomics.notify(this.#control, WRITING, 1);
@@ -85,13 +86,10 @@ export class Relay {
 
   /** Alone with the file, when it is free. */
   writing(write: () => void): void {
-    for (let isDone = false; !isDone;) {
+    this.goOn();
+    while (!this.writingNow(write)) {
+      Atomics.wait(this.#control, WRITING, 1, WAIT_MS);
       this.goOn();
-      this.writingNow(() => {
-        isDone = true;
-        write();
-      });
-      if (!isDone) Atomics.wait(this.#control, WRITING, 1, WAIT_MS);
     }
   }
 

@@ -12,7 +12,7 @@ import { FakeBroker } from './fake-broker.ts';
 import { FakeWarden } from './fake-warden.ts';
 import { QUICK_TIMING } from './quick-timing.ts';
 
-const WAIT_MS = 5_000;
+const WAIT_MS = 60_000;
 
 export class World implements AsyncDisposable {
   readonly warden: FakeWarden = new FakeWarden();
