@@ -22,11 +22,12 @@ export async function followOperation(
   for (let attempt = 0; attempt <= RECONNECTS; attempt += 1) {
     try {
       latest = await followStream(invocation, latest, progress);
-      if (latest.state !== 'running') return endOf(latest, progress);
     } catch (error) {
       if (!(error instanceof RingwallError) || !isLostConnection(error)) throw error;
       lost = error;
     }
+    // Out here: what it failed with may be a time-out, too.
+    if (latest.state !== 'running') return endOf(latest, progress);
     progress.step('waiting for ringwalld to come back');
     await invocation.reviveServices((text) => progress.step(text));
     await new Promise((resolve) => {

@@ -27,6 +27,8 @@ const READ_BYTES = 2 ** 20;
 const MIB = 2 ** 20;
 /** Behind the name of what is not whole, or only there while one is made. */
 const UNFINISHED = '.new';
+/** From the end of a VMM's monitor to the end of the VMM. */
+const EXIT_MS = 500;
 /** For what hears us on its way to a VMM that is about to stand still: it takes it in within a turn of its loop. */
 const SETTLE_MS = 5;
 
@@ -85,8 +87,9 @@ export async function takeSnapshot(
     const { pauseMs, before } = copied;
     context.note(`${machine.id}: ${order.snapshot} was taken, its guest stood still for ${pauseMs.toFixed(0)} ms`);
     const tookMs = performance.now() - startedMs;
-    const memory = copied.letGo();
     const { boot, snapshot } = order;
+    // A boot that has ended meanwhile is continued by nothing.
+    const memory = (await readBoot(machine))?.boot === boot ? copied.letGo() : undefined;
     if (memory === undefined) context.continuations.forget(order.machine);
     else context.continuations.begin(order.machine, { boot, snapshot, object: files.object, root }, memory, digested);
     return { root, bytes, pauseMs, tookMs, ...(before === undefined ? {} : { parent: before.snapshot }) };
@@ -277,7 +280,7 @@ async function copyMachine(context: WardenContext, taking: Taking): Promise<Copi
         taken.resolve({ about, state, sealed });
       },
     }),
-  );
+  ).catch((error: unknown) => tellEnded(context, record, error));
   const toDispose = opened.move();
   const { about, state, sealed } = await taken.promise;
   const letGo = (): CopiedMemory | undefined => {
@@ -304,6 +307,16 @@ async function stoodStill<T>(
   } finally {
     if ((await parts.vmm.status(machine, record)) === 'running') await rm(machine.saving, { force: true });
   }
+}
+
+/** Of a VMM that has ended meanwhile, what went wrong says only how that was noticed. */
+async function tellEnded({ parts }: WardenContext, { vmm }: RunningBoot, error: unknown): Promise<never> {
+  const isItsOwn = error instanceof RingwallError && (error.code === 'vmm-failed' || error.code === 'timeout');
+  if (!isItsOwn || !(await parts.host.waitForExit(vmm, EXIT_MS))) throw error;
+  throw new RingwallError('vmm-failed', 'QEMU ended while the machine stood still to be saved: there is no snapshot', {
+    hint: 'start the machine, and take it again',
+    cause: error,
+  });
 }
 
 /** What may be held at once of a guest's memory. */

@@ -102,6 +102,15 @@ describe('run', () => {
     expect(api.requests.filter((request) => request.endsWith('/events'))).toHaveLength(3);
   });
 
+  it('an operation that failed by a time-out is no connection that was lost', async () => {
+    await using api = await FakeApi.start();
+    api.nextFailure = new RingwallError('timeout', 'the guest has not answered within 180 s');
+    const { code, stderr } = await runCli(api, ['run', 'hello']);
+    expect(stderr).toContain('error: the guest has not answered within 180 s\n');
+    expect(stderr).not.toContain('waiting for ringwalld');
+    expect(code).toBe(8);
+  });
+
   it('gives up after a while, and says what was being done', async () => {
     await using api = await FakeApi.start();
     api.brokenStreams = 100;

@@ -225,7 +225,10 @@ export class FakeHost {
                 ...(mac === undefined ? {} : { card: { mac } }),
                 ...(copied && {
                   copied: {
-                    digest: async () => digestedCopy(memoryMiB * 2 ** 20, memoryThen, now),
+                    digest: async () => {
+                      await this.#effect('memory.digest');
+                      return digestedCopy(memoryMiB * 2 ** 20, memoryThen, now);
+                    },
                     zeros: new Uint8Array(memoryMiB * 32),
                     [Symbol.dispose]: () => void this.#effect('memory.ended'),
                   },

@@ -1,0 +1,43 @@
+// A boot that ends while its machine is saved: there is no snapshot or a whole one, and nothing is kept of it for a next one.
+import { readdirSync, rmSync } from 'node:fs';
+import { RingwallError, type ErrorCode } from '@ringwall/api';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { needsRoot, stop } from './testing/scene.ts';
+import { SnapshotScene } from './testing/snapshot-scene.ts';
+
+let scene: SnapshotScene;
+beforeEach(async () => {
+  if (!needsRoot) scene = await SnapshotScene.begin();
+});
+afterEach(async () => {
+  if (!needsRoot) await scene.end();
+});
+
+describe.skipIf(needsRoot)('a boot that ends while its machine is saved (skipped: needs root)', () => {
+  test.each<[string, ErrorCode, RegExp]>([
+    ['is told where QEMU has ended', 'vmm-failed', /QEMU ended while the machine stood still/],
+    ['is told where QEMU has ended and nobody heard it', 'timeout', /QEMU ended while the machine stood still/],
+    ['is not taken for the reason where another is known', 'host-full', /no answer/],
+  ])('%s', async (_, code, message) => {
+    scene.host.before = (effect) => {
+      if (effect !== 'vmm.save') return;
+      for (const pid of scene.host.processes.keys()) scene.host.kill(pid);
+      throw new RingwallError(code, 'no answer');
+    };
+    await expect(scene.take()).rejects.toMatchObject({ message: expect.stringMatching(message) });
+    expect(readdirSync(scene.machine.snapshots)).toEqual([]);
+  });
+
+  test('once it is sealed is no hindrance: the snapshot is whole, and is continued by none of a later boot', async () => {
+    // Before what was copied is sealed its record is gone, as at the end of a stop.
+    scene.host.before = (effect) => {
+      if (effect === 'vmm.copied') rmSync(scene.machine.boot);
+    };
+    const one = await scene.take();
+    expect(readdirSync(scene.machine.snapshots)).toHaveLength(1);
+    expect(scene.host.calls).toContain('memory.ended');
+    expect(scene.host.calls).not.toContain('memory.digest');
+    await stop(scene.warden, scene.id);
+    await scene.restore(one);
+  });
+});

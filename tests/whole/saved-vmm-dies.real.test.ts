@@ -1,0 +1,111 @@
+// A machine's VMM that is killed while the machine is saved: in the moment in which it stands still, and when what was copied of it is
+// sealed. There is a whole snapshot or none, the machine is known to have ended, and it starts and is saved again.
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DatabaseSync } from 'node:sqlite';
+import type { MachineId } from '@ringwall/api';
+import { Instance, type CommandResult } from '@ringwall/testkit';
+import { z } from 'zod';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { leftovers } from './leftovers.ts';
+import { trouble, troubleOf } from './trouble.ts';
+import { phaseOf, until } from './waiting.ts';
+
+const NAME = 'saved';
+const bootSchema = z.object({ vmm: z.object({ pid: z.int() }), tpm: z.object({ pid: z.int() }) });
+
+describe('a VMM that is killed while its machine is saved', () => {
+  let ringwall: Instance;
+  let id: MachineId;
+  beforeAll(async () => {
+    ringwall = await Instance.start();
+    await ringwall.ok('run', 'hello', '--name', NAME);
+    ({ id } = (await ringwall.detail(NAME)).machine);
+  });
+  afterAll(() => ringwall?.[Symbol.asyncDispose]());
+
+  const runDir = (): string => join(ringwall.runDir, 'machines', id);
+  const processes = (): z.infer<typeof bootSchema> =>
+    bootSchema.parse(JSON.parse(readFileSync(join(runDir(), 'boot.json'), 'utf8')));
+  const snapshots = (): string[] => {
+    const folder = join(ringwall.stateDir, 'snapshots', id);
+    return existsSync(folder) ? readdirSync(folder).toSorted() : [];
+  };
+  const hasEnded = async (): Promise<void> => {
+    await until(async () => (await phaseOf(ringwall, NAME)) === 'failed');
+    await until(async () => (await leftovers(ringwall)).length === 0);
+    const { status } = (await ringwall.detail(NAME)).machine;
+    expect(status).toMatchObject({ trust: 'unknown', reasons: [expect.stringMatching(/ended/)] });
+  };
+  const startsAgain = async (): Promise<void> => {
+    await ringwall.ok('start', NAME);
+    const { status } = (await ringwall.detail(NAME)).machine;
+    expect(status).toMatchObject({ phase: 'running', trust: 'attested', diskUnlocked: true });
+  };
+  /** Of how many snapshots the broker keeps a key. */
+  const keysOfBroker = (): number => {
+    // A copy: the broker lets nobody else into its own.
+    const copy = join(ringwall.directory, 'copy-of-broker');
+    cpSync(join(ringwall.stateDir, 'broker'), copy, { recursive: true });
+    using db = new DatabaseSync(join(copy, 'broker.db'));
+    return db.prepare('SELECT 1 FROM snapshot').all().length;
+  };
+
+  test('in the moment in which it stands still: there is none, and the next one is taken', async () => {
+    const { vmm, tpm } = processes();
+    // A TPM that does not answer holds QEMU in the middle of writing its devices, which it does only while the guest stands still.
+    process.kill(tpm.pid, 'SIGSTOP');
+    const taking = ringwall.cli('snapshot', NAME);
+    await until(() => Promise.resolve(bringsDevices(vmm.pid)));
+    expect(existsSync(join(runDir(), 'saving'))).toBe(true);
+    process.kill(vmm.pid, 'SIGKILL');
+    process.kill(tpm.pid, 'SIGCONT');
+    expect(troubleOf(await taking)).toEqual(trouble(1, /QEMU ended while the machine stood still/, /take it again/));
+    await hasEnded();
+    expect([snapshots(), keysOfBroker()]).toEqual([[], 0]);
+    expect(JSON.parse(await ringwall.ok('snapshot', 'ls', '--json'))).toEqual({ snapshots: [] });
+
+    await startsAgain();
+    expect(await ringwall.ok('snapshot', NAME)).toMatch(/ is there; .* stood still for \d+ ms/);
+    expect(await ringwall.ok('snapshot', 'verify', `${NAME}@2`)).toContain('is whole');
+    expect([snapshots().length, keysOfBroker()]).toEqual([1, 1]);
+  });
+
+  test('while what was copied is sealed: it is whole, and the machine is put back to it', async () => {
+    using console = await ringwall.openConsole(NAME);
+    await console.run('kept=in-memory; echo on-disk > /data/kept; sync');
+    const warden = (await ringwall.health()).processes.find(({ name }) => name === 'ringwall-warden')?.pid;
+    if (warden === undefined) throw new Error('the warden does not run');
+    const { vmm } = processes();
+    const taking = ringwall.cli('snapshot', '--full', NAME);
+    // It is there for the moment of the stop, which no poll would see.
+    for (const isThere of [true, false]) {
+      while (existsSync(join(runDir(), 'saving')) !== isThere) await Promise.race([nextTurn(), endedEarly(taking)]);
+    }
+    // So that it is killed before the warden can have come to an end of it.
+    process.kill(warden, 'SIGSTOP');
+    const unfinished = snapshots().filter((name) => name.endsWith('.new'));
+    process.kill(vmm.pid, 'SIGKILL');
+    process.kill(warden, 'SIGCONT');
+    expect(unfinished).not.toEqual([]);
+    expect(await taking).toMatchObject({ code: 0 });
+    await hasEnded();
+    expect([snapshots().length, keysOfBroker()]).toEqual([2, 2]);
+    expect(await ringwall.ok('snapshot', 'verify', `${NAME}@3`)).toContain('is whole');
+
+    await ringwall.ok('restore', NAME);
+    using back = await ringwall.openConsole(NAME);
+    expect(await back.run('echo $kept; cat /data/kept')).toBe('in-memory\non-disk\n');
+  });
+});
+
+async function endedEarly(taking: Promise<CommandResult>): Promise<never> {
+  const { code, stderr } = await taking;
+  throw new Error(`it was not seen to be saved: exit ${String(code)}\n${stderr}`);
+}
+
+/** The other end of a connection is in the network namespace of whoever has made it, under the name that was connected to. */
+function bringsDevices(vmm: number): boolean {
+  return readFileSync(`/proc/${String(vmm)}/net/unix`, 'utf8').includes('/state.sock');
+}
