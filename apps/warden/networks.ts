@@ -5,9 +5,11 @@ import { RingwallError } from '@ringwall/api';
 import { run } from '@ringwall/host/exec';
 import {
   brokenCables,
+  brokenGateways,
   cableIndexes,
   closeNamespace,
   connectCables,
+  connectGateways,
   cutCable,
   endConnections,
   inNamespace,
@@ -18,6 +20,7 @@ import {
   openNamespace,
   readOwnRanges,
   Walls,
+  type BrokenCable,
   type NamespaceRun,
 } from '@ringwall/host/network';
 import { brokenPorts, connectSegment, keepApart } from '@ringwall/host/network/bridged';
@@ -29,9 +32,11 @@ import { NamesServer } from '@ringwall/host/network/names';
 import { Tunnels } from '@ringwall/host/network/tunnels';
 import { NETWORK_COMPONENTS, requireComponents, SWITCH_COMPONENTS } from './components.ts';
 
+type Members = Parameters<NetworkSite['cut']>[0];
+
 /** What differs between the ways in which machines of a network are joined. */
 type Joint = Pick<NetworkSite, 'walls' | 'keepApart' | 'cut' | 'endConnections' | 'broken' | 'sniff' | 'counts'> & {
-  readonly join: (machines: Parameters<NetworkSite['cut']>[0]) => Promise<void>;
+  readonly join: (machines: Members) => Promise<void>;
 };
 
 export function makeNetworkPart(
@@ -104,10 +109,29 @@ function routed(inside: NamespaceRun): Joint {
 function bridged(inside: NamespaceRun): Joint {
   return {
     ...routed(inside),
-    join: (machines) => connectSegment(inside, machines),
+    join: async (machines) => {
+      await connectSegment(inside, machines);
+      await connectGateways(inside, machines);
+    },
     keepApart: (machines, isolated) => keepApart(inside, machines, isolated),
-    broken: (machines) => brokenPorts(inside, machines),
+    broken: async (machines) => withGateways(inside, machines, await brokenPorts(inside, machines)),
   };
+}
+
+/** Those whose cable is as it was, and their gateway is not, besides. */
+async function withGateways(
+  inside: NamespaceRun,
+  machines: Members,
+  broken: readonly BrokenCable[],
+): Promise<readonly BrokenCable[]> {
+  const known = new Set(broken.map(({ machine }) => machine));
+  return [
+    ...broken,
+    ...(await brokenGateways(
+      inside,
+      machines.filter((machine) => !known.has(machine)),
+    )),
+  ];
 }
 
 function switched(inside: NamespaceRun, own: Switch): Joint {
@@ -119,11 +143,14 @@ function switched(inside: NamespaceRun, own: Switch): Joint {
       const connections = await own.connections();
       return { ...counts, ...(connections === undefined ? {} : { connections }) };
     },
-    join: (machines) => own.connect(machines),
+    join: async (machines) => {
+      await own.connect(machines);
+      await connectGateways(inside, machines);
+    },
     keepApart: () => Promise.resolve(),
     cut: (machines) => own.cut(machines),
     endConnections: (mayBegin) => own.endConnections(mayBegin),
-    broken: (machines) => own.broken(machines),
+    broken: async (machines) => withGateways(inside, machines, await own.broken(machines)),
     sniff: async (order) => {
       if (order.on !== 'refused') return await sniff(run, inside, order);
       throw new RingwallError('conflict', 'an Open vSwitch counts what it refuses, and keeps no log of it', {

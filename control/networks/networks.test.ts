@@ -59,7 +59,7 @@ describe('a network', () => {
     const { spec } = await world.worker.networks.create({ name: 'lan', mode: 'bridged' });
     expect(spec.definition).toMatchObject({ mode: 'bridged', internet: 'none' });
     const wrong = world.worker.networks.create({ name: 'wan', mode: 'bridged', internet: 'nat' });
-    expect((await errorOf(wrong)).message).toContain('internet: needs a gateway, which no bridged network has');
+    expect((await errorOf(wrong)).message).toContain('internet: needs a router, which no bridged network has');
   });
 
   test('is made with ranges that nobody has where none are named', async () => {

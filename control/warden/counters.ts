@@ -1,5 +1,5 @@
 // What was counted in a network, by the ids of its machines: interfaces are this host's own matter.
-import type { Count, DropReason } from '@ringwall/netpolicy';
+import { gatewayOf, type Count, type DropReason } from '@ringwall/netpolicy';
 import type { CountersAnswer } from '@ringwall/api/counters';
 import type { NetworkId } from '@ringwall/api';
 import type { WardenContext } from './context.ts';
@@ -24,9 +24,20 @@ export async function countNetwork({ networks }: WardenContext, network: Network
     ...(out === undefined ? {} : { out: { ...out, refused: refusedOf(out.refused) } }),
     machines: Array.from(machines, ([device, machine]) => {
       const { sent, received, late } = counts.cables.get(device) ?? { sent: NOTHING, received: NOTHING, late: 0 };
-      return { machine, sent, received, late, refused: refusedOf(counts.refusedFrom.get(device) ?? new Map()) };
+      // On a switch its gateway has an interface of its own.
+      const own = [device, gatewayOf(device)].flatMap((end) => [...(counts.refusedFrom.get(end) ?? [])]);
+      return { machine, sent, received, late, refused: refusedOf(addUp(own)) };
     }),
   };
+}
+
+function addUp(counts: readonly (readonly [DropReason, Count])[]): ReadonlyMap<DropReason, Count> {
+  const sums = new Map<DropReason, Count>();
+  for (const [reason, { packets, bytes }] of counts) {
+    const before = sums.get(reason) ?? NOTHING;
+    sums.set(reason, { packets: before.packets + packets, bytes: before.bytes + bytes });
+  }
+  return sums;
 }
 
 /** Of a machine or network most reasons have never been. */

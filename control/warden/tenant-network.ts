@@ -2,6 +2,7 @@
 // connected after, so that at no moment more passes than one of the two states allows.
 import { RingwallError, type MachineId } from '@ringwall/api';
 import {
+  atGateway,
   compileBridged,
   compileNetwork,
   type CompiledNetwork,
@@ -252,9 +253,13 @@ export class TenantNetwork {
 
   /** The kernel's numbers of the cables that are connected. */
   async cables(): Promise<readonly { readonly index: number; readonly machine: MachineId }[]> {
-    const indexes = (await this.#site?.indexes([...this.#connected.values()])) ?? new Map<Machine, number>();
-    return [...this.#connected].flatMap(([id, machine]) => {
-      const index = indexes.get(machine);
+    // On a switch each has a gateway beside its cable.
+    const ends = [...this.#connected].flatMap(([id, machine]) =>
+      [machine, atGateway(machine)].map((end) => ({ id, end })),
+    );
+    const indexes = (await this.#site?.indexes(ends.map(({ end }) => end))) ?? new Map<Machine, number>();
+    return ends.flatMap(({ id, end }) => {
+      const index = indexes.get(end);
       return index === undefined ? [] : [{ index, machine: id }];
     });
   }

@@ -11,6 +11,7 @@ export {
   type NamespaceRun,
 } from './namespace.ts';
 export { readSiteCounts, type CableCount, type SiteCounts } from './counts.ts';
+export { brokenGateways, connectGateways } from './gateways.ts';
 export { readHostRanges, readOwnRanges } from './host-ranges.ts';
 export { applyBatch, listRules } from './nft.ts';
 export { tapLauncher, tapName } from './tap.ts';

@@ -14,8 +14,9 @@ const SHELL = '/bin/sh';
 const PORT = 'mirror';
 /** What an IDS listens on. */
 export const IDS_INTERFACE = 'ids0';
-/** All frames; by u32, which kernels have that lack matchall. */
-const FILTER = `protocol all pref 1 u32 match u32 0 0 action mirred egress mirror dev ${PORT}`;
+/** All frames, before other filters look at them; by u32, which kernels have that lack matchall. */
+const PREFERENCE = 'protocol all pref 1';
+const FILTER = `${PREFERENCE} u32 match u32 0 0 action mirred egress mirror dev ${PORT} continue`;
 const WAYS = ['ingress', 'egress'] as const;
 /** As those of cables. */
 const TIMEOUT_MS = 60_000;
@@ -34,42 +35,55 @@ export interface Mirror {
  */
 export async function setMirror(run: Run, mirror: Mirror, machines: readonly Machine[]): Promise<readonly Machine[]> {
   const { inside } = mirror;
-  const standing = await mirroredDevices(inside);
+  const standing = await filtersOf(inside);
   const wanted = machines.filter(({ interface: device }) => standing.has(device));
   const kept = new Set(wanted.map(({ interface: device }) => device));
-  const others = [...standing].filter(([device, state]) => state !== 'none' && !kept.has(device));
+  const others = [...standing].filter(([device]) => !kept.has(device));
   if (machines.length === 0) {
     await batch(
       inside,
-      others.map(([device]) => withoutMirror(device)),
+      others.flatMap(([device, filters]) => withoutMirror(device, filters)),
     );
     await closePort(run, mirror);
     return [];
   }
   const fresh = await openPort(run, mirror);
-  const missing = wanted.filter(({ interface: device }) => fresh || standing.get(device) !== 'whole');
+  const missing = wanted.filter(({ interface: device }) => fresh || standing.get(device)?.isWhole !== true);
   await batch(inside, [
-    ...others.map(([device]) => withoutMirror(device)),
+    ...others.flatMap(([device, filters]) => withoutMirror(device, filters)),
     ...missing.flatMap(({ interface: device }) => [
-      ...(standing.get(device) === 'none' ? [] : [withoutMirror(device)]),
+      ...withoutMirror(device, standing.get(device) ?? NO_FILTERS),
       ...mirrorCommands(device),
     ]),
   ]);
   return missing;
 }
 
+/** What an interface has of filters. */
+interface Filters {
+  readonly begun: boolean;
+  /** Where a mirror's is, wherever that leads. */
+  readonly ways: readonly (typeof WAYS)[number][];
+  readonly isWhole: boolean;
+  /** Those of its gateway (host/network). */
+  readonly hasOthers: boolean;
+}
+
+const NO_FILTERS: Filters = { begun: false, ways: [], isWhole: false, hasOthers: false };
+
 /** Lines for `tc -batch`; the interface was checked by parseMachines(). */
 function mirrorCommands(device: string): string[] {
-  return [`qdisc add dev ${device} clsact\n`, ...WAYS.map((way) => `filter add dev ${device} ${way} ${FILTER}\n`)];
+  return [`qdisc replace dev ${device} clsact\n`, ...WAYS.map((way) => `filter add dev ${device} ${way} ${FILTER}\n`)];
 }
 
-/** With its filters. */
-function withoutMirror(device: string): string {
-  return `qdisc delete dev ${device} clsact\n`;
+function withoutMirror(device: string, { begun, ways, hasOthers }: Filters): string[] {
+  if (!begun) return [];
+  if (!hasOthers) return [`qdisc delete dev ${device} clsact\n`];
+  return ways.map((way) => `filter delete dev ${device} ${way} ${PREFERENCE}\n`);
 }
 
-/** Each interface: whether it is mirrored both ways. */
-async function mirroredDevices(inside: NamespaceRun): Promise<ReadonlyMap<string, 'whole' | 'part' | 'none'>> {
+/** By interface. */
+async function filtersOf(inside: NamespaceRun): Promise<ReadonlyMap<string, Filters>> {
   const options = { timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_LISTING_BYTES };
   const script = `${IP} -json link show; ${TC} -json qdisc show`;
   const { stdout } = await runChecked(inside, [SHELL, '-c', script], options);
@@ -79,13 +93,21 @@ async function mirroredDevices(inside: NamespaceRun): Promise<ReadonlyMap<string
   const asked = devices.filter((device) => begun.has(device));
   const lines = asked.flatMap((device) => WAYS.map((way) => `filter show dev ${device} ${way}\n`));
   // One list a line, in the order of the questions.
-  const shown = lines.length === 0 ? '' : await batch(inside, lines, ['-json']);
-  const mirrors = shown.split('\n').map((line) => line.includes(`"to_dev":"${PORT}"`));
+  const shown = (lines.length === 0 ? '' : await batch(inside, lines, ['-json'])).split('\n');
   return new Map(
     devices.map((device) => {
       const at = asked.indexOf(device) * WAYS.length;
-      if (at < 0) return [device, 'none'];
-      return [device, WAYS.every((_, index) => mirrors[at + index] === true) ? 'whole' : 'part'];
+      if (at < 0) return [device, NO_FILTERS];
+      const lists = WAYS.map((_, index) => shown[at + index] ?? '');
+      return [
+        device,
+        {
+          begun: true,
+          ways: WAYS.filter((_, index) => /"pref":1,/.test(lists[index] ?? '')),
+          isWhole: lists.every((list) => list.includes(`"to_dev":"${PORT}"`)),
+          hasOthers: lists.some((list) => /"pref":(?!1,)/.test(list)),
+        },
+      ];
     }),
   );
 }

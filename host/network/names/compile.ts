@@ -7,6 +7,7 @@ import {
   addressOf,
   GATEWAY_IPV4,
   GATEWAY_IPV6,
+  gatewayOf,
   linkOf,
   UPLINK,
   type Address,
@@ -55,10 +56,11 @@ export function domainOf(network: Pick<Network, 'name'>): string {
 /** Pure. Every word in it was checked by lib/netpolicy: none has a comma, a space or a line's end. */
 export function compileNames({ network, machines, resolvers }: NamesWanted): NamesFiles {
   const domain = domainOf(network);
+  const isLink = network.mode !== 'routed';
   const named = machines.map(({ name, addresses }) => addresses.map(({ text }) => `${text} ${name}.${domain} ${name}`));
   return {
-    config: lines([...SERVICE, ...serving(domain), ...rangesOf(network, machines)]),
-    leases: lines(machines.map((machine) => leaseOf(machine))),
+    config: lines([...SERVICE, ...serving(domain), ...(isLink ? ON_LINK : ALONE), ...rangesOf(network, machines)]),
+    leases: lines(machines.map((machine) => leaseOf(machine, isLink))),
     names: lines([...named.flat(), `${GATEWAY_IPV4} gateway.${domain}`]),
     resolvers: lines(resolvers.map(({ text }) => `server=${text}`)),
   };
@@ -108,10 +110,6 @@ function serving(domain: string): string[] {
   return [
     `domain=${domain}`,
     `local=/${PRIVATE_DOMAIN}/`,
-    // Alone in its prefix: all else is behind the gateway, which is on the link (RFC 3442).
-    'dhcp-option=option:netmask,255.255.255.255',
-    `dhcp-option=option:router,${GATEWAY_IPV4}`,
-    `dhcp-option=option:classless-static-route,${GATEWAY_IPV4}/32,0.0.0.0,0.0.0.0/0,${GATEWAY_IPV4}`,
     `dhcp-option=option:dns-server,${GATEWAY_IPV4}`,
     `dhcp-option=option:domain-search,${domain}`,
     `dhcp-option=option6:dns-server,[${GATEWAY_IPV6}]`,
@@ -119,8 +117,25 @@ function serving(domain: string): string[] {
   ];
 }
 
+/** A machine alone in its prefix: all else is behind the gateway, which is on the link (RFC 3442). */
+const ALONE: readonly string[] = [
+  'dhcp-option=option:netmask,255.255.255.255',
+  `dhcp-option=option:router,${GATEWAY_IPV4}`,
+  `dhcp-option=option:classless-static-route,${GATEWAY_IPV4}/32,0.0.0.0,0.0.0.0/0,${GATEWAY_IPV4}`,
+];
+
+/**
+ * On a switch its network is on the link, and so is the gateway, which leads nowhere. In IPv6 it has to call itself a router, though one
+ * after all others (RFC 4191), for clients ask nobody for an address who says that he is none (a lifetime of 0).
+ */
+const ON_LINK: readonly string[] = [
+  'dhcp-option=option:router',
+  `dhcp-option=option:classless-static-route,${GATEWAY_IPV4}/32,0.0.0.0`,
+  'ra-param=*,low,0',
+];
+
 /** From ranges nothing is given out but what is written down. IPv6 is served by link, of which the gateway has an address. */
-function rangesOf({ addresses }: Network, machines: readonly Machine[]): string[] {
+function rangesOf({ addresses, mode }: Network, machines: readonly Machine[]): string[] {
   const ipv4 = addresses.filter(({ family }) => family === 4).map((range) => coverIpv4(range));
   const first = addresses.filter(({ family }) => family === 6).map((range) => addressOf(6, range.first));
   const links = [...first, ...machines.flatMap((machine) => machine.addresses.filter(({ family }) => family === 6))];
@@ -130,13 +145,18 @@ function rangesOf({ addresses }: Network, machines: readonly Machine[]): string[
       // The gateway's own address is not of the range.
       `shared-network=${GATEWAY_IPV4},${start}`,
     ]),
-    ...new Set(links.map((address) => `dhcp-range=${linkOf(address).gateway},static,off-link,64,${LEASE_TIME}`)),
+    ...new Set(
+      links.map(
+        (address) =>
+          `dhcp-range=${linkOf(address).gateway},static,${mode === 'routed' ? 'off-link,' : ''}64,${LEASE_TIME}`,
+      ),
+    ),
   ];
 }
 
-function leaseOf({ mac, interface: device, addresses, name }: Machine): string {
+function leaseOf({ mac, interface: device, addresses, name }: Machine, isLink: boolean): string {
   const given = addresses.map(({ family, text }) => (family === 4 ? text : `[${text}]`));
-  return [mac, `tag:${device}`, ...given, name, LEASE_TIME].join(',');
+  return [mac, `tag:${isLink ? gatewayOf(device) : device}`, ...given, name, LEASE_TIME].join(',');
 }
 
 /** The smallest prefix that has the whole range. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   compileSwitched,
-  type CompiledNetwork,
+  type SwitchedNetwork,
   type DropReason,
   type Machine,
   type Network,
@@ -121,7 +121,7 @@ function here(): Here {
   return found;
 }
 
-async function wallsOf(compiled: CompiledNetwork, machines = EVERYBODY): Promise<void> {
+async function wallsOf(compiled: SwitchedNetwork, machines = EVERYBODY): Promise<void> {
   await here().walls.raise(compiled);
   await here().own.connect(machines);
 }

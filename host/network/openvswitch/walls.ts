@@ -2,13 +2,14 @@
 // read back, and put back with the switch itself where that has ended.
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  atGateway,
   changeMachine,
+  mergeCounts,
   renderOpenFlow,
-  SWITCH_SILENCE,
-  type CompiledNetwork,
   type Machine,
   type NetworkCounts,
   type OpenFlowRules,
+  type SwitchedNetwork,
 } from '@ringwall/netpolicy';
 import type { NamespaceRun } from '../namespace.ts';
 import { Walls, type WallState } from '../walls.ts';
@@ -16,22 +17,22 @@ import type { Switch } from './switch.ts';
 
 export class SwitchWalls {
   readonly #switch: Switch;
-  /** Which keep the kernel out of it. */
-  readonly #silence: Walls;
-  #compiled: CompiledNetwork | undefined;
+  /** Of the gateways, which keep the kernel out of all else. */
+  readonly #gateways: Walls;
+  #compiled: SwitchedNetwork | undefined;
   #rules: OpenFlowRules | undefined;
   /** One change at a time, and none while they are looked at. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(inside: NamespaceRun, own: Switch) {
     this.#switch = own;
-    this.#silence = new Walls(inside);
+    this.#gateways = new Walls(inside);
   }
 
   /** Puts the walls up where none are known to stand: whatever flows there are, these are in their place. */
-  raise(compiled: CompiledNetwork): Promise<void> {
+  raise(compiled: SwitchedNetwork): Promise<void> {
     return this.#alone(async () => {
-      await this.#silence.raise({ ...compiled, ruleset: SWITCH_SILENCE });
+      await this.#gateways.raise(compiled.gateways);
       await this.#switch.open();
       this.#switch.forgetFlows();
       await this.#apply(compiled);
@@ -39,10 +40,11 @@ export class SwitchWalls {
   }
 
   /** Other rules: by what differs from those that stand. */
-  change(compiled: CompiledNetwork): Promise<void> {
+  change(compiled: SwitchedNetwork): Promise<void> {
     return this.#alone(async () => {
       await this.#switch.open();
       await this.#apply(compiled);
+      await this.#gateways.change(compiled.gateways);
     });
   }
 
@@ -60,7 +62,7 @@ export class SwitchWalls {
     return this.#alone(async () => ((await this.#isWhole()) ? 'standing' : 'changed'));
   }
 
-  /** What they have counted. Which machine it came from is not: that would be as many flows for each. */
+  /** What they have counted. Which machine it came from, gateways alone know: on the switch that would be as many flows for each. */
   counts(): Promise<NetworkCounts> {
     return this.#alone(async () => {
       const { refused, decided } = await this.#switch.counts();
@@ -69,7 +71,8 @@ export class SwitchWalls {
         const rules = names?.get(id);
         return rules === undefined ? [] : [{ rules, connections }];
       });
-      return { refused, refusedFrom: new Map(), decisions };
+      const atSwitch: NetworkCounts = { refused, refusedFrom: new Map(), decisions };
+      return mergeCounts(atSwitch, await this.#gateways.counts());
     });
   }
 
@@ -99,7 +102,7 @@ export class SwitchWalls {
       await this.#apply(compiled);
       say('the switch of the network was gone; it is started again');
     } else if (!(await this.#isWhole())) {
-      await this.#silence.raise({ ...compiled, ruleset: SWITCH_SILENCE });
+      await this.#gateways.raise(compiled.gateways);
       this.#switch.forgetFlows();
       await this.#apply(compiled);
       say('the rules of the network were changed by somebody else; they are put back');
@@ -110,10 +113,10 @@ export class SwitchWalls {
   }
 
   async #isWhole(): Promise<boolean> {
-    return (await this.#silence.inspect(true)) === 'standing' && (await this.#switch.isAsTold());
+    return (await this.#gateways.inspect(true)) === 'standing' && (await this.#switch.isAsTold());
   }
 
-  async #apply(compiled: CompiledNetwork): Promise<void> {
+  async #apply(compiled: SwitchedNetwork): Promise<void> {
     const devices = new Set<string>();
     const portOf = (device: string): number => {
       devices.add(device);
@@ -128,10 +131,13 @@ export class SwitchWalls {
 
   #move(verb: 'add' | 'delete', machine: Machine): Promise<boolean> {
     return this.#alone(async () => {
-      const changed = this.#compiled === undefined ? undefined : changeMachine(this.#compiled, verb, machine);
-      if (changed === undefined) return false;
+      const before = this.#compiled;
+      const changed = before === undefined ? undefined : changeMachine(before, verb, machine);
+      const gateways = before === undefined ? undefined : changeMachine(before.gateways, verb, atGateway(machine));
+      if (changed === undefined || gateways === undefined) return false;
       await this.#switch.open();
-      await this.#apply(changed.compiled);
+      await this.#apply({ ...changed.compiled, gateways: gateways.compiled });
+      await this.#gateways.change(gateways.compiled);
       return true;
     });
   }

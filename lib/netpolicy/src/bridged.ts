@@ -12,6 +12,7 @@ import { NetPolicyError } from './netpolicy-error.ts';
 import { MAX_CELLS, refuseCells } from './pairs.ts';
 import type { Network } from './policy.ts';
 import type { Chain, KeyPart, Ruleset, SetElement, Statement, Verdict } from './ruleset.ts';
+import { compileGateways } from './segment-gateway.ts';
 import { OPENING } from './share.ts';
 import { StableIds } from './stable-ids.ts';
 import { DECISION_PREFIX } from './update.ts';
@@ -67,9 +68,10 @@ export function compileBridged(network: Network, machines: readonly Machine[]): 
     ...ways,
     chains: [...ways.chains, ...machines.flatMap((machine) => claimOf(machine).map(({ chain }) => chain))],
   });
+  const gateways = compileGateways(network, machines);
   const isolated = isolatedOf(routed.classifier, machines, ways);
   // No machine is known to these rules as an element or two: each that comes or goes compiles them anew.
-  return { ...routed, groups: new Set(), ruleset: { tables: [table] }, isolated };
+  return { ...routed, groups: new Set(), ruleset: { tables: [table, ...gateways.ruleset.tables] }, isolated };
 }
 
 function asReceiver({ key: [device = '', , address = ''] }: SetElement): SetElement {

@@ -55,6 +55,14 @@ export function readCounts(
   return { refused, refusedFrom, decisions: [...decided.values()] };
 }
 
+/** Of rules that stand beside each other, as those of a switch and of the gateways at it. */
+export function mergeCounts(one: NetworkCounts, other: NetworkCounts): NetworkCounts {
+  const refused = new Map(one.refused);
+  for (const [reason, count] of other.refused) add(refused, reason, count);
+  const refusedFrom = new Map([...one.refusedFrom, ...other.refusedFrom]);
+  return { refused, refusedFrom, decisions: [...one.decisions, ...other.decisions] };
+}
+
 /** What one reason has counted in several tables is one. */
 function add(counts: Map<DropReason, Count>, reason: DropReason, more: Count): void {
   const { packets, bytes } = counts.get(reason) ?? { packets: 0, bytes: 0 };

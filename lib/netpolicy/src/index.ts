@@ -16,7 +16,7 @@ export {
 export { compileBridged, type BridgedNetwork, MAX_SEGMENT_MACHINES } from './bridged.ts';
 export { changeMachine, type ChangedNetwork, type ElementChange } from './change-machine.ts';
 export { compileNetwork, type CompiledNetwork, type CompileOptions } from './compile.ts';
-export { readCounts, type Count, type DecisionCount, type NetworkCounts } from './counts.ts';
+export { mergeCounts, readCounts, type Count, type DecisionCount, type NetworkCounts } from './counts.ts';
 export { DROP_REASONS, LOG_GROUPS, type DropReason } from './drop-reasons.ts';
 export { compileEdge, type EdgeOptions } from './edge.ts';
 export {
@@ -72,7 +72,7 @@ export {
   MAX_SWITCH_MACHINES,
   type OpenFlowRules,
   renderOpenFlow,
-  SWITCH_SILENCE,
+  type SwitchedNetwork,
   type SwitchState,
 } from './openflow.ts';
 export { ReachModel, type Decision, type Flow, type Reason } from './reach.ts';
@@ -80,6 +80,7 @@ export { RefusedLog, type RefusedPacket } from './refused-log.ts';
 export { RefusedSummary, type RefusedRow } from './refused-summary.ts';
 export { renderTable, type NftCommand } from './render-nft.ts';
 export type { CompiledRules, KeyPart, KeyType, Ruleset, RuleSet, Table } from './ruleset.ts';
+export { atGateway, GATEWAY_MAC, gatewayOf, gatewayPortOf } from './segment-gateway.ts';
 export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';
 export { DEFAULT_SHARE, shareOf, type Share, type ShareRule } from './share.ts';
 export { TABLE } from './tables.ts';

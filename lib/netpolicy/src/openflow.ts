@@ -21,8 +21,9 @@ import {
 import { compileMeters, type Meter, meterOf } from './openflow-meters.ts';
 import { compileServices } from './openflow-services.ts';
 import type { Network } from './policy.ts';
+import { GATEWAY_IPV4 } from './gateway.ts';
 import type { Ruleset } from './ruleset.ts';
-import { hooked, TABLE } from './tables.ts';
+import { compileGateways, GATEWAY_MAC, SWITCH_SILENCE } from './segment-gateway.ts';
 
 /** The user-space datapath asks each port in turn whether something has come: with more, each packet pays for all of them. */
 export const MAX_SWITCH_MACHINES = 1_024;
@@ -39,8 +40,16 @@ const ICMPV6_ERRORS = [1, 2, 3, 4];
 /** What each system says of itself as soon as its card is up; there is nobody to hear it. */
 const UNHEARD_WORDS = [130, 131, 132, 133, 143];
 
+/** By its address, as everybody's, and as all servers' (RFC 2131, 4.1; RFC 8415, 7.1). Questions for its card in IPv6 find nobody here. */
+const TO_GATEWAY: readonly (readonly string[])[] = [
+  [`dl_dst=${GATEWAY_MAC}`],
+  ['arp', `arp_tpa=${GATEWAY_IPV4}`],
+  ['udp', 'nw_dst=255.255.255.255', 'tp_dst=67'],
+  ['udp6', 'ipv6_dst=ff02::1:2', 'tp_dst=547'],
+];
+
 /** The first match by priority is the one. */
-const PRIORITY = { attack: 400, word: 300, sender: 200, miss: 0 } as const;
+const PRIORITY = { attack: 400, gateway: 350, word: 300, sender: 200, miss: 0 } as const;
 const STATE = { elsewhere: 50, invalid: 40, known: 30, begun: 20, begins: 10 } as const;
 
 export interface OpenFlowRules {
@@ -58,34 +67,19 @@ export interface SwitchState {
   readonly atSeconds: number;
 }
 
-/** Before connection tracking. */
-const FIRST_PRIORITY = -400;
-
-/**
- * What nftables is told where a switch is: its datapath in user space has a copy of each frame, and the kernel, which has it as well,
- * is nobody there.
- */
-export const SWITCH_SILENCE: Ruleset = {
-  tables: (
-    [
-      ['inet', 'prerouting'],
-      ['arp', 'input'],
-    ] as const
-  ).map(([family, at]) => ({
-    family,
-    name: TABLE,
-    counters: [],
-    sets: [],
-    chains: [hooked('silence', at, FIRST_PRIORITY, 'drop', [])],
-  })),
-};
+export interface SwitchedNetwork extends CompiledNetwork {
+  /** What nftables is told where the switch is. */
+  readonly gateways: CompiledNetwork;
+}
 
 /** The tree for a switch. Throws NetPolicyError where it has more machines than a switch shall have. */
-export function compileSwitched(network: Network, machines: readonly Machine[]): CompiledNetwork {
+export function compileSwitched(network: Network, machines: readonly Machine[]): SwitchedNetwork {
   if (machines.length > MAX_SWITCH_MACHINES) {
     throw new NetPolicyError('too-many', 'machines', `are more than the ${MAX_SWITCH_MACHINES} of an Open vSwitch`);
   }
-  return compileNetwork(network, machines);
+  const gateways = compileGateways(network, machines);
+  const ruleset = { tables: [...SWITCH_SILENCE.tables, ...gateways.ruleset.tables] };
+  return { ...compileNetwork(network, machines), gateways: { ...gateways, ruleset } };
 }
 
 /** Pure, and the same for the same tree, ports and time. */
@@ -152,6 +146,8 @@ function guards(): Flow[] {
     drop('guard', PRIORITY.attack, ['udp6', 'tp_src=547'], 'rogue'),
     ...ROUTER_WORDS.map((type) => drop('guard', PRIORITY.attack, ['icmp6', `icmp_type=${type}`], 'rogue')),
     ...UNHEARD_WORDS.map((type) => flow('guard', PRIORITY.attack, ['icmp6', `icmp_type=${type}`])),
+    // In user space there is a copy of what was led to the gateway, and is judged there.
+    ...TO_GATEWAY.map((match) => flow('guard', PRIORITY.gateway, match)),
   ];
 }
 

@@ -52,7 +52,6 @@ describe('parsePolicy()', () => {
     ['a key that is a prototype', withRule({ to: { labels: JSON.parse('{"__proto__":"x"}') } }), 'name-invalid'],
     ['a label that is not declared', policyWith({ labels: { role: ['web'] } }), 'unknown-label'],
     ['a way out of a segment', policyWith({ mode: 'bridged', internet: 'nat' }), 'malformed'],
-    ['addresses from nobody on a segment', policyWith({ mode: 'bridged', internet: 'none', dns: true }), 'malformed'],
     ['another mode', policyWith({ mode: 'switched' }), 'malformed'],
     ['two rules of one name', policyWith({ rules: [RULE, RULE] }), 'overlap'],
     ['ranges that overlap', policyWith({ addresses: ['10.20.0.0/16', '10.20.4.0/24'] }), 'overlap'],

@@ -127,8 +127,10 @@ function parseNetwork(json: unknown, at: string): Network {
   );
   const mode = object.has('mode') ? object.oneOf('mode', ['routed', 'bridged', 'openvswitch']) : 'routed';
   const internet = object.has('internet') ? object.oneOf('internet', ['none', 'nat']) : 'none';
-  const dns = object.has('dns') ? object.flag('dns') : mode === 'routed';
-  if (mode !== 'routed') refuseGateway(object, mode, internet === 'nat', dns);
+  const dns = object.has('dns') ? object.flag('dns') : true;
+  if (mode !== 'routed' && internet === 'nat') {
+    throw new NetPolicyError('malformed', object.where('internet'), `needs a router, which no ${mode} network has`);
+  }
   const labels = object.has('labels') ? parseDeclaredLabels(object) : undefined;
   const rules = object.list('rules', MAX_RULES, (item, where) => parseRule(item, where, labels));
   const shares = object.has('shares')
@@ -140,17 +142,6 @@ function parseNetwork(json: unknown, at: string): Network {
     object.where('rules'),
   );
   return { name, addresses, mode, internet, dns, labels, rules, shares };
-}
-
-/** On a segment nobody is between machines and others: there is no way out, and nobody to give addresses. */
-function refuseGateway(network: ClosedObject, mode: Network['mode'], internet: boolean, dns: boolean): void {
-  for (const [key, asked] of [
-    ['internet', internet],
-    ['dns', dns],
-  ] as const) {
-    if (asked)
-      throw new NetPolicyError('malformed', network.where(key), `needs a gateway, which no ${mode} network has`);
-  }
 }
 
 function parseNetworkRange(item: unknown, at: string): AddressRange {

@@ -70,7 +70,7 @@ const ofMode = fc.oneof(
     { requiredKeys: [] },
   ),
   fc.record(
-    { mode: fc.constantFrom('bridged', 'openvswitch'), internet: fc.constant('none'), dns: fc.constant(false) },
+    { mode: fc.constantFrom('bridged', 'openvswitch'), internet: fc.constant('none'), dns: fc.boolean() },
     { requiredKeys: ['mode'] },
   ),
 );
