@@ -16,6 +16,7 @@ import { waitForExit } from '@ringwall/host/exec';
 import { readEnd, readMemoryFile, type StartedJail } from '@ringwall/host/jail';
 import { MemoryCopy, type PageDigests } from '@ringwall/host/memory';
 import { borrowCrew, type Crew } from '@ringwall/host/threads';
+import { saveWitness } from '@ringwall/host/witness';
 import {
   cutLine,
   DATA_NODE,
@@ -47,7 +48,12 @@ export async function copyMachine(
 ): Promise<MachineCopy> {
   const memoryBytes = order.memoryMiB * MIB;
   const connect = (): ReturnType<typeof connectToVmm> => connectToVmm(machine.diskSocket, boot.vmm.uid);
-  const nodes = [DATA_NODE, ...order.disks.map((_, index) => encryptedNode(index))];
+  const { witness } = boot;
+  // Said before anything is copied.
+  if (witness !== undefined) await saveWitness(await connectToVmm(machine.witnessStates, witness.uid));
+  // A system of its own boots an imported disk, and is given no other.
+  const own = witness === undefined ? [DATA_NODE] : [];
+  const nodes = [...own, ...order.disks.map((_, index) => encryptedNode(index))];
   const memory = await readMemoryFile(machine.memoryDir, memoryBytes);
   const crew = borrowCrew();
   try {
@@ -97,11 +103,12 @@ class Copy implements MachineCopy {
   }
 
   async data(): Promise<DiskExtents> {
-    return this.continues ? this.#of.since : await this.#ofEachDisk((disk, qmp) => disk.readData(qmp));
+    const data = this.continues ? this.#of.since : await this.#ofEachDisk((disk, qmp) => disk.readData(qmp));
+    return this.#withOwn(data);
   }
 
-  written(): Promise<DiskExtents> {
-    return this.#ofEachDisk((disk, qmp) => disk.turn(qmp));
+  async written(): Promise<DiskExtents> {
+    return this.#withOwn(await this.#ofEachDisk((disk, qmp) => disk.turn(qmp)));
   }
 
   async writtenBytes(): Promise<number> {
@@ -148,7 +155,7 @@ class Copy implements MachineCopy {
     const copy = this.#memory;
     const refreshed = copy?.refresh();
     refreshed?.catch(() => undefined); // told below
-    const { card, looseCard } = this.#of.boot;
+    const { card, looseCard, witness } = this.#of.boot;
     const mac = card?.mac ?? looseCard?.mac;
     // Whether it is there now, QEMU knows: a guest lets go of a card when it likes, or not at all.
     const isPlugged = mac !== undefined && (await hasCard(qmp));
@@ -160,10 +167,14 @@ class Copy implements MachineCopy {
         readState(stream, MAX_DEVICES_BYTES),
       ),
       saving,
-      order.takeWritten(written),
+      order.takeWritten(this.#withOwn(written)),
       refreshed,
     ]).finally(() => Promise.allSettled([refreshed])); // threads read a file that is closed then
-    const state = isPlugged ? { devices, card: { mac } } : { devices };
+    // QEMU waits for no answer of its TPM's any more.
+    const { witnessStates } = this.#of.machine;
+    const seen =
+      witness === undefined ? {} : { witness: await saveWitness(await connectToVmm(witnessStates, witness.uid)) };
+    const state = { devices, ...seen, ...(isPlugged ? { card: { mac } } : {}) };
     if (copy === undefined) {
       await order.takeState({ ...state, memory: this.#of.memory.fd });
       return;
@@ -178,6 +189,11 @@ class Copy implements MachineCopy {
       [Symbol.dispose]: () => crew[Symbol.dispose](),
     };
     await order.takeState({ ...state, memory, copied });
+  }
+
+  /** The machine's own disk is first, also where its VMM does not have it. */
+  #withOwn(extents: DiskExtents): DiskExtents {
+    return this.#of.boot.witness === undefined ? extents : [[], ...extents];
   }
 
   #ofEachDisk<T>(use: (disk: Writes, qmp: QmpClient) => Promise<T>): Promise<T[]> {

@@ -6,7 +6,15 @@ import { readFileBounded, writeFileAtomic } from '@ringwall/control/files';
 import { Secret, unwrapKey, WRAPPED_LIMIT_BYTES, wrapKey, type KeyIdentity } from '@ringwall/control/keys';
 import type { Layout, MachineLayout, TpmPart } from '@ringwall/control/warden';
 import type { UidLeases } from '@ringwall/host/jail';
-import { manufactureTpm, openTpm, TPM_STATE_KEY_BYTES, type StartingTpm } from '@ringwall/host/swtpm';
+import {
+  manufactureTpm,
+  openTpm,
+  openWitnessedTpm,
+  TPM_STATE_KEY_BYTES,
+  type StartingTpm,
+  type TpmOptions,
+  type WitnessedTpm,
+} from '@ringwall/host/swtpm';
 import { startWitness, type StartedWitness } from '@ringwall/host/witness';
 import { requireComponents, TPM_COMPONENTS } from './components.ts';
 import type { MachineLabel } from './jails.ts';
@@ -48,12 +56,25 @@ async function makeStateKey({ hostKey }: TpmContext, machine: MachineLayout): Pr
   return stateKey;
 }
 
-/** The TPM of a boot. `channel` of the result is the line to it: QEMU's own, or the witness's. */
-export async function openMachineTpm(
+/** The TPM of a boot; `channel` of the result is QEMU's line to it. */
+export function openMachineTpm(context: TpmContext, machine: MachineLayout): Promise<StartingTpm> {
+  return withStateKey(context, machine, (options) => openTpm(options, 'control'));
+}
+
+/** Of a machine that cannot speak for itself: its lines are the witness's. */
+export function openWitnessedMachineTpm(
   context: TpmContext,
   machine: MachineLayout,
-  kind: 'control' | 'commands',
-): Promise<StartingTpm> {
+  waiting: boolean,
+): Promise<WitnessedTpm> {
+  return withStateKey(context, machine, (options) => openWitnessedTpm(options, waiting));
+}
+
+async function withStateKey<T extends StartingTpm>(
+  context: TpmContext,
+  machine: MachineLayout,
+  open: (options: TpmOptions) => Promise<T>,
+): Promise<T> {
   const wrapped = await readFileBounded(machine.tpmKey, WRAPPED_LIMIT_BYTES);
   if (wrapped === undefined) {
     throw new RingwallError('tpm-failed', `${machine.tpmKey} is gone: nothing else opens this machine's TPM`, {
@@ -62,7 +83,7 @@ export async function openMachineTpm(
   }
   using opened = new DisposableStack();
   const stateKey = opened.use(unwrapKey(context.hostKey, keyIdentity(machine), wrapped));
-  const tpm = await openTpm(tpmOptions(context, machine, stateKey), kind);
+  const tpm = await open(tpmOptions(context, machine, stateKey));
   const untilStarted = opened.move();
   const forget = (): void => untilStarted.dispose();
   tpm.started.then(forget, forget);
@@ -73,14 +94,16 @@ export async function openMachineTpm(
 export async function startMachineWitness(
   { layout, leases, label }: TpmContext,
   machine: MachineLayout,
-  { channel: tpm, started }: StartingTpm,
+  { channel: tpm, control, started }: WitnessedTpm,
+  waiting: boolean,
 ): Promise<StartedWitness> {
   await started;
   const { witnessDir: runDir } = machine;
-  return await startWitness({ machine: label(machine), tpm, runDir, privateDir: layout.private, leases });
+  const ends = { tpm, control, waiting };
+  return await startWitness({ machine: label(machine), ...ends, runDir, privateDir: layout.private, leases });
 }
 
-function tpmOptions({ layout, leases, label }: TpmContext, machine: MachineLayout, stateKey: Secret) {
+function tpmOptions({ layout, leases, label }: TpmContext, machine: MachineLayout, stateKey: Secret): TpmOptions {
   return {
     machine: label(machine),
     stateDir: machine.tpmState,

@@ -1,16 +1,18 @@
 // Joins the warden to host/qemu: starts machines, and speaks to those that run.
 import { join } from 'node:path';
-import type { MachineLayout, SavedState, VmmPart } from '@ringwall/control/warden';
+import { connectToVmm, type MachineLayout, type SavedState, type VmmPart } from '@ringwall/control/warden';
 import { FIRMWARE_CODE, FIRMWARE_VARS } from '@ringwall/host/guestimage';
 import { tapLauncher, tapName } from '@ringwall/host/network';
 import { goOn, setCard, startVmm, type VmmMemory } from '@ringwall/host/qemu';
 import { readExitCode, type StartedJail } from '@ringwall/host/jail';
+import type { StartingTpm } from '@ringwall/host/swtpm';
+import { loadWitness, type StartedWitness } from '@ringwall/host/witness';
 import { z } from 'zod';
 import { requireComponents, VMM_COMPONENTS } from './components.ts';
 import { QMP_TIMEOUT_MS, withMonitor } from './monitor.ts';
 import { HeldTemplate } from './templates.ts';
 import { copyMachine, loadDevices } from './states.ts';
-import { openMachineTpm, startMachineWitness, type TpmContext } from './tpms.ts';
+import { openMachineTpm, openWitnessedMachineTpm, startMachineWitness, type TpmContext } from './tpms.ts';
 
 /** RunState of QEMU's QMP reference: a write found no room (werror=enospc, what QEMU does where nothing else is said). */
 const NO_ROOM = 'io-error';
@@ -21,8 +23,7 @@ export function makeVmmPart(context: TpmContext): VmmPart {
   return {
     start: async ({ machine, spec, accelerator, direct, disks, cable, state }) => {
       await requireComponents(VMM_COMPONENTS);
-      const tpm = await openMachineTpm(context, machine, direct === undefined ? 'commands' : 'control');
-      const witness = direct === undefined ? await startMachineWitness(context, machine, tpm) : undefined;
+      const { tpm, witness } = await startTpmOf(context, machine, { isForeign: direct === undefined, state });
       const startingVmm = startVmm({
         machine: context.label(machine),
         accelerator,
@@ -54,7 +55,7 @@ export function makeVmmPart(context: TpmContext): VmmPart {
           : { savedCard: state.card.mac, openTap: (fd) => tapLauncher({ name: tapName(machine.id) }, fd) }),
         waiting: state !== undefined,
         runDir: machine.vmmDir,
-        memory: memoryOf(machine, state),
+        memory: memoryOf(machine, state, witness),
         leases: context.leases,
       });
       const [startedTpm, vmm] = await both(tpm.started, startingVmm);
@@ -112,9 +113,34 @@ async function both<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
   }
 }
 
-function memoryOf({ memoryDir: dir }: MachineLayout, state: SavedState | undefined): VmmMemory {
+/** Of a system of the machine's own, with the witness that stands before it. */
+async function startTpmOf(
+  context: TpmContext,
+  machine: MachineLayout,
+  { isForeign, state }: { readonly isForeign: boolean; readonly state: SavedState | undefined },
+): Promise<{ readonly tpm: StartingTpm; readonly witness?: StartedWitness }> {
+  if (!isForeign) return { tpm: await openMachineTpm(context, machine) };
+  const tpm = await openWitnessedMachineTpm(context, machine, state !== undefined);
+  return { tpm, witness: await startMachineWitness(context, machine, tpm, state !== undefined) };
+}
+
+function memoryOf(
+  { memoryDir: dir, witnessStates }: MachineLayout,
+  state: SavedState | undefined,
+  witness: StartedWitness | undefined,
+): VmmMemory {
   if (state === undefined) return { dir };
-  return 'template' in state ? { template: HeldTemplate.of(state.template).memory } : { dir, fill: state.fillMemory };
+  if ('template' in state) return { template: HeldTemplate.of(state.template).memory };
+  const { fillMemory, witness: seen } = state;
+  if (witness === undefined || seen === undefined) return { dir, fill: fillMemory };
+  return {
+    dir,
+    // The first that a VMM does is to ask its TPM what it is.
+    fill: async (memory) => {
+      await fillMemory(memory);
+      await loadWitness(await connectToVmm(witnessStates, witness.uid), seen());
+    },
+  };
 }
 
 /** Once memory is filled. */

@@ -2,6 +2,7 @@
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { newMachineId } from '@ringwall/api';
+import { MAX_SAVED_WITNESS_BYTES } from '@ringwall/host/witness';
 import { rewrap, type Opener, type Part, type Recipient } from '@ringwall/seal';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { forge } from '../../lib/seal/testing/forging.ts';
@@ -14,7 +15,7 @@ import { MOVED_ON, SnapshotScene, type Taken } from './testing/snapshot-scene.ts
 const CHUNK_BYTES = 2 ** 20;
 const MIB = 2 ** 20;
 /** As one is that was taken here. */
-const SIZES = { memory: SPEC.memoryMiB * MIB, disk: SPEC.diskMiB * MIB, devices: 1000 };
+const SIZES = { memory: SPEC.memoryMiB * MIB, disk: SPEC.diskMiB * MIB, devices: 1000, witness: 0 };
 
 let scene: SnapshotScene;
 let taken: Taken;
@@ -78,6 +79,7 @@ describe.skipIf(needsRoot)('a snapshot that was made to harm (skipped: needs roo
     ['no memory', { memory: 0 }],
     ['devices that nobody could hold', { devices: MAX_DEVICES_BYTES + 1 }],
     ['no devices', { devices: 0 }],
+    ['a witness of an image of ours', { witness: 1000 }],
     ['what it is about elsewhere than where that is read', {}, CHUNK_BYTES],
   ])('with %s is refused before anything is touched', async (_, sizes, aboutAt) => {
     const harmful = await putForged({ ...SIZES, ...sizes }, aboutAt);
@@ -104,6 +106,16 @@ describe.skipIf(needsRoot)('a snapshot that was made to harm (skipped: needs roo
       await expect(scene.restore(harmful)).rejects.toMatchObject({ code: 'proof-invalid' });
       expect(scene.state()).toEqual(MOVED_ON);
     }
+  });
+
+  test.each([
+    ['no witness', 0],
+    ['a witness that nobody could hold', MAX_SAVED_WITNESS_BYTES + 1],
+  ])('of a system of its own with %s is refused before anything is touched', async (_, witness) => {
+    const text = Buffer.from(about.toString().replace('"image":"hello"', '"image":"foreign"'));
+    const harmful = await putForged({ ...SIZES, witness }, 0, { text });
+    await expect(scene.restore(harmful)).rejects.toMatchObject({ code: 'proof-invalid' });
+    expect(scene.state()).toEqual(MOVED_ON);
   });
 
   test('is put back where its parts are as large as it says itself', async () => {

@@ -14,7 +14,7 @@ import {
   type SnapshotId,
 } from '@ringwall/api';
 import { LUKS_FILE } from '@ringwall/host/disk';
-import { WITNESS_PORT_NAME } from '@ringwall/host/witness';
+import { WITNESS_PORT_NAME, WITNESS_STATES_NAME } from '@ringwall/host/witness';
 
 export interface Layout {
   readonly state: string;
@@ -98,6 +98,8 @@ export interface MachineLayout {
   /** Of whoever speaks for a guest that cannot: its run directory, and where it is spoken to. */
   readonly witnessDir: string;
   readonly witnessSocket: string;
+  /** And where it is saved, and told what it goes on from. */
+  readonly witnessStates: string;
   readonly qmpSocket: string;
   /** Through which its state is loaded, and QEMU is asked what its disk holds. */
   readonly stateSocket: string;
@@ -204,6 +206,7 @@ export function machineLayout(layout: Layout, id: string): MachineLayout {
     tpmDir: join(runDir, 'tpm'),
     witnessDir,
     witnessSocket: join(witnessDir, WITNESS_PORT_NAME),
+    witnessStates: join(witnessDir, WITNESS_STATES_NAME),
     qmpSocket: join(vmmDir, 'qmp.sock'),
     stateSocket: join(vmmDir, 'state.sock'),
     diskSocket: join(vmmDir, 'disk.sock'),

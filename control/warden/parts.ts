@@ -189,6 +189,8 @@ export interface OwnState {
   readonly fillMemory: (descriptor: number) => Promise<void>;
   /** Its devices and its TPM, once memory is filled. */
   readonly devices: () => Uint8Array;
+  /** Of a machine that has a witness: what that was, and its TPM, which is not among the devices. Once memory is filled. */
+  readonly witness?: () => Uint8Array;
   /** One of these devices. Its cable leads nowhere, and its guest is told so. */
   readonly card?: SavedCard;
 }
@@ -260,6 +262,8 @@ export interface SaveOrder {
 export interface StoppedMachine {
   /** And its TPM: as QEMU's migration stream. */
   readonly devices: Uint8Array;
+  /** Of a machine that has a witness: that one, and the TPM. */
+  readonly witness?: Uint8Array;
   /** The copy; or, where none was made, the guest's own, which is of this moment only until it goes on. */
   readonly memory: Place;
   /** Where it has one in this moment. */

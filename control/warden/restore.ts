@@ -5,7 +5,7 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RingwallError } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
-import { makeSharedMemory } from '@ringwall/host/memory';
+import { makeSharedMemory, type SharedMemory } from '@ringwall/host/memory';
 import { SealError } from '@ringwall/seal';
 import { isThere, makeDirectory, syncDirectory, writeFileAtomic } from '../files/index.ts';
 import { requireSpec, startMachine, type StartOrder } from './boots.ts';
@@ -159,22 +159,32 @@ async function putInPlace(context: WardenContext, placing: Placing): Promise<War
     disks.push(disk);
   }
   await makeDirectory(machine.tpmState, 0o700);
-  const { devicesBytes, about } = chain.newest;
+  const { devicesBytes, witnessBytes, about } = chain.newest;
   const { card } = about;
   const devices = makeSharedMemory(devicesBytes);
+  const witness = witnessBytes === 0 ? undefined : makeSharedMemory(witnessBytes);
   const state: SavedState = {
     fillMemory: async (memory) => {
-      await chain.openInto({ memory, disks: disks.map(({ fd }) => fd), devices }, (fraction) =>
-        progress({ step: 'opening memory and disks', fraction }),
-      );
+      const places = {
+        memory,
+        disks: disks.map(({ fd }) => fd),
+        devices,
+        ...(witness === undefined ? {} : { witness }),
+      };
+      await chain.openInto(places, (fraction) => progress({ step: 'opening memory and disks', fraction }));
       for (const disk of disks) await disk.sync();
     },
-    devices: () => Buffer.concat(devices.map((segment) => Buffer.from(segment))),
+    devices: () => bytesOf(devices),
+    ...(witness === undefined ? {} : { witness: () => bytesOf(witness) }),
     ...(card === undefined ? {} : { card }),
   };
   const started = await startMachine(context, order, progress, state);
   await leaveBehind(machine, imported);
   return started;
+}
+
+function bytesOf(memory: SharedMemory): Uint8Array {
+  return Buffer.concat(memory.map((segment) => Buffer.from(segment)));
 }
 
 /** The mark counts for what lies aside from then on: nothing of an earlier time may lie there, and what counts still is put back. */

@@ -22,6 +22,14 @@ export interface ChainedSnapshot {
   readonly key: SealedKey;
 }
 
+/** All empty. `disks`: the machine's own, then the imported ones. */
+interface OpenPlaces {
+  readonly memory?: Place;
+  readonly disks: readonly Place[];
+  readonly devices?: Place;
+  readonly witness?: Place;
+}
+
 interface Link {
   readonly snapshot: SnapshotId;
   readonly root: string;
@@ -88,13 +96,10 @@ export class SnapshotChain implements AsyncDisposable {
   }
 
   /**
-   * One over the other; of devices, only the newest count. All targets are empty; what has none is verified all the same. `disks`:
+   * One over the other; of devices and witness, only the newest count. All targets are empty; what has none is verified all the same. `disks`:
    * the machine's own, then the imported ones.
    */
-  async openInto(
-    { memory, disks, devices }: { readonly memory?: Place; readonly disks: readonly Place[]; readonly devices?: Place },
-    onDone: (fraction: number) => void,
-  ): Promise<void> {
+  async openInto({ memory, disks, devices, witness }: OpenPlaces, onDone: (fraction: number) => void): Promise<void> {
     const sizes = await Promise.all(this.#links.map(async ({ object }) => (await object.stat()).size));
     const total = sizes.reduce((sum, size) => sum + size, 0);
     let before = 0;
@@ -102,7 +107,10 @@ export class SnapshotChain implements AsyncDisposable {
     for (const [index, { object, openers, root, opened }] of this.#links.entries()) {
       const targets: OpenTarget[] = disks.map((place, at) => ({ part: diskPart(at), place }));
       if (memory !== undefined) targets.push({ part: PARTS.memory, place: memory });
-      if (opened === this.newest && devices !== undefined) targets.push({ part: PARTS.devices, place: devices });
+      if (opened === this.newest) {
+        if (devices !== undefined) targets.push({ part: PARTS.devices, place: devices });
+        if (witness !== undefined) targets.push({ part: PARTS.witness, place: witness });
+      }
       await openFiles(object.fd, () => targets, {
         openers,
         crew: this.#crew,

@@ -1,13 +1,21 @@
 // What a snapshot holds (docs/snapshots.md, "Contents"): a sealed object of parts, of which the first says what the machine is.
 import type { FileHandle } from 'node:fs/promises';
 import { RingwallError } from '@ringwall/api';
+import { FOREIGN_IMAGE } from '@ringwall/api/ids';
 import { macSchema } from '@ringwall/api/networks';
 import { vmSpecSchema } from '@ringwall/api/warden';
+import { MAX_SAVED_WITNESS_BYTES } from '@ringwall/host/witness';
 import { openSealed, type Opener, type Parent, type Part } from '@ringwall/seal';
 import { z } from 'zod';
 
 /** `about` first: it is read, and believed, before the rest is touched. */
-export const PARTS = { about: 'about', devices: 'devices', memory: 'memory', disk: 'disk' } as const;
+export const PARTS = {
+  ...{ about: 'about', memory: 'memory', disk: 'disk', devices: 'devices' },
+  /** Of a machine whose TPM is behind a witness. */
+  witness: 'witness',
+} as const;
+/** They lie at the end, and not where they lie in another: each is whole in every snapshot. */
+const ALWAYS_WHOLE: ReadonlySet<string> = new Set([PARTS.about, PARTS.devices, PARTS.witness]);
 
 /** Of the disk at this index: the machine's own, then the imported ones in the order of its specification. */
 export function diskPart(index: number): string {
@@ -47,6 +55,8 @@ export interface OpenedAbout {
   /** Of machine and snapshot, as the object itself says in clear; it is bound to every byte of it. */
   readonly named: { readonly machine: unknown; readonly snapshot: unknown };
   readonly devicesBytes: number;
+  /** 0 where there is none: as the image has it. */
+  readonly witnessBytes: number;
   /** As `about` has it of the machine's own disk; then of the files of those that were imported. */
   readonly diskBytes: readonly [own: number, ...imported: number[]];
   /** Its own name, and what it continues. */
@@ -78,18 +88,22 @@ export async function readAbout(file: FileHandle, openers: readonly Opener[]): P
   if (!about.success) throw malformed('does not say what it is of');
   const bytesOf = (wanted: string): number => manifest.parts.find(({ name }) => name === wanted)?.bytes ?? 0;
   const [devicesBytes, ownBytes] = [bytesOf(PARTS.devices), bytesOf(PARTS.disk)];
-  const { memoryMiB, diskMiB, disks = [] } = about.data.spec;
+  const witnessBytes = bytesOf(PARTS.witness);
+  const { image, memoryMiB, diskMiB, disks = [] } = about.data.spec;
   const areAsSaid = bytesOf(PARTS.memory) === memoryMiB * MIB && ownBytes === diskMiB * MIB;
   if (!areAsSaid || devicesBytes === 0 || devicesBytes > MAX_DEVICES_BYTES) {
     throw malformed('has other sizes than a machine like the one it is of');
   }
+  if (witnessBytes > 0 !== (image === FOREIGN_IMAGE) || witnessBytes > MAX_SAVED_WITNESS_BYTES) {
+    throw malformed(`has ${String(witnessBytes)} bytes of a witness, and is of the image ${image}`);
+  }
   const importedBytes = disks.map((_, index) => bytesOf(diskPart(index + 1)));
   const { machine, snapshot } = manifest.about;
-  const places = manifest.parts.filter(({ name }) => name !== PARTS.about && name !== PARTS.devices);
+  const places = manifest.parts.filter(({ name }) => !ALWAYS_WHOLE.has(name));
   const { object, parent } = manifest;
   return {
     ...{ about: about.data, named: { machine, snapshot }, object, parent, places },
-    ...{ devicesBytes, diskBytes: [ownBytes, ...importedBytes] },
+    ...{ devicesBytes, witnessBytes, diskBytes: [ownBytes, ...importedBytes] },
   };
 }
 

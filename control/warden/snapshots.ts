@@ -3,7 +3,7 @@
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FOREIGN_IMAGE, RingwallError, type MachineId, type SnapshotId } from '@ringwall/api';
+import { RingwallError, type MachineId, type SnapshotId } from '@ringwall/api';
 import type { SnapshotReport } from '@ringwall/api/snapshots';
 import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { sharedMemoryOf, type DigestedCopy } from '@ringwall/host/memory';
@@ -180,14 +180,6 @@ export async function platformOf(
   return { accelerator, qemu, firmware, image: image?.digest ?? 'none', cpu: accelerator === 'kvm' ? cpu : 'emulated' };
 }
 
-function refuseUnsaved(spec: VmSpec): void {
-  if (spec.image === FOREIGN_IMAGE) {
-    throw new RingwallError('conflict', 'a machine with a system of its own cannot be saved while it runs', {
-      hint: 'QEMU has no state of a TPM behind a witness: stop the machine, and copy its disk (docs/snapshots.md)',
-    });
-  }
-}
-
 /** Its own, then those that were imported. */
 async function diskFilesOf(context: WardenContext, machine: MachineLayout, spec: VmSpec): Promise<DiskFile[]> {
   const imported = (spec.disks ?? []).map((id) => requireImportedDisk(context, id));
@@ -242,7 +234,6 @@ interface CopiedMachine extends AsyncDisposable, Copied {
 async function copyMachine(context: WardenContext, taking: Taking): Promise<CopiedMachine> {
   const { machine, order, diskCopy, progress, seal } = taking;
   const spec = await requireSpec(machine);
-  refuseUnsaved(spec);
   const record = await requireRunning(context, machine, order.boot);
   await using opened = new AsyncDisposableStack();
   const disks = opened.use(await DiskCopies.open(await diskFilesOf(context, machine, spec), diskCopy));
@@ -325,7 +316,7 @@ async function freeBytes({ parts }: WardenContext): Promise<number> {
   return Math.max(0, memoryMiB - MEMORY_RESERVE_MIB) * MIB;
 }
 
-/** Devices last: they are of another length each time, and all others must lie where they lie in what this one continues. */
+/** Devices and witness last: they are of another length each time, and all others must lie where they lie in what this one continues. */
 function sourcesOf({ about, disks, state, before }: Copied, digested: DigestedCopy | undefined): SealSource[] {
   const aboutBytes = renderAbout(about);
   const keptOfMemory = before === undefined ? undefined : digested?.kept;
@@ -343,5 +334,8 @@ function sourcesOf({ about, disks, state, before }: Copied, digested: DigestedCo
     keptOfMemory === undefined ? memory : { ...memory, kept: keptOfMemory },
     ...contents,
     { name: PARTS.devices, place: sharedMemoryOf(state.devices), bytes: state.devices.length },
+    ...(state.witness === undefined
+      ? []
+      : [{ name: PARTS.witness, place: sharedMemoryOf(state.witness), bytes: state.witness.length }]),
   ];
 }

@@ -7,3 +7,11 @@ test.each(['control', 'commands'] as const)(
     expect(swtpmArgv({ keyFd: 6, channel: { kind, fd: 5 } }).join('\n')).toMatchSnapshot();
   },
 );
+
+test.each([false, true])(
+  'swtpmArgv() for a witness has two channels and the key for what leaves; waiting: %s',
+  (waiting) => {
+    const channel = { kind: 'witness', fd: 5, controlFd: 7, keyFd: 8, waiting } as const;
+    expect(swtpmArgv({ keyFd: 6, channel }).join('\n')).toMatchSnapshot();
+  },
+);

@@ -45,7 +45,7 @@ export async function manufactureTpm(options: ManufactureOptions): Promise<Manuf
   }
   const [ours, theirs] = await socketPair(options.privateDir);
   await using tpm = new SocketTransport(ours);
-  const jail = await startSwtpm(options, 'commands', theirs);
+  const jail = await startSwtpm(options, { kind: 'commands', socket: theirs });
   try {
     return await manufacture(tpm, options.issueEkCertificate);
   } finally {

@@ -51,7 +51,7 @@ export interface StartingTpm {
  */
 export async function openTpm(options: TpmOptions, kind: 'control' | 'commands'): Promise<StartingTpm> {
   const [channel, theirs] = await socketPair(options.privateDir);
-  const started = startSwtpm(options, kind, theirs).catch((error: unknown) => {
+  const started = startSwtpm(options, { kind, socket: theirs }).catch((error: unknown) => {
     theirs.destroy();
     channel.destroy();
     throw error;
@@ -60,17 +60,37 @@ export async function openTpm(options: TpmOptions, kind: 'control' | 'commands')
   return { channel, started };
 }
 
+/** A TPM whose commands pass a witness. */
+export interface WitnessedTpm extends StartingTpm {
+  /** The other end of its control channel (control-channel.ts). */
+  readonly control: Socket;
+}
+
+/** As `openTpm` for `commands`. `waiting`: it goes on from a state that it is given by its control channel, and is switched on there. */
+export async function openWitnessedTpm(options: TpmOptions, waiting: boolean): Promise<WitnessedTpm> {
+  const [channel, theirs] = await socketPair(options.privateDir);
+  const [control, theirControl] = await socketPair(options.privateDir);
+  const line = { kind: 'witness', socket: theirs, control: theirControl, waiting } as const;
+  const started = startSwtpm(options, line).catch((error: unknown) => {
+    for (const end of [theirs, channel, theirControl, control]) end.destroy();
+    throw error;
+  });
+  started.catch(() => undefined); // told to whoever waits for it
+  return { channel, control, started };
+}
+
 export async function startTpm(options: TpmOptions, kind: 'control' | 'commands' = 'control'): Promise<StartedTpm> {
   const { channel, started } = await openTpm(options, kind);
   return { ...(await started), channel };
 }
 
-/** Starts swtpm on one end of a socket pair, which it takes over. */
-export async function startSwtpm(
-  options: TpmOptions,
-  kind: 'control' | 'commands',
-  socket: Socket,
-): Promise<StartedJail> {
+/** Ends of socket pairs. */
+export type SwtpmLine =
+  | { readonly kind: 'control' | 'commands'; readonly socket: Socket }
+  | { readonly kind: 'witness'; readonly socket: Socket; readonly control: Socket; readonly waiting: boolean };
+
+/** Starts swtpm on its ends, which it takes over. */
+export async function startSwtpm(options: TpmOptions, line: SwtpmLine): Promise<StartedJail> {
   if (options.stateKey.length !== TPM_STATE_KEY_BYTES) {
     throw new RingwallError(
       'internal',
@@ -89,10 +109,20 @@ export async function startSwtpm(
     profile: 'tpm',
     readOnly: await readClosure(run, [SWTPM]),
     descriptors: [
-      { kind: 'socket', socket },
+      { kind: 'socket', socket: line.socket },
       { kind: 'bytes', bytes: options.stateKey },
+      ...(line.kind === 'witness'
+        ? [{ kind: 'socket', socket: line.control } as const, { kind: 'bytes', bytes: options.stateKey } as const]
+        : []),
     ],
-    command: (fd) => swtpmArgv({ keyFd: fd(1), channel: { kind, fd: fd(0) } }),
+    command: (fd) =>
+      swtpmArgv({
+        keyFd: fd(1),
+        channel:
+          line.kind === 'witness'
+            ? { kind: 'witness', fd: fd(0), controlFd: fd(2), keyFd: fd(3), waiting: line.waiting }
+            : { kind: line.kind, fd: fd(0) },
+      }),
     failure: 'tpm-failed',
   });
 }

@@ -1,6 +1,6 @@
 // Makes and starts real TPMs in their jails.
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   akTemplate,
@@ -20,7 +20,8 @@ import { endJail, readProtections } from '../jail/index.ts';
 import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
 import { SWTPM } from './argv.ts';
 import { SocketTransport } from '../tpm/index.ts';
-import { manufactureTpm, startTpm, type ManufacturedTpm, type TpmOptions } from './index.ts';
+import { SwtpmControl } from './control-channel.ts';
+import { manufactureTpm, openWitnessedTpm, startTpm, type ManufacturedTpm, type TpmOptions } from './index.ts';
 import { startSwtpm } from './start.ts';
 
 const lacks = lacksForJails() ?? (existsSync(SWTPM) ? undefined : `skipped: needs ${SWTPM}`);
@@ -58,7 +59,7 @@ describe.skipIf(lacks !== undefined)(`a TPM in its jail${lacks === undefined ? '
   ): Promise<T> {
     const [ours, theirs] = await socketPair(options.privateDir);
     await using tpm = new SocketTransport(ours);
-    const jail = await startSwtpm({ ...options, stateKey: key }, 'commands', theirs);
+    const jail = await startSwtpm({ ...options, stateKey: key }, { kind: 'commands', socket: theirs });
     try {
       return await use((command) => tpm.send(fillTemplate(command)));
     } finally {
@@ -195,5 +196,53 @@ describe.skipIf(lacks !== undefined)(`a TPM in its jail${lacks === undefined ? '
 
   test('leaves nothing behind', async () => {
     expect(await bench.left()).toEqual([]);
+  });
+
+  test('leaves by its control channel while it works, encrypted, and goes on elsewhere with its PCRs', async () => {
+    const pcr = async (channel: SocketTransport): Promise<string> => {
+      const { selectionsAndDigests } = parseFields('pcrRead', await channel.send(fillTemplate(commands.pcrRead([9]))));
+      return Buffer.from(selectionsAndDigests).toString('hex');
+    };
+    const open = async (own: TpmOptions, waiting: boolean) => {
+      const { channel, control, started } = await openWitnessedTpm(own, waiting);
+      return { tpm: new SocketTransport(channel), control: new SwtpmControl(control), jail: await started };
+    };
+    const one = await open(options, false);
+    const send = (command: CommandTemplate): Promise<Uint8Array> => one.tpm.send(fillTemplate(command));
+    await send(commands.startup());
+    await send(commands.pcrExtend(9, new Uint8Array(32).fill(9)));
+    const state = await one.control.readState();
+    const was = await pcr(one.tpm);
+    await send(commands.pcrExtend(9, new Uint8Array(32).fill(9)));
+    expect(await pcr(one.tpm)).not.toBe(was);
+    for (const blob of Object.values(state)) {
+      // The EK's certificate lies in clear in none of them.
+      expect(Buffer.from(blob).includes(CERTIFICATE.subarray(0, 32))).toBe(false);
+    }
+    await one.tpm[Symbol.asyncDispose]();
+    await endJail(one.jail, bench.leases);
+
+    const elsewhere = { ...options, stateDir: join(bench.dir, 'elsewhere'), runDir: join(bench.dir, 'run2') };
+    await mkdir(elsewhere.stateDir, { mode: 0o700 });
+    const two = await open(elsewhere, true);
+    await two.control.loadState(state);
+    expect(await pcr(two.tpm)).toBe(was);
+    const { outPublic } = parseFields('readPublic', await two.tpm.send(fillTemplate(commands.readPublic(EK_HANDLE))));
+    expect([...outPublic]).toEqual([...made.ekPublic]);
+    await endJail(two.jail, bench.leases);
+    expect(await readdir(elsewhere.stateDir)).toContain('tpm2-00.permall');
+
+    for (const wrong of [
+      { ...state, volatile: state.volatile.map((byte, at) => (at === 600 ? byte ^ 1 : byte)) },
+      { permanent: state.volatile, volatile: state.permanent },
+      { ...state, permanent: Uint8Array.of(1) },
+    ]) {
+      const three = await open(elsewhere, true);
+      await expect(three.control.loadState(wrong)).rejects.toMatchObject({ code: 'tpm-failed' });
+      await endJail(three.jail, bench.leases);
+    }
+    const other = await open({ ...elsewhere, stateKey: new Uint8Array(32).fill(7) }, true);
+    await expect(other.control.loadState(state)).rejects.toMatchObject({ code: 'tpm-failed' });
+    await endJail(other.jail, bench.leases);
   });
 });

@@ -50,6 +50,26 @@ export class BootRecord {
     if (extension.pcr === EXITED_PCR && toHex(extension.digest) === EXITED_DIGEST) this.#exited = true;
   }
 
+  /** In their order. */
+  get extensions(): readonly Extension[] {
+    return this.#extensions;
+  }
+
+  /** The guest extended more often than anybody judges: what came then is not on record. */
+  get overflowed(): boolean {
+    return this.#overflowed;
+  }
+
+  /** What it leads to, for each PCR that is quoted (TPM 2.0 Part 1 section 17.2). */
+  values(): ReadonlyMap<number, Uint8Array> {
+    const values = new Map(DEMANDED_PCRS.map((pcr) => [pcr, new Uint8Array(32)]));
+    for (const { pcr, digest } of this.#extensions) {
+      const hash = createHash('sha256').update(values.get(pcr) ?? new Uint8Array());
+      values.set(pcr, new Uint8Array(hash.update(digest).digest()));
+    }
+    return values;
+  }
+
   /** The firmware has handed over: boot loader, kernel and command line are measured, and nothing of a userland is. */
   get exited(): boolean {
     return this.#exited;

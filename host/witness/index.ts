@@ -1,2 +1,10 @@
 // The public names of @ringwall/host/witness.
-export { startWitness, WITNESS_PORT_NAME, type StartedWitness, type WitnessOptions } from './start.ts';
+export { MAX_SAVED_WITNESS_BYTES } from './saved-state.ts';
+export {
+  startWitness,
+  WITNESS_PORT_NAME,
+  WITNESS_STATES_NAME,
+  type StartedWitness,
+  type WitnessOptions,
+} from './start.ts';
+export { loadWitness, saveWitness } from './state-port.ts';

@@ -28,13 +28,18 @@ const WITNESS_LIMITS = {
 /** It listens 0.1 s after its start here. */
 const READY_TIMEOUT_MS = 15_000;
 const PORT_IN_JAIL = '/run/port.sock';
-/** Below its run directory: where the broker is relayed from. */
+const STATES_IN_JAIL = '/run/states.sock';
+/** Below its run directory: where the broker is relayed from, and where it is saved (state-port.ts). */
 export const WITNESS_PORT_NAME: string = basename(PORT_IN_JAIL);
+export const WITNESS_STATES_NAME: string = basename(STATES_IN_JAIL);
 
 export interface WitnessOptions {
   readonly machine: string;
-  /** Its end of the TPM's commands; taken over. */
+  /** Its ends of the TPM's commands and of its control channel; taken over. */
   readonly tpm: Socket;
+  readonly control: Socket;
+  /** It is told what it goes on from (`loadWitness`) before a VMM is there. */
+  readonly waiting: boolean;
   /** An empty or absent directory. */
   readonly runDir: string;
   readonly privateDir: string;
@@ -64,8 +69,14 @@ export async function startWitness(options: WitnessOptions): Promise<StartedWitn
       descriptors: [
         { kind: 'socket', socket: theirs },
         { kind: 'socket', socket: options.tpm },
+        { kind: 'socket', socket: options.control },
       ],
-      command: (fd) => [...program.argv, String(fd(0)), String(fd(1)), PORT_IN_JAIL],
+      command: (fd) => [
+        ...program.argv,
+        ...[0, 1, 2].map((index) => String(fd(index))),
+        ...[PORT_IN_JAIL, STATES_IN_JAIL],
+        ...(options.waiting ? ['waiting'] : []),
+      ],
       failure: 'tpm-failed',
     });
     try {
@@ -84,6 +95,7 @@ export async function startWitness(options: WitnessOptions): Promise<StartedWitn
   } catch (error) {
     ours.destroy();
     options.tpm.destroy();
+    options.control.destroy();
     throw error;
   }
 }

@@ -20,6 +20,7 @@ function extend(pcr: number, text: string): Uint8Array {
 
 let dir: string;
 let port: Server;
+let states: Server;
 let guest: Socket;
 let served: Promise<void>;
 let asked: Uint8Array[];
@@ -39,7 +40,12 @@ async function startWitness(holdMs: number): Promise<void> {
       return DONE;
     },
   };
-  served = witness({ guest: theirs, tpm, port }, holdMs);
+  states = createServer();
+  const control = {
+    readState: async () => await Promise.reject(new Error('not asked')),
+    loadState: async () => undefined,
+  };
+  served = witness({ guest: theirs, tpm, control, port, states }, { holdMs });
 }
 
 beforeEach(() => {

@@ -5,8 +5,11 @@ import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Transport, tpmOver } from '@ringwall/tpm';
 import { activate, answerChallenge } from './evidence.ts';
+import type { SwtpmControl } from '../swtpm/control-channel.ts';
 import { BootRecord } from './boot-record.ts';
 import { speak } from './speaker.ts';
+import { loadState, saveState } from './state-keeper.ts';
+import { answerStates } from './state-port.ts';
 import { TpmLine } from './tpm-line.ts';
 
 /**
@@ -19,16 +22,44 @@ export interface WitnessEnds {
   /** The VMM's end. */
   readonly guest: Socket;
   readonly tpm: Transport;
+  /** By which the TPM's state leaves it and comes back. */
+  readonly control: Pick<SwtpmControl, 'readState' | 'loadState'>;
   /** Where the broker is relayed from: one at a time. */
   readonly port: Server;
+  /** Where it is saved, and told what it goes on from. */
+  readonly states: Server;
 }
 
+export interface WitnessMode {
+  readonly holdMs?: number;
+  /** It serves no guest before it was told what it goes on from: a boot that it has not seen begin. */
+  readonly waiting?: boolean;
+}
+
+/** The word of a witness that goes on: nobody has asked about this boot before, and it is not proven. */
+const GOES_ON = 'failed it goes on from a saved state: its next start is proven\n';
+
 /** Resolves when the VMM closes its end. */
-export async function witness({ guest, tpm, port }: WitnessEnds, holdMs: number = HOLD_MS): Promise<void> {
+export async function witness(
+  { guest, tpm, control, port, states }: WitnessEnds,
+  { holdMs = HOLD_MS, waiting = false }: WitnessMode = {},
+): Promise<void> {
   const record = new BootRecord();
   const line = new TpmLine(tpm, record);
   const exited = Promise.withResolvers<void>();
   const decided = Promise.withResolvers<void>();
+  const loaded = Promise.withResolvers<void>();
+  let phase: 'waiting' | 'loading' | 'booting' | 'held' | 'over' = waiting ? 'waiting' : 'booting';
+  answerStates(states, {
+    save: async () => (phase === 'over' ? await saveState({ line, record, control }) : undefined),
+    load: async (saved) => {
+      if (phase !== 'waiting') throw new RangeError('it has a boot already');
+      phase = 'loading';
+      await loadState({ line, record, control }, saved);
+      phase = 'over';
+      loaded.resolve();
+    },
+  });
   const spokenFor = {
     answer: (challenge: Parameters<typeof answerChallenge>[1]) =>
       line.exclusively((held) => {
@@ -46,13 +77,15 @@ export async function witness({ guest, tpm, port }: WitnessEnds, holdMs: number 
   };
   port.on('connection', (socket) => {
     socket.on('error', () => socket.destroy());
-    void speakInTime(socket);
+    if (waiting) socket.end(GOES_ON);
+    else void speakInTime(socket);
   });
-  let held = false;
+  if (waiting) await loaded.promise;
   await line.serve(guest, async () => {
-    if (!record.exited || held) return;
-    held = true;
+    if (!record.exited || phase !== 'booting') return;
+    phase = 'held';
     exited.resolve();
     await Promise.race([decided.promise, sleep(holdMs, undefined, { ref: false })]);
+    phase = 'over';
   });
 }

@@ -1,5 +1,5 @@
 // A system that is not Ringwall's, from its image to its proof: three boots of one machine. Nothing of Ringwall is in it.
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLOUD_IMAGE_LACKS, Instance, makeCloudImage, type CloudImage } from '@ringwall/testkit';
 import { parseProof } from '@ringwall/evidence';
@@ -68,6 +68,73 @@ describe.skipIf(LACKS !== '')(`a cloud image${LACKS}`, () => {
     expect(verified).toContain('PROVEN: machine web');
     expect(verified).toContain('no part of this');
     expect(parseProof(readFileSync(proof, 'utf8'))).toMatchObject({ activation: 'confirmed' });
+  });
+
+  test('is saved and goes on, with its TPM and with what its witness has seen, and is proven again at its next start', async () => {
+    await expect.poll(() => instance.ok('logs', 'web'), { timeout: 60_000, interval: 500 }).toContain('cloud: up with');
+    const readPcrs =
+      'cat /sys/class/tpm/tpm0/pcr-sha256/4 /sys/class/tpm/tpm0/pcr-sha256/12 /sys/class/tpm/tpm0/pcr-sha256/15';
+    const readDisk = 'echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=512 skip=40 count=1 2>/dev/null | head -c 7';
+    const write = (text: string): string =>
+      `kept=${text}; printf ${text} | dd of=/dev/vda bs=512 seek=40 conv=notrunc,fsync 2>/dev/null`;
+    const secret = 'canary1';
+    let pcrs: string;
+    {
+      using guest = await instance.openConsole('web');
+      guest.type('');
+      await guest.waitFor(/# /);
+      await guest.run('mkdir -p /sys && mount -t sysfs sys /sys && dmesg -n 1');
+      pcrs = await guest.run(readPcrs);
+      expect(pcrs).toMatch(/^([0-9A-F]{64}\n){3}$/);
+      await guest.run(write(secret));
+    }
+    expect(await instance.ok('snapshot', 'web')).toMatch(/web@1 is there; .* stood still for \d+ ms/);
+    {
+      using guest = await instance.openConsole('web');
+      await guest.run(write('canary2'));
+    }
+    expect(await instance.ok('snapshot', 'web')).toContain('web@2 is there');
+    expect(await instance.ok('snapshot', 'ls')).toMatch(/@2 .* since @1 /);
+    expect(await instance.ok('snapshot', 'verify', 'web@2')).toContain('is whole');
+    {
+      using guest = await instance.openConsole('web');
+      await guest.run(write('canary3'));
+    }
+    await instance.ok('stop', 'web', '--grace', '0');
+
+    const older = await instance.cli('restore', 'web@1');
+    expect(older.code).not.toBe(0);
+    expect(older.stderr).toContain('--rewind');
+    const { machine } = await instance.show('web');
+    const folder = join(instance.stateDir, 'snapshots', machine.id);
+    for (const name of readdirSync(folder))
+      expect(readFileSync(join(folder, name)).includes('canary'), name).toBe(false);
+
+    await instance.ok('restore', 'web');
+    const back = await instance.show('web');
+    expect(back.machine.status).toMatchObject({ phase: 'running', trust: 'unknown' });
+    expect(back.protections.filter(({ id, state }) => state !== 'holds' && !id.endsWith('-limit'))).toEqual([]);
+    {
+      using guest = await instance.openConsole('web');
+      expect(await guest.run(`echo $kept; ${readDisk}; echo; ${readPcrs}`)).toBe(`canary2\ncanary2\n${pcrs}`);
+    }
+    // The record goes on from where it was: it can be saved again.
+    expect(await instance.ok('snapshot', 'web')).toContain('web@3 is there');
+    await instance.ok('stop', 'web', '--grace', '0');
+
+    // The last of its parts is what its witness was.
+    const before = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+    for (const [name, sealed] of before) {
+      const altered = Buffer.from(sealed);
+      const at = altered.length - 10_000;
+      altered.writeUInt8(altered.readUInt8(at) ^ 1, at);
+      writeFileSync(join(folder, name), altered);
+    }
+    const changed = await instance.cli('restore', 'web');
+    expect(changed.code).toBe(4);
+    expect(changed.stderr).toMatch(/the snapshot is not what was sealed: .* at byte \d+/);
+    for (const [name, sealed] of before) writeFileSync(join(folder, name), sealed);
+    expect(await instance.ok('start', 'web')).toContain('web: attested.');
   });
 
   test('whose root has changed its command line is refused by PCR and both digests, before its kernel runs', async () => {

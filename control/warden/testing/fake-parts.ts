@@ -70,6 +70,8 @@ export class FakeHost {
   /** Of its disk, since then. */
   writtenSince: readonly Extent[] = [];
   devices: Uint8Array = Buffer.from('devices and a TPM');
+  /** Of a machine that has a witness: what it has seen, and its TPM. */
+  witnessed: Uint8Array = Buffer.from('a record and a TPM');
   /** Of its imported disks, by their ids. */
   readonly importedSince: Map<string, readonly Extent[]> = new Map();
   /** Called for each disk while a guest stands still; what it writes to it then is copied, too. */
@@ -130,6 +132,9 @@ export class FakeHost {
     await state.fillMemory(file.fd);
     this.memory = readFileSync(path);
     this.devices = state.devices();
+    if (state.witness === undefined) return;
+    await this.#effect('witness.load');
+    this.witnessed = state.witness();
   }
 
   #makeParts(): WardenParts {
@@ -196,7 +201,7 @@ export class FakeHost {
           return { tpm, ...witness, vmm };
         },
         holdTemplate: (order) => this.templates.hold(order),
-        copy: async (machine, _boot, { memoryMiB, disks, before }) => {
+        copy: async (machine, { witness }, { memoryMiB, disks, before }) => {
           let copied: SharedMemory | undefined;
           const continues = before !== undefined && this.memoryThen !== undefined;
           const imported = disks.map((id) => diskLayout(this.layout, id));
@@ -214,6 +219,7 @@ export class FakeHost {
             },
             save: async ({ takeWritten, takeState }) => {
               await this.#effect('vmm.save');
+              if (witness !== undefined) await this.#effect('witness.save');
               await takeWritten([machine.disk, ...imported.map(({ file }) => file)].map(this.whileStopped));
               const memory = copied ?? this.#memoryOf(memoryMiB);
               const { memoryThen, memory: now } = this;
@@ -221,6 +227,7 @@ export class FakeHost {
               this.memoryThen = now;
               await takeState({
                 devices: this.devices,
+                ...(witness === undefined ? {} : { witness: this.witnessed }),
                 memory,
                 ...(mac === undefined ? {} : { card: { mac } }),
                 ...(copied && {
