@@ -28,6 +28,8 @@ const sharedCountersSchema = z.object({
       connections: z.int().min(0),
     }),
   ),
+  /** How often somebody else has changed its rules on this host, and they were put back, since the warden began to look after them. */
+  putBack: z.int().min(0),
   /** By the way out of this host, since its cable was made. Absent where the network does not get out now. */
   out: z.object({ sent: countSchema, received: countSchema, refused: refusedSchema }).optional(),
   /** That connection tracking knows now, and how many it has room for. Absent where the kernel does not say. */

@@ -57,6 +57,7 @@ describe('a network through the API', () => {
     expect((await api.ask('GET', '/v1/networks/app/counters')).body).toEqual({
       network: 'app',
       refused: [{ reason: 'refused', packets: 5, bytes: 300 }],
+      putBack: 0,
       connections: { known: 3, limit: 1_000 },
       rules: [
         { rules: [{ name: 'web', action: 'allow' }], connections: 7 },

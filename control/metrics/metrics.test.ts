@@ -25,6 +25,7 @@ function countersOf(machines: number, rules: number): NetworkCounters {
   return {
     network: 'app',
     refused: [{ reason: 'refused', ...counted }],
+    putBack: 4,
     connections: { known: 3, limit: 100 },
     out: { sent: counted, received: counted, refused: [{ reason: 'protected', ...counted }] },
     rules: Array.from({ length: rules }, (_, index) => ({
@@ -61,6 +62,7 @@ describe('metrics', () => {
       'ringwall_network_counted{network="app"} 1',
       'ringwall_network_connections{network="app"} 3',
       'ringwall_network_refused_packets_total{network="app",reason="refused"} 1',
+      'ringwall_network_rules_put_back_total{network="app"} 4',
       'ringwall_network_rule_connections_total{network="app",rule="r0",action="deny"} 0',
       'ringwall_network_out_sent_bytes_total{network="app"} 60',
       'ringwall_network_out_received_packets_total{network="app"} 1',

@@ -163,6 +163,11 @@ function networkFamilies(known: readonly ShownNetwork[], counted: readonly Netwo
       ),
     ),
     counter(
+      'ringwall_network_rules_put_back',
+      'Times that somebody else has changed the rules of a network, and they were put back.',
+      counted.map(({ network, putBack }) => ({ labels: { network }, value: putBack })),
+    ),
+    counter(
       'ringwall_network_rule_connections',
       'Connections that a rule has let begin or has denied; rules among which times choose are counted together.',
       rules.slice(0, SERIES_LIMIT).map(({ network, rule: { rules: deciding, connections } }) => ({

@@ -20,6 +20,7 @@ export async function countNetwork({ networks }: WardenContext, network: Network
       .toSorted((a, b) => b.connections - a.connections)
       .slice(0, RULES_ANSWERED)
       .map(({ rules, connections }) => ({ rules: [...rules], connections })),
+    putBack: counts.putBack,
     ...(counts.connections === undefined ? {} : { connections: counts.connections }),
     ...(out === undefined ? {} : { out: { ...out, refused: refusedOf(out.refused) } }),
     machines: Array.from(machines, ([device, machine]) => {

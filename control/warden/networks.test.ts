@@ -122,6 +122,7 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     network4.counts = {
       refused: new Map([['spoofed', count]]),
       refusedFrom: new Map([['tnobody', new Map([['spoofed', count]])]]),
+      putBack: 2,
       decisions: [
         { rules: [{ name: 'all', action: 'allow' }], connections: 1 },
         { rules: [{ name: 'none', action: 'deny' }], connections: 0 },
@@ -138,6 +139,7 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
         { rules: [{ name: 'most', action: 'allow' }], connections: 9 },
         { rules: [{ name: 'all', action: 'allow' }], connections: 1 },
       ],
+      putBack: 2,
       machines: [{ machine, sent: count, received: count, late: 3, refused: [] }],
     });
     await expect(ask<'count-network'>(warden, { op: 'count-network', network: newNetworkId() })).rejects.toMatchObject({

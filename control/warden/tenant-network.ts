@@ -287,7 +287,7 @@ export class TenantNetwork {
 
   async wallState(): Promise<'standing' | 'changed' | 'missing'> {
     if (this.#site === undefined || !(await this.#part.isThere(this.layout.pin))) return 'missing';
-    return await this.#site.walls.inspect(true);
+    return await this.#site.walls.inspect();
   }
 
   /** Ends the looking after; what stands goes on standing. */

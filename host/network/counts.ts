@@ -31,11 +31,16 @@ export interface CableCount extends Traffic {
 export interface SiteCounts extends NetworkCounts {
   /** By interface. */
   readonly cables: ReadonlyMap<string, CableCount>;
+  /** How often the rules were found changed by somebody else, and put back. */
+  readonly putBack: number;
   /** Absent where this kernel does not say. */
   readonly connections?: { readonly known: number; readonly limit: number };
 }
 
-export async function readSiteCounts(inside: NamespaceRun, walls: Pick<Walls, 'counts'>): Promise<SiteCounts> {
+export async function readSiteCounts(
+  inside: NamespaceRun,
+  walls: Pick<Walls, 'counts' | 'timesPutBack'>,
+): Promise<SiteCounts> {
   const [counts, cables, late, connections] = await Promise.all([
     walls.counts(),
     readTraffic(inside),
@@ -44,6 +49,7 @@ export async function readSiteCounts(inside: NamespaceRun, walls: Pick<Walls, 'c
   ]);
   return {
     ...counts,
+    putBack: walls.timesPutBack,
     cables: new Map([...cables].map(([device, cable]) => [device, { ...cable, late: late.get(device) ?? 0 }])),
     ...(connections === undefined ? {} : { connections }),
   };

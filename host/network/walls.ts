@@ -1,5 +1,6 @@
-// Compiled rules in force in a namespace, changed in whole steps, and read back to see whether somebody else has changed them. The walls
-// of a network are such rules; machines come and go in them by some elements.
+// Compiled rules in force in a namespace, changed in whole steps, and looked after: each change in a namespace has a number, so that whoever
+// knows those of its own changes knows that somebody else has made one. The walls of a network are such rules; machines come and go in them
+// by some elements.
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   changeMachine,
@@ -16,7 +17,7 @@ import {
 } from '@ringwall/netpolicy';
 import type { NamespaceRun } from './namespace.ts';
 import { encodeBatch, fitsNetlink } from './netlink/encode.ts';
-import { NetlinkSender } from './netlink/sender.ts';
+import { NetlinkSender, type Commit, type Standing } from './netlink/sender.ts';
 import { applyBatch, listRules } from './nft.ts';
 
 const LOCK = { family: 'inet', name: 'ringwall-lock' } as const;
@@ -27,6 +28,9 @@ const LOCKED: readonly NftCommand[] = [
   { add: { chain: { ...LOCK_CHAIN, type: 'filter', hook: 'prerouting', prio: -400, policy: 'drop' } } },
 ];
 const UNLOCK = { verb: 'delete', table: LOCK } as const;
+
+/** Of whoever has changed rules since it was said last. */
+const MAX_NAMED = 8;
 
 const NOTHING_COMPILED: Pick<CompiledNetwork, 'decisions'> = { decisions: new Map() };
 
@@ -40,10 +44,16 @@ export class StandingRules<Compiled extends CompiledRules = CompiledRules> {
   /** Whose they are, as it is said. */
   readonly #whose: string;
   #compiled: Compiled | undefined;
-  /** Chains, rules and sets as nft lists them, without elements and counts. */
-  #shape = '';
+  /**
+   * The kernel's number of the commit that made them what they are: while it is the last one, nobody else has changed anything in this
+   * namespace. Undefined where somebody may have come between.
+   */
+  #generation: number | undefined;
   /** That they were not what they should have been when they were changed last; it is not said yet. */
   #mended = false;
+  /** Commits of others that were heard of, and are not said yet. */
+  #others: Commit[] = [];
+  #timesPutBack = 0;
   /** One change at a time, and none while they are looked at. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -51,6 +61,11 @@ export class StandingRules<Compiled extends CompiledRules = CompiledRules> {
     this.#inside = inside;
     this.#sender = new NetlinkSender(inside);
     this.#whose = whose;
+  }
+
+  /** How often they were found changed by somebody else, and put back. */
+  get timesPutBack(): number {
+    return this.#timesPutBack;
   }
 
   /**
@@ -69,27 +84,32 @@ export class StandingRules<Compiled extends CompiledRules = CompiledRules> {
     return this.#alone(async () => {
       const before = this.#compiled;
       if (before === undefined) return this.#raise(compiled);
+      const { generation } = await this.#look();
+      if (generation !== this.#generation) return this.#mend(compiled);
       try {
-        await applyBatch(this.#inside, renderUpdate(before.ruleset, compiled.ruleset));
+        await this.#commit(generation, renderUpdate(before.ruleset, compiled.ruleset), compiled);
       } catch (error) {
         return this.#mend(compiled, error);
       }
-      return this.#remember(compiled);
+      if (this.#generation === undefined) await this.#mend(compiled);
     });
   }
 
-  /** Reads back what is in force. `thorough` counts the elements of all sets, too: milliseconds for each thousand. */
-  inspect(thorough: boolean): Promise<WallState> {
-    return this.#alone(() => this.#inspect(thorough));
+  /** Whether what stands is what was put up, to the last element: it is, while nobody else has changed anything. */
+  inspect(): Promise<WallState> {
+    return this.#alone(() => this.#inspect());
   }
 
   /** Looks after the walls until it is told to stop: what somebody has changed is put back, and said. */
   async lookAfter(say: (what: string) => void, everyMs: number, signal: AbortSignal): Promise<void> {
+    using _ = this.hold();
     while (!signal.aborted) {
       await this.#alone(async () => {
         const compiled = this.#compiled;
-        const stand = compiled === undefined || (await this.#inspect(true)) === 'standing';
-        if (!stand || this.#mended) say(`the rules of ${this.#whose} were changed by somebody else; they are put back`);
+        const stand = compiled === undefined || (await this.#inspect()) === 'standing';
+        if (!stand || this.#mended) {
+          say(`the rules of ${this.#whose} were changed by somebody else${this.blame()}; they are put back`);
+        }
         this.#mended = false;
         if (!stand) await this.#replace(compiled);
       }).catch((error: unknown) => say(`the rules of ${this.#whose} could not be looked after: ${String(error)}`));
@@ -97,64 +117,83 @@ export class StandingRules<Compiled extends CompiledRules = CompiledRules> {
     }
   }
 
-  async #raise(compiled: Compiled): Promise<void> {
-    const standing = (await listRules(this.#inside, true)).some((object) => 'table' in Object(object));
-    await (standing ? this.#replace(compiled) : this.#raiseFirst(compiled));
+  /** Hears who changes them, until it is disposed of. */
+  hold(): Disposable {
+    return this.#sender.hold();
   }
 
-  async #raiseFirst(compiled: Compiled): Promise<void> {
+  /** Of a namespace that is gone: nothing of ours stays in it. */
+  async leave(): Promise<void> {
+    await this.#sender.end();
+  }
+
+  /** Counts that somebody else has changed them, and answers who, as far as that was heard: to be said behind "somebody else". */
+  blame(): string {
+    this.#timesPutBack += 1;
+    const names = [...new Set(this.#others.map(({ pid, program }) => `${plain(program)}, process ${pid}`))];
+    this.#others = [];
+    return names.length === 0 ? '' : ` (${names.join('; ')})`;
+  }
+
+  async #raise(compiled: Compiled): Promise<void> {
+    const { tables, generation } = await this.#look();
+    // Until now nobody knew what was right.
+    this.#others = [];
+    await (tables > 0 ? this.#replace(compiled) : this.#raiseFirst(compiled, generation));
+  }
+
+  async #raiseFirst(compiled: Compiled, empty: number): Promise<void> {
     const { tables } = compiled.ruleset;
-    this.#sender.prepare();
     const framed = applyBatch(this.#inside, [...LOCKED, ...tables.flatMap((table) => renderTable(withoutMany(table)))]);
     // Meanwhile: of 10,000 machines it takes as long as nft does.
-    const batch = encodeBatch([...tables.flatMap((table) => manyOf(table)), UNLOCK]);
+    const frame = generationAfter(empty);
+    const batch = encodeBatch([...tables.flatMap((table) => manyOf(table)), UNLOCK], frame);
     await framed;
-    // Without elements they are listed as they will be with them.
-    const [filled, listing] = await Promise.all([this.#sender.send(batch), listRules(this.#inside, true)]);
-    if (filled === 'unknown') return this.#replace(compiled);
-    this.#keep(
-      compiled,
-      listing.filter((object) => !isOfLock(object)),
-    );
+    const filled = await this.#sender.send(batch).catch(() => 'unknown');
+    if (filled === generationAfter(frame)) this.#keep(compiled, filled);
+    else await this.#replace(compiled);
   }
 
   async #replace(compiled: Compiled): Promise<void> {
+    const { generation } = await this.#look();
     const tables = compiled.ruleset.tables.flatMap((table) => renderTable(table));
-    await applyBatch(this.#inside, [{ flush: { ruleset: null } }, ...tables]);
-    await this.#remember(compiled);
+    await this.#commit(generation, [{ flush: { ruleset: null } }, ...tables], compiled);
   }
 
   /** As a whole, where the way from what was remembered led nowhere; refused as well, `error` says why. */
-  async #mend(compiled: Compiled, error: unknown): Promise<void> {
-    await this.#replace(compiled).catch(() => {
-      throw error;
+  async #mend(compiled: Compiled, error?: unknown): Promise<void> {
+    await this.#replace(compiled).catch((refused: unknown) => {
+      throw error ?? refused;
     });
     this.#mended = true;
   }
 
-  async #inspect(thorough: boolean): Promise<WallState> {
-    const listing = await listRules(this.#inside, !thorough);
-    if (shapeOf(listing) !== this.#shape) return 'changed';
-    if (!thorough) return 'standing';
-    const counts = countElements(listing);
-    const tables = this.#compiled?.ruleset.tables ?? [];
-    const same = tables.every(({ family, sets }) =>
-      sets.every(
-        ({ name, metered, elements }) =>
-          metered !== undefined || (counts.get(`${family} ${name}`) ?? 0) === elements.length,
-      ),
-    );
-    return same ? 'standing' : 'changed';
+  async #inspect(): Promise<WallState> {
+    const { generation } = await this.#look();
+    return generation === this.#generation ? 'standing' : 'changed';
   }
 
-  async #remember(compiled: Compiled): Promise<void> {
-    this.#keep(compiled, await listRules(this.#inside, true));
+  /** By nft, from what stood at `before`. Where another commit than this one came between, what stands now is not known. */
+  async #commit(before: number, commands: readonly NftCommand[], compiled: Compiled): Promise<void> {
+    await applyBatch(this.#inside, commands);
+    const own = commands.length === 0 ? before : generationAfter(before);
+    const { generation, tables } = await this.#look(own);
+    // A table that its owner keeps from all others outlives a flush of everything.
+    const isWhole = generation === own && tables === compiled.ruleset.tables.length;
+    this.#keep(compiled, isWhole ? own : undefined);
   }
 
-  /** What is listed right after a change is what stands, unless somebody came between: then the next look finds it changed. */
-  #keep(compiled: Compiled, listing: readonly unknown[]): void {
+  /** `own` is the generation of a commit that nft has made for us since the last look. */
+  async #look(own?: number): Promise<Standing> {
+    const standing = await this.#sender.look();
+    const others = standing.commits.filter(({ generation }) => generation !== own);
+    this.#others = [...this.#others, ...others].slice(-MAX_NAMED);
+    return standing;
+  }
+
+  #keep(compiled: Compiled, generation: number | undefined): void {
     this.#compiled = compiled;
-    this.#shape = hasAllRules(listing, compiled) ? shapeOf(listing) : '';
+    this.#generation = generation;
   }
 
   /** From rules that stand to others, by elements that come and go; false where that does not lead there. */
@@ -164,13 +203,21 @@ export class StandingRules<Compiled extends CompiledRules = CompiledRules> {
     ) => { readonly compiled: Compiled; readonly changes: readonly ElementChange[] } | undefined,
   ): Promise<boolean> {
     return this.#alone(async () => {
-      const changed = this.#compiled === undefined ? undefined : step(this.#compiled);
+      const [standing, generation] = [this.#compiled, this.#generation];
+      const changed = standing === undefined ? undefined : step(standing);
       if (changed === undefined) return false;
+      const { compiled, changes } = changed;
+      if (generation === undefined) {
+        await this.#mend(compiled);
+        return true;
+      }
       try {
-        if ((await this.#sender.send(encodeBatch(changed.changes))) === 'done') this.#compiled = changed.compiled;
-        else await this.#replace(changed.compiled);
+        const came = await this.#sender.send(encodeBatch(changes, generation));
+        if (came === generationAfter(generation)) this.#keep(compiled, came);
+        else if (came === 'unknown') await this.#replace(compiled);
+        else await this.#mend(compiled);
       } catch (error) {
-        await this.#mend(changed.compiled, error);
+        await this.#mend(compiled, error);
       }
       return true;
     });
@@ -222,37 +269,12 @@ function withoutMany(table: Table): Table {
   return { ...table, sets: table.sets.map((set) => (fitsNetlink(set) ? { ...set, elements: [] } : set)) };
 }
 
-function hasAllRules(listing: readonly unknown[], { ruleset }: CompiledRules): boolean {
-  const listed = listing.filter((object) => 'rule' in Object(object)).length;
-  const chains = ruleset.tables.flatMap((table) => table.chains);
-  return listed === chains.reduce((sum, { rules }) => sum + rules.length, 0);
+/** net/netfilter/nf_tables_api.c, nf_tables_commit(): 32 bits, and never 0. */
+function generationAfter(generation: number): number {
+  return generation >= 0xffff_ffff ? 1 : generation + 1;
 }
 
-/** What of a listing stays the same while nobody changes the rules. */
-function shapeOf(listing: readonly unknown[]): string {
-  const parts = listing
-    .filter((object) => !('metainfo' in Object(object)))
-    .map((object) => JSON.stringify(object, (key, value: unknown) => (PASSING.has(key) ? undefined : value)));
-  return parts.toSorted().join('\n');
-}
-
-/** While the walls are read for the first time, it may stand or be gone already. */
-function isOfLock(object: unknown): boolean {
-  return Object.values(Object(object)).some((of) => {
-    const { family, table, name } = Object(of);
-    return family === LOCK.family && (table ?? name) === LOCK.name;
-  });
-}
-
-/** Numbers that the kernel gives, counts, and elements. */
-const PASSING: ReadonlySet<string> = new Set(['handle', 'packets', 'bytes', 'elem']);
-
-function countElements(listing: readonly unknown[]): ReadonlyMap<string, number> {
-  return new Map(
-    listing.flatMap((object) => {
-      const { set, map } = Object(object);
-      const { family, name, elem } = Object(set ?? map);
-      return Array.isArray(elem) ? [[`${String(family)} ${String(name)}`, elem.length] as const] : [];
-    }),
-  );
+/** What somebody has called their process goes into a log. */
+function plain(program: string): string {
+  return program.replaceAll(/[^\w.:/+-]/g, '?');
 }

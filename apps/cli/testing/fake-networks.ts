@@ -201,6 +201,7 @@ function countersOf({ name, spec }: ShownNetwork, places: ReturnType<typeof plac
   return {
     network: name,
     refused: [refused, { reason: 'spoofed', packets: 0, bytes: 0 }],
+    putBack: 2,
     connections: { known: 12, limit: 262_144 },
     ...(spec.definition['internet'] === 'nat' ? { out: OUT } : {}),
     rules: rulesOf({ spec }).map((rule, index) => ({

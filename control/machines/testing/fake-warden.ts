@@ -328,6 +328,7 @@ export class FakeWarden implements WardenClient {
     return {
       refused: [{ reason: 'refused', packets: 5, bytes: 300 }],
       rules: [{ rules: [{ name: 'web', action: 'allow' }], connections: 7 }],
+      putBack: 0,
       connections: { known: 3, limit: 1_000 },
       machines: machines.map(({ machine }) => ({
         machine,

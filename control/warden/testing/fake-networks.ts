@@ -36,7 +36,7 @@ export class FakeNetwork {
   mirrored: ReadonlySet<string> = new Set();
   /** How connections began that stand. */
   begun: readonly Beginning[] = [];
-  counts: SiteCounts = { refused: new Map(), refusedFrom: new Map(), decisions: [], cables: new Map() };
+  counts: SiteCounts = { refused: new Map(), refusedFrom: new Map(), decisions: [], cables: new Map(), putBack: 0 };
 }
 
 export class FakeNetworks implements NetworkPart {

@@ -94,7 +94,7 @@ export class Edge {
     return this.#alone(async () => {
       this.#wanted = undefined;
       this.#trouble = undefined;
-      this.#forget();
+      await this.#forget();
       if (!(await isNamespace(this.#place.pin))) return;
       const sides = this.#sides(inNamespace(run, this.#place.pin));
       await returnUplinks(sides, undefined);
@@ -107,6 +107,7 @@ export class Edge {
 
   /** Looks after it until it is told to stop: what somebody has changed is put back, and said. */
   async lookAfter(say: (what: string) => void, everyMs: number, signal: AbortSignal): Promise<void> {
+    let [held, hearing]: [StandingRules?, Disposable?] = [];
     while (!signal.aborted) {
       const before = this.#trouble;
       const broken: string[] = [];
@@ -115,8 +116,13 @@ export class Edge {
       );
       for (const what of broken) say(`${what}; it is put back`);
       if (this.#trouble !== undefined && this.#trouble !== before) say(this.#trouble);
+      if (held !== this.#rules) {
+        hearing?.[Symbol.dispose]();
+        [held, hearing] = [this.#rules, this.#rules?.hold()];
+      }
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     }
+    hearing?.[Symbol.dispose]();
   }
 
   async #bring(wanted: EdgeWanted, broken: string[]): Promise<void> {
@@ -141,7 +147,8 @@ export class Edge {
       .map(({ ifname }) => String(ifname))
       .filter((name) => isEdgeCable(name) && !cables.some((cable) => cable.interface === name));
     for (const name of gone) await removeCable(inEdge, name);
-    if (await this.#enforce(inEdge, wanted, cables)) broken.push('its rules were changed by somebody else');
+    const others = await this.#enforce(inEdge, wanted, cables);
+    if (others !== undefined) broken.push(`its rules were changed by somebody else${others}`);
     await returnUplinks(sides, uplinkName(egress));
     const uplink = await bringUplink(sides, egress);
     if (uplink.broken !== undefined) broken.push(uplink.broken);
@@ -165,28 +172,28 @@ export class Edge {
 
   async #open(): Promise<NamespaceRun> {
     if (this.#inEdge !== undefined && (await isNamespace(this.#place.pin))) return this.#inEdge;
-    this.#forget();
+    await this.#forget();
     this.#inEdge = await openRouter(run, this.#place.pin);
     return this.#inEdge;
   }
 
-  /** Answers whether somebody else had changed them. */
+  /** Answers who else had changed them, as far as that is known; undefined where nobody had. */
   async #enforce(
     inEdge: NamespaceRun,
     { egress, protectedRanges }: EdgeWanted,
     cables: readonly EdgeCable[],
-  ): Promise<boolean> {
+  ): Promise<string | undefined> {
     const compiled = compileEdge({ egress, uplink: uplinkName(egress), cables, protectedRanges });
     if (this.#rules === undefined) {
       this.#rules = new StandingRules(inEdge, 'the edge');
       await this.#rules.raise(compiled);
       const timeout = '/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established';
       await runChecked(inEdge, ['/bin/sh', '-e', '-c', `echo ${ESTABLISHED_SECONDS} > ${timeout}`]);
-      return false;
+      return undefined;
     }
-    const changed = (await this.#rules.inspect(true)) === 'changed';
-    await (changed ? this.#rules.raise(compiled) : this.#rules.change(compiled));
-    return changed;
+    const others = (await this.#rules.inspect()) === 'changed' ? this.#rules.blame() : undefined;
+    await (others === undefined ? this.#rules.change(compiled) : this.#rules.raise(compiled));
+    return others;
   }
 
   /** Numbers that stand stay; who comes gets the first that is free. */
@@ -232,8 +239,9 @@ export class Edge {
     return { onHost: inNamespace(run, host), host, inEdge, edge: pin };
   }
 
-  #forget(): void {
+  async #forget(): Promise<void> {
     this.#inEdge = undefined;
+    await this.#rules?.leave();
     this.#rules = undefined;
     this.#slots = new Map();
   }

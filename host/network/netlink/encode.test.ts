@@ -64,7 +64,7 @@ describe('encodeBatch()', () => {
       { verb: 'delete', table: { family: 'arp', name: 'x' } },
     ]);
     expect(subjects).toEqual([
-      'the batch',
+      'take the batch',
       'add 300 of inet ringwall some, from [0] on',
       'add 1 of inet ringwall some, from [300] on',
       'delete table arp x',

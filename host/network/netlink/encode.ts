@@ -23,6 +23,7 @@ const HEADERS_BYTES = 20;
 const ATTRIBUTE_BYTES = 4;
 /** linux/netfilter/nfnetlink.h */
 const NFNL_MSG_BATCH = { begin: 0x10, end: 0x11 } as const;
+const NFNL_BATCH_GENID = 1;
 const NFNL_SUBSYS_NFTABLES = 10;
 /** linux/netfilter/nf_tables.h */
 const NFT_MSG = { deleteTable: 2, add: 12, delete: 14 } as const;
@@ -57,10 +58,13 @@ export function fitsNetlink({ interval, metered, counted }: RuleSet): boolean {
   return !interval && metered === undefined && counted === undefined;
 }
 
-export function encodeBatch(changes: readonly NetlinkChange[]): NetlinkBatch {
+/** For rules of this generation, where it is said: the kernel refuses it where somebody has changed them since. */
+export function encodeBatch(changes: readonly NetlinkChange[], generation?: number): NetlinkBatch {
   const messages = changes.flatMap((change) => messagesOf(change));
   const writer = new Writer();
-  writeBound(writer, NFNL_MSG_BATCH.begin, 0);
+  const known = new Writer();
+  if (generation !== undefined) writeAttribute(known, NFNL_BATCH_GENID, 4).u32be(generation);
+  writeBound(writer, NFNL_MSG_BATCH.begin, 0, known.finish());
   for (const [index, { type, flags, family, body }] of messages.entries()) {
     // One answer for all of them: to the last, when the batch is in force.
     const answered = index === messages.length - 1 ? NLM_F.ack : 0;
@@ -73,7 +77,7 @@ export function encodeBatch(changes: readonly NetlinkChange[]): NetlinkBatch {
     writer.u8(NFPROTO[family]).u8(0).u16be(0).bytes(body);
   }
   writeBound(writer, NFNL_MSG_BATCH.end, messages.length + 1);
-  return { bytes: writer.finish(), subjects: ['the batch', ...messages.map(({ subject }) => subject)] };
+  return { bytes: writer.finish(), subjects: ['take the batch', ...messages.map(({ subject }) => subject)] };
 }
 
 interface Message {
@@ -241,9 +245,9 @@ function codeOf(verdict: Verdict): [code: keyof typeof VERDICT_CODES, chain?: st
 }
 
 /** What begins or ends a batch: for whom it is (linux/netfilter/nfnetlink.h, res_id). */
-function writeBound(writer: Writer, type: number, sequence: number): void {
-  writeHeader(writer, { type, flags: NLM_F.request, sequence, bytes: 0 });
-  writer.u8(0).u8(0).u16be(NFNL_SUBSYS_NFTABLES);
+function writeBound(writer: Writer, type: number, sequence: number, attributes: Uint8Array = new Uint8Array()): void {
+  writeHeader(writer, { type, flags: NLM_F.request, sequence, bytes: attributes.length });
+  writer.u8(0).u8(0).u16be(NFNL_SUBSYS_NFTABLES).bytes(attributes);
 }
 
 interface Header {

@@ -29,6 +29,10 @@ export class SwitchWalls {
     this.#gateways = new Walls(inside);
   }
 
+  get timesPutBack(): number {
+    return this.#gateways.timesPutBack;
+  }
+
   /** Puts the walls up where none are known to stand: whatever flows there are, these are in their place. */
   raise(compiled: SwitchedNetwork): Promise<void> {
     return this.#alone(async () => {
@@ -81,6 +85,7 @@ export class SwitchWalls {
    * both are said. Rules with times change when it is time.
    */
   async lookAfter(say: (what: string) => void, everyMs: number, signal: AbortSignal): Promise<void> {
+    using _ = this.#gateways.hold();
     let trouble = '';
     while (!signal.aborted) {
       await this.#alone(() => this.#look(say)).then(
@@ -105,7 +110,7 @@ export class SwitchWalls {
       await this.#gateways.raise(compiled.gateways);
       this.#switch.forgetFlows();
       await this.#apply(compiled);
-      say('the rules of the network were changed by somebody else; they are put back');
+      say(`the rules of the network were changed by somebody else${this.#gateways.blame()}; they are put back`);
     } else if ((this.#rules?.until ?? Infinity) <= now()) {
       await this.#apply(compiled);
     }
@@ -113,7 +118,7 @@ export class SwitchWalls {
   }
 
   async #isWhole(): Promise<boolean> {
-    return (await this.#gateways.inspect(true)) === 'standing' && (await this.#switch.isAsTold());
+    return (await this.#gateways.inspect()) === 'standing' && (await this.#switch.isAsTold());
   }
 
   async #apply(compiled: SwitchedNetwork): Promise<void> {

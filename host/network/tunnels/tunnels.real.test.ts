@@ -309,7 +309,7 @@ describe.skipIf(needs !== '')(`machines on three hosts${needs}`, () => {
     await runChecked(alpha.bed.inside, ['/usr/sbin/ip', 'link', 'delete', 'dev', device]);
     const route = await alpha.bed.inside(['/usr/sbin/ip', 'route', 'get', '10.20.0.2']);
     expect(route.stderr.toString()).toMatch(/No route to host|unreachable/);
-    expect(await alpha.walls.inspect(true)).toBe('standing');
+    expect(await alpha.walls.inspect()).toBe('standing');
     const watch = alpha.tunnels.lookAfter((what) => said.push(what), NOTICE_MS, stop.signal);
     expect(await reaches(station(0), '10.20.0.2', AGAIN_WITHIN_MS)).toBe(true);
     expect(said).toEqual(['the tunnel to beta has ended; it is put back']);

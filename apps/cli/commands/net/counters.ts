@@ -30,8 +30,9 @@ export async function run(invocation: Invocation): Promise<void> {
   for (const line of renderRules(counters, out)) out.line(line);
   const refused = counters.refused.filter(({ packets }) => packets > 0);
   if (refused.length > 0) out.line(`refused in all: ${reasonsOf(refused)}`);
-  const { connections, out: gone } = counters;
+  const { connections, putBack, out: gone } = counters;
   if (gone !== undefined) for (const line of renderOut(gone)) out.line(line);
+  if (putBack > 0) out.line(`rules changed by somebody else, and put back: ${String(putBack)} times`);
   if (connections !== undefined) {
     out.line(`connections known: ${String(connections.known)} of ${String(connections.limit)}`);
   }
