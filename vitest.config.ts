@@ -8,6 +8,8 @@ const config: ViteUserConfig = defineConfig({
   ssr: { resolve: { conditions: ['ringwall-source', 'node', 'import', 'default'] } },
   test: {
     sequence: { sequencer: LongestFirst },
+    // What is waited for comes at once on a quiet machine; vitest's second is a measure of how busy this one is.
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       {
         extends: true,
@@ -20,6 +22,7 @@ const config: ViteUserConfig = defineConfig({
           maxWorkers: '150%',
           // A hang is found all the same; a busy machine is no failure.
           testTimeout: 120_000,
+          hookTimeout: 120_000,
           include: ['{lib,host,control,api,apps,testkit,drills,tools}/**/*.test.ts', 'tests/house/**/*.test.ts'],
           exclude: ['**/*.{real,sweep}.test.ts', '**/node_modules/**', '**/dist/**'],
         },
@@ -34,6 +37,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['lib/**/*.sweep.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           testTimeout: 900_000,
+          hookTimeout: 900_000,
         },
       },
       {

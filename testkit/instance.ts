@@ -11,6 +11,7 @@ import { NamesServer } from '@ringwall/host/network/names';
 import { hostReportSchema, machineDetailSchema, type HostReport, type MachineDetail } from '@ringwall/api';
 import { z } from 'zod';
 import { GuestConsole } from './console.ts';
+import { copyCurrentImages } from './current-images.ts';
 
 /** More than the product grants the slowest command, a first boot under emulation: 180 s to attest, 120 s to unlock. */
 const COMMAND_TIMEOUT_MS = 600_000;
@@ -30,7 +31,7 @@ export interface InstanceOptions {
   readonly parent?: string;
   /** Argv that starts the command line; the bundle of this checkout by default. */
   readonly command?: readonly string[];
-  /** A directory of built images to copy, so that each instance need not build its own; this host's by default. */
+  /** A directory of built images to copy, whatever they are; by default those of this host that carry this checkout's scripts. */
   readonly images?: string;
 }
 
@@ -72,9 +73,10 @@ export class Instance implements AsyncDisposable {
     chmodSync(directory, 0o755);
     mkdirSync(instance.stateDir, { mode: 0o755 });
     mkdirSync(instance.runDir, { mode: 0o755 });
-    const images = options.images ?? join(process.env['RINGWALL_STATE'] ?? DEFAULT_STATE, 'images');
-    if (existsSync(images))
-      cpSync(images, join(instance.stateDir, 'images'), { recursive: true, preserveTimestamps: true });
+    const images = join(instance.stateDir, 'images');
+    if (options.images === undefined) {
+      await copyCurrentImages(join(process.env['RINGWALL_STATE'] ?? DEFAULT_STATE, 'images'), images);
+    } else cpSync(options.images, images, { recursive: true, preserveTimestamps: true });
     copyAccelerator(instance.runDir);
     await instance.ok('ls', '--json');
     return instance;

@@ -37,6 +37,7 @@ export async function helloEntries(run: Run, tree: string, guestDir: string): Pr
     await script('lib/ringwall/start', 'hello/start', EXECUTABLE),
     { kind: 'link', path: 'etc/resolv.conf', target: '/run/resolv.conf' },
     await script('lib/ringwall/network', 'hello/network', EXECUTABLE),
+    await script('lib/ringwall/network6', 'hello/network6', EXECUTABLE),
     await script('lib/ringwall/lease', 'hello/lease', EXECUTABLE),
     await script('lib/ringwall/stop', 'hello/stop', EXECUTABLE),
     await script('lib/ringwall/show-machine', 'common/show-machine', EXECUTABLE),

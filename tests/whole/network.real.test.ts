@@ -35,8 +35,11 @@ describe('two machines on a network', () => {
 
   beforeAll(async () => {
     directory = mkdtempSync('/var/tmp/ringwall-world-');
+    // That world has no way to where images are made from.
+    await using builder = await Instance.start();
+    await builder.ok('images', 'build', 'hello');
     world = await World.open(directory);
-    ringwall = await Instance.start({ command: world.command });
+    ringwall = await Instance.start({ command: world.command, images: join(builder.stateDir, 'images') });
     await ringwall.ok('network', 'create', 'app', '--addresses', '10.20.0.0/24,fd00:20::/64', '--internet', 'nat');
     await ringwall.ok('allow', 'role=web', 'role=db', `tcp/${PORT}-${STREAM_PORT}`, '--network', 'app');
     await Promise.all(
@@ -59,16 +62,20 @@ describe('two machines on a network', () => {
     rmSync(directory, { recursive: true });
   });
 
-  /** Its guest asks for an address as soon as the card is there. */
+  /** Its guest asks for its addresses as soon as the card is there. */
   const seeCard = async (console: GuestConsole, { addresses, mac }: Place): Promise<void> => {
-    const [address = ''] = addresses;
-    await console.run(`until ip addr show dev eth0 2>/dev/null | grep -q ${address}/32; do usleep 100000; done`);
+    const [ipv4 = '', ipv6 = ''] = addresses;
+    for (const address of [`${ipv4}/32`, `${ipv6}/128`]) {
+      await console.run(`until ip addr show dev eth0 2>/dev/null | grep -q ' ${address} '; do usleep 100000; done`);
+    }
     expect(await console.run('cat /sys/class/net/eth0/address')).toContain(mac);
     expect(await console.run('ip route')).toContain('default via 169.254.1.1 dev eth0');
+    expect(await console.run('ip -6 route')).toContain('default via fe80::1 dev eth0');
   };
   const listen = (port: number): string =>
     `(while :; do echo it-is-${port} | nc -l -p ${port}; done >/dev/null 2>&1 &)`;
   const addressOf = ({ addresses }: Place): string => addresses[0] ?? '';
+  const ipv6Of = ({ addresses }: Place): string => addresses[1] ?? '';
   /** Has the one send the other twenty lines a second, in one connection. */
   const stream = async (port: number, file: string): Promise<void> => {
     // An end whose input is closed would end the connection.
@@ -92,18 +99,22 @@ describe('two machines on a network', () => {
   test('know each other by name', async () => {
     expect(await web.run('nslookup -type=a db')).toContain(addressOf(places.db));
     expect(await db.run('nslookup -type=a web.app.internal')).toContain(addressOf(places.web));
+    expect(await web.run('nslookup -type=aaaa db')).toContain(ipv6Of(places.db));
+    expect(await db.run('nslookup -type=aaaa web.app.internal')).toContain(ipv6Of(places.web));
     expect(await web.run('nslookup -type=a example.org || echo unknown')).toContain('unknown');
   });
 
   test('reach each other by what the rule allows, and by nothing else', async () => {
-    const [from, to] = [addressOf(places.web), addressOf(places.db)];
     await db.run(`${listen(PORT)}; ${listen(CLOSED_PORT)}; sleep 1`);
     await web.run(`${listen(PORT)}; sleep 1`);
     const ask = (address: string, port: number): string => `nc -w 3 ${address} ${port} </dev/null || echo refused`;
-    expect(await web.run(ask(to, PORT))).toContain(`it-is-${PORT}`);
-    expect(await web.run(ask(to, CLOSED_PORT))).toContain('refused');
-    expect(await db.run(ask(from, PORT))).toContain('refused');
-    expect(await web.run(`ping -c 2 -W 1 ${to} || echo refused`)).toContain('refused');
+    for (const of of [addressOf, ipv6Of]) {
+      const [from, to] = [of(places.web), of(places.db)];
+      expect(await web.run(ask(to, PORT))).toContain(`it-is-${PORT}`);
+      expect(await web.run(ask(to, CLOSED_PORT))).toContain('refused');
+      expect(await db.run(ask(from, PORT))).toContain('refused');
+      expect(await web.run(`ping -c 2 -W 1 ${to} || echo refused`)).toContain('refused');
+    }
     expect(await ringwall.ok('net', 'why', 'web', 'db', `tcp/${PORT}`)).toMatch(/: yes\n/);
     expect(await ringwall.ok('net', 'why', 'db', 'web', `tcp/${PORT}`)).toMatch(/: no\n/);
   });

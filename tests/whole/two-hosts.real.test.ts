@@ -56,8 +56,12 @@ describe.skipIf(needs !== '')(`a network on two hosts${needs}`, () => {
     await ip(first, `link add eth0 type veth peer name eth0 netns ${pinOf('beta')}`);
     await ip(first, 'link set lo up', 'link set eth0 up', `address add ${ADDRESSES.alpha}/24 dev eth0`);
     await ip(second, 'link set lo up', 'link set eth0 up', `address add ${ADDRESSES.beta}/24 dev eth0`);
+    // These hosts have no way to where images are made from.
+    await using builder = await Instance.start();
+    await builder.ok('images', 'build', 'hello');
+    const images = join(builder.stateDir, 'images');
     const start = (host: Host): Promise<Instance> =>
-      Instance.start({ command: ['/usr/bin/nsenter', `--net=${pinOf(host)}`, '--', ...BUNDLED_COMMAND] });
+      Instance.start({ command: ['/usr/bin/nsenter', `--net=${pinOf(host)}`, '--', ...BUNDLED_COMMAND], images });
     [alpha, beta] = await Promise.all([start('alpha'), start('beta')]);
 
     await alpha.ok('network', 'create', 'app', '--addresses', '10.20.0.0/16');

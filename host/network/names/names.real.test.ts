@@ -22,14 +22,17 @@ const [A, AAAA, PTR] = [1, 28, 12];
 const [FOUND, NO_SUCH_NAME, REFUSED] = [0, 3, 5];
 const SETTLE_MS = 300;
 
-function networkOf(name: string, names: readonly string[]): { network: Network; machines: readonly Machine[] } {
-  const addresses = ['10.20.0.0/16', 'fd00:20::/64'];
+function networkOf(
+  name: string,
+  names: readonly string[],
+  addresses: readonly string[] = ['10.20.0.0/16', 'fd00:20::/64'],
+): { network: Network; machines: readonly Machine[] } {
   const [network] = parsePolicy({ version: 1, tenant: 'acme', networks: [{ name, addresses, rules: [] }] }).networks;
   if (network === undefined) throw new Error('no network');
   const machines = names.map((machine, index) => ({
     name: machine,
     labels: {},
-    addresses: [`10.20.0.${index + 1}`, `fd00:20::${index + 1}`],
+    addresses: addresses.map((range) => range.replace(/0?\/\d+$/, String(index + 1))),
     mac: `02:54:00:00:00:0${index + 1}`,
     interface: `${name}${index + 1}`,
   }));
@@ -38,6 +41,7 @@ function networkOf(name: string, names: readonly string[]): { network: Network; 
 
 const APP = networkOf('app', ['web', 'db']);
 const LAB = networkOf('lab', ['probe']);
+const SIX = networkOf('six', ['lone'], ['fd00:20::/64']);
 const wanted = (found: typeof APP): NamesWanted => ({ ...found, resolvers: [] });
 
 interface Place extends AsyncDisposable {
@@ -110,11 +114,22 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
   });
 
   test('the hello image makes of it what it should', async () => {
-    const learned = await helloGuest(station(lab, 0));
+    const learned = await helloGuest(station(lab, 0), 'probe');
     expect(learned).toMatch(/ inet 10\.20\.0\.1\/32 /);
+    expect(learned).toMatch(/ inet6 fd00:20::1\/128 scope global\b/);
     expect(learned).toMatch(/^default via 169\.254\.1\.1 dev eth0/m);
+    expect(learned).toMatch(/^default via fe80::1 dev eth0/m);
     expect(learned).toMatch(/^169\.254\.1\.1 dev eth0/m);
     expect(learned).toMatch(/^search lab\.internal\nnameserver 169\.254\.1\.1$/m);
+  });
+
+  test('nor does it need IPv4 for that', async () => {
+    await using six = await open(bench, SIX);
+    const learned = await helloGuest(station(six, 0), 'lone');
+    expect(learned).toMatch(/ inet6 fd00:20::1\/128 scope global\b/);
+    expect(learned).toMatch(/^default via fe80::1 dev eth0/m);
+    expect(learned).toMatch(/^nameserver fe80::1%eth0$/m);
+    expect(learned).not.toMatch(/ inet 1/);
   });
 
   test('its neighbours have names, forwards and backwards; the world and other networks have none', async () => {

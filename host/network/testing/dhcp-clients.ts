@@ -14,6 +14,8 @@ export const NEEDS_CLIENTS: string = [DHCPCD, BUSYBOX].every((file) => existsSyn
 /** Some seconds for both families: it waits before it asks, and before it takes an address. */
 const TIMEOUT_MS = 20_000;
 const CLEAN = 'ip address flush dev eth0 scope global; ip route flush dev eth0; ip link set eth0 up';
+/** Has the kernel forget its address of the link and its router, and ask for one. */
+const ANEW = 'for off in 1 0; do echo $off > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; done';
 
 /** Runs a shell in the station's network, with folders of its own where clients keep what they know. */
 export function inStation({ child }: Station, script: string): Promise<RunResult> {
@@ -28,7 +30,7 @@ export async function dhcpcd(station: Station): Promise<string> {
   const config = 'noarp\\nnodelay\\noption classless_static_routes, domain_name_servers, domain_search, host_name\\n';
   const script = `
     ${CLEAN}
-    echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6
+    ${ANEW}
     printf '${config}' > /etc/conf
     printf '#!/bin/sh\\nset > /run/said-"$reason"\\n' > /run/hook; chmod 755 /run/hook
     ${DHCPCD} -B -q -f /etc/conf -c /run/hook eth0 2> /run/log & client=$!
@@ -56,17 +58,27 @@ END
   return /^\d+\.\d+\.\d+\.\d+\/.*$/m.exec(text)?.[0] ?? 'no lease';
 }
 
-/** What the `hello` image makes of its card, with its own scripts and nothing but busybox: the address, the routes, who knows names. */
-export async function helloGuest(station: Station): Promise<string> {
+/**
+ * What the `hello` image of a machine of this name makes of its card, with its own scripts and nothing but busybox: the addresses, the
+ * routes, who knows names.
+ */
+export async function helloGuest(station: Station, name: string): Promise<string> {
   const scripts = join(import.meta.dirname, '../../../apps/guest/hello');
   const script = `
     ${CLEAN}
+    mkdir /run/ringwall; echo ${name} > /run/ringwall/name
     mkdir /run/bin; ${BUSYBOX} --install -s /run/bin; PATH=/run/bin
     cp -r ${scripts} /run/hello; chmod 755 /run/hello/*
+    ${ANEW}
     sh /run/hello/network & client=$!
-    for i in $(seq 100); do [ -e /run/resolv.conf ] && break; sleep 0.1; done
-    ip address show dev eth0; ip route; cat /run/resolv.conf
-    kill -9 $client`;
+    sh /run/hello/network6 >/dev/null 2>&1 & client6=$!
+    for i in $(seq 100); do
+      [ -e /run/resolv.conf ] && ip -6 address show dev eth0 scope global | grep -v tentative | grep -q inet6 &&
+        ip -6 route | grep -q ^default && break
+      sleep 0.1
+    done
+    ip address show dev eth0; ip route; ip -6 route; cat /run/resolv.conf
+    kill -9 $client $client6`;
   const result = await inStation(station, script);
   return result.stdout.toString() + result.stderr.toString();
 }
