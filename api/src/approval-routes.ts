@@ -8,8 +8,7 @@ import {
   requireApprovalSchema,
   signApprovalSchema,
 } from './approvals.ts';
-import type { HttpRoute } from './http.ts';
-import { machineParams } from './route-parts.ts';
+import { machineParams, type HttpRoute } from './route-parts.ts';
 
 const approvalParams = z.object({ approval: z.string().min(1).max(64) });
 

@@ -5,4 +5,23 @@ export * from './ids.ts';
 export * from './objects.ts';
 export * from './watch.ts';
 export * from './references.ts';
-export { acceptedSchema, createdMachineSchema } from './route-parts.ts';
+export {
+  buildImageBodySchema,
+  hostReferenceBodySchema,
+  imageListSchema,
+  referenceBodySchema,
+  type BuildImage,
+  type ImageList,
+} from './image-routes.ts';
+export {
+  createMachineBodySchema,
+  keyRotationSchema,
+  logsSchema,
+  machineListSchema,
+  stopMachineBodySchema,
+  type KeyRotation,
+  type Logs,
+  type MachineList,
+  type StopMachine,
+} from './machine-routes.ts';
+export { acceptedSchema, createdMachineSchema, proofSchema, type HttpRoute } from './route-parts.ts';

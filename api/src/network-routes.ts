@@ -1,7 +1,6 @@
 // The routes of the REST contract that are about networks; http.ts has them with all others.
 import { z } from 'zod';
 import { networkCountersSchema } from './counters.ts';
-import type { HttpRoute } from './http.ts';
 import { exportedPeerSchema, exportPeerSchema, importPeerSchema, peerListSchema, peerSchema } from './network-peers.ts';
 import {
   addRuleSchema,
@@ -23,7 +22,7 @@ import {
 import { mirrorSchema, setMirrorSchema } from './mirrors.ts';
 import { machineSchema } from './objects.ts';
 import { captureQuerySchema } from './packets.ts';
-import { machineParams } from './route-parts.ts';
+import { machineParams, type HttpRoute } from './route-parts.ts';
 
 /** A network's id or name, and a rule of it. */
 const networkParams = z.object({ network: z.string().min(1).max(128) });

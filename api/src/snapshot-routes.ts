@@ -1,9 +1,8 @@
 // The routes of the REST contract that are about snapshots; http.ts has them with all others.
 import { z } from 'zod';
 import { planBackupsSchema } from './backups.ts';
-import type { HttpRoute } from './http.ts';
 import { machineSchema } from './objects.ts';
-import { acceptedSchema, createdMachineSchema, machineParams } from './route-parts.ts';
+import { acceptedSchema, createdMachineSchema, machineParams, type HttpRoute } from './route-parts.ts';
 import {
   begunImportSchema,
   exportedSnapshotSchema,

@@ -1,19 +1,6 @@
-// Why a lane has failed, on its way between threads, which keep no classes.
+// What a lane in another thread has failed with, as the error that it was there.
 import { SEAL_ERROR_CODES, SealError } from '@ringwall/seal';
-
-export interface Failure {
-  readonly name: string;
-  readonly message: string;
-  /** Of a `SealError`, or of the system (`ENOSPC`). */
-  readonly code: string | undefined;
-  readonly offset: number | undefined;
-}
-
-export function failureOf(error: unknown): Failure {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  return { name, message, code, offset: error instanceof SealError ? error.offset : undefined };
-}
+import type { Failure } from '../threads/index.ts';
 
 export function errorOf({ name, message, code, offset }: Failure): Error {
   const sealCode = SEAL_ERROR_CODES.find((known) => known === code);

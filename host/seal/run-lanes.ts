@@ -2,8 +2,8 @@
 // when it has begun: what was never touched of a machine's memory is read, and no more.
 import { setImmediate } from 'node:timers/promises';
 import { availableParallelism } from 'node:os';
-import { startWorker, THREAD_START_MS, type Crew } from '../threads/index.ts';
-import { errorOf, failureOf, type Failure } from './failure.ts';
+import { failureOf, startWorker, THREAD_START_MS, type Crew, type Failure } from '../threads/index.ts';
+import { errorOf } from './failure.ts';
 import type { LaneJob } from './jobs.ts';
 import { laneOf } from './lanes.ts';
 import { Relay, Stopped } from './relay.ts';

@@ -1,6 +1,6 @@
 // A thread with one lane of `sealFiles()` or `openFiles()`: works until nothing is left.
 import { parentPort, workerData } from 'node:worker_threads';
-import { failureOf } from './failure.ts';
+import { failureOf } from '../threads/failure.ts';
 import type { LaneJob } from './jobs.ts';
 import { laneOf } from './lanes.ts';
 import { Relay, Stopped } from './relay.ts';

@@ -1,10 +1,10 @@
 // A thread of a crew: does what it is told, one order after the other.
 import { parentPort } from 'node:worker_threads';
 import { copyLane } from '../memory/copy-lane.ts';
-import { failureOf, type Failure } from '../seal/failure.ts';
 import { laneOf } from '../seal/lanes.ts';
 import { Relay, Stopped } from '../seal/relay.ts';
 import type { CrewOrder } from './crew-order.ts';
+import { failureOf, type Failure } from './failure.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('is a thread of a crew');

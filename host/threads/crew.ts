@@ -3,8 +3,8 @@
 // never waits for what is done for another.
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { failureOf, type Failure } from '../seal/failure.ts';
 import type { CrewOrder } from './crew-order.ts';
+import { failureOf, type Failure } from './failure.ts';
 import { startWorker } from './start-worker.ts';
 
 /** Above this, threads wait for memory and not for each other. */
