@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { attachConsole, type ConsoleInput } from './console.ts';
 
 /** A keyboard that remembers what was done to it. */
@@ -67,7 +67,7 @@ describe('attachConsole()', () => {
     input.write('ls\r');
     expect(await typed).toBe('ls\r');
     socket.write('file\r\n\u001b]0;owned\u0007');
-    await vi.waitFor(() => expect(output.shown).toBe('# file\r\n'));
+    await expect.poll(() => output.shown).toBe('# file\r\n');
     input.write('x\u001dy');
     expect(await ended).toBe('detached');
     expect(input.modes).toEqual([true, false]);
@@ -84,7 +84,7 @@ describe('attachConsole()', () => {
       const ended = attach(input, output, said);
       input.write('\u001d');
       await ended;
-      await vi.waitFor(() => expect(output.shown).toContain('\u001b[?25h'));
+      await expect.poll(() => output.shown).toContain('\u001b[?25h');
       expect(output.shown.endsWith('\u001b[?2004l')).toBe(true);
       expect(output.shown.slice(said.length).includes('\u001b[?1049l'), said).toBe(leaves);
     }

@@ -37,7 +37,7 @@ describe.skipIf(lacks !== undefined)(`a warden${lacks === undefined ? '' : ` (${
     expect(protections.length).toBeGreaterThan(20);
     expect(protections.filter(({ state }) => state === 'unknown')).toEqual([]);
 
-    await expect.poll(() => readConsole(machine), { timeout: 30_000 }).not.toBe('');
+    await expect.poll(() => readConsole(machine)).not.toBe('');
     await warden.stopMachine(machine);
     expect(warden.leftovers()).toEqual([]);
     expect(await readConsole(machine)).not.toBe('');
@@ -61,9 +61,7 @@ describe.skipIf(lacks !== undefined)(`a warden${lacks === undefined ? '' : ` (${
     const first = await warden.openConsole(machine);
     await expect(warden.openConsole(machine)).rejects.toMatchObject({ code: 'conflict' });
     first.destroy();
-    await expect
-      .poll(async () => (await warden.openConsole(machine)).destroy().destroyed, { timeout: 5_000 })
-      .toBe(true);
+    await expect.poll(async () => (await warden.openConsole(machine)).destroy().destroyed).toBe(true);
   });
 
   it('refuses the console of a machine that does not run', async () => {
@@ -95,7 +93,7 @@ describe.skipIf(lacks !== undefined)(`a warden${lacks === undefined ? '' : ` (${
     const machine = await warden.create();
     const running = await warden.startMachine(machine);
     process.kill(running[pid], 'SIGKILL');
-    await expect.poll(() => warden.leftovers(), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => warden.leftovers()).toEqual([]);
     expect(await warden.machines()).toEqual([{ ...running, state, ...end }]);
     expect(await warden.machines()).toEqual([]);
     await warden.startMachine(machine);

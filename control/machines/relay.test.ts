@@ -39,11 +39,10 @@ class Ends {
   }
 
   async session(number: number): Promise<Session> {
-    return vi.waitFor(() => {
-      const session = this.sessions[number];
-      if (session === undefined) throw new Error(`no session ${String(number)}`);
-      return session;
-    });
+    await expect.poll(() => this.sessions.length).toBeGreaterThan(number);
+    const session = this.sessions[number];
+    if (session === undefined) throw new Error(`no session ${String(number)}`);
+    return session;
   }
 }
 
@@ -120,13 +119,11 @@ describe('Relay', () => {
     await read(first.broker);
     first.broker.resume();
     first.broker.end();
-    const { guest } = await vi.waitFor(() => {
-      const port = ends.ports[1];
-      if (port === undefined) throw new Error('not joined again');
-      return { guest: port };
-    });
+    await expect.poll(() => ends.ports[1]).toBeDefined();
+    const guest = ends.ports[1];
+    if (guest === undefined) throw new Error('not joined again');
     guest.write('82\nend\n');
-    const { broker } = await vi.waitFor(() => ends.session(1), { timeout: 3_000 });
+    const { broker } = await ends.session(1);
     guest.write('hello 1\n');
     expect(await read(broker)).toBe('hello 1\n');
     await relay.break();
@@ -137,7 +134,7 @@ describe('Relay', () => {
     const relay = new Relay(ends, quiet, REJOIN);
     const { broker } = await ends.session(0);
     broker.end('challenge …\n');
-    await vi.waitFor(() => expect(ends.sessions).toHaveLength(2), { timeout: 3_000 });
+    await expect.poll(() => ends.sessions).toHaveLength(2);
     await relay.break();
   });
 
@@ -172,11 +169,11 @@ describe('Relay', () => {
     ends.fail = new RingwallError('broker-unavailable', 'the broker does not run');
     const onTrouble = vi.fn<(error: unknown) => void>();
     const relay = new Relay(ends, { ...quiet, onTrouble }, REJOIN);
-    await vi.waitFor(() => expect(onTrouble.mock.calls.length).toBeGreaterThan(2));
+    await expect.poll(() => onTrouble.mock.calls.length).toBeGreaterThan(2);
     expect(onTrouble).toHaveBeenLastCalledWith(ends.fail);
     ends.fail = undefined;
     await ends.session(0);
-    await vi.waitFor(() => expect(onTrouble).toHaveBeenLastCalledWith(undefined));
+    await expect.poll(() => onTrouble).toHaveBeenLastCalledWith(undefined);
     await relay.break();
   });
 
@@ -217,7 +214,7 @@ describe('Relay', () => {
       const onTrouble = vi.fn<(error: unknown) => void>();
       const relay = new Relay(ends, { ...quiet, onTrouble }, REJOIN);
       relay.keepJoined();
-      await vi.waitFor(() => expect(onTrouble.mock.calls.length).toBeGreaterThan(2));
+      await expect.poll(() => onTrouble.mock.calls.length).toBeGreaterThan(2);
       expect(ends.ports.length).toBeLessThanOrEqual(1);
       await relay.break();
     });

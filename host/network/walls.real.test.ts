@@ -146,7 +146,7 @@ async function attack({ inside, first, second, third }: ReturnType<typeof theBed
 async function untilCarried(station: Station, to: string): Promise<void> {
   let round = 80;
   const ping = (): Promise<unknown> => station.tell('probe', (round += 1), [['icmp', to, 8]], WAIT_SECONDS);
-  await expect.poll(ping, { timeout: 5_000 }).toEqual([0]);
+  await expect.poll(ping).toEqual([0]);
 }
 
 /** But for what a card's own system says of its own link-local address, whenever it likes: DHCPv6 answers go there. */

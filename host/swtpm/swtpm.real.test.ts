@@ -184,7 +184,7 @@ describe.skipIf(lacks !== undefined)(`a TPM in its jail${lacks === undefined ? '
     const lacking = async (): Promise<unknown[]> =>
       (await readProtections(part)).filter(({ state }) => state !== 'holds');
     // swtpm puts its own filter on some moments after its exec.
-    await expect.poll(lacking, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(lacking).toEqual([]);
     const commandLine = await readFile(`/proc/${tpm.process.pid}/cmdline`, 'latin1');
     expect(commandLine).not.toContain(bench.dir);
     expect(commandLine).not.toContain(Buffer.from(KEY).toString('hex'));

@@ -17,7 +17,7 @@ const BYSTANDER = 'bystander';
 const VICTIM = 'victim';
 
 /** From a death to the machine's end: one look of the daemon, one sweep of the warden and what its guest is granted. */
-const CLEANUP_MS = 30_000;
+const CLEANUP_MS = 120_000;
 const MEMORY_LIMIT_MIB = 200;
 /** Of the broker, one after the other: what leaks would add up. */
 const SESSIONS = 16;

@@ -97,7 +97,7 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
       await ended;
       // Services that were killed are started by the next command that needs them.
       await expect
-        .poll(async () => (await disks().catch(() => [])).map(({ status }) => status.phase), { timeout: 30_000 })
+        .poll(async () => (await disks().catch(() => [])).map(({ status }) => status.phase))
         .toEqual([expect.stringMatching(/incomplete|ready/)]);
       if ((await disks())[0]?.status.phase === 'ready') await ringwall.ok('disk', 'rm', 'web');
     }

@@ -370,15 +370,15 @@ describe.skipIf(NEEDS_PACKETS !== '')(`the way out${NEEDS_PACKETS}`, () => {
       await new Promise((resolve) => setTimeout(resolve, LOOKED_MS));
       said.length = 0;
       await runChecked(inside, harm);
-      await expect.poll(() => said.join('\n'), { timeout: 5_000 }).toMatch(word);
-      await expect.poll(leadsOut, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => said.join('\n')).toMatch(word);
+      await expect.poll(leadsOut).toBe(true);
     }
     // With a veth the interface goes, too; a card of the host comes back to it by itself.
     said.length = 0;
     await closeNamespace(run, join(dir, 'edge'));
-    await expect.poll(() => said.join('\n'), { timeout: 5_000 }).toMatch(/there is no interface eth1/);
+    await expect.poll(() => said.join('\n')).toMatch(/there is no interface eth1/);
     await plugWorld();
-    await expect.poll(leadsOut, { timeout: 5_000 }).toBe(true);
+    await expect.poll(leadsOut).toBe(true);
     expect(said.join('\n')).toMatch(/its namespace was removed/);
     stop.abort();
     await looking;

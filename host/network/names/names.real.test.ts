@@ -232,7 +232,7 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
     const looking = app.server.lookAfter((what) => said.push(what), 200, stop.signal);
     if (before !== undefined) await killProcess(before);
     const ask = (): Promise<unknown> => station(app, 0).tell('resolve', GATEWAY, 'db.app.internal', A, 0.5);
-    await expect.poll(ask, { timeout: 3_000 }).toEqual([FOUND, ['10.20.0.2']]);
+    await expect.poll(ask).toEqual([FOUND, ['10.20.0.2']]);
     stop.abort();
     await looking;
     expect(said).toEqual(['the server of addresses and names was gone; it is started again']);
@@ -256,7 +256,7 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
     expect([app.server.process, said]).toEqual([before, []]);
     signalProcess(before, 'SIGSTOP');
     await expect
-      .poll(() => said, { timeout: 30_000 })
+      .poll(() => said)
       .toEqual(['the server of addresses and names did nothing for 10 s; it is started again']);
     stop.abort();
     await looking;

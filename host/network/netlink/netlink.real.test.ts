@@ -179,7 +179,7 @@ describe.skipIf(NEEDS_PACKETS !== '')(`batches of netlink${NEEDS_PACKETS}`, () =
     };
     const walls = new Walls(inside());
     await expect(walls.raise({ ...compiled, ruleset: { tables: [broken, ...others] } })).rejects.toThrow('nft refuses');
-    await expect.poll(senders, { timeout: 5_000 }).toEqual([]);
+    await expect.poll(senders).toEqual([]);
   });
 
   test('leave the walls whole where nobody answers: nft puts them up then', async () => {
@@ -200,6 +200,6 @@ describe.skipIf(NEEDS_PACKETS !== '')(`batches of netlink${NEEDS_PACKETS}`, () =
   });
 
   test('end their sender soon after the last', async () => {
-    await expect.poll(senders, { timeout: 5_000 }).toEqual([]);
+    await expect.poll(senders).toEqual([]);
   });
 });

@@ -78,16 +78,13 @@ describe.skipIf(NEEDS !== '')(`watching${NEEDS}`, () => {
     const rows: unknown[] = [];
     let floodRows = 0;
     await expect
-      .poll(
-        () => {
-          for (const { packets, ...row } of summary.take().rows) {
-            if (row.interfaceIndex === cable.index) floodRows += packets;
-            else rows.push(row);
-          }
-          return rows;
-        },
-        { timeout: 10_000 },
-      )
+      .poll(() => {
+        for (const { packets, ...row } of summary.take().rows) {
+          if (row.interfaceIndex === cable.index) floodRows += packets;
+          else rows.push(row);
+        }
+        return rows;
+      })
       .toEqual(
         expect.arrayContaining(
           [
