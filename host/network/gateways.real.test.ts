@@ -259,7 +259,9 @@ describe.each([
     const learned = await helloGuest(station(1));
     expect(learned).toMatch(/ inet 10\.20\.0\.2\/24 /);
     expect(learned).toMatch(/^169\.254\.1\.1 dev eth0/m);
-    expect(learned).not.toMatch(/^default/m);
+    expect(learned).not.toMatch(/^default via 169/m);
+    expect(learned).toMatch(/ inet6 fd00:20::2\/128 scope global\b/);
+    expect(learned).toMatch(/^default via fe80::1 dev eth0/m);
     expect(learned).toMatch(/^search app\.internal\nnameserver 169\.254\.1\.1$/m);
   });
 

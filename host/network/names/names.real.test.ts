@@ -114,7 +114,7 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
   });
 
   test('the hello image makes of it what it should', async () => {
-    const learned = await helloGuest(station(lab, 0), 'probe');
+    const learned = await helloGuest(station(lab, 0));
     expect(learned).toMatch(/ inet 10\.20\.0\.1\/32 /);
     expect(learned).toMatch(/ inet6 fd00:20::1\/128 scope global\b/);
     expect(learned).toMatch(/^default via 169\.254\.1\.1 dev eth0/m);
@@ -125,7 +125,7 @@ describe.skipIf(lacks !== '' || lacksForJails() !== undefined)(`addresses and na
 
   test('nor does it need IPv4 for that', async () => {
     await using six = await open(bench, SIX);
-    const learned = await helloGuest(station(six, 0), 'lone');
+    const learned = await helloGuest(station(six, 0));
     expect(learned).toMatch(/ inet6 fd00:20::1\/128 scope global\b/);
     expect(learned).toMatch(/^default via fe80::1 dev eth0/m);
     expect(learned).toMatch(/^nameserver fe80::1%eth0$/m);

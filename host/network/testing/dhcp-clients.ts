@@ -58,15 +58,12 @@ END
   return /^\d+\.\d+\.\d+\.\d+\/.*$/m.exec(text)?.[0] ?? 'no lease';
 }
 
-/**
- * What the `hello` image of a machine of this name makes of its card, with its own scripts and nothing but busybox: the addresses, the
- * routes, who knows names.
- */
-export async function helloGuest(station: Station, name: string): Promise<string> {
+/** What the `hello` image makes of its card, with its own scripts and nothing but busybox: the addresses, the routes, who knows names. */
+export async function helloGuest(station: Station): Promise<string> {
   const scripts = join(import.meta.dirname, '../../../apps/guest/hello');
   const script = `
     ${CLEAN}
-    mkdir /run/ringwall; echo ${name} > /run/ringwall/name
+    mkdir /run/ringwall; echo ${station.machine.name} > /run/ringwall/name
     mkdir /run/bin; ${BUSYBOX} --install -s /run/bin; PATH=/run/bin
     cp -r ${scripts} /run/hello; chmod 755 /run/hello/*
     ${ANEW}
