@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { RingwallError } from '@ringwall/api';
 import { importMessageSchema } from '@ringwall/api/disks';
-import { LineSplitter } from '../rpc/index.ts';
+import { carry } from '../rpc/index.ts';
 
 /** Progress, an error or a digest. */
 const LINE_LIMIT_BYTES = 16 * 1024;
@@ -17,29 +17,16 @@ export async function carryContents(
   warden: Duplex,
   progress: (step: string, fraction: number) => void,
 ): Promise<ImportOutcome> {
-  // The client's going is an end of the contents: the warden then keeps what came, and says so.
-  const end = (): void => void warden.end();
-  client.on('error', end).on('close', end);
-  warden.on('error', () => warden.destroy());
-  client.pipe(warden);
   try {
-    const lines = new LineSplitter(LINE_LIMIT_BYTES);
-    for await (const chunk of warden) {
-      if (!Buffer.isBuffer(chunk)) continue;
-      lines.push(chunk);
-      for (let line = lines.next(); line !== undefined; line = lines.next()) {
-        const message = importMessageSchema.parse(JSON.parse(Buffer.from(line).toString('utf8')));
-        if ('progress' in message) progress(message.progress.step, message.progress.fraction);
-        else if ('done' in message) return message.done;
-        else return { error: RingwallError.fromBody(bodyOf(message.error)), destroyed: message.destroyed };
-      }
+    // Where the client goes, the warden keeps what came, and says so.
+    for await (const line of carry(client, warden, LINE_LIMIT_BYTES)) {
+      const message = importMessageSchema.parse(line);
+      if ('progress' in message) progress(message.progress.step, message.progress.fraction);
+      else if ('done' in message) return message.done;
+      else return { error: RingwallError.fromBody(bodyOf(message.error)), destroyed: message.destroyed };
     }
   } catch (cause) {
     return { error: gone(cause), destroyed: false };
-  } finally {
-    client.unpipe(warden);
-    client.off('close', end);
-    warden.destroy();
   }
   return { error: gone(), destroyed: false };
 }

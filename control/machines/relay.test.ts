@@ -5,6 +5,8 @@ import { describe, expect, test, vi } from 'vitest';
 import { Relay, RELAY_LIMIT_BYTES, type RelayWatcher } from './relay.ts';
 
 const REJOIN = { first: 2, most: 10, quiet: 50 };
+/** On a busy host. */
+const PATIENT = { timeout: 60_000 };
 
 /** Both far ends of one session. */
 interface Session {
@@ -39,10 +41,11 @@ class Ends {
   }
 
   async session(number: number): Promise<Session> {
-    await expect.poll(() => this.sessions.length).toBeGreaterThan(number);
-    const session = this.sessions[number];
-    if (session === undefined) throw new Error(`no session ${String(number)}`);
-    return session;
+    return vi.waitFor(() => {
+      const session = this.sessions[number];
+      if (session === undefined) throw new Error(`no session ${String(number)}`);
+      return session;
+    }, PATIENT);
   }
 }
 

@@ -14,7 +14,7 @@ import {
 } from '@ringwall/api/transfers';
 import type { SealedKey } from '@ringwall/api/warden';
 import { EvidenceError, parseExport, type SignedExport } from '@ringwall/evidence';
-import { LineSplitter } from '../rpc/index.ts';
+import { carry } from '../rpc/index.ts';
 import { checkMachineName } from './names.ts';
 import { checkImage } from './plan.ts';
 import { QUIET, refuseQuarantined } from './quarantine.ts';
@@ -257,26 +257,11 @@ function readTicket(text: string): SignedExport {
 
 /** The head of what has come, once the warden has all of it and says that it is whole. */
 async function carryObject(client: Duplex, warden: Duplex): Promise<string> {
-  const end = (): void => void warden.end();
-  client.on('error', end).on('close', end);
-  warden.on('error', () => warden.destroy());
-  client.pipe(warden);
-  try {
-    const lines = new LineSplitter(LINE_LIMIT_BYTES);
-    for await (const chunk of warden) {
-      if (!Buffer.isBuffer(chunk)) continue;
-      lines.push(chunk);
-      const line = lines.next();
-      if (line === undefined) continue;
-      const message = receivedSchema.parse(JSON.parse(Buffer.from(line).toString('utf8')));
-      if ('done' in message) return message.done.head;
-      const { code, message: text, hint } = message.error;
-      throw RingwallError.fromBody({ code, message: text, ...(hint === undefined ? {} : { hint }) });
-    }
-  } finally {
-    client.unpipe(warden);
-    client.off('close', end);
-    warden.destroy();
+  for await (const line of carry(client, warden, LINE_LIMIT_BYTES)) {
+    const message = receivedSchema.parse(line);
+    if ('done' in message) return message.done.head;
+    const { code, message: text, hint } = message.error;
+    throw RingwallError.fromBody({ code, message: text, ...(hint === undefined ? {} : { hint }) });
   }
   throw new RingwallError('warden-unavailable', 'the warden ended in the middle of the import', {
     hint: 'nothing of it is left: import it again',
