@@ -144,6 +144,12 @@ describe.each([
     },
   );
 
+  test.skipIf(lacks !== '')('what the gateway itself says to all is counted against nobody', async () => {
+    const { refusedFrom } = await site.counts();
+    expect(refusedFrom.get('g1')?.get('rogue')).toBeUndefined();
+    expect(refusedFrom.get('g2')?.get('spoofed')).toBeUndefined();
+  });
+
   test.skipIf(lacks !== '')('it resolves its neighbours, and reaches them by what it was told', async () => {
     await udhcpc(station(0));
     await udhcpc(station(1));

@@ -1,9 +1,9 @@
 // A segment in a real kernel: what arrives under random policies, and what of an attack on it does.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileBridged, type Machine } from '@ringwall/netpolicy';
-import { runChecked } from '../../exec/index.ts';
-import { Walls } from '../index.ts';
+import { compileBridged, RefusedLog, type Machine } from '@ringwall/netpolicy';
+import { run, runChecked } from '../../exec/index.ts';
+import { cableIndexes, sniff, Walls } from '../index.ts';
 import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
 import {
   arrivals,
@@ -22,6 +22,7 @@ const ROUNDS = 4;
 /** Long enough for a frame to arrive that would arrive. */
 const SETTLE_MS = 200;
 const WAIT_SECONDS = 0.5;
+const LOGGED_MS = 10_000;
 
 const ALL = 'ff:ff:ff:ff:ff:ff';
 const [CARD, OTHER, THIRD] = ['52:54:00:00:00:00', '52:54:00:00:00:01', '52:54:00:00:00:02'];
@@ -178,6 +179,13 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
     await keepApart(here.inside, EVERYBODY, compiled.isolated);
     const walls = new Walls(here.inside);
     await walls.raise(compiled);
+    const log = await sniff(run, here.inside, { on: 'refused', seconds: 30, bytes: 1024 * 1024 });
+    const reader = new RefusedLog();
+    const logged = new Set<string>();
+    log.on('data', (bytes: Uint8Array) => {
+      for (const { reason, interfaceIndex, from } of reader.push(bytes))
+        logged.add(`${reason} ${interfaceIndex} ${from?.text ?? ''}`);
+    });
     const [attacker, ...others] = here.stations;
     for (const station of others) await station.tell('sniff');
     await attacker?.tell('frames', Object.values(ATTACKS));
@@ -189,5 +197,10 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
     const { refused } = await walls.counts();
     const counted = (['spoofed', 'rogue'] as const).map((reason) => (refused.get(reason)?.packets ?? 0) > 0);
     expect(counted).toEqual([true, true]);
+    // The log says by which cable it came, ten packets of each in a second.
+    const [first] = EVERYBODY.slice(0, 1);
+    const index = first === undefined ? undefined : (await cableIndexes(here.inside, [first])).get(first);
+    await expect.poll(() => [...logged], { timeout: LOGGED_MS }).toContain(`spoofed ${index ?? 0} 10.20.0.2`);
+    log.destroy();
   });
 });

@@ -1,6 +1,7 @@
 // The table of a bridge: what it looks up, and the way of a packet through its chains. Who sends what is held to cables, who gets it to
 // addresses, and what passes between to the ways that one group has to another.
 import { type DropReason, drops, refusals } from './drop-reasons.ts';
+import { GROUP_REPORTS } from './gateway.ts';
 import type { Chain, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
 import { hooked, TABLE } from './tables.ts';
 
@@ -13,6 +14,7 @@ const REASONS: readonly DropReason[] = ['refused', 'rogue', 'spoofed', 'to-host'
 /** RFC 4861, 4: words of neighbour discovery. Routers there are none. */
 const ROUTER_WORDS = { anyOf: [133, 134, 137] } as const;
 const [SOLICITATION, ADVERTISEMENT] = [135, 136];
+const DISCOVERY: Statement = { match: ['icmpv6 type'], op: '==', to: { anyOf: [SOLICITATION, ADVERTISEMENT] } };
 /** A question goes to all ports, and is taken from it at all but one: a card asks for its neighbours a few times a minute. */
 const SOLICITATIONS_BELOW = { perSecond: 20, burst: 60 } as const;
 const RATE_KEPT_SECONDS = 60;
@@ -75,7 +77,8 @@ export function bridgeTable(
       { name: 'begins', rules: [[{ verdict: { jump: 'asks' } }], [drops('refused')]] },
       { name: 'judge', rules: judging() },
       hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', guarding()),
-      hooked('input', 'input', FILTER_PRIORITY, 'drop', [[drops('to-host')]]),
+      // Questions for neighbours come to the bridge as to all ports: it is asked by nobody.
+      hooked('input', 'input', FILTER_PRIORITY, 'drop', [[DISCOVERY, DROP], [drops('to-host')]]),
       hooked('forward', 'forward', FILTER_PRIORITY, 'drop', forwarding()),
     ],
   };
@@ -94,6 +97,7 @@ function guarding(): (readonly Statement[])[] {
     [{ match: ['ether type'], op: '==', to: { anyOf: ['8021q', '8021ad'] } }, drops('rogue')],
     [is('senders4', 'iifname', 'ether saddr', 'ip saddr'), ACCEPT],
     [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, drops('rogue')],
+    [{ match: ['icmpv6 type'], op: '==', to: GROUP_REPORTS }, DROP],
     [type(ADVERTISEMENT), isSender6, { decide: { map: 'claims', key: ['iifname'] } }],
     [type(SOLICITATION), isSender6, seldom, ACCEPT],
     [type(SOLICITATION), linkLocal, isCard, seldom, ACCEPT],
@@ -116,17 +120,12 @@ function forwarding(): (readonly Statement[])[] {
     op: '==',
     to: { set: to },
   });
-  const discovery: Statement = {
-    match: ['icmpv6 type'],
-    op: '==',
-    to: { anyOf: [SOLICITATION, ADVERTISEMENT] },
-  };
   return [
     // The bridge has answered, if anybody is there.
     [{ match: ['arp operation'], op: '==', to: { anyOf: ['request', 'reply'] } }, DROP],
-    [discovery, reaches('asked6', 'ip6 daddr'), ACCEPT],
-    [discovery, reaches('receivers6', 'ip6 daddr'), ACCEPT],
-    [discovery, DROP],
+    [DISCOVERY, reaches('asked6', 'ip6 daddr'), ACCEPT],
+    [DISCOVERY, reaches('receivers6', 'ip6 daddr'), ACCEPT],
+    [DISCOVERY, DROP],
     [reaches('receivers4', 'ip daddr'), { verdict: { goto: 'judge' } }],
     [reaches('receivers6', 'ip6 daddr'), { verdict: { goto: 'judge' } }],
     [drops('spoofed')],

@@ -35,7 +35,7 @@ const NEIGHBOUR_WORDS = { anyOf: [135, 136] } as const;
 const ROUTER_WORDS = { anyOf: [134, 137] } as const;
 const ND_HOP_LIMIT = 255;
 /** RFC 2710, RFC 3810: every system tells its groups as soon as its card is up. There is nobody to listen, and nothing in it. */
-const GROUP_REPORTS = { anyOf: [{ first: 130, last: 132 }, 143] } as const;
+export const GROUP_REPORTS = { anyOf: [{ first: 130, last: 132 }, 143] } as const;
 
 const DHCP_PORTS = { 4: { client: 68, server: 67 }, 6: { client: 546, server: 547 } } as const;
 const DNS_PORT = 53;

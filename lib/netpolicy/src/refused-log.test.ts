@@ -54,6 +54,14 @@ describe('RefusedLog', () => {
     ).toEqual(expected);
   });
 
+  test('names the port of a bridge by which it came, and not the bridge', () => {
+    // As Linux has it: NFULA_IFINDEX_PHYSINDEV (6) before NFULA_IFINDEX_INDEV (4).
+    const [before = '', after = ''] = IPV6_SOLICITATION.split('0800040000000002');
+    const grown = before.replace('a4000000a4000000', 'ac000000ac000000');
+    const packets = read(bytesOf(FILE_HEADER, grown, '0800060000000007', '0800040000000002', after));
+    expect(packets.map(({ reason, interfaceIndex }) => [reason, interfaceIndex])).toEqual([['spoofed', 7]]);
+  });
+
   test('reads the same in pieces of any size', () => {
     for (const step of [1, 7, 24, 40, 100]) expect(read(WHOLE, step)).toEqual(read(WHOLE));
   });

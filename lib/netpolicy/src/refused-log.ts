@@ -16,7 +16,7 @@ const MAX_PACKET_BYTES = 2_048;
 /** linux/netfilter/nfnetlink_log.h: attributes of a packet; each begins with its length and type. */
 const NFLOG_HEADER_BYTES = 4;
 const ATTRIBUTE_HEADER_BYTES = 4;
-const ATTRIBUTE = { incoming: 4, payload: 9, prefix: 10 } as const;
+const ATTRIBUTE = { incoming: 4, port: 6, payload: 9, prefix: 10 } as const;
 const MAX_PREFIX_BYTES = 128;
 
 const IPV4_HEADER_BYTES = 20;
@@ -84,7 +84,7 @@ function requireHeader(view: DataView): void {
 /** Undefined where it has no reason that is one of ours: somebody else's rule has logged it. */
 function readPacket(data: Uint8Array): RefusedPacket | undefined {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  let [interfaceIndex, prefix]: [number, string] = [0, ''];
+  let [incoming, port, prefix]: [number, number | undefined, string] = [0, undefined, ''];
   let payload = new Uint8Array();
   for (let at = NFLOG_HEADER_BYTES; at + ATTRIBUTE_HEADER_BYTES <= data.length;) {
     const length = view.getUint16(at, true);
@@ -92,7 +92,8 @@ function readPacket(data: Uint8Array): RefusedPacket | undefined {
     if (length < ATTRIBUTE_HEADER_BYTES) break;
     // The last one may have been cut off.
     const value = data.slice(at + ATTRIBUTE_HEADER_BYTES, at + length);
-    if (type === ATTRIBUTE.incoming && value.length === 4) interfaceIndex = view.getUint32(at + ATTRIBUTE_HEADER_BYTES);
+    if (type === ATTRIBUTE.incoming && value.length === 4) incoming = view.getUint32(at + ATTRIBUTE_HEADER_BYTES);
+    if (type === ATTRIBUTE.port && value.length === 4) port = view.getUint32(at + ATTRIBUTE_HEADER_BYTES);
     if (type === ATTRIBUTE.prefix && value.length <= MAX_PREFIX_BYTES) prefix = textOf(value);
     if (type === ATTRIBUTE.payload) {
       payload = value;
@@ -104,6 +105,8 @@ function readPacket(data: Uint8Array): RefusedPacket | undefined {
   const [, why, rule] = /^([a-z-]+)(?: ([a-z0-9-]+))?$/.exec(prefix) ?? [];
   const reason = DROP_REASONS.find((known) => known === why);
   if (reason === undefined) return undefined;
+  // On a bridge what comes in by a port comes in by the bridge, too.
+  const interfaceIndex = port ?? incoming;
   return { reason, ...(rule === undefined ? {} : { rule }), interfaceIndex, ...readFlow(payload) };
 }
 

@@ -4,7 +4,7 @@
 // one chain at each place, for each chain that a packet comes through costs as much as two of its rules.
 import { addressOf, type AddressRange, type Family } from './address.ts';
 import { type DropReason, drops, LOG_GROUPS, LOGGED_PER_SECOND, refusals } from './drop-reasons.ts';
-import { GATEWAY_IPV4, guardCards, hearQuestions, questionMeters, UPLINK } from './gateway.ts';
+import { GATEWAY_IPV4, GATEWAY_IPV6, guardCards, hearQuestions, questionMeters, UPLINK } from './gateway.ts';
 import { COMMON_SHARE } from './share.ts';
 import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table, TablePart } from './ruleset.ts';
 import { ICMP_PROTOCOLS } from './service.ts';
@@ -65,7 +65,7 @@ function guardPart(
   // What a tunnel brings has no hardware address, and has had its share where it comes from.
   for (const family of FAMILIES)
     rules.push([{ match: ['iifname', SOURCES[family]], op: '==', to: { set: `far${family}` } }, ACCEPT]);
-  rules.push(...FAMILIES.flatMap((family) => guardCards(family, dns, METERED)), [drops('spoofed')]);
+  rules.push(...ownWords(), ...FAMILIES.flatMap((family) => guardCards(family, dns, METERED)), [drops('spoofed')]);
   return {
     sets: [
       ...FAMILIES.flatMap((family): RuleSet[] => {
@@ -80,6 +80,25 @@ function guardPart(
     ],
     chains: [hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', rules)],
   };
+}
+
+/**
+ * What the gateway says to all on a link, the kernel has it hear itself, without a link's header: no machine has sent that. With one,
+ * somebody else says it.
+ */
+function ownWords(): Statement[][] {
+  return (
+    [
+      ['ip saddr', GATEWAY_IPV4],
+      ['ip6 saddr', GATEWAY_IPV6],
+    ] as const
+  ).flatMap(([source, gateway]) => {
+    const isIts: Statement = { match: [source], op: '==', to: gateway };
+    return [
+      [isIts, { match: ['ether saddr'], op: '!=', to: '00:00:00:00:00:00' }, drops('spoofed')],
+      [isIts, { match: ['iiftype'], op: '==', to: 'ether' }, { verdict: 'drop' }],
+    ];
+  });
 }
 
 /** Of ARP, only the question for the gateway is heard, by whom it can come from: the kernel learns nothing else. */
