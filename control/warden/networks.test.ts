@@ -277,6 +277,24 @@ describe.skipIf(needsRoot)('networks of a warden', () => {
     expect(stands.begun).toEqual([asked]);
   });
 
+  test('end what stands by a rule whose time is up, by themselves, and try it again where it fails', async () => {
+    const { machine, boot } = await running();
+    const members = [member(machine, 1, boot), { ...member(newMachineId(), 2), mac: '02:00:5e:00:00:02' }];
+    const before = new Date(Date.now() + 2_000).toISOString().replace(/\.\d+Z$/, 'Z');
+    const { rules, ...others } = definition();
+    await apply(members, { ...others, rules: rules.map((rule) => ({ ...rule, before })) });
+    const stands = standing();
+    const [from, to] = ['10.20.0.1', '10.20.0.2'].map((text) => parseAddress(text, ''));
+    if (stands === undefined || from === undefined || to === undefined) throw new Error('it does not stand');
+    stands.begun = [{ from, to, protocol: 6, number: 80 }];
+    scene.host.before = failing('networks.end', new Error('no conntrack'));
+    await expect.poll(() => scene.log(), { timeout: 20_000 }).toContain('no conntrack');
+    expect(stands.begun).toHaveLength(1);
+    scene.host.before = () => undefined;
+    await warden.sweep(false);
+    expect(stands.begun).toEqual([]);
+  });
+
   test('admit no boot but the one that runs, and none without a card there', async () => {
     const { machine, boot } = await running();
     const other = newBootId();

@@ -16,7 +16,7 @@ import { Queues } from './queue.ts';
 import { isRunningBoot, readBoot, type RunningBoot } from './records.ts';
 import { messageOf } from './request-log.ts';
 import { endUnallowed, mirrorStateOf, readMirrored, setMirrored } from './mirrors.ts';
-import { asPolicyTrouble, sameWanted } from './network-plan.ts';
+import { asPolicyTrouble, sameWanted, type WantedNetwork } from './network-plan.ts';
 import { TenantNetwork } from './tenant-network.ts';
 import { rangesOf, waysOut, WayOut } from './way-out.ts';
 
@@ -66,8 +66,7 @@ export class Networks {
   async apply({ network, definition, machines }: Order<'apply-network'>): Promise<WardenResponse<'apply-network'>> {
     return await this.#queues.run(network, async () => {
       const place = networkLayout(this.#context.layout, network);
-      const tenant =
-        this.#networks.get(network) ?? new TenantNetwork(place, this.#context.parts.networks, this.#context.note);
+      const tenant = this.#networks.get(network) ?? this.#tenantIn(place);
       for (const { machine, admitted } of machines) {
         if (admitted === undefined) await this.#forgetAdmission(machine);
         else if (await this.#runs(machine, { network, boot: admitted }))
@@ -284,13 +283,13 @@ export class Networks {
 
   /** What an earlier warden was told of it, and its other hosts. */
   async #remember(id: NetworkId): Promise<void> {
-    const { layout, parts, note } = this.#context;
+    const { layout, note } = this.#context;
     const place = networkLayout(layout, id);
     try {
       const record = await readNetwork(place);
       if (record === undefined) return;
       const wanted = { definition: record.definition, machines: record.machines };
-      const tenant = new TenantNetwork(place, parts.networks, note, wanted);
+      const tenant = this.#tenantIn(place, wanted);
       this.#networks.set(id, tenant);
       const peers = await this.#openPeers(place, tenant.judged());
       this.#peers.set(id, peers);
@@ -300,6 +299,18 @@ export class Networks {
     } catch (error) {
       note(`${id}: its walls could not be raised: ${messageOf(error)}`);
     }
+  }
+
+  #tenantIn(place: NetworkLayout, recorded?: WantedNetwork): TenantNetwork {
+    const { parts, note } = this.#context;
+    const due = (): void => void this.#endTimedOut(place.id);
+    return new TenantNetwork(place, parts.networks, { note, due }, recorded);
+  }
+
+  /** What could not be done is tried again at the next look. */
+  async #endTimedOut(id: NetworkId): Promise<void> {
+    const ended = this.#queues.run(id, async () => await this.#networks.get(id)?.endTimedOut());
+    await ended.catch((error: unknown) => this.#context.note(`${id}: ${messageOf(error)}`));
   }
 
   async #reopen(id: NetworkId, tenant: TenantNetwork): Promise<void> {

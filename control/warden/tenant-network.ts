@@ -22,6 +22,7 @@ import type { NetworkLayout } from './layout.ts';
 import type { NetworkPeers } from './network-peers.ts';
 import { goesOnBy, inPolicyWords, judge, type Plan, type WantedNetwork } from './network-plan.ts';
 import type { NetworkPart, NetworkSite, SiteTunnels } from './parts.ts';
+import { TimeLimits } from './time-limits.ts';
 import { sameCable, sameRules, sameShare } from './same-machine.ts';
 
 /** Somebody who flushes tables by hand finds them back after this. */
@@ -53,6 +54,7 @@ export class TenantNetwork {
   readonly #cut = new Set<MachineId>();
   /** Whether connections may stand that began by other rules than those in force. */
   #outlived = false;
+  readonly #limits: TimeLimits;
   /** Of a segment: those that no rule connects with others. */
   #isolated: readonly Machine[] = [];
   /** What each of those may receive now. */
@@ -70,13 +72,19 @@ export class TenantNetwork {
   /** What could not be done, until it is. */
   trouble: string | undefined;
 
-  /** `recorded`: what an earlier warden was told. */
-  constructor(layout: NetworkLayout, part: NetworkPart, note: (text: string) => void, recorded?: WantedNetwork) {
+  /** `due` is called when a rule's time may be up: whoever settles it calls endTimedOut() then. `recorded`: what an earlier warden was told. */
+  constructor(
+    layout: NetworkLayout,
+    part: NetworkPart,
+    { note, due }: { readonly note: (text: string) => void; readonly due: () => void },
+    recorded?: WantedNetwork,
+  ) {
     this.layout = layout;
     this.#wanted = recorded;
     this.#part = part;
     this.#note = (text) => note(`${layout.id}: ${text}`);
     this.mirror = new CableMirror(this.#note);
+    this.#limits = new TimeLimits(due);
   }
 
   get wanted(): WantedNetwork | undefined {
@@ -162,7 +170,9 @@ export class TenantNetwork {
       this.#plan = plan;
       this.#wanted = wanted;
       this.#stale = false;
+      this.#limits.follow(plan.network);
       if (this.#outlived) await this.#endConnections(site, plan);
+      await this.endTimedOut();
       if (first) this.#lookAfterSite(site);
       await this.#connect(site);
       await site.keepApart([...this.#connected.values()], this.#isolated);
@@ -177,6 +187,14 @@ export class TenantNetwork {
       this.trouble = error instanceof Error ? error.message : String(error);
       throw error;
     }
+  }
+
+  /** Ends what stands by a rule whose time is up, and waits for the next one's. */
+  async endTimedOut(): Promise<void> {
+    const [site, plan] = [this.#site, this.#plan];
+    if (site === undefined || plan === undefined) return;
+    if (this.#limits.isDue(nowSeconds())) await this.#endConnections(site, plan);
+    this.#limits.wait(nowSeconds());
   }
 
   /** Takes a machine off at once, whatever is being settled: whoever is trusted no more waits for nobody. Its rules go when it is settled. */
@@ -199,6 +217,7 @@ export class TenantNetwork {
       await this.settle(wanted, admitted);
       return;
     }
+    await this.endTimedOut();
     const before = new Set(this.#connected.keys());
     const again = (await this.#connect(site)).filter((id) => before.has(id));
     await this.settleMirror();
@@ -294,6 +313,7 @@ export class TenantNetwork {
   forget(): void {
     this.#looking?.abort();
     this.#looking = undefined;
+    this.#limits[Symbol.dispose]();
     this.#site = undefined;
     this.#tunnels = undefined;
     this.#served = undefined;
@@ -328,10 +348,12 @@ export class TenantNetwork {
     return others.filter((other) => !broken.some(({ machine, how }) => machine === other && how === 'gone'));
   }
 
-  /** Rules are asked when a connection begins, so what stands by a rule that is no more is ended. */
+  /** Rules are asked when a connection begins, so what stands by a rule that is no more, or no more in force, is ended. */
   async #endConnections(site: NetworkSite, plan: Plan): Promise<void> {
-    const ended = await site.endConnections(goesOnBy(plan, Date.now() / 1_000));
+    const now = nowSeconds();
+    const ended = await site.endConnections(goesOnBy(plan, now));
     this.#outlived = false;
+    this.#limits.asked(now);
     if (ended > 0) this.#note(`connections that its rules do not allow any more are ended: ${ended}`);
   }
 
@@ -394,6 +416,10 @@ export class TenantNetwork {
 
 function printed(ranges: readonly ProtectedRange[]): string {
   return ranges.map((range) => printRange(range)).join();
+}
+
+function nowSeconds(): number {
+  return Date.now() / 1_000;
 }
 
 function doesNotStand(): RingwallError {
