@@ -29,7 +29,6 @@ describe('time limits', () => {
   });
   afterEach(() => {
     limits[Symbol.dispose]();
-    expect(vi.getTimerCount()).toBe(0);
     vi.useRealTimers();
   });
 
@@ -85,5 +84,8 @@ describe('time limits', () => {
     limits.wait(NOON);
     vi.advanceTimersByTime(3_600_000);
     expect(called).toBe(1);
+    limits.wait(NOON);
+    limits[Symbol.dispose]();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
