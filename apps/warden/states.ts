@@ -48,11 +48,10 @@ export async function copyMachine(
 ): Promise<MachineCopy> {
   const memoryBytes = order.memoryMiB * MIB;
   const connect = (): ReturnType<typeof connectToVmm> => connectToVmm(machine.diskSocket, boot.vmm.uid);
-  const { witness } = boot;
-  // Said before anything is copied.
-  if (witness !== undefined) await saveWitness(await connectToVmm(machine.witnessStates, witness.uid));
+  // What is in the way is said before anything is copied.
+  await witnessOf(machine, boot);
   // A system of its own boots an imported disk, and is given no other.
-  const own = witness === undefined ? [DATA_NODE] : [];
+  const own = boot.witness === undefined ? [DATA_NODE] : [];
   const nodes = [...own, ...order.disks.map((_, index) => encryptedNode(index))];
   const memory = await readMemoryFile(machine.memoryDir, memoryBytes);
   const crew = borrowCrew();
@@ -84,6 +83,15 @@ interface Copied {
   readonly memory: FileHandle;
   readonly memoryBytes: number;
   readonly crew: Crew;
+}
+
+/** What it has seen, and the TPM; empty for a machine that has none. */
+async function witnessOf(
+  { witnessStates }: MachineLayout,
+  { witness }: RunningBoot,
+): Promise<{ readonly witness?: Uint8Array }> {
+  if (witness === undefined) return {};
+  return { witness: await saveWitness(await connectToVmm(witnessStates, witness.uid)) };
 }
 
 class Copy implements MachineCopy {
@@ -155,7 +163,7 @@ class Copy implements MachineCopy {
     const copy = this.#memory;
     const refreshed = copy?.refresh();
     refreshed?.catch(() => undefined); // told below
-    const { card, looseCard, witness } = this.#of.boot;
+    const { card, looseCard } = this.#of.boot;
     const mac = card?.mac ?? looseCard?.mac;
     // Whether it is there now, QEMU knows: a guest lets go of a card when it likes, or not at all.
     const isPlugged = mac !== undefined && (await hasCard(qmp));
@@ -171,9 +179,7 @@ class Copy implements MachineCopy {
       refreshed,
     ]).finally(() => Promise.allSettled([refreshed])); // threads read a file that is closed then
     // QEMU waits for no answer of its TPM's any more.
-    const { witnessStates } = this.#of.machine;
-    const seen =
-      witness === undefined ? {} : { witness: await saveWitness(await connectToVmm(witnessStates, witness.uid)) };
+    const seen = await witnessOf(this.#of.machine, this.#of.boot);
     const state = { devices, ...seen, ...(isPlugged ? { card: { mac } } : {}) };
     if (copy === undefined) {
       await order.takeState({ ...state, memory: this.#of.memory.fd });

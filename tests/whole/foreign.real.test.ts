@@ -1,5 +1,5 @@
 // A system that is not Ringwall's, from its image to its proof: three boots of one machine. Nothing of Ringwall is in it.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLOUD_IMAGE_LACKS, Instance, makeCloudImage, type CloudImage } from '@ringwall/testkit';
 import { parseProof } from '@ringwall/evidence';
@@ -134,6 +134,16 @@ describe.skipIf(LACKS !== '')(`a cloud image${LACKS}`, () => {
     expect(changed.code).toBe(4);
     expect(changed.stderr).toMatch(/the snapshot is not what was sealed: .* at byte \d+/);
     for (const [name, sealed] of before) writeFileSync(join(folder, name), sealed);
+
+    // Killed with a witness that waits, the warden's next life ends it, and the machine is what it was.
+    const { processes } = await instance.health();
+    const warden = processes.find(({ name }) => name === 'ringwall-warden')?.pid;
+    if (warden === undefined) throw new Error('no warden runs');
+    const restoring = instance.cli('restore', 'web', '--rewind'); // its key was given out above
+    const waiting = join(instance.runDir, 'machines', machine.id, 'witness', 'states.sock');
+    await expect.poll(() => existsSync(waiting), { timeout: 60_000, interval: 5 }).toBe(true);
+    process.kill(warden, 'SIGKILL');
+    expect((await restoring).code).not.toBe(0);
     expect(await instance.ok('start', 'web')).toContain('web: attested.');
   });
 

@@ -153,7 +153,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       'changed one is refused at the byte. One that continues another has only what has changed since, and needs it. `verify` ' +
       'reads every byte, of all that it continues, too, and needs no key. `rm` destroys the key first. ' +
       'A snapshot is named by its machine and the number that the broker gave it, as in web@3. Machines with ' +
-      'a system of their own cannot be saved while they run. `export` seals one for another host, or for a key of ' +
+      'imported disks are saved and put back, and not exported. `export` seals one for another host, or for a key of ' +
       '`keygen`; with --move the machine goes with it, and starts here no more.',
     forms: [
       ...['snapshot [--full] NAME...', 'snapshot ls', 'snapshot verify NAME@NUMBER...', 'snapshot rm NAME@NUMBER...'],
