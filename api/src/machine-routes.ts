@@ -30,6 +30,8 @@ export const createMachineBodySchema = z.strictObject(createMachineSchema.shape)
 export const stopMachineBodySchema = z.strictObject({
   /** How long the guest may take to power down before it is ended. */
   graceMs: z.int().min(0).max(120_000).optional(),
+  /** A snapshot that is being taken is given up; else it is waited for. */
+  force: z.boolean().optional(),
 });
 export type StopMachine = z.infer<typeof stopMachineBodySchema>;
 

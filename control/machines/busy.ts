@@ -7,12 +7,17 @@ import type { WorkRequest } from './worker.ts';
 const MAY_CANCEL: Record<WorkRequest['kind'], ReadonlySet<JobKind>> = {
   'machine.create': new Set(),
   'machine.start': new Set(),
-  'machine.stop': new Set<JobKind>(['start']),
-  'machine.remove': new Set<JobKind>(['create', 'start', 'stop']),
+  'machine.stop': new Set<JobKind>(['start', 'snapshot']),
+  'machine.remove': new Set<JobKind>(['create', 'start', 'stop', 'snapshot']),
   'machine.snapshot': new Set(),
   'machine.restore': new Set(),
   'template.hold': new Set(),
 };
+
+/** Whether it is to be done once that has ended by itself. What somebody stops is saved first, where that was asked for before. */
+export function waitsFor(job: JobKind, request: WorkRequest): boolean {
+  return job === 'snapshot' && request.kind === 'machine.stop' && !request.force;
+}
 
 /** Throws `conflict` where what is done must end first. */
 export function refuseWhileBusy({ name }: Machine, job: JobKind, asked: WorkRequest['kind']): void {

@@ -14,6 +14,15 @@ export interface Job {
 
 interface OwnJob extends Job {
   readonly controller: AbortController;
+  /** What it waits for, until that has ended. */
+  after: OwnJob | undefined;
+}
+
+export interface NewJob {
+  readonly kind: JobKind;
+  readonly handle: OperationHandle | undefined;
+  /** For the end of the job before it, which is not cancelled. */
+  readonly waits?: boolean;
 }
 
 export class Jobs {
@@ -31,27 +40,37 @@ export class Jobs {
     return this.#last.get(machine);
   }
 
+  /** Whether that job has not begun, because another is to end before it. */
+  waits(machine: MachineId): boolean {
+    return this.#last.get(machine)?.after !== undefined;
+  }
+
   /** Aborted once the daemon ends. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
-  /** Runs `body` after the job before it, which is cancelled. `body` throws nothing. */
+  /** Runs `body` after the job before it, which is cancelled, with what that waits for. `body` throws nothing. */
   replace(
     machine: MachineId,
-    kind: JobKind,
-    handle: OperationHandle | undefined,
+    { kind, handle, waits = false }: NewJob,
     body: (signal: AbortSignal) => Promise<void>,
   ): Job {
     const previous = this.#last.get(machine);
-    previous?.controller.abort(new Interrupted('cancelled'));
+    if (!waits) {
+      for (const job of [previous, previous?.after]) job?.controller.abort(new Interrupted('cancelled'));
+    }
     const controller = new AbortController();
     if (this.#closing.signal.aborted) controller.abort(this.#closing.signal.reason);
-    const settled = (previous?.settled ?? Promise.resolve()).then(() => body(controller.signal));
+    const settled = (previous?.settled ?? Promise.resolve()).then(() => {
+      job.after = undefined;
+      return body(controller.signal);
+    });
     const job: OwnJob = {
       kind,
       handle,
       controller,
+      after: waits ? previous : undefined,
       settled: settled.finally(() => {
         if (this.#last.get(machine) !== job) return;
         this.#last.delete(machine);
@@ -66,7 +85,7 @@ export class Jobs {
   async close(): Promise<void> {
     const reason = new Interrupted('shutdown');
     this.#closing.abort(reason);
-    const jobs = [...this.#last.values()];
+    const jobs = [...this.#last.values()].flatMap((job) => (job.after === undefined ? [job] : [job.after, job]));
     for (const job of jobs) job.controller.abort(reason);
     await Promise.allSettled(jobs.map((job) => job.settled));
   }

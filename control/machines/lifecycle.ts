@@ -53,6 +53,11 @@ export async function startMachine(work: Work, id: MachineId): Promise<Outcome> 
 }
 
 export async function stopMachine(work: Work, id: MachineId, graceMs: number): Promise<Outcome> {
+  // One that waited may be overtaken before it has begun.
+  const overtaken = interruptionOf(work.signal);
+  if (overtaken !== undefined) {
+    return overtaken.reason === 'shutdown' ? { leave: true } : { failed: cancelled(await requireMachine(work, id)) };
+  }
   const machine = await changeMachine(work.store, id, (seen) => ({
     spec: { ...seen.spec, running: false },
     status: { ...seen.status, phase: 'stopping' },
@@ -295,7 +300,7 @@ async function removeAtWarden(work: Work, id: MachineId): Promise<void> {
   );
 }
 
-function cancelled(machine: Machine): RingwallError {
+export function cancelled(machine: Machine): RingwallError {
   return new RingwallError('conflict', `cancelled: something else was asked of ${machine.name}`);
 }
 

@@ -145,9 +145,12 @@ export class Machines {
     });
   }
 
-  stop(idOrName: string, precondition: Precondition & { readonly graceMs?: number } = {}): Promise<Operation> {
-    const { graceMs = this.#worker.timing.graceMs } = precondition;
-    return this.#accept(idOrName, precondition, { kind: 'machine.stop', graceMs }, ({ status }) =>
+  stop(
+    idOrName: string,
+    precondition: Precondition & { readonly graceMs?: number; readonly force?: boolean } = {},
+  ): Promise<Operation> {
+    const { graceMs = this.#worker.timing.graceMs, force = false } = precondition;
+    return this.#accept(idOrName, precondition, { kind: 'machine.stop', graceMs, force }, ({ status }) =>
       status.phase === 'stopped' ? { already: 'it is stopped already' } : { step: 'stopping' },
     );
   }
@@ -323,8 +326,11 @@ export class Machines {
       }
       const job = this.#worker.current(machine.id);
       if (job?.handle !== undefined) {
-        if (job.handle.operation.kind === request.kind) return job.handle.operation;
-        refuseWhileBusy(machine, job.kind, request.kind);
+        const isForced = request.kind === 'machine.stop' && request.force === true;
+        const isSame = job.handle.operation.kind === request.kind;
+        // One that waits gives way to one that does not.
+        if (isSame && !(isForced && this.#worker.waits(machine.id))) return job.handle.operation;
+        if (!isSame) refuseWhileBusy(machine, job.kind, request.kind);
       }
       const answer = check(machine);
       const subject = { kind: request.kind, machine: machine.id } as const;

@@ -16,6 +16,17 @@ async function known(world: World): Promise<number[]> {
   return [warden.snapshots.size, broker.snapshots.size, (await store.snapshots.list()).length];
 }
 
+/** The warden takes a snapshot from when it has begun until somebody lets it end. */
+function heldTaking(world: World): Disposable & { readonly begun: Promise<void>; readonly end: () => void } {
+  const [begun, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  world.warden.onRequest = async ({ op }) => {
+    if (op !== 'take-snapshot') return;
+    begun.resolve();
+    await ended.promise;
+  };
+  return { begun: begun.promise, end: ended.resolve, [Symbol.dispose]: ended.resolve };
+}
+
 describe('snapshot()', () => {
   test('numbers it, tells the broker its root, and leaves the machine as it is', async () => {
     await using world = await World.open();
@@ -79,13 +90,64 @@ describe('snapshot()', () => {
     await using world = await World.open();
     await world.running('web');
     const operation = await world.machines.snapshot('web');
-    expect(await errorOf(world.machines.stop('web'))).toMatchObject({
+    expect(await errorOf(world.machines.start('web'))).toMatchObject({
       code: 'conflict',
       message: 'web is being saved',
     });
     await world.ended(operation);
     await world.ended(await world.machines.stop('web'));
     expect(await errorOf(world.machines.snapshot('web'))).toMatchObject({ code: 'conflict' });
+  });
+
+  test('is waited for by a stop, which says so', async () => {
+    await using world = await World.open();
+    const { id } = await world.running('web');
+    using sealing = heldTaking(world);
+    const snapshot = await world.machines.snapshot('web');
+    await sealing.begun;
+    const stop = await world.machines.stop('web');
+    expect(stop).toMatchObject({ state: 'running', step: 'waiting until its snapshot is sealed' });
+    expect(await world.machines.stop('web')).toMatchObject({ id: stop.id });
+    expect([world.warden.isRunning(id), (await world.machines.find('web')).status.phase]).toEqual([true, 'running']);
+    sealing.end();
+    expect(await world.ended(stop)).toMatchObject({ state: 'done' });
+    expect(await world.ended(snapshot)).toMatchObject({ state: 'done' });
+    expect(await world.store.snapshots.list()).toHaveLength(1);
+    expect(world.warden.isRunning(id)).toBe(false);
+  });
+
+  test.each([
+    ['a stop with force', (world: World) => world.machines.stop('web', { force: true })],
+    ['a removal with force', (world: World) => world.machines.remove('web', { force: true })],
+  ])('is given up for %s, and so is the stop that waited for it', async (_, ask) => {
+    await using world = await World.open();
+    const { id } = await world.running('web');
+    using sealing = heldTaking(world);
+    const snapshot = await world.machines.snapshot('web');
+    await sealing.begun;
+    const waiting = await world.machines.stop('web');
+    const forced = await ask(world);
+    sealing.end();
+    expect(await world.ended(forced)).toMatchObject({ state: 'done' });
+    const given = { state: 'failed', error: { code: 'conflict', message: expect.stringContaining('cancelled') } };
+    expect([await world.ended(snapshot), await world.ended(waiting)]).toMatchObject([given, given]);
+    expect(await known(world)).toEqual([0, 0, 0]);
+    expect(world.warden.isRunning(id)).toBe(false);
+  });
+
+  test('that a stop waited for when the daemon was restarted is discarded, and the machine is stopped', async () => {
+    await using world = await World.open();
+    const { id } = await world.running('web');
+    using sealing = heldTaking(world);
+    const snapshot = await world.machines.snapshot('web');
+    await sealing.begun;
+    const stop = await world.machines.stop('web');
+    const restarted = world.restart();
+    sealing.end();
+    await restarted;
+    expect(await world.ended(stop)).toMatchObject({ state: 'done' });
+    expect((await world.ended(snapshot)).error?.message).toContain('broken off');
+    expect([...(await known(world)), world.warden.isRunning(id)]).toEqual([0, 0, 0, false]);
   });
 });
 

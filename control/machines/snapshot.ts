@@ -3,7 +3,7 @@
 import { type Machine, type MachineId, newBootId, RingwallError, type SnapshotId } from '@ringwall/api';
 import type { SealedKey } from '@ringwall/api/warden';
 import { fetchDiskKeys } from './disk-keys.ts';
-import { requireMachine, type Outcome } from './lifecycle.ts';
+import { cancelled, requireMachine, type Outcome } from './lifecycle.ts';
 import { interruptionOf } from './interrupted.ts';
 import { QUIET } from './quarantine.ts';
 import { statusOf } from './boot.ts';
@@ -50,9 +50,10 @@ export async function snapshotMachine(
     );
     return { done: `${name} is there; ${machine.name} stood still for ${taken.pauseMs.toFixed(0)} ms` };
   } catch (error) {
-    if (interruptionOf(work.signal)?.reason === 'shutdown') return { leave: true };
+    const interruption = interruptionOf(work.signal);
+    if (interruption?.reason === 'shutdown') return { leave: true };
     await discardSnapshot(work, id, snapshot);
-    return { failed: asRingwallError(error) };
+    return { failed: interruption === undefined ? asRingwallError(error) : cancelled(machine) };
   }
 }
 

@@ -3,6 +3,7 @@ import type { Machine, MachineId, Operation, RingwallError } from '@ringwall/api
 import { Networks, type NetworkTrust, type OwnedRange } from '../networks/index.ts';
 import type { Store } from '../store/index.ts';
 import { diedError } from './attest.ts';
+import { waitsFor } from './busy.ts';
 import type { BrokerClient, WardenClient } from './clients.ts';
 import { type Job, type JobKind, Jobs } from './jobs.ts';
 import {
@@ -43,7 +44,7 @@ export interface WorkerOptions {
 export type WorkRequest =
   | ({ readonly kind: 'machine.create' } & CreateRequest)
   | { readonly kind: 'machine.start' }
-  | { readonly kind: 'machine.stop'; readonly graceMs: number }
+  | { readonly kind: 'machine.stop'; readonly graceMs: number; readonly force?: boolean }
   | { readonly kind: 'machine.remove' }
   | ({ readonly kind: 'machine.snapshot' } & SnapshotRequest)
   | ({ readonly kind: 'machine.restore' } & RestoreRequest)
@@ -107,9 +108,17 @@ export class Worker {
     await Promise.allSettled(this.#building);
   }
 
-  /** Does the work of this operation after what is being done to the machine now, which is cancelled. */
+  /** Whether that has not begun: something is to end before it. */
+  waits(machine: MachineId): boolean {
+    return this.#jobs.waits(machine);
+  }
+
+  /** Does the work of this operation after what is being done to the machine now, which is cancelled or waited for. */
   run(machine: MachineId, handle: OperationHandle, request: WorkRequest): Operation {
-    this.#jobs.replace(machine, JOB_OF[request.kind], handle, (signal) =>
+    const current = this.current(machine);
+    const waits = current !== undefined && waitsFor(current.kind, request);
+    if (waits) handle.step('waiting until its snapshot is sealed');
+    this.#jobs.replace(machine, { kind: JOB_OF[request.kind], handle, waits }, (signal) =>
       this.#finish(machine, handle, signal, (work) => perform(work, machine, request)),
     );
     return handle.operation;
@@ -117,7 +126,7 @@ export class Worker {
 
   /** Ends what runs of a machine that should not, unless somebody asks for something else meanwhile. */
   tidy(machine: MachineId, before: (work: Work) => Promise<void> = () => Promise.resolve()): void {
-    this.#jobs.replace(machine, 'tidy', undefined, (signal) =>
+    this.#jobs.replace(machine, { kind: 'tidy', handle: undefined }, (signal) =>
       this.#finish(machine, undefined, signal, async (work) => {
         await before(work);
         return tidyMachine(work, machine);

@@ -1,8 +1,8 @@
 // A boot that ends while its machine is saved: there is no snapshot or a whole one, and nothing is kept of it for a next one.
 import { readdirSync, rmSync } from 'node:fs';
-import { RingwallError, type ErrorCode } from '@ringwall/api';
+import { newSnapshotId, RingwallError, type ErrorCode } from '@ringwall/api';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { needsRoot, stop } from './testing/scene.ts';
+import { CALL, needsRoot, stop } from './testing/scene.ts';
 import { SnapshotScene } from './testing/snapshot-scene.ts';
 
 let scene: SnapshotScene;
@@ -26,6 +26,28 @@ describe.skipIf(needsRoot)('a boot that ends while its machine is saved (skipped
     };
     await expect(scene.take()).rejects.toMatchObject({ message: expect.stringMatching(message) });
     expect(readdirSync(scene.machine.snapshots)).toEqual([]);
+  });
+
+  test.each([
+    ['before it stands still', 'vmm.copy'],
+    ['once it goes on', 'vmm.copied'],
+  ])('is no end of it: what nobody wants any more is given up %s, and the guest goes on', async (_, when) => {
+    const asked = new AbortController();
+    const snapshot = newSnapshotId();
+    const key = await scene.keyFor(snapshot, 'take');
+    scene.host.before = (effect) => {
+      if (effect === when) asked.abort();
+    };
+    const { id: machine, boot } = scene;
+    const order = { op: 'take-snapshot', machine, boot, snapshot, sequence: 1, key } as const;
+    await expect(scene.warden.handle(order, { ...CALL, signal: asked.signal })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    expect(readdirSync(scene.machine.snapshots)).toEqual([]);
+    expect(scene.host.calls.includes('vmm.save')).toBe(when === 'vmm.copied');
+    expect(scene.host.vmmState).toBe('running');
+    scene.host.before = () => undefined;
+    await scene.take();
   });
 
   test('once it is sealed is no hindrance: the snapshot is whole, and is continued by none of a later boot', async () => {

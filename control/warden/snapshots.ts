@@ -44,6 +44,8 @@ export interface SnapshotOrder {
 
 export interface TakingCall {
   readonly progress: ProgressListener;
+  /** Whoever has asked for it wants it no more: there is none then. */
+  readonly signal: AbortSignal;
   /** In the machine's queue. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
 }
@@ -52,7 +54,7 @@ export interface TakingCall {
 export async function takeSnapshot(
   context: WardenContext,
   order: SnapshotOrder,
-  { progress, inTurn }: TakingCall,
+  { progress, inTurn, signal }: TakingCall,
 ): Promise<WardenResponse<'take-snapshot'>> {
   using key = context.keys.open(order.key, { snapshot: order.snapshot, machine: order.machine, use: 'take' });
   const machine = machineLayout(context.layout, order.machine);
@@ -69,6 +71,7 @@ export async function takeSnapshot(
       const total = sources.reduce((sum, { bytes }) => sum + bytes, 0);
       const files = await syncMeanwhile(object, () =>
         sealFiles(sources, object.fd, {
+          signal,
           crew: state.copied?.crew,
           recipients: [{ kind: 'key', key: key.expose() }],
           about: { kind: 'machine', machine: order.machine, snapshot: order.snapshot, sequence: order.sequence },
@@ -78,7 +81,7 @@ export async function takeSnapshot(
       );
       return { files, digested };
     };
-    await using copied = await inTurn(() => copyMachine(context, { machine, order, diskCopy, progress, seal }));
+    await using copied = await inTurn(() => copyMachine(context, { machine, order, diskCopy, progress, seal, signal }));
     const { files, digested } = copied.sealed ?? (await seal(copied));
     await object.sync();
     await rename(unfinished, file);
@@ -207,6 +210,7 @@ interface Taking {
   readonly diskCopy: (index: number) => string;
   readonly progress: ProgressListener;
   readonly seal: (copied: Copied) => Promise<Sealed>;
+  readonly signal: AbortSignal;
 }
 
 interface Copied {
@@ -232,7 +236,7 @@ interface CopiedMachine extends AsyncDisposable, Copied {
 }
 
 async function copyMachine(context: WardenContext, taking: Taking): Promise<CopiedMachine> {
-  const { machine, order, diskCopy, progress, seal } = taking;
+  const { machine, order, diskCopy, progress, seal, signal } = taking;
   const spec = await requireSpec(machine);
   const record = await requireRunning(context, machine, order.boot);
   await using opened = new AsyncDisposableStack();
@@ -253,6 +257,7 @@ async function copyMachine(context: WardenContext, taking: Taking): Promise<Copi
   // What fails is told when nothing works any more on what is ended then.
   await Promise.allSettled(work);
   const [platform, isCopied] = await Promise.all(work);
+  signal.throwIfAborted();
   const saved: SnapshotAbout = { version: 1, takenAt: new Date().toISOString(), spec, platform };
   if (!isCopied) {
     context.note(`${machine.id}: no room for a copy of its memory, it stands still until that is sealed`);

@@ -158,6 +158,7 @@ export class Warden {
         return await this.#queues.run(request.snapshot, () =>
           takeSnapshot(context, request, {
             progress: call.progress,
+            signal: call.signal,
             inTurn: (work) => this.#inTurn(request.machine, work),
           }),
         );

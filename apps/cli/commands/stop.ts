@@ -7,9 +7,12 @@ import { onEach } from './on-each.ts';
 const GRACE_LIMIT_SECONDS = 120;
 
 export function run(invocation: Invocation): Promise<number> {
-  const { self, values } = invocation;
+  const { self, values, flags } = invocation;
   const grace = values.get('grace');
-  const body = grace === undefined ? {} : { graceMs: parseCount(grace, '--grace', GRACE_LIMIT_SECONDS) * 1000 };
+  const body = {
+    ...(grace === undefined ? {} : { graceMs: parseCount(grace, '--grace', GRACE_LIMIT_SECONDS) * 1000 }),
+    ...(flags.has('force') ? { force: true } : {}),
+  };
   return onEach(invocation, {
     request: (api, machine) => api.call('stopMachine', { params: { machine }, body }),
     done: () => ' is stopped. Its disk stays.',

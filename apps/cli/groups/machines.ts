@@ -135,6 +135,7 @@ export const MACHINE_COMMANDS: readonly Command[] = [
         complete: 'none',
         summary: 'time to power down before it is cut, at most 120',
       },
+      { name: 'force', short: 'f', summary: 'give up a snapshot that is being taken, instead of waiting for it' },
     ],
     examples: [
       { line: 'stop hello', says: 'asks the guest to power down first' },

@@ -202,6 +202,7 @@ export class FakeHost {
         },
         holdTemplate: (order) => this.templates.hold(order),
         copy: async (machine, { witness }, { memoryMiB, disks, before }) => {
+          await this.#effect('vmm.copy');
           let copied: SharedMemory | undefined;
           const continues = before !== undefined && this.memoryThen !== undefined;
           const imported = disks.map((id) => diskLayout(this.layout, id));

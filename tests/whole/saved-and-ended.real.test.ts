@@ -1,10 +1,10 @@
-// A machine's VMM that is killed while the machine is saved: in the moment in which it stands still, and when what was copied of it is
-// sealed. There is a whole snapshot or none, the machine is known to have ended, and it starts and is saved again.
+// A machine that ends while it is saved. Its VMM is killed, in the moment in which it stands still and when what was copied of it is
+// sealed; or somebody stops it. There is a whole snapshot or none, the machine is known to have ended, and it starts and is saved again.
 import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DatabaseSync } from 'node:sqlite';
-import type { MachineId } from '@ringwall/api';
+import { acceptedSchema, type MachineId, type Operation } from '@ringwall/api';
 import { Instance, type CommandResult } from '@ringwall/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { leftovers } from './leftovers.ts';
@@ -14,7 +14,7 @@ import { phaseOf, until } from './waiting.ts';
 const NAME = 'saved';
 const MAX_ATTEMPTS = 5;
 
-describe('a VMM that is killed while its machine is saved', () => {
+describe('a machine that ends while it is saved', () => {
   let ringwall: Instance;
   let id: MachineId;
   beforeAll(async () => {
@@ -52,6 +52,21 @@ describe('a VMM that is killed while its machine is saved', () => {
     }
     throw new Error(`it was not held while it was saved:\n${said}`);
   };
+  /** The warden stands still from when the guest goes on, so that it cannot come to an end of it. */
+  const heldWhileSealed = async (): Promise<{ readonly taking: Promise<CommandResult>; readonly goOn: () => void }> => {
+    const warden = (await ringwall.health()).processes.find(({ name }) => name === 'ringwall-warden')?.pid;
+    if (warden === undefined) throw new Error('the warden does not run');
+    const taking = ringwall.cli('snapshot', '--full', NAME);
+    // It is there for the moment of the stop, which no poll would see.
+    for (const isThere of [true, false]) {
+      while (existsSync(join(runDir(), 'saving')) !== isThere) await Promise.race([nextTurn(), endedEarly(taking)]);
+    }
+    process.kill(warden, 'SIGSTOP');
+    expect(snapshots().filter((name) => name.endsWith('.new'))).not.toEqual([]);
+    return { taking, goOn: () => void process.kill(warden, 'SIGCONT') };
+  };
+  const askToStop = async (body: object): Promise<Operation> =>
+    operationOf(await ringwall.api('POST', `/v1/machines/${NAME}/stop`, body));
   const hasEnded = async (): Promise<void> => {
     await until(async () => (await phaseOf(ringwall, NAME)) === 'failed');
     await until(async () => (await leftovers(ringwall)).length === 0);
@@ -72,7 +87,7 @@ describe('a VMM that is killed while its machine is saved', () => {
     return db.prepare('SELECT 1 FROM snapshot').all().length;
   };
 
-  test('in the moment in which it stands still: there is none, and the next one is taken', async () => {
+  test('by its VMM, in the moment in which it stands still: there is none, and the next one is taken', async () => {
     const [vmm, tpm] = [pidOf('vmm'), pidOf('tpm')];
     const { taking } = await heldInPause();
     expect(existsSync(join(runDir(), 'saving'))).toBe(true);
@@ -90,23 +105,13 @@ describe('a VMM that is killed while its machine is saved', () => {
     expect([snapshots().length, keysOfBroker()]).toEqual([1, 1]);
   });
 
-  test('while what was copied is sealed: it is whole, and the machine is put back to it', async () => {
+  test('by its VMM, while what was copied is sealed: it is whole, and the machine is put back to it', async () => {
     using console = await ringwall.openConsole(NAME);
     await console.run('kept=in-memory; echo on-disk > /data/kept; sync');
-    const warden = (await ringwall.health()).processes.find(({ name }) => name === 'ringwall-warden')?.pid;
-    if (warden === undefined) throw new Error('the warden does not run');
     const vmm = pidOf('vmm');
-    const taking = ringwall.cli('snapshot', '--full', NAME);
-    // It is there for the moment of the stop, which no poll would see.
-    for (const isThere of [true, false]) {
-      while (existsSync(join(runDir(), 'saving')) !== isThere) await Promise.race([nextTurn(), endedEarly(taking)]);
-    }
-    // So that it is killed before the warden can have come to an end of it.
-    process.kill(warden, 'SIGSTOP');
-    const unfinished = snapshots().filter((name) => name.endsWith('.new'));
+    const { taking, goOn } = await heldWhileSealed();
     process.kill(vmm, 'SIGKILL');
-    process.kill(warden, 'SIGCONT');
-    expect(unfinished).not.toEqual([]);
+    goOn();
     const { code, stdout } = await taking;
     expect(code).toBe(0);
     await hasEnded();
@@ -117,11 +122,37 @@ describe('a VMM that is killed while its machine is saved', () => {
     using back = await ringwall.openConsole(NAME);
     expect(await back.run('echo $kept; cat /data/kept')).toBe('in-memory\non-disk\n');
   });
+
+  test('by a stop, which waits until the snapshot is sealed', async () => {
+    const { taking, goOn } = await heldWhileSealed();
+    expect(await askToStop({})).toMatchObject({ step: 'waiting until its snapshot is sealed' });
+    expect(await phaseOf(ringwall, NAME)).toBe('running');
+    goOn();
+    const { code, stdout } = await taking;
+    expect(code).toBe(0);
+    await until(async () => (await phaseOf(ringwall, NAME)) === 'stopped');
+    expect(await ringwall.ok('snapshot', 'verify', namedIn(stdout))).toContain('is whole');
+    expect([await leftovers(ringwall), snapshots().length, keysOfBroker()]).toEqual([[], 3, 3]);
+  });
+
+  test('by a stop with force: there is no snapshot', async () => {
+    await startsAgain();
+    const { taking, goOn } = await heldWhileSealed();
+    await askToStop({ force: true });
+    goOn();
+    expect(troubleOf(await taking)).toEqual(trouble(7, /cancelled: something else was asked of saved/, /^/));
+    await until(async () => (await phaseOf(ringwall, NAME)) === 'stopped');
+    expect([await leftovers(ringwall), snapshots().length, keysOfBroker()]).toEqual([[], 3, 3]);
+  });
 });
 
 async function endedEarly(taking: Promise<CommandResult>): Promise<never> {
   const { code, stderr } = await taking;
   throw new Error(`it was not seen to be saved: exit ${String(code)}\n${stderr}`);
+}
+
+function operationOf(answer: unknown): Operation {
+  return acceptedSchema.parse(answer).operation;
 }
 
 /** The snapshot that was taken. */
