@@ -32,6 +32,7 @@ const BOOT_TIMEOUT_MS = 120_000;
 const FILL_TIMEOUT_MS = 120_000;
 
 const FILLED = 'it is filled';
+const DISK_MIB = 16;
 const COMMAND_LINE = 'console=ttyS0 quiet rdinit=/bench';
 /** Of a descriptor of the peer's. */
 const FIRST_FD = 3;
@@ -110,7 +111,7 @@ export class TemplatedGuests implements AsyncDisposable {
     await manufactureTpm({ ...tpm, issueEkCertificate: async () => new Uint8Array(600) });
     const disk = join(this.#dir, `${name}.img`);
     await writeFile(disk, '');
-    await truncate(disk, 16 * MIB);
+    await truncate(disk, DISK_MIB * MIB);
     return { name, tpm, disk };
   }
 
@@ -138,7 +139,7 @@ export class TemplatedGuests implements AsyncDisposable {
   async timeBare(): Promise<number> {
     const disk = join(this.#dir, 'bare.img');
     await writeFile(disk, '');
-    await truncate(disk, 16 * MIB);
+    await truncate(disk, DISK_MIB * MIB);
     const variables = join(this.#dir, 'bare-variables');
     await writeFile(variables, readFileSync(FIRMWARE_VARS));
     const files: FileHandle[] = [
@@ -260,7 +261,7 @@ function bareArgv(memoryMiB: number, places: Readonly<Record<string, string>>): 
     cpus: 1,
     memoryMiB,
     templateFd: FIRST_FD,
-    direct: { commandLine: COMMAND_LINE, systemFd: FIRST_FD + 1, dataFd: FIRST_FD + 2 },
+    direct: { commandLine: COMMAND_LINE, systemFd: FIRST_FD + 1, data: { fd: FIRST_FD + 2, bytes: DISK_MIB * MIB } },
     tpm: { channel: 'control', fd: 0 },
     waiting: true,
   });

@@ -30,16 +30,27 @@ export async function makeHostPart(layout: Layout, leases: UidLeases): Promise<H
   };
 }
 
-/** Hashed as it is now: firmware is exchanged under a host that runs. */
 async function readPlatform(): Promise<{ qemu: string; firmware: string; cpu: string }> {
   const [qemu, firmware, cpus] = await Promise.all([
     readQemuVersion(),
-    readFile(FIRMWARE_CODE),
+    readFirmwareDigest(),
     readFile('/proc/cpuinfo', 'utf8'),
   ]);
   const lineOf = (name: string): string => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(cpus)?.[1] ?? '';
   const features = hash('sha256', lineOf('flags').split(' ').toSorted().join(' '), 'hex').slice(0, 16);
-  return { qemu, firmware: hash('sha256', firmware, 'hex'), cpu: `${lineOf('model name')} (features ${features})` };
+  return { qemu, firmware, cpu: `${lineOf('model name')} (features ${features})` };
+}
+
+/** Of the file that was hashed last: firmware is exchanged under a host that runs. */
+let lastFirmware: { readonly file: string; readonly digest: string } | undefined;
+
+async function readFirmwareDigest(): Promise<string> {
+  const { dev, ino, size, ctimeMs } = await stat(FIRMWARE_CODE);
+  const file = [dev, ino, size, ctimeMs].join(' ');
+  if (lastFirmware?.file === file) return lastFirmware.digest;
+  const digest = hash('sha256', await readFile(FIRMWARE_CODE), 'hex');
+  lastFirmware = { file, digest };
+  return digest;
 }
 
 /** What the program said last, and when it was put there: to start it only to be told its version takes a tenth of a second. */

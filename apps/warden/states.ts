@@ -225,13 +225,13 @@ export async function loadDevices(
   devices: Uint8Array,
   card: SavedCard | undefined,
 ): Promise<void> {
-  await withMonitor(machine, { vmm }, (qmp) => expectDevices(qmp, VMM_PATHS.state));
-  const into = await connectToVmm(machine.stateSocket, vmm.uid);
-  await sendState(into, devices);
   try {
-    await withMonitor(machine, { vmm }, (qmp) =>
-      resumeLoaded(qmp, card === undefined ? undefined : () => cutLine(qmp)),
-    );
+    await withMonitor(machine, { vmm }, async (qmp) => {
+      await expectDevices(qmp, VMM_PATHS.state);
+      const into = await connectToVmm(machine.stateSocket, vmm.uid);
+      await sendState(into, devices);
+      await resumeLoaded(qmp, card === undefined ? undefined : () => cutLine(qmp));
+    });
   } catch (cause) {
     if (!(await waitForExit(vmm.process, EXIT_TIMEOUT_MS))) throw cause;
     throw new RingwallError('vmm-failed', `QEMU did not take the state: ${await readEnd(vmm)}`, { cause });

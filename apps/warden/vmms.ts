@@ -136,8 +136,8 @@ function memoryOf(
   return {
     dir,
     // The first that a VMM does is to ask its TPM what it is.
-    fill: async (memory) => {
-      await fillMemory(memory);
+    fill: async (memory, signal) => {
+      await fillMemory(memory, signal);
       await loadWitness(await connectToVmm(witnessStates, witness.uid), seen());
     },
   };

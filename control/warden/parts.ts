@@ -185,8 +185,11 @@ export interface BootOrder {
 export type SavedState = OwnState | TemplateState;
 
 export interface OwnState {
-  /** Called with the empty file that its guest's memory is to be, before the VMM is there. */
-  readonly fillMemory: (descriptor: number) => Promise<void>;
+  /**
+   * Called with the empty file that its guest's memory is to be. A VMM may be started meanwhile that uses nothing of it; it gets its
+   * devices when this is fulfilled, and is ended where this rejects. Broken off by the signal where there will be no VMM.
+   */
+  readonly fillMemory: (descriptor: number, signal: AbortSignal) => Promise<void>;
   /** Its devices and its TPM, once memory is filled. */
   readonly devices: () => Uint8Array;
   /** Of a machine that has a witness: what that was, and its TPM, which is not among the devices. Once memory is filled. */

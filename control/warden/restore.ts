@@ -39,13 +39,15 @@ export async function restoreMachine(
     throw new RingwallError('conflict', 'the machine runs', { hint: 'stop it first: ringwall stop NAME' });
   }
   progress({ step: 'opening the snapshot' });
+  const here = context.parts.host.accelerator().then((accelerator) => platformOf(context, spec, accelerator));
+  here.catch(() => undefined); // told below
   await using chain = await SnapshotChain.open(context, order.machine, [...order.ancestors, order]).catch(
     (error: unknown) => {
       throw asRestoreError(error);
     },
   );
   const { about } = chain.newest;
-  refuseOther(spec, about, await platformOf(context, spec, await context.parts.host.accelerator()));
+  refuseOther(spec, about, await here);
   const imported = await requireSameDisks(context, order, chain.newest);
   try {
     await endBoot(context, machine);
@@ -147,7 +149,10 @@ interface Placing {
   readonly progress: ProgressListener;
 }
 
-/** Memory and disks are opened straight to where they belong. A VMM is started when all of it was found to be what was sealed. */
+/**
+ * Memory and disks are opened straight to where they belong. A VMM that is started meanwhile waits for its devices, which it gets when all
+ * was found to be what was sealed (docs/decisions/2026-11-22-a-vmm-waits-for-its-memory.md).
+ */
 async function putInPlace(context: WardenContext, placing: Placing): Promise<WardenResponse<'restore-machine'>> {
   const { machine, imported, order, chain, progress } = placing;
   await using opened = new AsyncDisposableStack();
@@ -164,14 +169,14 @@ async function putInPlace(context: WardenContext, placing: Placing): Promise<War
   const devices = makeSharedMemory(devicesBytes);
   const witness = witnessBytes === 0 ? undefined : makeSharedMemory(witnessBytes);
   const state: SavedState = {
-    fillMemory: async (memory) => {
+    fillMemory: async (memory, signal) => {
       const places = {
         memory,
         disks: disks.map(({ fd }) => fd),
         devices,
         ...(witness === undefined ? {} : { witness }),
       };
-      await chain.openInto(places, (fraction) => progress({ step: 'opening memory and disks', fraction }));
+      await chain.openInto(places, (fraction) => progress({ step: 'opening memory and disks', fraction }), signal);
       for (const disk of disks) await disk.sync();
     },
     devices: () => bytesOf(devices),

@@ -99,7 +99,11 @@ export class SnapshotChain implements AsyncDisposable {
    * One over the other; of devices and witness, only the newest count. All targets are empty; what has none is verified all the same. `disks`:
    * the machine's own, then the imported ones.
    */
-  async openInto({ memory, disks, devices, witness }: OpenPlaces, onDone: (fraction: number) => void): Promise<void> {
+  async openInto(
+    { memory, disks, devices, witness }: OpenPlaces,
+    onDone: (fraction: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const sizes = await Promise.all(this.#links.map(async ({ object }) => (await object.stat()).size));
     const total = sizes.reduce((sum, size) => sum + size, 0);
     let before = 0;
@@ -116,6 +120,7 @@ export class SnapshotChain implements AsyncDisposable {
         crew: this.#crew,
         root: fromHex(root),
         ...(over === undefined ? {} : { over }),
+        ...(signal === undefined ? {} : { signal }),
         onDone: (done) => onDone(Math.min(1, (before + done) / total)),
       });
       before += sizes[index] ?? 0;

@@ -17,6 +17,7 @@ import { isThere, makeDirectory, namesIn } from '../files/index.ts';
 import { messageOf } from './request-log.ts';
 import { readImageFiles } from './image-files.ts';
 import { holdTemplate, listTemplates } from './hold-template.ts';
+import { warmCrew } from '@ringwall/host/threads';
 import { hostEvidence, hostIdentity, hostReference } from './host-evidence.ts';
 import { ImageBuilds, listImages, sweepImages } from './images.ts';
 import { isMachineId, machineLayout, type Layout } from './layout.ts';
@@ -151,6 +152,8 @@ export class Warden {
       case 'ask-snapshot-key': {
         const { op: _, ...wanted } = request;
         if (wanted.use === 'clone' || wanted.use === 'live') await requireAlike(context, wanted);
+        // Its memory is opened when the broker has answered.
+        if (wanted.use === 'restore' || wanted.use === 'template') warmCrew();
         if (wanted.use === 'live') context.templates.borrow(wanted.snapshot)[Symbol.dispose]();
         return { request: await context.keys.ask(await context.parts.disks.signer(), wanted) };
       }

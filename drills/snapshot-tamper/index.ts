@@ -19,7 +19,7 @@ export const snapshotTamper: Drill = {
   needsVictim: 'running',
   leavesVictim: 'off',
   mustBeTrue: 'The attacker reads and writes the files of snapshots, and somebody puts the machine back.',
-  stoppedBy: 'Each chunk, its place and the end are authenticated, before a VMM is started.',
+  stoppedBy: 'Each chunk, its place and the end are authenticated, before a VMM is given any of it.',
 
   async without({ directory, step }) {
     const check = newCanary();

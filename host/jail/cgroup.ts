@@ -135,12 +135,22 @@ async function tryToCreate(layout: CgroupLayout, name: string, limits: CgroupLim
   const dirs = cgroupDirs(layout, name);
   await handDownControllers(layout);
   for (const dir of dirs) await mkdir(dir, { recursive: true });
-  for (const limit of compileCgroupLimits(layout, name, limits)) {
+  await writeLimits(compileCgroupLimits(layout, name, limits));
+  return dirs;
+}
+
+async function writeLimits(limits: readonly CgroupLimitFile[]): Promise<void> {
+  for (const limit of limits) {
     await writeFile(limit.file, limit.value, { flag: 'r+' }).catch((cause: unknown) => {
       if (limit.optional !== true) throw cause;
     });
   }
-  return dirs;
+}
+
+/** Of one that is there: it may have less from now on. */
+export async function limitMemory(layout: CgroupLayout, name: string, memoryBytes: number): Promise<void> {
+  const limits = compileCgroupLimits(layout, name, { memoryBytes, tasks: 0, cpus: 0 });
+  await writeLimits(limits.filter(({ controller }) => controller === 'memory'));
 }
 
 function isGone(cause: unknown): boolean {

@@ -8,10 +8,10 @@ export {
   reclaimLeases,
   startJail,
   type Jail,
-  type JailMemory,
   type JailOptions,
   type StartedJail,
 } from './start.ts';
+export type { JailMemory } from './filled-memory.ts';
 export { UidLeases, processesOf, LEASE_DIR, LEASE_RANGE, type Lease } from './leases.ts';
 export { readCgroupLayout, removeCgroup, type CgroupLayout, type CgroupLimits } from './cgroup.ts';
 export { readClosure } from './closure.ts';

@@ -15,17 +15,20 @@ import {
   type ExitStatus,
   type ProcessRef,
 } from '../exec/index.ts';
-import { createCgroup, readCgroupLayout, removeCgroup, type CgroupLimits } from './cgroup.ts';
+import { createCgroup, limitMemory, readCgroupLayout, removeCgroup, type CgroupLimits } from './cgroup.ts';
 import { compileJail, type JailFile, type JailLimits, type NetworkCapability } from './compile.ts';
 import { closeDeviceNode, openDeviceNode } from './devices.ts';
+import { FilledMemory, type JailMemory } from './filled-memory.ts';
 import { processesOf, type Lease, type UidLeases } from './leases.ts';
 import { seccompFilter, type SeccompProfile } from './profiles.ts';
-import { memoryFileOf, openMemoryFile } from './memory-file.ts';
+import { memoryFileOf } from './memory-file.ts';
 import { giveDir } from './owned-dir.ts';
 import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
 
 /** Namespaces, binds and the start of the program take some 50 ms; a host that swaps takes longer. */
 const START_TIMEOUT_MS = 15_000;
+/** Short beside that. */
+const START_POLL_MS = 2;
 /** How long bwrap may take to notice the end of its program: milliseconds, but for a host whose processors are all taken. */
 const REAP_TIMEOUT_MS = 5_000;
 /** What an error repeats of a program's own last words. */
@@ -41,8 +44,6 @@ const OWN_DESCRIPTORS = '/proc/self/fd';
 const URANDOM = '/dev/urandom';
 const STATUS_NAME = 'jail';
 const STATUS_LIMIT_BYTES = 4_096;
-/** Of stat(2), whatever the file system's own are. */
-const STAT_BLOCK_BYTES = 512;
 
 export interface JailOptions {
   /** E.g. `mch_… vmm`. */
@@ -91,16 +92,6 @@ export interface JailOptions {
   readonly failure: ErrorCode;
 }
 
-export interface JailMemory {
-  /** Becomes a file system of its own, with the file alone. */
-  readonly dir: string;
-  readonly bytes: number;
-  /** Where the process finds the file. */
-  readonly target: string;
-  /** Puts into it what it holds at first. What we put in is charged to us: the limit of the process is less by as much. */
-  readonly fill?: (descriptor: number) => Promise<void>;
-}
-
 /** Everything needed to find it again, as JSON. */
 export interface Jail {
   readonly name: string;
@@ -129,6 +120,7 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
   const handles: FileHandle[] = [];
   const { uid } = lease;
   try {
+    await using memory = options.memory === undefined ? undefined : new FilledMemory(options.memory, uid);
     await openRunDir(options.runDir, { uid, sizeBytes: options.runDirBytes });
     if (options.ownedDir !== undefined) await giveDir(options.ownedDir.source, uid);
     await options.prepare?.(uid, options.runDir);
@@ -142,8 +134,10 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
     if (options.urandom === true) devices.push({ source: URANDOM, target: URANDOM });
     const taps = options.taps ?? options.capabilities === undefined;
     if (options.network !== undefined && taps) devices.push({ source: TUN, target: TUN });
-    const filledBytes = options.memory === undefined ? 0 : await makeMemory(options.memory, uid);
-    const memoryBytes = options.cgroup.memoryBytes - filledBytes;
+    await memory?.opened();
+    const fillsMeanwhile = options.memory?.fillsMeanwhile === true;
+    const filledBytes = fillsMeanwhile ? 0 : await memory?.filledBytes();
+    const memoryBytes = options.cgroup.memoryBytes - (filledBytes ?? 0);
     const cgroupDirs = await createCgroup(layout, options.name, { ...options.cgroup, memoryBytes });
 
     // The status of bwrap goes to a file, not to a pipe: bwrap writes to it once more at the end, when we may be gone.
@@ -185,6 +179,9 @@ export async function startJail(options: JailOptions): Promise<StartedJail> {
     const program = await waitForProgram(options, uid, supervisor);
     lease = { ...lease, process: program };
     options.leases.update(lease);
+    if (fillsMeanwhile && memory !== undefined) {
+      await limitMemory(layout, options.name, options.cgroup.memoryBytes - (await memory.filledBytes()));
+    }
     return {
       name: options.name,
       uid,
@@ -294,14 +291,6 @@ export function describeEnd(exitCode: number | undefined, words: string): string
   return [end, said].filter(Boolean).join(': ') || 'it said nothing';
 }
 
-/** Gives how many bytes of it we have filled. */
-async function makeMemory({ dir, bytes, fill }: JailMemory, uid: number): Promise<number> {
-  await using file = await openMemoryFile(dir, { uid, bytes });
-  await fill?.(file.fd);
-  const { blocks } = await file.stat();
-  return blocks * STAT_BLOCK_BYTES;
-}
-
 async function waitForProgram(options: JailOptions, uid: number, supervisor: ProcessRef): Promise<ProcessRef> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
@@ -317,7 +306,7 @@ async function waitForProgram(options: JailOptions, uid: number, supervisor: Pro
     if (performance.now() > deadline) {
       throw new RingwallError(options.failure, `${options.purpose} did not start within ${START_TIMEOUT_MS / 1000} s`);
     }
-    await sleep(5);
+    await sleep(START_POLL_MS);
   }
 }
 

@@ -11,7 +11,7 @@ const VM: VmmArguments = {
   direct: {
     commandLine: 'console=ttyS0 quiet ringwall.image=hello,-serial ringwall.verity=00',
     systemFd: 5,
-    dataFd: 6,
+    data: { fd: 6, bytes: 64 * 2 ** 20 },
   },
   tpm: { channel: 'control', fd: 7 },
 };
@@ -66,7 +66,7 @@ describe('qemuArgv()', () => {
   test('hands the kernel command line over as one argument, whatever is in it', () => {
     fc.assert(
       fc.property(fc.string(), (commandLine) => {
-        const argv = qemuArgv({ ...VM, direct: { commandLine, systemFd: 5, dataFd: 6 } });
+        const argv = qemuArgv({ ...VM, direct: { commandLine, systemFd: 5, data: { fd: 6, bytes: 0 } } });
         expect(argv[argv.indexOf('-append') + 1]).toBe(commandLine);
         expect(argv).toHaveLength(qemuArgv(VM).length);
       }),

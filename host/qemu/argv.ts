@@ -49,7 +49,11 @@ export interface VmmArguments {
   /** Of a template that its memory is until it writes to it; where there is none, its memory is a file of its own. */
   readonly templateFd?: number;
   /** What is booted instead of the boot loader on the first of `encrypted`; there is an attestation port then. */
-  readonly direct?: { readonly commandLine: string; readonly systemFd: number; readonly dataFd: number };
+  readonly direct?: {
+    readonly commandLine: string;
+    readonly systemFd: number;
+    readonly data: { readonly fd: number; readonly bytes: number };
+  };
   /** `control`: of swtpm's control channel. `commands`: raw TPM commands, to whoever stands before the TPM. */
   readonly tpm: { readonly channel: 'control' | 'commands'; readonly fd: number };
   /** Disks that QEMU itself encrypts, in the order in which the guest finds them. */
@@ -167,11 +171,20 @@ function directArguments(direct: VmmArguments['direct']): Row[] {
     // The kernel gets its command line as it is.
     ['-kernel', VMM_PATHS.kernel, '-initrd', VMM_PATHS.initrd, '-append', direct.commandLine],
     ...diskArguments({ name: 'system', fd: direct.systemFd, readOnly: true, slot: 2 }),
-    ...diskArguments({ name: 'data', fd: direct.dataFd, readOnly: false, slot: 3 }),
+    ...diskArguments({ name: 'data', fd: direct.data.fd, readOnly: false, slot: 3, bytes: direct.data.bytes }),
   ];
 }
 
-function diskArguments(disk: { name: string; fd: number; readOnly: boolean; slot: number }): Row[] {
+interface DiskArguments {
+  readonly name: string;
+  readonly fd: number;
+  readonly readOnly: boolean;
+  readonly slot: number;
+  /** Where it is given, QEMU reads nothing of the disk before its guest does. */
+  readonly bytes?: number;
+}
+
+function diskArguments(disk: DiskArguments): Row[] {
   const set = disk.slot;
   const writable = disk.readOnly ? {} : { discard: 'unmap', 'detect-zeroes': 'unmap' };
   const file = {
@@ -196,13 +209,25 @@ function diskArguments(disk: { name: string; fd: number; readOnly: boolean; slot
     'read-only': disk.readOnly,
     ...writable,
   };
-  const device = { drive: disk.name, serial: disk.name, addr: `0x${disk.slot.toString(16)}`, ...MODERN };
+  const geometry = disk.bytes === undefined ? {} : geometryOf(disk.bytes);
+  const device = { drive: disk.name, serial: disk.name, addr: `0x${disk.slot.toString(16)}`, ...geometry, ...MODERN };
   return [
     ['-add-fd', option('', { fd: disk.fd, set })],
     ['-blockdev', option('', file)],
     ['-blockdev', option('', raw)],
     ['-device', option('virtio-blk-pci', device)],
   ];
+}
+
+const SECTOR_BYTES = 512;
+const GEOMETRY = { heads: 16, secs: 63 } as const;
+/** Of ATA. */
+const MOST_CYLINDERS = 16_383;
+
+/** What QEMU says of a disk without a table of partitions (hd_geometry_guess), for which it would read the first sector. */
+function geometryOf(bytes: number): Readonly<Record<'cyls' | 'heads' | 'secs', number>> {
+  const cylinders = Math.floor(bytes / SECTOR_BYTES / (GEOMETRY.heads * GEOMETRY.secs));
+  return { cyls: Math.min(Math.max(cylinders, 2), MOST_CYLINDERS), ...GEOMETRY };
 }
 
 /** Behind those that every machine has; the slots up to 0x1e are free on q35. */

@@ -15,6 +15,7 @@ import {
   startJail,
   type Jail,
   type JailFile,
+  type JailMemory,
   type StartedJail,
   type UidLeases,
 } from '../jail/index.ts';
@@ -24,6 +25,8 @@ import { isRecord, QmpClient } from './qmp.ts';
 
 /** From exec to the monitor's greeting QEMU takes 0.2 s here; a loaded host may take longer. */
 const READY_TIMEOUT_MS = 20_000;
+/** Short beside that. */
+const READY_POLL_MS = 3;
 
 /** What QEMU needs beside the guest's memory: its own code and heap, device queues, boot files, I/O buffers. */
 const OVERHEAD_MIB = { kvm: 256, tcg: 256 + 320 } as const;
@@ -75,9 +78,7 @@ export interface VmmOptions {
 }
 
 /** Of a guest: a file of its own in `dir`, which is empty or absent, filled as by `JailMemory.fill`; or what a template has. */
-export type VmmMemory =
-  | { readonly dir: string; readonly fill?: (descriptor: number) => Promise<void> }
-  | { readonly template: MemoryTemplate };
+export type VmmMemory = ({ readonly dir: string } & Pick<JailMemory, 'fill'>) | { readonly template: MemoryTemplate };
 
 /** A LUKS file and what opens it. */
 export interface EncryptedDisk {
@@ -138,7 +139,13 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
       runDirBytes: VMM_RUN_DIR_BYTES,
       ...('template' in memory
         ? { ownDescriptors: VMM_PATHS.descriptors }
-        : { memory: { ...memory, bytes: options.memoryMiB * MIB, target: VMM_PATHS.memory } }),
+        : {
+            memory: {
+              ...memory,
+              ...{ bytes: options.memoryMiB * MIB, target: VMM_PATHS.memory },
+              fillsMeanwhile: usesNothingYet(options),
+            },
+          }),
       cgroup: vmmCgroupLimits(options),
       limits: {
         openFiles: OPEN_FILES_LIMIT,
@@ -175,7 +182,13 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
           ...('template' in memory ? { templateFd: fd(files.length) } : {}),
           ...(direct === undefined
             ? {}
-            : { direct: { commandLine: direct.commandLine, systemFd: fd(1), dataFd: fd(2) } }),
+            : {
+                direct: {
+                  commandLine: direct.commandLine,
+                  systemFd: fd(1),
+                  data: { fd: fd(2), bytes: sizes[1]?.size ?? 0 },
+                },
+              }),
           encrypted: encrypted.map(({ serial }, index) => ({ serial, fd: fd(firstEncrypted + index) })),
           tpm: { channel: tpm.channel, fd: fd(0) },
           ...(openTap === undefined ? {} : { tapFd: fd(1 + files.length) }),
@@ -201,6 +214,15 @@ export async function startVmm(options: VmmOptions): Promise<StartedJail> {
     tpm.socket.destroy();
     for (const file of files) await file.close();
   }
+}
+
+/**
+ * A VMM that waits for its devices touches neither the memory of its guest nor the disk that its guest has encrypted before it is told
+ * to load them (docs/decisions/2026-11-22-a-vmm-waits-for-its-memory.md). But it reads the header of a disk that it encrypts itself, and
+ * asks a witness, which is what it was once all is filled.
+ */
+function usesNothingYet({ waiting, encrypted = [], tpm }: VmmOptions): boolean {
+  return waiting === true && encrypted.length === 0 && tpm.channel === 'control';
 }
 
 export function vmmCgroupLimits(vm: Pick<VmmOptions, 'accelerator' | 'cpus' | 'memoryMiB'>): {
@@ -287,7 +309,7 @@ async function waitUntilReady(purpose: string, jail: StartedJail): Promise<void>
         throw new RingwallError('vmm-failed', `QEMU did not answer within ${READY_TIMEOUT_MS / 1000} s`, { cause });
       }
     }
-    await sleep(10);
+    await sleep(READY_POLL_MS);
   }
 }
 

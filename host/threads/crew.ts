@@ -30,6 +30,11 @@ export function borrowCrew(): Crew {
   return lend(threads ?? new Threads());
 }
 
+/** For one who will borrow a crew in a moment: its threads start while others still work for it. */
+export function warmCrew(): void {
+  borrowCrew()[Symbol.dispose]();
+}
+
 const idle: Threads[] = [];
 
 function lend(threads: Threads): Crew {

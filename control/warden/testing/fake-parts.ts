@@ -118,7 +118,7 @@ export class FakeHost {
     return memory;
   }
 
-  /** As a jail does it: memory is filled before there is a VMM. */
+  /** As a jail does it: there is a VMM, which waits, while memory is filled. */
   async #load({ id, runDir }: MachineLayout, spec: VmSpec, state: SavedState): Promise<void> {
     if (state.card === undefined) this.cards.delete(id);
     else this.cards.set(id, state.card.mac);
@@ -129,7 +129,7 @@ export class FakeHost {
     const path = join(runDir, 'memory');
     await using file = await open(path, 'w+');
     await file.truncate(spec.memoryMiB * 2 ** 20);
-    await state.fillMemory(file.fd);
+    await state.fillMemory(file.fd, new AbortController().signal);
     this.memory = readFileSync(path);
     this.devices = state.devices();
     if (state.witness === undefined) return;
@@ -195,8 +195,13 @@ export class FakeHost {
           const tpm = this.#spawn(machine, 'tpm');
           await this.#effect('tpm.start');
           const witness = direct === undefined ? { witness: this.#spawn(machine, 'witness') } : {};
-          if (state !== undefined) await this.#load(machine, spec, state);
           const vmm = this.#spawn(machine, 'vmm');
+          try {
+            if (state !== undefined) await this.#load(machine, spec, state);
+          } catch (error) {
+            this.kill(vmm.pid);
+            throw error;
+          }
           await this.#effect('vmm.start');
           return { tpm, ...witness, vmm };
         },
