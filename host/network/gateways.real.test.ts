@@ -21,7 +21,7 @@ import { setMirror } from './mirror/index.ts';
 import { NamesServer } from './names/index.ts';
 import { OPENVSWITCH_PROGRAMS, Switch, SwitchWalls } from './openvswitch/index.ts';
 import { dhcpcd, discover, helloGuest, NEEDS_CLIENTS, udhcpc } from './testing/dhcp-clients.ts';
-import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from './testing/frames.ts';
+import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp, unreachable } from './testing/frames.ts';
 import { NEEDS_PACKETS, type Station, Testbed } from './testing/testbed.ts';
 
 const GATEWAY = '169.254.1.1';
@@ -229,6 +229,20 @@ describe.each([
       expect(own?.get('refused')?.packets).toBe(1);
     },
   );
+
+  test.skipIf(lacks !== '')('no machine reports errors of what another asked of its gateway', async () => {
+    for (const one of [0, 1]) await udhcpc(station(one));
+    await station(0).tell('sniff');
+    const question = ipv4Packet('10.20.0.1', GATEWAY, 17, udp(40_000, 53, '5157010000010000000000000264620000010001'));
+    await station(0).tell('frames', [ethernet(GATEWAY_CARD, CARD, 0x0800, question)]);
+    const lie = unreachable('10.20.0.2', '10.20.0.1', question);
+    const before = (await site.counts()).refusedFrom.get('g2')?.get('refused')?.packets ?? 0;
+    await station(1).tell('frames', [ethernet(GATEWAY_CARD, OTHER, 0x0800, lie)]);
+    await sleep(SETTLE_MS);
+    // The end of the lie's own head, from whom to whom.
+    expect(await station(0).tell('heard', [lie.slice(24, 56)])).toEqual([]);
+    expect((await site.counts()).refusedFrom.get('g2')?.get('refused')?.packets).toBe(before + 1);
+  });
 
   test.skipIf(lacks !== '')('a mirror comes and goes beside it, and shows what is said there as well', async () => {
     const mirror = { inside: bed.inside, file: `${bed.file}.mirror` };

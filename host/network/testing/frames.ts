@@ -46,6 +46,12 @@ export function udp(from: number, to: number, payload: string): string {
   return `${hex(from, 2)}${hex(to, 2)}${hex(8 + payload.length / 2, 2)}0000${payload}`;
 }
 
+/** ICMP that says that a port is unreachable (RFC 792), and with which packet: its head and eight bytes. */
+export function unreachable(from: string, to: string, packet: string): string {
+  const message = (sum: string): string => `0303${sum}00000000${packet.slice(0, 2 * (20 + 8))}`;
+  return ipv4Packet(from, to, 1, message(hex(internetChecksum(message('0000')), 2)));
+}
+
 /** ICMPv6 with its checksum over the pseudo-header (RFC 4443, 2.3); the body begins behind it. */
 export function icmpv6Packet(from: string, to: string, type: number, body: string): string {
   const message = (sum: string): string => `${hex(type, 1)}00${sum}${body}`;

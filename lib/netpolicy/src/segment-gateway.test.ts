@@ -27,6 +27,8 @@ describe('compileGateways()', () => {
     expect(setsOf(ruleset, 'cables')).toEqual([{ key: ['g1', '02:54:00:00:00:01'] }]);
     for (const none of ['pairs', 'cells', 'decisions']) expect(setsOf(ruleset, none)).toEqual([]);
     expect(JSON.stringify(ruleset)).not.toContain('masquerade');
+    const forward = ruleset.tables.flatMap(({ chains }) => chains.filter(({ hook }) => hook?.at === 'forward'));
+    expect(forward.map(({ rules: all }) => all)).toEqual([[[{ verdict: { goto: 'refused' } }]]]);
   });
 
   test('hears questions for names and leases where the network serves them, and else none', () => {

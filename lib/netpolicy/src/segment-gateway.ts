@@ -2,6 +2,7 @@
 // its cable, to which whatever it says to a gateway is led before the switch sees it (host/network). So it is walled in as a routed
 // network without rules is, by the same sets and chains, and a machine is known there by where its words come from.
 import { compileNetwork, type CompiledNetwork } from './compile.ts';
+import { drops } from './drop-reasons.ts';
 import type { Machine } from './machine.ts';
 import type { Network } from './policy.ts';
 import type { Ruleset } from './ruleset.ts';
@@ -30,13 +31,23 @@ export function atGateway(machine: Machine): Machine {
   return { ...machine, interface: gatewayOf(machine.interface) };
 }
 
-/** Walls in which nobody reaches anybody: what is not asked of the gateway itself is dropped and counted. */
+/**
+ * Walls in which nobody reaches anybody: what is not asked of the gateway itself is dropped and counted, also what would belong to a
+ * connection, as an error that one machine reports of what another has asked.
+ */
 export function compileGateways(network: Network, machines: readonly Machine[]): CompiledNetwork {
   const leadsNowhere: Network = { ...network, mode: 'routed', internet: 'none', rules: [], shares: [] };
-  return compileNetwork(
+  const compiled = compileNetwork(
     leadsNowhere,
     machines.map((machine) => atGateway(machine)),
   );
+  const tables = compiled.ruleset.tables.map((table) => ({
+    ...table,
+    chains: table.chains.map((chain) =>
+      chain.hook?.at === 'forward' ? { ...chain, rules: [[drops('refused')]] } : chain,
+    ),
+  }));
+  return { ...compiled, ruleset: { tables } };
 }
 
 /**
