@@ -22,7 +22,7 @@ import {
 } from '@ringwall/tpm';
 
 const SWTPM = '/usr/bin/swtpm';
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 60_000;
 const AGGREGATED_PCRS = 10;
 const IMA_PCR = 10;
 

@@ -24,8 +24,8 @@ import {
 } from '@ringwall/tpm';
 
 const SWTPM = '/usr/bin/swtpm';
-const START_TIMEOUT_MS = 10_000;
-const RESPONSE_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
+const RESPONSE_TIMEOUT_MS = 120_000;
 /** tag, size, code. */
 const HEADER_BYTES = 10;
 

@@ -32,7 +32,7 @@ import { type LineServer, serveLines } from '@ringwall/control/rpc';
 import { Store } from '@ringwall/control/store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 
 let folder: string;
 let warden: FakeWarden;
@@ -121,7 +121,7 @@ async function end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
 
 async function ask(method: string, path: string, body?: object): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath: join(folder, 'run/api.sock'), method, path, timeout: 20_000 }, (response) => {
+    const call = request({ socketPath: join(folder, 'run/api.sock'), method, path, timeout: 120_000 }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
       response.on('end', () => resolve(JSON.parse(text)));

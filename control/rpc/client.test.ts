@@ -25,8 +25,8 @@ describe('LineClient', () => {
     await scene.serve();
     const steps: string[] = [];
     const onProgress = ({ step }: { step: string }): unknown => steps.push(step);
-    const slow = peer.call({ op: 'wait' }, { firstWordMs: 1_000, timeoutMs: 1_400, onProgress });
-    await expect(slow).rejects.toThrow('gave no answer for 1400 ms');
+    const slow = peer.call({ op: 'wait' }, { firstWordMs: 3_000, timeoutMs: 3_400, onProgress });
+    await expect(slow).rejects.toThrow('gave no answer for 3400 ms');
     expect(steps).toEqual([]);
   });
 

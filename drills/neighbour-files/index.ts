@@ -12,7 +12,7 @@ import { targetsOf, type Target } from './targets.ts';
 /** `nobody`, the user under which QEMU is often started where nothing else was set up. */
 const SHARED_UID = 65534;
 const PTRACE_SCOPE = '/proc/sys/kernel/yama/ptrace_scope';
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 60_000;
 
 export const neighbourFiles: Drill = {
   name: 'neighbour-files',

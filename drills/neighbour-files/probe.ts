@@ -9,7 +9,7 @@ const PERL = '/usr/bin/perl';
 const SETPRIV = '/usr/bin/setpriv';
 const SHELL = '/usr/bin/dash';
 const MIB = 1024 * 1024;
-const PROBE_TIMEOUT_MS = 20_000;
+const PROBE_TIMEOUT_MS = 60_000;
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 
 /** Opens, connects to, lists or attaches to each target; one line each: `kind path` → `got` or the kernel's refusal. */

@@ -6,7 +6,7 @@ import { closeNamespace, pinNamespace, type NamespaceRun } from '@ringwall/host/
 const IP = '/usr/sbin/ip';
 const PYTHON = '/usr/bin/python3';
 /** Programs end by themselves after a second or two; a busy host starts them late. */
-const PROGRAM_TIMEOUT_MS = 30_000;
+const PROGRAM_TIMEOUT_MS = 120_000;
 
 /** Who somebody is on the wire. */
 export interface Identity {

@@ -262,7 +262,10 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
         done
         rm -r "$dir"`;
       const argv = [SCRIPT, '-qec', `${BUSYBOX} sh -c '${script.replaceAll("'", String.raw`'\''`)}'`, '/dev/null'];
-      const { code, stdout } = await run(argv, { timeoutMs: 20_000, env: { PATH: '/usr/bin:/bin', SHELL: '/bin/sh' } });
+      const { code, stdout } = await run(argv, {
+        timeoutMs: 120_000,
+        env: { PATH: '/usr/bin:/bin', SHELL: '/bin/sh' },
+      });
       expect({ code, said: stdout.toString().trim() }).toEqual({ code: 0, said: 'said' });
     },
   );

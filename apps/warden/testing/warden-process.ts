@@ -19,7 +19,7 @@ import { writeSyntheticImage } from '../../../control/warden/testing/synthetic-i
 import { VMM_COMPONENTS } from '../components.ts';
 import { makeMachineLabel } from '../jails.ts';
 
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 120_000;
 const MAIN = join(import.meta.dirname, '../main.ts');
 export const BROKER_KEY: string = 'ab'.repeat(64);
 export const SPEC = { image: 'hello', cpus: 1, memoryMiB: 256, diskMiB: 32 } as const;

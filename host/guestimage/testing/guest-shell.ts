@@ -23,7 +23,7 @@ const PARTS = [
   'watching',
   'watch',
 ];
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
 
 export interface ShellResult {
   readonly code: number;

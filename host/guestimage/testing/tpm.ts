@@ -9,7 +9,7 @@ import { bodyOf, commands, parsePublic, PCR_COUNT, TPM_ALG, type TPMT_PUBLIC } f
 import { PlainTpm } from '../../../testkit/plain-tpm.ts';
 
 export const SWTPM = '/usr/bin/swtpm';
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 60_000;
 
 export interface TestTpm {
   readonly dir: string;

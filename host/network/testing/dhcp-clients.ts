@@ -12,7 +12,7 @@ export const NEEDS_CLIENTS: string = [DHCPCD, BUSYBOX].every((file) => existsSyn
   : ' (skipped: needs dhcpcd-base and busybox-static)';
 
 /** Some seconds for both families: it waits before it asks, and before it takes an address. */
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
 const CLEAN = 'ip address flush dev eth0 scope global; ip route flush dev eth0; ip link set eth0 up';
 /** Has the kernel forget its address of the link and its router, and ask for one. */
 const ANEW = 'for off in 1 0; do echo $off > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; done';
@@ -34,7 +34,7 @@ export async function dhcpcd(station: Station): Promise<string> {
     printf '${config}' > /etc/conf
     printf '#!/bin/sh\\nset > /run/said-"$reason"\\n' > /run/hook; chmod 755 /run/hook
     ${DHCPCD} -B -q -f /etc/conf -c /run/hook eth0 2> /run/log & client=$!
-    for i in $(seq 100); do [ -e /run/said-BOUND ] && [ -e /run/said-BOUND6 ] && break; sleep 0.1; done
+    for i in $(seq 600); do [ -e /run/said-BOUND ] && [ -e /run/said-BOUND6 ] && break; sleep 0.1; done
     ip -o address show dev eth0 scope global; ip -o route; ip -o -6 route
     grep -h -E '^new_(dhcp6_)?(domain|host)_?name' /run/said-* || true
     kill -9 $client; cat /run/log`;
@@ -69,7 +69,7 @@ export async function helloGuest(station: Station): Promise<string> {
     ${ANEW}
     sh /run/hello/network & client=$!
     sh /run/hello/network6 >/dev/null 2>&1 & client6=$!
-    for i in $(seq 100); do
+    for i in $(seq 600); do
       [ -e /run/resolv.conf ] && ip -6 address show dev eth0 scope global | grep -v tentative | grep -q inet6 &&
         ip -6 route | grep -q ^default && break
       sleep 0.1
