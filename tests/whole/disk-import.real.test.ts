@@ -12,6 +12,7 @@ import { run, runChecked } from '@ringwall/host/exec';
 import { UidLeases } from '@ringwall/host/jail';
 import { BUNDLED_COMMAND, Instance } from '@ringwall/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runTool } from '../../lib/disk/testing/tools.ts';
 import { trouble, troubleOf } from './trouble.ts';
 
 const MIB = 2 ** 20;
@@ -148,17 +149,7 @@ describe.skipIf(lacks !== '')(`disk import${lacks}`, () => {
     writeFileSync(at('plain.raw'), randomBytes(6 * MIB));
     // QCOW2's own.
     const own = ['-O', 'qcow2', '-o', 'encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10'];
-    await runChecked(run, [
-      QEMU_IMG,
-      'convert',
-      '-q',
-      '-f',
-      'raw',
-      ...secret,
-      ...own,
-      at('plain.raw'),
-      at('own.qcow2'),
-    ]);
+    runTool(['qemu-img', 'convert', '-q', '-f', 'raw', ...secret, ...own, at('plain.raw'), at('own.qcow2')]);
     // The whole disk: cryptsetup moves what lies there behind a header of 8 MiB, and leaves as much at the end.
     copyFileSync(at('plain.raw'), at('luks2.raw'));
     truncateSync(at('luks2.raw'), 22 * MIB);

@@ -1,10 +1,10 @@
 // `ringwall disk` on images that real tools have made.
-import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runTool } from '../../../lib/disk/testing/tools.ts';
 import { runCli, type Run } from '../testing/harness.ts';
 
 const TOOLS = ['/usr/sbin/mke2fs', '/usr/bin/qemu-img', '/usr/sbin/sgdisk', '/usr/sbin/mkswap', '/usr/sbin/cryptsetup'];
@@ -224,6 +224,6 @@ describe.skipIf(lacks !== '')(`ringwall disk${lacks}`, () => {
   });
 });
 
-function run(program: string, ...words: string[]): void {
-  execFileSync(program, words, { stdio: ['ignore', 'ignore', 'inherit'] });
+function run(...argv: string[]): void {
+  runTool(argv);
 }
