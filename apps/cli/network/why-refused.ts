@@ -10,6 +10,7 @@ export const WHY_REFUSED: Readonly<Record<DropReason, string>> = {
   'to-host': 'the gateway serves nothing there',
   invalid: 'of no connection that is known',
   'over-share': 'more than its share',
+  crowding: 'more link-local addresses than a card has',
 };
 
 /** The reason as a daemon sends it, which may know more of them than we do. */

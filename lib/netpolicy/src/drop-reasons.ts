@@ -12,6 +12,7 @@ export const DROP_REASONS = [
   'to-host', // to the gateway itself
   'invalid', // of no connection that is known
   'over-share', // more than its share
+  'crowding', // from more link-local addresses than a card has
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 

@@ -3,7 +3,7 @@
 // the chain of input takes the questions for these services, each card's counted by itself, so that one floods nobody else's.
 import { type Address, addressOf, type Family, printRange } from './address.ts';
 import { drops } from './drop-reasons.ts';
-import type { RuleSet, Statement } from './ruleset.ts';
+import type { RuleSet, Statement, TablePart } from './ruleset.ts';
 
 /** The one address that a machine's ARP may ask for: its gateway on every cable (RFC 3927 addresses are never routed). */
 export const GATEWAY_IPV4 = '169.254.1.1';
@@ -51,6 +51,17 @@ const CONNECTIONS_BELOW = { connections: 4 } as const;
 /** How long a card's rate is kept when it is silent: by then its burst has come back. */
 const RATE_KEPT_SECONDS = 60;
 
+/**
+ * A system has one link-local address for its card, and may take another. Of each that the gateway hears, the kernel may keep a neighbour, in
+ * one table for all namespaces of the host (gc_thresh3: 1,024 unless somebody says otherwise): a card with thousands would leave others
+ * without. So each has three at once and three more every five minutes, and is asked again for each after as long: six are known at most,
+ * and whoever stays with three is never refused.
+ */
+const NEWCOMERS_BELOW = { perHour: 36, burst: 3 } as const;
+const NEIGHBOUR_KEPT_SECONDS = 300;
+/** By then the burst has come back. */
+const NEWCOMERS_KEPT_SECONDS = 600;
+
 const ACCEPT: Statement = { verdict: 'accept' };
 const DROP: Statement = { verdict: 'drop' };
 const FROM_ITS_CARD: Statement = { match: ['iifname', 'ether saddr'], op: '==', to: { set: 'cables' } };
@@ -87,6 +98,37 @@ function firstQuestion(then: Statement): Statement[] {
   ];
 }
 
+const OWN_LINK_LOCAL = { name: 'neighbours', key: ['iifname', 'ip6 saddr'] } as const;
+const NEWCOMERS = 'newcomers';
+
+/** What a card says from a link-local address: it goes on from those that the card has, as far as they are few. */
+export const NEIGHBOURS: TablePart = {
+  sets: [
+    {
+      ...{ name: OWN_LINK_LOCAL.name, key: ['ifname', 'ipv6_addr'], interval: false, elements: [] },
+      metered: { forgottenAfterSeconds: NEIGHBOUR_KEPT_SECONDS },
+    },
+    {
+      ...{ name: NEWCOMERS, key: ['ifname'], interval: false, elements: [] },
+      metered: { forgottenAfterSeconds: NEWCOMERS_KEPT_SECONDS },
+    },
+  ],
+  chains: [
+    {
+      name: 'link-local',
+      rules: [
+        [{ match: OWN_LINK_LOCAL.key, op: '==', to: { set: OWN_LINK_LOCAL.name } }, { verdict: 'return' }],
+        [
+          { meter: NEWCOMERS, key: ['iifname'], below: [NEWCOMERS_BELOW] },
+          { remember: OWN_LINK_LOCAL.name, key: OWN_LINK_LOCAL.key },
+          { verdict: 'return' },
+        ],
+        [drops('crowding')],
+      ],
+    },
+  ],
+};
+
 /** The rules of the input chain: what the gateway hears. What is above its measure falls through to the end of the chain. */
 export function hearQuestions(internet: boolean, dns: boolean): Statement[][] {
   const solicitation = (type: number | typeof NEIGHBOUR_WORDS): Statement[] => [
@@ -98,6 +140,7 @@ export function hearQuestions(internet: boolean, dns: boolean): Statement[][] {
   const fromUplink: Statement = { match: ['iifname'], op: '==', to: UPLINK };
   const answers: Statement = { match: ['ct state'], op: 'in', to: { anyOf: ['established', 'related'] } };
   return [
+    [{ match: ['ip6 saddr'], op: '==', to: { anyOf: [LINK_LOCAL] } }, { verdict: { jump: 'link-local' } }],
     solicitation(NEIGHBOUR_WORDS),
     // From outside comes what the gateway's own resolver has asked for, and no question.
     ...(internet

@@ -163,6 +163,7 @@ function renderStatement(statement: Statement): NftJson[] {
 function renderMeasure(measure: Measure, over: boolean): NftJson {
   const inv = over ? { inv: true } : {};
   if ('connections' in measure) return { 'ct count': { val: measure.connections, ...inv } };
+  if ('perHour' in measure) return { limit: { rate: measure.perHour, burst: measure.burst, per: 'hour', ...inv } };
   const { perSecond: rate, burst, unit } = measure;
   const units = unit === undefined ? {} : { rate_unit: unit, burst_unit: unit };
   return { limit: { rate, burst, per: 'second', ...units, ...inv } };

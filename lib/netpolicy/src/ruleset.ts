@@ -92,6 +92,7 @@ export type Statement =
 
 export type Measure =
   | { readonly perSecond: number; readonly burst: number; readonly unit?: 'bytes' }
+  | { readonly perHour: number; readonly burst: number }
   /** As connection tracking knows them. */
   | { readonly connections: number };
 

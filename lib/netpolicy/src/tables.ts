@@ -4,7 +4,15 @@
 // one chain at each place, for each chain that a packet comes through costs as much as two of its rules.
 import { addressOf, type AddressRange, type Family } from './address.ts';
 import { type DropReason, drops, LOG_GROUPS, LOGGED_PER_SECOND, refusals } from './drop-reasons.ts';
-import { GATEWAY_IPV4, GATEWAY_IPV6, guardCards, hearQuestions, questionMeters, UPLINK } from './gateway.ts';
+import {
+  GATEWAY_IPV4,
+  GATEWAY_IPV6,
+  guardCards,
+  hearQuestions,
+  NEIGHBOURS,
+  questionMeters,
+  UPLINK,
+} from './gateway.ts';
 import { COMMON_SHARE } from './share.ts';
 import type { Chain, KeyPart, RuleSet, Selector, SetElement, Statement, Table, TablePart } from './ruleset.ts';
 import { ICMP_PROTOCOLS } from './service.ts';
@@ -140,6 +148,7 @@ export type RuleSetName =
   | 'decisions';
 
 const REASONS: readonly DropReason[] = [
+  'crowding',
   'denied',
   'invalid',
   'over-share',
@@ -184,6 +193,7 @@ function rulesPart(elements: Elements<RuleSetName>, decisions: readonly Chain[],
     // How often each has decided: once for a connection, so that it costs a packet nothing.
     { ...map('decisions', ['mark'], elements.decisions), value: 'verdict', counted: true },
     ...questionMeters(dns),
+    ...NEIGHBOURS.sets,
   ];
   if (internet) {
     sets.push({ ...map('outside4', ['ipv4_addr'], elements.outside4), interval: true });
@@ -191,7 +201,7 @@ function rulesPart(elements: Elements<RuleSetName>, decisions: readonly Chain[],
     sets.push({ ...set('protected4', ['ipv4_addr'], elements.protected4), interval: true });
     sets.push({ ...set('protected6', ['ipv6_addr'], elements.protected6), interval: true });
   }
-  return { sets, chains: [...decisions, decidingChain(internet), ...hookedChains(kind)] };
+  return { sets, chains: [...decisions, decidingChain(internet), ...NEIGHBOURS.chains, ...hookedChains(kind)] };
 }
 
 /**
