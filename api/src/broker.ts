@@ -24,6 +24,7 @@ import {
 import {
   fingerprintSchema,
   headSchema,
+  MAX_BASES,
   movedSpecSchema,
   recipientSchema,
   ticketSchema,
@@ -201,8 +202,18 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     recipient: recipientSchema,
     mode: transferModeSchema,
     spec: movedSpecSchema,
+    /** What it continues, from the whole one on. */
+    bases: z
+      .array(
+        z.object({ snapshot: snapshotIdSchema, head: headSchema, bytes: z.int().min(1), takenAt: z.iso.datetime() }),
+      )
+      .max(MAX_BASES)
+      .optional(),
   }),
-  /** A snapshot that came from elsewhere: its key for the host that has it, which signed `request`, and its head under that key. */
+  /**
+   * A snapshot that came from elsewhere, or one that it continues: its key for the host that has it, which signed `request`, and its
+   * head under that key.
+   */
   z.object({
     op: z.literal('begin-import'),
     request: snapshotKeyRequestSchema,
@@ -310,7 +321,11 @@ export const brokerResponseSchemas = {
   'read-approval': approvalSchema,
   'sign-approval': approvalSchema,
   'read-recipient': z.object({ file: z.string() }),
-  'export-snapshot': z.object({ ticket: ticketSchema, head: headSchema }),
+  'export-snapshot': z.object({
+    ticket: ticketSchema,
+    head: headSchema,
+    bases: z.array(headSchema).max(MAX_BASES).optional(),
+  }),
   'begin-import': z.object({ sealed: z.base64(), head: headSchema, ekCertificate: z.base64() }),
   'finish-import': z.object({}),
   'check-forget': z.object({}),

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { IMAGE_NAME } from './ids.ts';
 import { errorBodySchema, MACHINE_LIMITS, machineSchema } from './objects.ts';
-import { snapshotIdSchema, snapshotSchema } from './snapshots.ts';
+import { MAX_SNAPSHOT_CHAIN, snapshotIdSchema, snapshotSchema } from './snapshots.ts';
 import { watchModeSchema } from './watch.ts';
 
 /** As lib/evidence bounds tickets. */
@@ -37,14 +37,30 @@ export const exportSnapshotSchema = z.strictObject({
 });
 export type ExportSnapshot = z.infer<typeof exportSnapshotSchema>;
 
-/** The first two of a file's three parts; the third is the stored object from behind its own head, which a stream brings. */
-export const exportedSnapshotSchema = z.object({ ticket: ticketSchema, head: headSchema, bytes: z.int().min(1) });
+/** So many may come with one that continues them. */
+export const MAX_BASES: number = MAX_SNAPSHOT_CHAIN - 1;
+
+/**
+ * The first two of a file's three parts; the third is the stored object from behind its own head, which a stream brings. `bases`: what
+ * it continues, in their order, each to be brought in the same way by its name.
+ */
+export const exportedSnapshotSchema = z.object({
+  ticket: ticketSchema,
+  head: headSchema,
+  bytes: z.int().min(1),
+  bases: z
+    .array(z.object({ name: z.string(), head: headSchema, bytes: z.int().min(1) }))
+    .max(MAX_BASES)
+    .optional(),
+});
 export type ExportedSnapshot = z.infer<typeof exportedSnapshotSchema>;
 
 export const importSnapshotSchema = z.strictObject({
   ticket: ticketSchema,
   /** Of the object, up to its first record. */
   head: headSchema,
+  /** Of those that it continues, in their order. */
+  bases: z.array(headSchema).max(MAX_BASES).optional(),
   /** What the machine is called here; else as it was. */
   name: z.string().max(128).optional(),
   /** Though it was here before, or may still live elsewhere. */
@@ -64,9 +80,9 @@ export const hostRecipientSchema = z.object({ file: z.string() });
 export const importedSnapshotSchema = z.object({ machine: machineSchema, snapshot: snapshotSchema });
 export type ImportedSnapshot = z.infer<typeof importedSnapshotSchema>;
 
-/** How it ended at the warden: the head, for the broker. */
+/** How it ended at the warden: the heads, for the broker. */
 export const receivedSchema = z.union([
-  z.strictObject({ done: z.strictObject({ head: headSchema }) }),
+  z.strictObject({ done: z.strictObject({ head: headSchema, bases: z.array(headSchema).max(MAX_BASES).optional() }) }),
   z.strictObject({ error: errorBodySchema }),
 ]);
 

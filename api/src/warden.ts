@@ -17,7 +17,7 @@ import {
   takenSnapshotSchema,
 } from './snapshots.ts';
 import { heldTemplateSchema } from './templates.ts';
-import { headSchema } from './transfers.ts';
+import { headSchema, MAX_BASES } from './transfers.ts';
 import { packetRequestSchemas, packetResponseSchemas } from './packets.ts';
 import { imagePartsSchema } from './watch.ts';
 import {
@@ -204,6 +204,11 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     snapshot: snapshotIdSchema,
     bytes: z.int().min(1),
     root: sealedRootSchema,
+    /** What it continues, from the whole one on: they come before it. */
+    bases: z
+      .array(z.object({ snapshot: snapshotIdSchema, bytes: z.int().min(1), root: sealedRootSchema }))
+      .max(MAX_BASES)
+      .optional(),
   }),
   /** What came becomes a snapshot of its machine, which is made where there is none. Nothing is left where this fails. */
   z.object({
@@ -214,6 +219,10 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     head: headSchema,
     key: sealedKeySchema,
     ekCertificate: z.base64().max(8192),
+    bases: z
+      .array(z.object({ snapshot: snapshotIdSchema, root: sealedRootSchema, head: headSchema, key: sealedKeySchema }))
+      .max(MAX_BASES)
+      .optional(),
   }),
   /** Idempotent. */
   z.object({ op: z.literal('remove-snapshot'), machine: machineIdSchema, snapshot: snapshotIdSchema }),

@@ -12,7 +12,7 @@ import {
   signHostRecipient,
   type ExportTicket,
 } from '@ringwall/evidence';
-import { makeKeyPair, readObjectHead, rewrap, sealTo, SealError, type KeyPair } from '@ringwall/seal';
+import { makeKeyPair, readObjectHead, rewrap, sealTo, SealError, type KeyPair, type Opener } from '@ringwall/seal';
 import { Secret, unwrapKey, wrapKey, type KeyIdentity, type SigningKey } from '../keys/index.ts';
 import { spendApproval } from './approvals.ts';
 import type { DiskKeys } from './disk-keys.ts';
@@ -47,12 +47,24 @@ export async function exportSnapshot(
   request: Extract<BrokerRequest, { op: 'export-snapshot' }>,
 ): Promise<BrokerResponse<'export-snapshot'>> {
   const { store, root, now } = transfers;
-  const { machine, kept, object } = requireExportable(transfers, request);
+  const { machine, kept, object, bases } = requireExportable(transfers, request);
+  const given = request.bases ?? [];
+  if (bases.length !== given.length || bases.some(({ id }, index) => id !== given[index]?.snapshot)) {
+    throw new RingwallError('conflict', 'what it continues is to go along, all of it and in its order', {
+      hint: `or take one that stands alone, and export that: ringwall snapshot --full ${machine.name}`,
+    });
+  }
   const recipient = fromHex(request.recipient);
-  using key = unwrapKey(root, snapshotKeyIdentity(kept.id), kept.wrapped);
-  const head = await rewrapHead(Buffer.from(request.head, 'base64'), { kind: 'key', key: key.expose() }, [
-    { kind: 'x25519', publicKey: recipient },
-  ]);
+  const heads: string[] = [];
+  for (const [index, { id, wrapped }] of [...bases, kept].entries()) {
+    using key = unwrapKey(root, snapshotKeyIdentity(id), wrapped);
+    const head = await rewrapHead(
+      Buffer.from((given[index] ?? request).head, 'base64'),
+      { opener: { kind: 'key', key: key.expose() }, over: bases[index - 1]?.root },
+      [{ kind: 'x25519', publicKey: recipient }],
+    );
+    heads.push(Buffer.from(head).toString('base64'));
+  }
   // Last of what may refuse: a word that was given is used by an export that goes through.
   spendApproval(transfers, machine, { ...request, root: object, sequence: kept.sequence });
   const says = {
@@ -64,6 +76,10 @@ export async function exportSnapshot(
       bytes: request.bytes,
       takenAt: new Date(request.takenAt),
     },
+    bases: bases.map(({ id, sequence, root: baseRoot, unlockedAt, seenAt }, index) => ({
+      ...{ id, sequence, root: baseRoot, bytes: given[index]?.bytes ?? 0, unlockedAt, seenAt },
+      takenAt: new Date(given[index]?.takenAt ?? request.takenAt),
+    })),
     tpm: {
       ekCertificate: machine.ekCertificate,
       vtpmCa: machine.vtpmCa,
@@ -79,7 +95,8 @@ export async function exportSnapshot(
   if (request.mode === 'move') {
     store.transfers.depart(machine.id, { recipient: request.recipient, snapshot: kept.id }, now());
   }
-  return { ticket, head: Buffer.from(head).toString('base64') };
+  const head = heads.at(-1) ?? '';
+  return { ticket, head, ...(bases.length === 0 ? {} : { bases: heads.slice(0, -1) }) };
 }
 
 /** The key pair that others export to; made when it is asked for first. */
@@ -100,22 +117,19 @@ export function recipientKeyIdentity(): KeyIdentity {
   return { kind: 'recipient-key', id: 'broker', version: 1 };
 }
 
-/** The same object for others. Throws `proof-invalid` where what came is no head of it. */
+/** The same object for others. `over`: the root of what it continues. Throws `proof-invalid` where what came is no head of it. */
 export async function rewrapHead(
   head: Uint8Array,
-  opener: Parameters<typeof rewrap>[1]['openers'][number],
+  { opener, over }: { readonly opener: Opener; readonly over: string | undefined },
   recipients: Parameters<typeof rewrap>[1]['recipients'],
 ): Promise<Uint8Array> {
   try {
     const { manifest } = await readObjectHead([head]);
-    if (manifest.parent !== null) {
-      throw new RingwallError(
-        'conflict',
-        'it stores only what changed since another snapshot, which would have to go along',
-        {
-          hint: 'take one that stands alone, and export that',
-        },
-      );
+    if (manifest.parent?.root !== over) {
+      const [is, due] = [manifest.parent?.root ?? 'none', over ?? 'none'];
+      throw new RingwallError('proof-invalid', `the object continues ${is}, and ${due} goes before it`, {
+        hint: 'what it continues is missing, or another: nothing was taken of it',
+      });
     }
     const rewrapped = await rewrap([head], { openers: [opener], recipients });
     // What lies behind it stays where it is.
@@ -131,7 +145,7 @@ export async function rewrapHead(
   }
 }
 
-type Content = Omit<ExportTicket, 'snapshot' | 'tpm' | 'diskKey'>;
+type Content = Omit<ExportTicket, 'snapshot' | 'bases' | 'tpm' | 'diskKey'>;
 
 function contentOf(
   { recipient, mode, spec }: Extract<BrokerRequest, { op: 'export-snapshot' }>,

@@ -13,6 +13,8 @@ import { checkRegistration } from './ek-certificate.ts';
 import { DISK_KEY_INFO, ownPair, rewrapHead, type Transfers } from './snapshot-export.ts';
 import { snapshotKeyIdentity } from './snapshot-keys.ts';
 import type { MachineRecord } from './machine-records.ts';
+import type { KeptSnapshot } from './snapshot-store.ts';
+import type { Arrival } from './transfer-store.ts';
 
 const KEY_BYTES = 32;
 
@@ -30,8 +32,9 @@ export async function beginImport(
     );
   }
   const ticket = await readTicket(request.ticket);
-  const { machine, snapshot } = idsOf(ticket);
-  if (asked.machine !== machine || asked.snapshot !== snapshot) {
+  const machine = machineIdSchema.parse(ticket.machine.id);
+  const member = membersOf(ticket).find(({ id }) => id === asked.snapshot);
+  if (asked.machine !== machine || member === undefined) {
     throw new RingwallError('proof-invalid', `the ticket is for ${ticket.snapshot.id} of ${ticket.machine.id}`);
   }
   using pair = await ownPair(transfers);
@@ -46,26 +49,28 @@ export async function beginImport(
   }
   const isOwn = equalBytes(ticket.broker.publicKey, signer.publicKey);
   if (!isOwn) requireKnownExporter(transfers, ticket, request.accept);
+  const { snapshot } = asked;
   const taken = store.snapshots.find(snapshot);
   if (taken !== undefined && taken.machine !== machine) {
     throw new RingwallError('proof-invalid', `${snapshot} is of another machine, which is here`);
   }
   const known = store.readMachine(machine);
   if (known === undefined) checkNewcomer(ticket, now());
-  else refuseOther(transfers, known, ticket);
+  else refuseOther(transfers, known, ticket, member);
   if (!rewind) refuseTwin(transfers, ticket, { known, isOwn });
   using diskKey = await openDiskKey(ticket, pair);
   if (known !== undefined) requireSameKey(transfers, known, diskKey);
 
   const head = Buffer.from(request.head, 'base64');
-  await requireObject(head, ticket);
+  await requireObject(head, machine, member);
   using key = Secret.random(KEY_BYTES);
-  const rewrapped = await rewrapHead(head, { kind: 'x25519', pair }, [{ kind: 'key', key: key.expose() }]);
+  const opening = { opener: { kind: 'x25519', pair }, over: member.over } as const;
+  const rewrapped = await rewrapHead(head, opening, [{ kind: 'key', key: key.expose() }]);
   const wrapped = wrapKey(root, snapshotKeyIdentity(snapshot), key);
   // A copy that comes home has been given away: going back to it wants the same word as any other going back.
   const used = known !== undefined && isOwn && ticket.mode === 'backup' && !rewind;
   store.transfers.beginArrival(
-    ticket.id,
+    member.arrival,
     machine,
     { snapshot, digest: digestOf(request.ticket), wrapped, host: Buffer.from(asked.host, 'base64'), used },
     now(),
@@ -84,31 +89,20 @@ export async function finishImport(
 ): Promise<BrokerResponse<'finish-import'>> {
   const { store, root, now } = transfers;
   const ticket = await readTicket(request.ticket);
-  const { machine, snapshot } = idsOf(ticket);
-  const arrival = store.transfers.arrival(ticket.id);
-  if (arrival === undefined) throw new RingwallError('conflict', 'nobody has begun to import this snapshot');
-  const { wrapped, host, used } = arrival;
-  if (wrapped === undefined) return {};
-  // Whoever carries it here had all of it judged at the beginning, and nothing since.
-  if (arrival.digest !== digestOf(request.ticket)) {
-    throw new RingwallError('proof-invalid', 'it is another ticket than the one that was begun with', {
-      hint: 'import it again',
-    });
-  }
+  const machine = machineIdSchema.parse(ticket.machine.id);
+  const begun = store.transfers.arrival(ticket.id);
+  if (begun !== undefined && begun.wrapped === undefined) return {};
+  const arrivals = membersOf(ticket).map((member) => ({ ...member, ...requireBegun(store, member, request.ticket) }));
   using pair = await ownPair(transfers);
   using diskKey = await openDiskKey(ticket, pair);
-  const { ekCertificate, vtpmCa, akName, unlockedAt, seenAt } = ticket.tpm;
+  const { ekCertificate, vtpmCa, akName } = ticket.tpm;
   const { keyVersion, kind: diskKind } = ticket.disk;
-  const { sequence, root: object } = ticket.snapshot;
   const wrappedKey = wrapKey(root, diskKeyIdentity(machine, keyVersion), diskKey);
   store.arrive({
-    ticket: ticket.id,
+    tickets: arrivals.map(({ arrival }) => arrival),
     machine: { id: machine, name: request.name, ekCertificate, vtpmCa, keyVersion, wrappedKey, diskKind, disk: 'open' },
     akName,
-    snapshot: {
-      ...{ id: snapshot, machine, sequence, root: object, host, wrapped, diskKeyVersion: keyVersion, used },
-      ...{ unlockedAt, seenAt },
-    },
+    snapshots: arrivals.map((snapshot) => ({ ...snapshot, machine, diskKeyVersion: keyVersion })),
     at: now(),
   });
   return {};
@@ -134,11 +128,42 @@ async function readTicket(text: string): Promise<SignedExport> {
   throw new RingwallError('proof-invalid', 'the ticket was altered after its broker signed it');
 }
 
-function idsOf({ machine, snapshot }: SignedExport): {
-  machine: MachineId;
-  snapshot: ReturnType<typeof snapshotIdSchema.parse>;
-} {
-  return { machine: machineIdSchema.parse(machine.id), snapshot: snapshotIdSchema.parse(snapshot.id) };
+/** An object that a ticket is for. */
+interface Member extends Pick<KeptSnapshot, 'id' | 'sequence' | 'unlockedAt' | 'seenAt' | 'parent'> {
+  readonly root: string;
+  /** The root of what it continues. */
+  readonly over: string | undefined;
+  /** Under which it is written down that it comes. */
+  readonly arrival: string;
+}
+
+/** From the whole one on to the one that was exported. */
+function membersOf({ id: ticket, bases, snapshot, tpm }: SignedExport): readonly Member[] {
+  const all = [...bases, { ...snapshot, unlockedAt: tpm.unlockedAt, seenAt: tpm.seenAt }];
+  return all.map(({ id, sequence, root, unlockedAt, seenAt }, index) => {
+    const before = all[index - 1];
+    return {
+      ...{ id: snapshotIdSchema.parse(id), sequence, root, unlockedAt, seenAt },
+      ...{ over: before?.root, parent: before && snapshotIdSchema.parse(before.id) },
+      arrival: index === all.length - 1 ? ticket : `${ticket}.${id}`,
+    };
+  });
+}
+
+function requireBegun(
+  { transfers }: Transfers['store'],
+  { arrival }: Member,
+  ticket: string,
+): Pick<Arrival, 'host' | 'used'> & { readonly wrapped: Uint8Array } {
+  const begun = transfers.arrival(arrival);
+  if (begun?.wrapped === undefined) throw new RingwallError('conflict', 'nobody has begun to import this snapshot');
+  // Whoever carries it here had all of it judged at the beginning, and nothing since.
+  if (begun.digest !== digestOf(ticket)) {
+    throw new RingwallError('proof-invalid', 'it is another ticket than the one that was begun with', {
+      hint: 'import it again',
+    });
+  }
+  return { wrapped: begun.wrapped, host: begun.host, used: begun.used };
 }
 
 /** Accepted once, by a fingerprint that a person has compared. */
@@ -160,7 +185,12 @@ function checkNewcomer({ machine, tpm }: SignedExport, now: Date): void {
   checkRegistration({ machine: machine.id, ekCertificate: tpm.ekCertificate, vtpmCa: tpm.vtpmCa, now });
 }
 
-function refuseOther({ store, watches }: Transfers, known: MachineRecord, { tpm, disk, snapshot }: SignedExport): void {
+function refuseOther(
+  { store, watches }: Transfers,
+  known: MachineRecord,
+  { tpm, disk }: SignedExport,
+  member: Member,
+): void {
   const withheld = watches.withholds(known);
   if (withheld !== undefined) throw new RingwallError('conflict', `nothing of it is taken: ${withheld}`);
   if (!equalBytes(known.ekCertificate, tpm.ekCertificate)) {
@@ -175,15 +205,15 @@ function refuseOther({ store, watches }: Transfers, known: MachineRecord, { tpm,
       },
     );
   }
-  const numbered = store.snapshots.findNumber(known.id, snapshot.sequence);
+  const numbered = store.snapshots.findNumber(known.id, member.sequence);
   if (numbered === undefined) return;
-  const same = numbered === snapshot.id;
+  const same = numbered === member.id;
   throw new RingwallError(
     'conflict',
-    `${known.name}@${String(snapshot.sequence)} is here already${same ? '' : ', and is another one: the machine has lived twice since'}`,
+    `${known.name}@${String(member.sequence)} is here already${same ? '' : ', and is another one: the machine has lived twice since'}`,
     {
       hint: same
-        ? `to put the machine back to it: ringwall restore ${known.name}@${String(snapshot.sequence)}`
+        ? `to put the machine back to it: ringwall restore ${known.name}@${String(member.sequence)}`
         : 'remove the one that is not wanted: ringwall snapshot rm',
     },
   );
@@ -230,7 +260,7 @@ function requireSameKey({ keys }: Transfers, known: MachineRecord, diskKey: Secr
 }
 
 /** What the object says in clear of what it is; its records are bound to that. */
-async function requireObject(head: Uint8Array, { machine, snapshot }: SignedExport): Promise<void> {
+async function requireObject(head: Uint8Array, machine: MachineId, member: Member): Promise<void> {
   const about = await readObjectHead([head]).then(
     ({ manifest }) => manifest.about,
     (error: unknown) => {
@@ -240,9 +270,9 @@ async function requireObject(head: Uint8Array, { machine, snapshot }: SignedExpo
   );
   const isIt =
     about['kind'] === 'machine' &&
-    about['machine'] === machine.id &&
-    about['snapshot'] === snapshot.id &&
-    about['sequence'] === snapshot.sequence;
+    about['machine'] === machine &&
+    about['snapshot'] === member.id &&
+    about['sequence'] === member.sequence;
   if (!isIt)
     throw new RingwallError('proof-invalid', 'what follows the ticket is another object than the one it is for');
 }

@@ -34,7 +34,13 @@ export async function beginSnapshot(
 export function requireExportable(
   { store, watches }: Pick<VmmKeys, 'store' | 'watches'>,
   request: Extract<BrokerRequest, { op: 'export-snapshot' }>,
-): { readonly machine: MachineRecord; readonly kept: KeptSnapshot; readonly object: string } {
+): {
+  readonly machine: MachineRecord;
+  readonly kept: KeptSnapshot;
+  readonly object: string;
+  /** All that it continues, from the whole one on. */
+  readonly bases: readonly WholeSnapshot[];
+} {
   const kept = requireKnown(store, request.snapshot);
   const machine = requireTrusted({ store, watches }, request, { evenGone: true });
   refuseOther(machine, kept);
@@ -44,16 +50,8 @@ export function requireExportable(
     throw new RingwallError('conflict', `${store.transfers.whyGone(machine) ?? ''}: only that is exported again`);
   }
   const object = requireWhole(kept);
-  if (kept.parent !== undefined) {
-    throw new RingwallError(
-      'conflict',
-      `${machine.name}@${kept.sequence} continues another, and is of no use without it`,
-      {
-        hint: `export a whole one: ringwall snapshot --full ${machine.name}`,
-      },
-    );
-  }
-  refuseDeadKey(machine, kept);
+  const bases = basesOf(store, kept);
+  for (const each of [...bases, kept]) refuseDeadKey(machine, each);
   if (request.mode === 'move' && kept.sequence < store.snapshots.newest(machine.id)) {
     throw new RingwallError('conflict', `${machine.name}@${kept.sequence} is not the newest state of ${machine.name}`, {
       hint: 'a machine moves with its newest; an older one leaves as a copy, without --move',
@@ -68,7 +66,22 @@ export function requireExportable(
       },
     );
   }
-  return { machine, kept, object };
+  return { machine, kept, object, bases };
+}
+
+export interface WholeSnapshot extends KeptSnapshot {
+  readonly root: string;
+}
+
+/** Parents were whole, and older, when they were written down: it ends. */
+function basesOf(store: BrokerStore, kept: KeptSnapshot): readonly WholeSnapshot[] {
+  const bases: WholeSnapshot[] = [];
+  for (let { parent } = kept; parent !== undefined;) {
+    const base = requireKnown(store, parent);
+    bases.unshift({ ...base, root: requireWhole(base) });
+    ({ parent } = base);
+  }
+  return bases;
 }
 
 export function finishSnapshot(

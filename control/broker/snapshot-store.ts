@@ -51,7 +51,7 @@ export interface KeptSnapshot {
 /** `used`: going back to it wants a word, as if its key had been given out here. */
 export interface ArrivedSnapshot extends Pick<
   KeptSnapshot,
-  'id' | 'machine' | 'sequence' | 'host' | 'wrapped' | 'diskKeyVersion' | 'unlockedAt' | 'seenAt'
+  'id' | 'machine' | 'sequence' | 'host' | 'wrapped' | 'diskKeyVersion' | 'unlockedAt' | 'seenAt' | 'parent'
 > {
   readonly root: string;
   readonly used: boolean;
@@ -107,15 +107,15 @@ export class SnapshotStore {
 
   /** One that came from elsewhere, whole, within the transaction of the caller. */
   arrive(snapshot: ArrivedSnapshot, at: Date): void {
-    const { id, machine, sequence, host, wrapped, root, diskKeyVersion, unlockedAt, seenAt, used } = snapshot;
+    const { id, machine, sequence, host, wrapped, root, diskKeyVersion, unlockedAt, seenAt, used, parent } = snapshot;
     this.#db
       .prepare(
         `INSERT INTO snapshot (id, machine, sequence, host, wrapped_key, disk_key_version, tpm_start, released_at, root,
-           opened_at, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           opened_at, at, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         ...[id, machine, sequence, host, wrapped, diskKeyVersion, textOrNull(unlockedAt), textOrNull(seenAt), root],
-        ...[used ? at.toISOString() : null, at.toISOString()],
+        ...[used ? at.toISOString() : null, at.toISOString(), parent ?? null],
       );
     this.#db
       .prepare(

@@ -37,10 +37,12 @@ type NewMachine = Omit<
 
 /** By a ticket that was begun with; what the record of its TPM was is with the snapshot. */
 export interface Arriving {
-  readonly ticket: string;
+  /** Under which each of its objects was begun. */
+  readonly tickets: readonly string[];
   readonly machine: NewMachine;
   readonly akName: Uint8Array | undefined;
-  readonly snapshot: ArrivedSnapshot;
+  /** All that it continues, then the one that has come. */
+  readonly snapshots: readonly ArrivedSnapshot[];
   readonly at: Date;
 }
 
@@ -135,20 +137,20 @@ export class BrokerStore implements Disposable {
   }
 
   /** A snapshot that came from elsewhere, whole, and its machine, where that is not known here. */
-  arrive({ ticket, machine, akName, snapshot, at }: Arriving): void {
+  arrive({ tickets, machine, akName, snapshots, at }: Arriving): void {
+    const newest = snapshots.at(-1);
+    if (newest === undefined) return;
     this.#transact(() => {
       if (this.readMachine(machine.id) === undefined) {
         this.#insertMachine(machine, at);
-        const [unlockedAt, seenAt] = [snapshot.unlockedAt, snapshot.seenAt].map(
-          (start) => JSON.stringify(start) ?? null,
-        );
+        const [unlockedAt, seenAt] = [newest.unlockedAt, newest.seenAt].map((start) => JSON.stringify(start) ?? null);
         this.#db
           .prepare('UPDATE machine SET ak_name = ?, tpm_start = ?, released_at = ? WHERE id = ?')
           .run(akName ?? null, unlockedAt ?? null, seenAt ?? null, machine.id);
       }
-      this.snapshots.arrive(snapshot, at);
-      this.transfers.welcome(machine.id, snapshot.id);
-      this.transfers.endArrival(ticket);
+      for (const snapshot of snapshots) this.snapshots.arrive(snapshot, at);
+      this.transfers.welcome(machine.id, newest.id);
+      for (const ticket of tickets) this.transfers.endArrival(ticket);
     });
     this.keys.scrubLog();
   }

@@ -18,6 +18,7 @@ import { carry } from '../rpc/index.ts';
 import { checkMachineName } from './names.ts';
 import { checkImage } from './plan.ts';
 import { QUIET, refuseQuarantined } from './quarantine.ts';
+import { chainOf } from './snapshot-chain.ts';
 import { findNamed } from './snapshots.ts';
 import { CALL_TIMEOUT_MS } from './timing.ts';
 import { asRingwallError, type WorkParts } from './work.ts';
@@ -41,6 +42,18 @@ interface Began {
   readonly key: SealedKey;
   readonly head: string;
   readonly ekCertificate: string;
+  readonly bases?: {
+    readonly snapshot: SnapshotId;
+    readonly root: string;
+    readonly key: SealedKey;
+    readonly head: string;
+  }[];
+}
+
+/** Of an object, and of those that it continues, in their order. */
+interface Heads {
+  readonly head: string;
+  readonly bases?: readonly string[] | undefined;
 }
 
 export class Transfers {
@@ -62,6 +75,8 @@ export class Transfers {
   async export(name: string, { recipient, mode }: ExportSnapshot): Promise<ExportedSnapshot> {
     const { store, warden, broker } = this.#parts;
     const { id: snapshot, machine: id, createdAt: takenAt } = await findNamed(this.#parts, name);
+    const all = await store.snapshots.list(id);
+    const below = all.filter((each) => each.id === snapshot).flatMap((each) => chainOf(each, all).slice(0, -1));
     const machine = await this.#requireMachine(id);
     refuseQuarantined(machine);
     if (machine.spec.disks !== undefined && machine.spec.disks.length > 0) {
@@ -73,8 +88,14 @@ export class Transfers {
     const { image, cpus, memoryMiB, diskMiB, watch } = machine.spec;
     const { head, bytes } = await warden.call({ op: 'read-snapshot-head', machine: id, snapshot });
     const spec = { image, cpus, memoryMiB, diskMiB, watch };
-    const rendered = await broker.call({
+    const bases: { snapshot: SnapshotId; head: string; bytes: number; takenAt: string }[] = [];
+    for (const base of below) {
+      const read = await warden.call({ op: 'read-snapshot-head', machine: id, snapshot: base.id });
+      bases.push({ snapshot: base.id, ...read, takenAt: base.createdAt });
+    }
+    const { bases: rendered = [], ...newest } = await broker.call({
       ...({ op: 'export-snapshot', snapshot, machine: id, head, bytes, takenAt, recipient, mode, spec } as const),
+      ...(bases.length === 0 ? {} : { bases }),
     });
     const to = `ringwall-recipient:${recipient}`;
     await store.appendEvent({
@@ -82,7 +103,13 @@ export class Transfers {
       machine: id,
       message: mode === 'move' ? `${machine.name} left with ${name} for ${to}` : `a copy of ${name} left for ${to}`,
     });
-    return { ...rendered, bytes };
+    if (below.length === 0) return { ...newest, bytes };
+    const brought = below.map(({ sequence }, index) => ({
+      name: `${machine.name}@${String(sequence)}`,
+      head: rendered[index] ?? '',
+      bytes: bases[index]?.bytes ?? 0,
+    }));
+    return { ...newest, bytes, bases: brought };
   }
 
   /** Everything of the object behind its head, encrypted. The caller destroys the stream. */
@@ -104,11 +131,11 @@ export class Transfers {
         hint: `build it first, as it was built there: ringwall images build ${image}`,
       });
     }
-    await this.#begin(ticket, asked, asked.head);
+    await this.#begin(ticket, asked, asked);
     const [oldest] = this.#waiting.keys();
     if (this.#waiting.size >= MAX_WAITING && oldest !== undefined) this.#waiting.delete(oldest);
     this.#waiting.set(snapshot, { ticket, asked });
-    return { snapshot, bytes: ticket.snapshot.bytes };
+    return { snapshot, bytes: [...ticket.bases, ticket.snapshot].reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 
   /** `accept` is called once the warden is ready, and answers the connection on which the object comes. Throws until then. */
@@ -125,7 +152,13 @@ export class Transfers {
     const { bytes, root } = ticket.snapshot;
     this.#coming.add(snapshot);
     using _ = { [Symbol.dispose]: () => void this.#coming.delete(snapshot) };
-    const { stream } = await this.#parts.warden.openStream({ op: 'receive-snapshot', machine, snapshot, bytes, root });
+    const bases = ticket.bases.map((base) => ({
+      ...{ snapshot: snapshotIdSchema.parse(base.id), bytes: base.bytes, root: base.root },
+    }));
+    const { stream } = await this.#parts.warden.openStream({
+      ...({ op: 'receive-snapshot', machine, snapshot, bytes, root } as const),
+      ...(bases.length === 0 ? {} : { bases }),
+    });
     const client = accept();
     try {
       const imported = await this.#settle(waiting, await carryObject(client, stream));
@@ -138,19 +171,17 @@ export class Transfers {
     }
   }
 
-  async #settle({ ticket, asked }: Waiting, head: string): Promise<ImportedSnapshot> {
+  async #settle({ ticket, asked }: Waiting, heads: Heads): Promise<ImportedSnapshot> {
     const { store, warden, broker } = this.#parts;
-    const began = await this.#begin(ticket, asked, head);
+    const began = await this.#begin(ticket, asked, heads);
     const { machine, isNew } = await this.#planMachine(ticket, asked);
     const { image, cpus, memoryMiB, diskMiB } = machine.spec;
-    const { sequence, root, bytes, takenAt } = ticket.snapshot;
-    const id = snapshotIdSchema.parse(ticket.snapshot.id);
-    const snapshot: Snapshot = {
-      ...{ id, machine: machine.id, sequence, root, bytes, createdAt: takenAt.toISOString(), pauseMs: 0, tookMs: 0 },
-    };
+    const { sequence } = ticket.snapshot;
+    const snapshots = snapshotsOf(ticket, machine.id);
+    const snapshot = newestOf(snapshots);
     const spec = { image, cpus, memoryMiB, diskMiB };
     await warden.call(
-      { op: 'settle-import', machine: machine.id, snapshot: id, spec, ...began },
+      { op: 'settle-import', machine: machine.id, snapshot: snapshot.id, spec, ...began },
       { timeoutMs: CALL_TIMEOUT_MS['create-machine'] },
     );
     const name = `${machine.name}@${String(sequence)}`;
@@ -162,37 +193,58 @@ export class Transfers {
           message: `${machine.name} came with ${name}`,
         });
       }
-      await store.snapshots.insert(snapshot, {
-        kind: 'snapshot.imported',
-        machine: machine.id,
-        message: `${name} came from elsewhere: ${root}`,
-      });
+      for (const each of snapshots) {
+        await store.snapshots.insert(each, {
+          kind: 'snapshot.imported',
+          machine: machine.id,
+          message: `${machine.name}@${String(each.sequence)} came from elsewhere: ${each.root}`,
+        });
+      }
       await broker.call({ op: 'finish-import', ticket: asked.ticket, machine: machine.id, name: machine.name });
     } catch (error) {
-      await this.#undo(snapshot, machine, isNew);
+      await this.#undo(snapshots, machine, isNew);
       throw error;
     }
     return { machine, snapshot };
   }
 
   /** What the broker has not taken is not here. */
-  async #undo(snapshot: Snapshot, machine: Machine, isNew: boolean): Promise<void> {
+  async #undo(snapshots: readonly Snapshot[], machine: Machine, isNew: boolean): Promise<void> {
     const { store, warden, broker } = this.#parts;
     const event = { machine: machine.id, message: `the import of ${machine.name} was broken off` };
-    // The key goes first; where the broker is away, one is left that opens nothing any more.
-    await broker.call({ op: 'forget-snapshot', snapshot: snapshot.id }).catch(() => undefined);
-    await warden.call(
-      isNew
-        ? { op: 'remove-machine', machine: machine.id }
-        : { op: 'remove-snapshot', machine: machine.id, snapshot: snapshot.id },
-    );
-    if (isNew) await store.deleteMachine(machine.id, { kind: 'machine.removed', ...event });
-    else await store.snapshots.delete(snapshot, { kind: 'snapshot.removed', ...event });
+    // What continues another before that. The key goes first; where the broker is away, one is left that opens nothing any more.
+    const newestFirst = snapshots.toReversed();
+    for (const { id } of newestFirst) {
+      await broker.call({ op: 'forget-snapshot', snapshot: id }).catch(() => undefined);
+    }
+    if (isNew) {
+      await warden.call({ op: 'remove-machine', machine: machine.id });
+      await store.deleteMachine(machine.id, { kind: 'machine.removed', ...event });
+      return;
+    }
+    for (const snapshot of newestFirst) {
+      await warden.call({ op: 'remove-snapshot', machine: machine.id, snapshot: snapshot.id });
+      await store.snapshots.delete(snapshot, { kind: 'snapshot.removed', ...event });
+    }
   }
 
-  async #begin(ticket: SignedExport, asked: ImportSnapshot, head: string): Promise<Began> {
+  async #begin(ticket: SignedExport, asked: ImportSnapshot, { head, bases = [] }: Heads): Promise<Began> {
+    if (bases.length !== ticket.bases.length) {
+      throw new RingwallError('proof-invalid', 'its ticket is for other objects than those that follow it');
+    }
+    const begun: NonNullable<Began['bases']>[number][] = [];
+    for (const [index, { id, root }] of ticket.bases.entries()) {
+      const snapshot = snapshotIdSchema.parse(id);
+      const { ekCertificate: _, ...rendered } = await this.#beginOne(ticket, asked, snapshot, bases[index] ?? '');
+      begun.push({ snapshot, root, ...rendered });
+    }
+    const newest = await this.#beginOne(ticket, asked, snapshotIdSchema.parse(ticket.snapshot.id), head);
+    return begun.length === 0 ? newest : { ...newest, bases: begun };
+  }
+
+  async #beginOne(ticket: SignedExport, asked: ImportSnapshot, snapshot: SnapshotId, head: string): Promise<Began> {
     const { warden, broker } = this.#parts;
-    const [machine, snapshot] = [machineIdSchema.parse(ticket.machine.id), snapshotIdSchema.parse(ticket.snapshot.id)];
+    const machine = machineIdSchema.parse(ticket.machine.id);
     const { request } = await warden.call({ op: 'ask-snapshot-key', snapshot, machine, use: 'import' });
     const { sealed, ...rendered } = await broker.call({
       op: 'begin-import',
@@ -255,11 +307,30 @@ function readTicket(text: string): SignedExport {
   }
 }
 
-/** The head of what has come, once the warden has all of it and says that it is whole. */
-async function carryObject(client: Duplex, warden: Duplex): Promise<string> {
+/** What its ticket is for, as snapshots of its machine. */
+function snapshotsOf({ bases, snapshot }: SignedExport, machine: Machine['id']): Snapshot[] {
+  const all = [...bases, snapshot];
+  return all.map(({ id, sequence, root, bytes, takenAt }, index) => {
+    const parent = all[index - 1]?.id;
+    return {
+      ...{ id: snapshotIdSchema.parse(id), machine, sequence, root, bytes, createdAt: takenAt.toISOString() },
+      ...{ pauseMs: 0, tookMs: 0 },
+      ...(parent === undefined ? {} : { parent: snapshotIdSchema.parse(parent) }),
+    };
+  });
+}
+
+function newestOf(snapshots: readonly Snapshot[]): Snapshot {
+  const newest = snapshots.at(-1);
+  if (newest === undefined) throw new RingwallError('internal', 'a ticket for no snapshot');
+  return newest;
+}
+
+/** The heads of what has come, once the warden has all of it and says that it is whole. */
+async function carryObject(client: Duplex, warden: Duplex): Promise<Heads> {
   for await (const line of carry(client, warden, LINE_LIMIT_BYTES)) {
     const message = receivedSchema.parse(line);
-    if ('done' in message) return message.done.head;
+    if ('done' in message) return message.done;
     const { code, message: text, hint } = message.error;
     throw RingwallError.fromBody({ code, message: text, ...(hint === undefined ? {} : { hint }) });
   }

@@ -30,12 +30,16 @@ interface OpenPlaces {
   readonly witness?: Place;
 }
 
-interface Link {
-  readonly snapshot: SnapshotId;
+/** What another continues. */
+export interface ChainLink {
   readonly root: string;
+  readonly opened: OpenedAbout;
+}
+
+interface Link extends ChainLink {
+  readonly snapshot: SnapshotId;
   readonly object: FileHandle;
   readonly openers: readonly Opener[];
-  readonly opened: OpenedAbout;
 }
 
 interface Newest {
@@ -149,7 +153,7 @@ export function refuseStranger(
 }
 
 /** Right behind the one before it, and laid out like it. A parent is named by its root: so no chain can come back to itself. */
-function refuseOutOfPlace({ parent, places }: OpenedAbout, before: Link | undefined): void {
+export function refuseOutOfPlace({ parent, places }: OpenedAbout, before: ChainLink | undefined): void {
   if (parent?.object !== before?.opened.object || parent?.root !== before?.root) {
     const [is, due] = [parent?.object, before?.opened.object].map((object) => object ?? 'none');
     throw new RingwallError('proof-invalid', `the snapshot continues object ${is}, and ${due} lies before it`, {

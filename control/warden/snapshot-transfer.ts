@@ -2,7 +2,7 @@
 // everything else. What came is looked at to the last byte before the broker is asked about it, and opened and compared with this
 // host before anything is made of it.
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { inspect } from 'node:util';
@@ -18,7 +18,7 @@ import { machineLayout, snapshotFile } from './layout.ts';
 import { makeArrived, sameMachine } from './machines.ts';
 import { readSpec } from './records.ts';
 import { asRestoreError, refuseOther } from './restore.ts';
-import { refuseStranger } from './snapshot-chain.ts';
+import { refuseOutOfPlace, refuseStranger, type ChainLink } from './snapshot-chain.ts';
 import { runsNow } from './running.ts';
 import { readAbout, readFrom } from './snapshot-contents.ts';
 import { openSnapshot, platformOf } from './snapshots.ts';
@@ -73,9 +73,15 @@ export async function openSnapshotBody(
   return {};
 }
 
-export interface ReceiveOrder extends Which {
+interface Coming {
+  readonly snapshot: SnapshotId;
   readonly bytes: number;
   readonly root: string;
+}
+
+export interface ReceiveOrder extends Which, Coming {
+  /** What it continues, from the whole one on: they come before it. */
+  readonly bases?: readonly Coming[] | undefined;
 }
 
 /** Turns the connection into the way by which an object comes; tells on it how that ended. `busy` while it lasts. */
@@ -85,48 +91,71 @@ export async function receiveSnapshot(
   { upgrade }: StreamCall,
   run: (work: () => Promise<void>) => Promise<void>,
 ): Promise<Record<string, never>> {
-  const file = incomingFile(context, order.snapshot);
-  await makeDirectory(dirname(file), 0o700);
-  await forgetOld(context, dirname(file));
-  await refuseWithoutRoom(context, order.bytes);
-  upgrade((stream) => run(() => receive(context, order, file, stream)));
+  const directory = incomingDir(context);
+  await makeDirectory(directory, 0o700);
+  await forgetOld(context, directory);
+  await refuseWithoutRoom(
+    context,
+    [...(order.bases ?? []), order].reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  upgrade((stream) => run(() => receive(context, order, stream)));
   return {};
 }
 
-export interface SettleOrder extends Which {
-  readonly spec: VmSpec;
+interface Settling {
+  readonly snapshot: SnapshotId;
   /** With the envelope for this host's broker. */
   readonly head: string;
   readonly key: SealedKey;
+}
+
+export interface SettleOrder extends Which, Settling {
+  readonly spec: VmSpec;
   readonly ekCertificate: string;
+  /** What it continues, from the whole one on. */
+  readonly bases?: readonly (Settling & { readonly root: string })[] | undefined;
 }
 
 /** In the machine's queue. The snapshot is there from then on, and its machine, which is not put back to it yet. */
 export async function settleImport(context: WardenContext, order: SettleOrder): Promise<Record<string, never>> {
   const machine = machineLayout(context.layout, order.machine);
-  const file = incomingFile(context, order.snapshot);
-  using key = context.keys.open(order.key, { snapshot: order.snapshot, machine: order.machine, use: 'import' });
+  const bases = order.bases ?? [];
+  const members = [...bases, order];
+  using keys = new DisposableStack();
+  // All of them first: each opens once, and what is left of the answers is forgotten.
+  const openers = members.map(({ key, snapshot }) =>
+    keys.use(context.keys.open(key, { snapshot, machine: order.machine, use: 'import' })),
+  );
   const existing = await readSpec(machine);
   if (existing !== undefined && (await runsNow(context, machine))) {
     throw new RingwallError('conflict', 'the machine runs', { hint: 'stop it first: ringwall stop NAME' });
   }
   if (existing !== undefined) sameMachine(existing.spec, order.spec);
   try {
-    await using object = await open(file, 'r+').catch((cause: unknown) => {
-      throw new RingwallError('not-found', 'nothing of this snapshot has come', { hint: 'import it again', cause });
-    });
-    await exchangeHead(object, Buffer.from(order.head, 'base64'));
-    const opened = await readAbout(object, [{ kind: 'key', key: key.expose() }]);
-    refuseStranger(opened, order);
-    if (opened.parent !== null) {
-      throw new RingwallError('proof-invalid', 'the object continues another, which did not come with it');
-    }
     const here = await platformOf(context, order.spec, await context.parts.host.accelerator());
-    refuseOther(order.spec, opened.about, here);
-    await object.sync();
+    let before: ChainLink | undefined;
+    for (const [index, { snapshot, head }] of members.entries()) {
+      const file = incomingFile(context, order.snapshot, snapshot);
+      await using object = await open(file, 'r+').catch((cause: unknown) => {
+        throw new RingwallError('not-found', 'nothing of this snapshot has come', { hint: 'import it again', cause });
+      });
+      await exchangeHead(object, Buffer.from(head, 'base64'));
+      const key = openers[index]?.expose() ?? new Uint8Array();
+      const opened = await readAbout(object, [{ kind: 'key', key }]);
+      refuseStranger(opened, { machine: order.machine, snapshot });
+      refuseOutOfPlace(opened, before);
+      refuseOther(order.spec, opened.about, here);
+      await object.sync();
+      before = { opened, root: bases[index]?.root ?? '' };
+    }
     const place = async (): Promise<void> => {
       await makeDirectory(machine.snapshots, 0o700);
-      await rename(file, snapshotFile(context.layout, order.machine, order.snapshot));
+      for (const { snapshot } of members) {
+        await rename(
+          incomingFile(context, order.snapshot, snapshot),
+          snapshotFile(context.layout, order.machine, snapshot),
+        );
+      }
       await syncDirectory(machine.snapshots);
     };
     if (existing !== undefined) await place();
@@ -139,7 +168,7 @@ export async function settleImport(context: WardenContext, order: SettleOrder): 
     return {};
   } catch (error) {
     const explained = asRestoreError(await explainFull(context, error));
-    await rm(file, { force: true });
+    await dropIncoming(context, order);
     throw explained;
   }
 }
@@ -149,17 +178,24 @@ export async function sweepIncoming(context: WardenContext): Promise<void> {
   await rm(incomingDir(context), { recursive: true, force: true });
 }
 
-async function receive(context: WardenContext, order: ReceiveOrder, file: string, stream: Duplex): Promise<void> {
+async function receive(context: WardenContext, order: ReceiveOrder, stream: Duplex): Promise<void> {
   stream.on('error', () => stream.destroy());
   const say = (message: object): void => {
     if (stream.writable) stream.end(`${JSON.stringify(message)}\n`);
   };
   try {
-    const head = await takeIn(order, file, stream);
-    say({ done: { head: Buffer.from(head.bytes).toString('base64') } });
+    const heads: string[] = [];
+    const pieces = new Pieces(stream);
+    for (const coming of [...(order.bases ?? []), order]) {
+      const head = await takeIn(coming, incomingFile(context, order.snapshot, coming.snapshot), pieces);
+      heads.push(Buffer.from(head.bytes).toString('base64'));
+    }
+    await pieces.end();
+    const [head, ...bases] = heads.toReversed();
+    say({ done: { head, ...(bases.length === 0 ? {} : { bases: bases.toReversed() }) } });
   } catch (error) {
     const explained = asRestoreError(fullOr(error));
-    await rm(file, { force: true });
+    await dropIncoming(context, order);
     const body: ErrorBody =
       explained instanceof RingwallError
         ? explained.toBody()
@@ -170,21 +206,18 @@ async function receive(context: WardenContext, order: ReceiveOrder, file: string
 }
 
 /** Written as it comes, and compared with the root that was signed; nothing of it is held in memory. */
-async function takeIn({ bytes, root }: ReceiveOrder, file: string, stream: Duplex): Promise<ObjectHead> {
+async function takeIn({ bytes, root }: Coming, file: string, pieces: Pieces): Promise<ObjectHead> {
   await using object = await open(file, 'w+', 0o600);
   let at = 0;
   async function* written(): AsyncGenerator<Uint8Array> {
-    // What ends the reading must leave the way back open: how it ended is told on it.
-    for await (const piece of stream.iterator({ destroyOnReturn: false })) {
-      if (!(piece instanceof Uint8Array)) continue;
-      if (at + piece.length > bytes)
-        throw new SealError('altered', `more than its ${bytes} bytes came`, { offset: bytes });
+    for (;;) {
+      const piece = await pieces.next(bytes - at);
+      if (piece === undefined) return;
       for (let done = 0; done < piece.length;) {
         done += (await object.write(piece, done, piece.length - done, at + done)).bytesWritten;
       }
       at += piece.length;
       yield piece;
-      if (at === bytes) return;
     }
   }
   const report = await scrub(written(), nativeBlake3);
@@ -197,6 +230,40 @@ async function takeIn({ bytes, root }: ReceiveOrder, file: string, stream: Duple
   }
   await object.sync();
   return headOf(object);
+}
+
+/** What comes on a stream, in pieces that end where somebody wants them to. */
+class Pieces {
+  readonly #stream: AsyncIterator<unknown>;
+  #left: Uint8Array = new Uint8Array();
+  #taken = 0;
+
+  constructor(stream: Duplex) {
+    // What ends the reading must leave the way back open: how it ended is told on it.
+    this.#stream = stream.iterator({ destroyOnReturn: false });
+  }
+
+  /** Undefined where no more is wanted, or no more comes. */
+  async next(atMostBytes: number): Promise<Uint8Array | undefined> {
+    if (atMostBytes === 0) return undefined;
+    while (this.#left.length === 0) {
+      const { value, done } = await this.#stream.next();
+      if (done === true) return undefined;
+      if (value instanceof Uint8Array) this.#left = value;
+    }
+    const piece = this.#left.subarray(0, atMostBytes);
+    this.#left = this.#left.subarray(piece.length);
+    this.#taken += piece.length;
+    return piece;
+  }
+
+  /** Throws where more lies behind the end that has come already. */
+  async end(): Promise<void> {
+    if (this.#left.length > 0) {
+      throw new SealError('altered', `more than its ${this.#taken} bytes came`, { offset: this.#taken });
+    }
+    await this.#stream.return?.();
+  }
 }
 
 /** The envelope alone may differ: whatever the records are bound to stays. */
@@ -225,7 +292,8 @@ async function forgetOld({ underWay }: WardenContext, directory: string): Promis
   for (const name of await namesIn(directory)) {
     const path = join(directory, name);
     const { mtimeMs } = await stat(path);
-    if (!underWay(name) && Date.now() - mtimeMs > FORGOTTEN_MS) await rm(path, { force: true });
+    const [snapshot = ''] = name.split('.');
+    if (!underWay(snapshot) && Date.now() - mtimeMs > FORGOTTEN_MS) await rm(path, { force: true });
   }
 }
 
@@ -233,6 +301,19 @@ function incomingDir({ layout }: WardenContext): string {
   return join(layout.snapshots, 'incoming');
 }
 
-function incomingFile(context: WardenContext, snapshot: SnapshotId): string {
-  return join(incomingDir(context), snapshot);
+/** `snapshot`, or one that it continues. */
+function incomingFile(context: WardenContext, snapshot: SnapshotId, of: SnapshotId = snapshot): string {
+  return join(incomingDir(context), of === snapshot ? snapshot : `${snapshot}.${of}`);
+}
+
+async function dropIncoming(
+  context: WardenContext,
+  {
+    snapshot,
+    bases = [],
+  }: { readonly snapshot: SnapshotId; readonly bases?: readonly Pick<Coming, 'snapshot'>[] | undefined },
+): Promise<void> {
+  for (const { snapshot: of } of [...bases, { snapshot }]) {
+    await rm(incomingFile(context, snapshot, of), { force: true });
+  }
 }

@@ -58,16 +58,26 @@ export async function exportSnapshot(invocation: Invocation, [name, ...more]: re
   const output = await openOutput(target);
   using progress = invocation.progress();
   try {
-    const { ticket, head, bytes } = await invocation.withApi((api) =>
+    const {
+      ticket,
+      head,
+      bytes,
+      bases = [],
+    } = await invocation.withApi((api) =>
       api.call('exportSnapshot', { params: { snapshot: name }, body: { recipient, mode } }),
     );
-    const steps = new Steps(progress, 'exporting', name, bytes);
-    const { socket, head: first } = await invocation.api.openSnapshotContents(name);
-    socket.on('error', () => {});
-    using _socket = { [Symbol.dispose]: () => void socket.destroy() };
+    const objects = [...bases, { name, head, bytes }];
+    const total = objects.reduce((sum, object) => sum + object.bytes, 0);
+    const steps = new Steps(progress, 'exporting', name, total);
     await output.write(renderExportHead(ticket));
-    const object = written(output, [Buffer.from(head, 'base64'), first], socket);
-    await requireWhole(name, steps.counted(object), parseExport(ticket).snapshot.root);
+    const { bases: signed, snapshot } = parseExport(ticket);
+    for (const [index, object] of objects.entries()) {
+      const { socket, head: first } = await invocation.api.openSnapshotContents(object.name);
+      socket.on('error', () => {});
+      using _socket = { [Symbol.dispose]: () => void socket.destroy() };
+      const pieces = written(output, [Buffer.from(object.head, 'base64'), first], socket);
+      await requireWhole(object.name, steps.counted(pieces), (signed[index] ?? snapshot).root);
+    }
     await output.keep();
   } catch (error) {
     progress.fail();
@@ -100,16 +110,14 @@ export async function importSnapshot(invocation: Invocation, [path, ...more]: re
   using progress = invocation.progress();
   let imported: ImportedSnapshot;
   try {
-    const head = await readObjectHead(file.object()).catch((error: unknown) => {
-      if (!(error instanceof SealError)) throw error;
-      throw new RingwallError(
-        'proof-invalid',
-        `what follows the ticket in ${path} is no sealed object: ${error.message}`,
-      );
-    });
+    const heads: string[] = [];
+    for (const index of [...file.ticket.bases, file.ticket.snapshot].keys())
+      heads.push(await headAt(path, file, index));
+    const [head = '', ...bases] = [...heads.slice(-1), ...heads.slice(0, -1)];
     const [name, accept] = [values.get('name'), values.get('accept')];
     const body = {
-      ...{ ticket: file.text, head: Buffer.from(head.bytes).toString('base64'), rewind: flags.has('rewind') },
+      ...{ ticket: file.text, head, rewind: flags.has('rewind') },
+      ...(bases.length === 0 ? {} : { bases }),
       ...(name === undefined ? {} : { name }),
       ...(accept === undefined ? {} : { accept }),
     };
@@ -127,6 +135,17 @@ export async function importSnapshot(invocation: Invocation, [path, ...more]: re
   const machine = plainText(imported.machine.name);
   out.line(`${out.tick} ${machine}@${String(imported.snapshot.sequence)} is here, to the last byte what was exported`);
   out.line(`${machine} is stopped. It goes on where it was saved by: ${self} restore ${machine}`);
+}
+
+async function headAt(path: string, file: ExportFile, index: number): Promise<string> {
+  const head = await readObjectHead(file.from(index)).catch((error: unknown) => {
+    if (!(error instanceof SealError)) throw error;
+    throw new RingwallError(
+      'proof-invalid',
+      `what follows the ticket in ${path} is no sealed object: ${error.message}`,
+    );
+  });
+  return Buffer.from(head.bytes).toString('base64');
 }
 
 /** What a person writes after --to: a recipient, or the file in which a host says its own. */
@@ -203,7 +222,7 @@ async function send(
   socket.resume();
   const ended = Promise.race([once(socket, 'end'), once(socket, 'close')]);
   ended.catch(() => {});
-  for await (const piece of steps.counted(file.object())) {
+  for await (const piece of steps.counted(file.objects())) {
     // Whoever has refused it reads no further.
     if (text !== '' || socket.destroyed) break;
     if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), ended]);

@@ -5,7 +5,7 @@ import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
-import { offsetOfObject } from './export-file.ts';
+import { offsetOfOnlyObject } from './export-file.ts';
 
 /** `-` in place of a file. */
 export const PIPE = '-';
@@ -31,7 +31,7 @@ export async function openInput(file: string, isSealed = false): Promise<Input> 
     if (found.isDirectory())
       throw new RingwallError('bad-request', `${file} is a directory`, { hint: 'pack it first: tar c' });
     const handle = await open(file);
-    const start = isSealed && found.isFile() ? await offsetOfObject(handle) : 0;
+    const start = isSealed && found.isFile() ? await startOf(handle, file) : 0;
     return {
       stream: () =>
         createReadStream('', {
@@ -46,6 +46,15 @@ export async function openInput(file: string, isSealed = false): Promise<Input> 
   } catch (cause) {
     if (cause instanceof RingwallError) throw cause;
     throw new RingwallError('not-found', `${file} cannot be read`, { cause });
+  }
+}
+
+async function startOf(handle: FileHandle, file: string): Promise<number> {
+  try {
+    return await offsetOfOnlyObject(handle, file);
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 // An exported snapshot as a file (docs/snapshots.md, "To another host"): eight bytes of magic, the length of the ticket, the ticket, and
-// the sealed object.
+// the sealed objects: what it continues, from the whole one on, and its own.
 import { open, type FileHandle } from 'node:fs/promises';
 import { RingwallError } from '@ringwall/api/errors';
 import { concatBytes, equalBytes, utf8, Writer } from '@ringwall/bytes';
@@ -14,8 +14,10 @@ export interface ExportFile extends AsyncDisposable {
   /** As its broker has signed it; whether that broker is to be believed, the broker here decides. */
   readonly ticket: SignedExport;
   readonly text: string;
-  /** The sealed object, from its first byte; to be read as often as wanted. */
-  readonly object: () => AsyncIterable<Uint8Array>;
+  /** All sealed objects, from the first byte; to be read as often as wanted. */
+  readonly objects: () => AsyncIterable<Uint8Array>;
+  /** One of them, in their order, and what lies behind it. */
+  readonly from: (index: number) => AsyncIterable<Uint8Array>;
 }
 
 export function renderExportHead(ticket: string): Uint8Array<ArrayBuffer> {
@@ -23,8 +25,24 @@ export function renderExportHead(ticket: string): Uint8Array<ArrayBuffer> {
   return concatBytes(MAGIC, new Writer().u32be(text.length).finish(), text);
 }
 
-/** Where the sealed object in a file begins: behind a ticket, or at once. */
-export async function offsetOfObject(file: FileHandle): Promise<number> {
+/** As `offsetOfObject`, for who wants one object: throws where others come before it, of which it has only what has changed since. */
+export async function offsetOfOnlyObject(file: FileHandle, path: string): Promise<number> {
+  const offset = await offsetOfObject(file);
+  if (offset === 0) return 0;
+  const at = MAGIC.length + LENGTH_BYTES;
+  const others = basesIn(Buffer.from(await readAt(file, at, offset - at)).toString());
+  if (others === 0) return offset;
+  throw new RingwallError(
+    'bad-request',
+    `${path} has ${others + 1} objects, each of what has changed since the one before`,
+    {
+      hint: 'a host puts them together: ringwall snapshot import',
+    },
+  );
+}
+
+/** Where the sealed objects in a file begin: behind a ticket, or at once. */
+async function offsetOfObject(file: FileHandle): Promise<number> {
   const head = await readAt(file, 0, MAGIC.length + LENGTH_BYTES);
   if (!equalBytes(head.subarray(0, MAGIC.length), MAGIC) || head.length < MAGIC.length + LENGTH_BYTES) return 0;
   const length = new DataView(head.buffer).getUint32(MAGIC.length);
@@ -50,18 +68,27 @@ export async function openExportFile(path: string): Promise<ExportFile> {
   ).toString();
   const ticket = await checked(path, text);
   const left = (await file.stat()).size - offset;
-  if (left !== ticket.snapshot.bytes) {
-    throw new RingwallError(
-      'proof-invalid',
-      `${path} has ${left} bytes behind its ticket, which says ${ticket.snapshot.bytes}`,
-      {
-        hint: left < ticket.snapshot.bytes ? 'it was cut: have it sent again' : 'something was put behind its end',
-      },
-    );
+  const sizes = [...ticket.bases, ticket.snapshot].map(({ bytes }) => bytes);
+  const offsetOf = (index: number): number => sizes.slice(0, index).reduce((sum, bytes) => sum + bytes, offset);
+  const said = offsetOf(sizes.length) - offset;
+  if (left !== said) {
+    throw new RingwallError('proof-invalid', `${path} has ${left} bytes behind its ticket, which says ${said}`, {
+      hint: left < said ? 'it was cut: have it sent again' : 'something was put behind its end',
+    });
   }
   const toDispose = opened.move();
-  const object = (): AsyncIterable<Uint8Array> => readFrom(file, offset);
-  return { ticket, text, object, [Symbol.asyncDispose]: () => toDispose.disposeAsync() };
+  const from = (index: number): AsyncIterable<Uint8Array> => readFrom(file, offsetOf(index));
+  return { ticket, text, objects: () => from(0), from, [Symbol.asyncDispose]: () => toDispose.disposeAsync() };
+}
+
+/** How many go before the object of a ticket; of one that was altered the object is there all the same. */
+function basesIn(ticket: string): number {
+  try {
+    return parseExport(ticket).bases.length;
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    return 0;
+  }
 }
 
 async function checked(path: string, text: string): Promise<SignedExport> {

@@ -21,6 +21,8 @@ const SEALED_KEY_BYTES = 48;
 /** 4,096 bytes, which no NV index of a TPM holds, in base64. */
 const MAX_CERTIFICATE_CHARACTERS = 5464;
 const MAX_CAS = 16;
+/** Of one that continues others: as many as a chain has below its newest (MAX_SNAPSHOT_CHAIN of the API). */
+const MAX_BASES = 15;
 const MAX_NAME_CHARACTERS = 64;
 const MAX_TPM_NAME_BYTES = 68;
 /** One a minute takes two hundred years; and as many again have room in the nine digits by which one is named. */
@@ -41,6 +43,18 @@ export interface SignedStart {
   readonly restartCount: number;
   readonly clock?: number;
 }
+
+export interface ExportedObject {
+  readonly id: string;
+  readonly sequence: number;
+  /** Of the sealed object's tree. */
+  readonly root: string;
+  readonly bytes: number;
+  readonly takenAt: Date;
+}
+
+/** What the exported one continues, and what the record of the TPM was then. */
+export interface ExportedBase extends ExportedObject, Pick<ExportTicket['tpm'], 'unlockedAt' | 'seenAt'> {}
 
 export interface ExportTicket {
   /** 16 random bytes in hexadecimal: a broker takes each once. */
@@ -69,27 +83,23 @@ export interface ExportTicket {
     readonly seenAt: SignedStart | undefined;
   };
   readonly disk: { readonly kind: 'encrypted' | 'authenticated'; readonly keyVersion: number };
-  readonly snapshot: {
-    readonly id: string;
-    readonly sequence: number;
-    /** Of the sealed object's tree. */
-    readonly root: string;
-    readonly bytes: number;
-    readonly takenAt: Date;
-  };
+  readonly snapshot: ExportedObject;
+  /** All that it continues, from the whole one on, each by the next: their objects come before its own. */
+  readonly bases?: readonly ExportedBase[];
   /** The disk's key under HPKE (RFC 9180) to the recipient, with `exportContext` as associated data. */
   readonly diskKey: { readonly enc: Uint8Array; readonly ciphertext: Uint8Array };
   readonly at: Date;
 }
 
 export interface SignedExport extends ExportTicket {
+  readonly bases: readonly ExportedBase[];
   readonly broker: BrokerSignature;
 }
 
 export async function signExport(ticket: ExportTicket, signer: Signer): Promise<SignedExport> {
   const publicKey = new Uint8Array(signer.publicKey);
   const signature = new Uint8Array(await signer.sign(signedBytes(ticket, publicKey)));
-  return parseExport(encodeExport({ ...ticket, broker: { publicKey, signature } }));
+  return parseExport(encodeExport({ ...ticket, bases: ticket.bases ?? [], broker: { publicKey, signature } }));
 }
 
 export function encodeExport(ticket: SignedExport): string {
@@ -112,7 +122,7 @@ export function parseExport(input: string | Uint8Array): SignedExport {
     machine: readMachine(object.object('machine')),
     tpm: readTpm(object.object('tpm')),
     disk: readDisk(object.object('disk')),
-    snapshot: readSnapshot(object.object('snapshot')),
+    ...readObjects(object),
     diskKey: readSealed(object.object('diskKey')),
     at: object.time('at'),
     broker: readBroker(object.object('broker')),
@@ -142,8 +152,7 @@ function ticketJson(ticket: ExportTicket): Record<string, JsonValue> {
 }
 
 function contentJson(ticket: Omit<ExportTicket, 'diskKey'>): Record<string, JsonValue> {
-  const { id, mode, recipient, machine, tpm, disk, snapshot, at } = ticket;
-  const { takenAt, ...object } = snapshot;
+  const { id, mode, recipient, machine, tpm, disk, snapshot, bases = [], at } = ticket;
   const { ekCertificate, vtpmCa, akName, unlockedAt, seenAt } = tpm;
   return {
     ...{ id, mode, recipient: toHex(recipient) },
@@ -155,15 +164,23 @@ function contentJson(ticket: Omit<ExportTicket, 'diskKey'>): Record<string, Json
       ekCertificate: toBase64(ekCertificate),
       vtpmCa: vtpmCa.map(toBase64),
       ...(akName === undefined ? {} : { akName: toHex(akName) }),
-      ...(unlockedAt === undefined ? {} : { unlockedAt: startJson(unlockedAt) }),
-      ...(seenAt === undefined ? {} : { seenAt: startJson(seenAt) }),
+      ...startsJson({ unlockedAt, seenAt }),
     },
     disk: { kind: disk.kind, keyVersion: disk.keyVersion },
-    snapshot: {
-      ...{ id: object.id, sequence: object.sequence, root: object.root, bytes: object.bytes },
-      takenAt: takenAt.toISOString(),
-    },
+    snapshot: objectJson(snapshot),
+    ...(bases.length === 0 ? {} : { bases: bases.map((base) => ({ ...objectJson(base), ...startsJson(base) })) }),
     at: at.toISOString(),
+  };
+}
+
+function objectJson({ id, sequence, root, bytes, takenAt }: ExportedObject): Record<string, JsonValue> {
+  return { id, sequence, root, bytes, takenAt: takenAt.toISOString() };
+}
+
+function startsJson({ unlockedAt, seenAt }: Pick<ExportedBase, 'unlockedAt' | 'seenAt'>): Record<string, JsonValue> {
+  return {
+    ...(unlockedAt === undefined ? {} : { unlockedAt: startJson(unlockedAt) }),
+    ...(seenAt === undefined ? {} : { seenAt: startJson(seenAt) }),
   };
 }
 
@@ -186,17 +203,20 @@ function readMachine(object: ClosedObject): ExportTicket['machine'] {
 }
 
 function readTpm(object: ClosedObject): ExportTicket['tpm'] {
-  const readStart = (key: string): SignedStart | undefined =>
-    object.has(key) ? readSignedStart(object.object(key)) : undefined;
   const tpm = {
     ekCertificate: readBytes(object.value('ekCertificate'), 'export.tpm.ekCertificate'),
     vtpmCa: object.array('vtpmCa', MAX_CAS, readBytes),
     akName: object.has('akName') ? fromHex(object.matching('akName', TPM_NAME, 'the Name of a key')) : undefined,
-    unlockedAt: readStart('unlockedAt'),
-    seenAt: readStart('seenAt'),
+    ...readStarts(object),
   };
   object.end();
   return tpm;
+}
+
+function readStarts(object: ClosedObject): Pick<ExportedBase, 'unlockedAt' | 'seenAt'> {
+  const readStart = (key: string): SignedStart | undefined =>
+    object.has(key) ? readSignedStart(object.object(key)) : undefined;
+  return { unlockedAt: readStart('unlockedAt'), seenAt: readStart('seenAt') };
 }
 
 function readSignedStart(object: ClosedObject): SignedStart {
@@ -219,16 +239,36 @@ function readDisk(object: ClosedObject): ExportTicket['disk'] {
   return disk;
 }
 
-function readSnapshot(object: ClosedObject): ExportTicket['snapshot'] {
-  const snapshot = {
+/** Each of them once, and each after the one that it continues. */
+function readObjects(object: ClosedObject): Pick<SignedExport, 'snapshot' | 'bases'> {
+  const newest = object.object('snapshot');
+  const snapshot = readObject(newest);
+  newest.end();
+  const bases = object.has('bases') ? object.array('bases', MAX_BASES, readBase) : [];
+  const all = [...bases, snapshot];
+  for (const [index, { sequence, id, root }] of all.entries()) {
+    const before = all.slice(0, index);
+    if (before.some((other) => other.sequence >= sequence)) refuse('export.bases are not in their order');
+    if (before.some((other) => other.id === id || other.root === root)) refuse('export.bases name an object twice');
+  }
+  return { snapshot, bases };
+}
+
+function readBase(value: unknown, path: string): ExportedBase {
+  const object = new ClosedObject(value, path, refuse);
+  const base = { ...readObject(object), ...readStarts(object) };
+  object.end();
+  return base;
+}
+
+function readObject(object: ClosedObject): ExportedObject {
+  return {
     id: object.matching('id', SNAPSHOT, 'a snapshot id'),
     sequence: object.integer('sequence', 1, MAX_SEQUENCE),
     root: object.matching('root', DIGEST, 'a root'),
     bytes: object.integer('bytes', 1, MAX_NUMBER),
     takenAt: object.time('takenAt'),
   };
-  object.end();
-  return snapshot;
 }
 
 function readSealed(object: ClosedObject): ExportTicket['diskKey'] {

@@ -62,6 +62,8 @@ export {
   parseExport,
   signExport,
   verifyExport,
+  type ExportedBase,
+  type ExportedObject,
   type ExportTicket,
   type SignedExport,
   type SignedStart,
