@@ -42,12 +42,15 @@ interface Taken {
   readonly sequence: number;
   /** As it lies on the host. */
   readonly object: Buffer;
+  /** Its own name for itself, and the root of its tree. */
+  readonly named: string;
   readonly root: string;
 }
 
 interface Exported {
   readonly ticket: string;
   readonly head: string;
+  readonly bases?: readonly string[] | undefined;
 }
 
 interface ImportOptions {
@@ -72,7 +75,7 @@ async function ask(
   return { request: { ...unsigned, signature: base64(await signer.sign(keyRequestMessage(unsigned))) }, recipient };
 }
 
-async function take(broker: BrokerInstance = home): Promise<Taken> {
+async function take(broker: BrokerInstance = home, parent?: Taken): Promise<Taken> {
   const snapshot = newSnapshotId();
   const { request, recipient } = await ask(broker, snapshot, 'take');
   const { sealed, sequence } = await broker.client.call({ op: 'begin-snapshot', request });
@@ -81,14 +84,16 @@ async function take(broker: BrokerInstance = home): Promise<Taken> {
     recipients: [{ kind: 'key', key: key.expose() }],
     about: { kind: 'machine', machine: machine.id, snapshot, sequence },
     bytes: CONTENTS.length,
+    ...(parent === undefined ? {} : { parent: { object: parent.named, root: parent.root } }),
   });
   const pieces: Uint8Array[] = [];
   for (;;) {
     const next = await sealing.next();
     if (next.done === true) {
-      const { root } = next.value;
-      await broker.client.call({ op: 'finish-snapshot', snapshot, root });
-      return { snapshot, sequence, object: Buffer.concat(pieces), root };
+      const { root, object: named } = next.value;
+      const over = parent === undefined ? {} : { parent: parent.snapshot };
+      await broker.client.call({ op: 'finish-snapshot', snapshot, root, ...over });
+      return { snapshot, sequence, object: Buffer.concat(pieces), named, root };
     }
     pieces.push(next.value);
   }
@@ -103,21 +108,52 @@ async function recipientOf(broker: BrokerInstance): Promise<string> {
   return toHex(parseHostRecipient(file).recipient);
 }
 
+interface ExportOptions {
+  readonly to?: string;
+  readonly mode?: 'move' | 'backup';
+  readonly from?: BrokerInstance;
+  /** What it continues, from the whole one on. */
+  readonly below?: readonly Taken[];
+}
+
 async function exportIt(
   { snapshot, object }: Taken,
-  { to, mode = 'move', from = home }: { to?: string; mode?: 'move' | 'backup'; from?: BrokerInstance } = {},
+  { to, mode = 'move', from = home, below = [] }: ExportOptions = {},
 ): Promise<Exported> {
+  const takenAt = '2026-11-21T12:00:00.000Z';
+  const bases = await Promise.all(
+    below.map(async ({ snapshot: base, object: bytes }) => ({
+      ...{ snapshot: base, head: await headOf(bytes), bytes: bytes.length, takenAt },
+    })),
+  );
   return from.client.call({
     op: 'export-snapshot',
     ...{ snapshot, machine: machine.id, head: await headOf(object), bytes: object.length, spec: SPEC, mode },
-    takenAt: '2026-11-21T12:00:00.000Z',
+    ...(bases.length === 0 ? {} : { bases }),
+    takenAt,
     recipient: to ?? (await recipientOf(away)),
   });
 }
 
-/** With the word of a person that the other broker is known. Answers the object's key. */
-async function begin(broker: BrokerInstance, { ticket, head }: Exported, options: ImportOptions = {}): Promise<Opener> {
-  const { snapshot, broker: signed, machine: of } = parseExport(ticket);
+/** With the word of a person that the other broker is known. Answers the key of the newest object. */
+async function begin(
+  broker: BrokerInstance,
+  { ticket, head, bases = [] }: Exported,
+  options: ImportOptions = {},
+): Promise<Opener> {
+  const { bases: below, snapshot } = parseExport(ticket);
+  for (const [index, base] of below.entries())
+    await beginOne(broker, { ticket, head: bases[index] ?? '' }, options, base);
+  return beginOne(broker, { ticket, head }, options, snapshot);
+}
+
+async function beginOne(
+  broker: BrokerInstance,
+  { ticket, head }: Exported,
+  options: ImportOptions,
+  snapshot: { readonly id: string },
+): Promise<Opener> {
+  const { broker: signed, machine: of } = parseExport(ticket);
   const { request, recipient } = await ask(
     broker,
     snapshotIdSchema.parse(snapshot.id),
@@ -170,13 +206,56 @@ function base64(bytes: Uint8Array): string {
 }
 
 describe('a machine that moves', () => {
-  test('that continues another does not leave: it is of no use without that', async () => {
-    const first = await take();
-    const second = await take();
-    const { snapshot, root } = second;
-    await home.client.call({ op: 'finish-snapshot', snapshot, root, parent: first.snapshot });
-    expect(await codeOf(exportIt(second, { mode: 'backup' }))).toBe('conflict');
-    expect(await codeOf(exportIt(first, { mode: 'backup' }))).toBe(DONE);
+  test('in a state that continues others leaves with all of them, in their order, and with no other', async () => {
+    const one = await take();
+    const two = await take(home, one);
+    const three = await take(home, two);
+    const stranger = await take();
+    for (const below of [[], [two], [one], [two, one], [one, two, stranger], [stranger, two]]) {
+      expect(await codeOf(exportIt(three, { mode: 'backup', below }))).toBe('conflict');
+    }
+    // As it says it is, and with the bytes of another.
+    const altered = [one, { ...two, object: stranger.object }];
+    expect(await codeOf(exportIt(three, { mode: 'backup', below: altered }))).toBe('proof-invalid');
+    const exported = await exportIt(three, { mode: 'backup', below: [one, two] });
+    expect(parseExport(exported.ticket).bases.map(({ root }) => root)).toEqual([one.root, two.root]);
+    expect(await codeOf(exportIt(one, { mode: 'backup' }))).toBe(DONE);
+  });
+
+  test('in a state that continues others is put back there, and what it continues is kept for it', async () => {
+    const one = await take();
+    const two = await take(home, one);
+    const exported = await exportIt(two, { below: [one] });
+    expect(await codeOf(finish(away, exported))).toBe('conflict');
+    await beginOne(away, exported, {}, parseExport(exported.ticket).snapshot);
+    // The one below it was not begun.
+    expect(await codeOf(finish(away, exported))).toBe('conflict');
+    await bring(away, exported);
+    await finish(away, exported);
+    const { request } = await ask(away, one.snapshot, 'base');
+    expect(await codeOf(away.client.call({ op: 'release-snapshot-key', request, rewind: false }))).toBe(DONE);
+    expect(await restore(away, one)).toBe('conflict');
+    expect(await restore(away, two)).toBe(DONE);
+    expect(await codeOf(away.client.call({ op: 'forget-snapshot', snapshot: one.snapshot }))).toBe('conflict');
+    await away.client.call({ op: 'forget-snapshot', snapshot: two.snapshot });
+    await away.client.call({ op: 'forget-snapshot', snapshot: one.snapshot });
+    expect(await codeOf(bring(away, exported))).toBe('conflict');
+    expect((await away.client.call({ op: 'rotate-root-key' })).keys).toBeGreaterThan(0);
+  });
+
+  test('is refused with what it continues swapped, another’s, or left out of its ticket', async () => {
+    const one = await take();
+    const two = await take(home, one);
+    const three = await take(home, two);
+    const exported = await exportIt(three, { below: [one, two] });
+    const [first = '', second = ''] = exported.bases ?? [];
+    expect(await codeOf(bring(away, { ...exported, bases: [second, first] }))).toBe('proof-invalid');
+    expect(await codeOf(bring(away, { ...exported, bases: [first, first] }))).toBe('proof-invalid');
+    const without = await signedAnew(exported, ({ bases, ...ticket }) => ({ ...ticket, bases: bases.slice(1) }));
+    expect(await codeOf(bring(away, { ...without, bases: [second] }))).toBe('proof-invalid');
+    const alone = await signedAnew(exported, (ticket) => ({ ...ticket, bases: [] }));
+    expect(await codeOf(bring(away, alone))).toBe('proof-invalid');
+    await bring(away, exported);
   });
 
   test('is opened there with another envelope alone, proves itself with its TPM, and has its disk’s key', async () => {

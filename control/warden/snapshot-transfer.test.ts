@@ -31,6 +31,8 @@ interface Taken {
   readonly object: Buffer;
 }
 let taken: Taken;
+/** One that continues it. */
+let next: Taken;
 
 beforeAll(async () => {
   if (needsRoot) return;
@@ -46,6 +48,13 @@ beforeAll(async () => {
   const order = { op: 'take-snapshot', machine: id, boot, snapshot, sequence: 1, key } as const;
   const { root } = await ask<'take-snapshot'>(from, order);
   taken = { machine: id, snapshot, root, object: readFileSync(snapshotFile(here.host.layout, id, snapshot)) };
+  here.host.memory = Buffer.alloc(300_000, 'what its memory is, ');
+  const later = newSnapshotId();
+  const again = { ...order, snapshot: later, sequence: 2, key: await keyFor(from, id, later, 'take'), after: snapshot };
+  const { root: laterRoot, parent } = await ask<'take-snapshot'>(from, again);
+  expect(parent).toBe(snapshot);
+  const object = readFileSync(snapshotFile(here.host.layout, id, later));
+  next = { machine: id, snapshot: later, root: laterRoot, object };
 });
 afterAll(() => here?.end());
 beforeEach(async () => {
@@ -113,6 +122,43 @@ async function settle(head: string, spec: VmSpec = SPEC): Promise<void> {
 async function bring(): Promise<void> {
   const { done } = await send(taken.object);
   await settle(done?.head ?? '');
+}
+
+/** What the warden says of both, as they come on one connection. */
+async function sendBoth(
+  bytes: Uint8Array,
+  below: Pick<Taken, 'snapshot' | 'root' | 'object'> = taken,
+): Promise<{ done?: { head: string; bases: string[] }; error?: { code: string } }> {
+  const [ours, theirs] = duplexPair();
+  let work: Promise<unknown> = Promise.resolve();
+  const upgrade = (take: (stream: Duplex) => unknown): void => void (work = Promise.resolve(take(theirs)));
+  const { machine, snapshot, root, object } = next;
+  const order = { op: 'receive-snapshot', machine, snapshot, bytes: object.length, root } as const;
+  const bases = [{ snapshot: below.snapshot, root: below.root, bytes: below.object.length }];
+  await defined(to).handle({ ...order, bases }, { ...CALL, upgrade });
+  const said = text(ours);
+  ours.end(bytes);
+  await work;
+  return JSON.parse(await said);
+}
+
+async function settleBoth(heads: { head: string; bases: string[] }, root = taken.root): Promise<void> {
+  const opener = { kind: 'key', key: Buffer.alloc(32, 'there') } as const;
+  const own = { kind: 'key', key: Buffer.alloc(32, 'here') } as const;
+  const rendered = async (head = ''): Promise<string> => {
+    const { head: bytes } = await rewrap([Buffer.from(head, 'base64')], { openers: [opener], recipients: [own] });
+    return Buffer.from(bytes).toString('base64');
+  };
+  const { machine, snapshot } = next;
+  const [head, below] = [await rendered(heads.head), await rendered(heads.bases[0])];
+  const [key, belowKey] = [
+    await keyFor(to, machine, snapshot, 'import'),
+    await keyFor(to, machine, taken.snapshot, 'import'),
+  ];
+  await ask<'settle-import'>(defined(to), {
+    ...{ op: 'settle-import', machine, snapshot, spec: SPEC, key, ekCertificate: 'AAAA', head },
+    bases: [{ snapshot: taken.snapshot, root, head: below, key: belowKey }],
+  });
 }
 
 function incoming(): string[] {
@@ -225,6 +271,42 @@ describe.skipIf(needsRoot)('a snapshot on its way (skipped: needs root)', () => 
     expect(incoming()).toEqual([taken.snapshot]);
     await defined(there).openWarden();
     expect(incoming()).toEqual([]);
+  });
+
+  test('that continues another comes with it, whole or not at all', async () => {
+    const [one, two] = [taken.object, next.object];
+    const flipped = Buffer.from(one);
+    flipped.writeUInt8(one.readUInt8(one.length - 200) ^ 1, one.length - 200);
+    for (const [what, bytes] of [
+      ['in another order', Buffer.concat([two, one])],
+      ['altered below', Buffer.concat([flipped, two])],
+      ['without the second', one],
+      ['with more behind', Buffer.concat([one, two, Buffer.from('more')])],
+      ['the first twice', Buffer.concat([one, one])],
+    ] as const) {
+      const { error } = await sendBoth(bytes);
+      expect({ what, code: error?.code }).toEqual({ what, code: 'proof-invalid' });
+      expect(incoming(), what).toEqual([]);
+    }
+    const elsewhere = defined((await sendBoth(Buffer.concat([one, two]))).done);
+    await expect(settleBoth(elsewhere, '5a'.repeat(32))).rejects.toThrow(/continues object/);
+    expect(incoming()).toEqual([]);
+    // Alone it is of no use.
+    const { done: alone } = await sendBoth(Buffer.concat([one, two]));
+    await expect(settleBoth({ ...defined(alone), bases: [defined(alone).head] })).rejects.toMatchObject({
+      code: 'proof-invalid',
+    });
+    expect([incoming(), await isThere()]).toEqual([[], false]);
+
+    await settleBoth(defined((await sendBoth(Buffer.concat([one, two]))).done));
+    const { snapshots } = machineLayout(defined(there).host.layout, taken.machine);
+    expect([incoming(), readdirSync(snapshots)]).toEqual([[], expect.toSatisfy((all) => all.length === 2)]);
+    const { machine, snapshot, root } = next;
+    const order = { op: 'restore-machine', machine, boot: newBootId(), brokerKey: BROKER_KEY, snapshot, root } as const;
+    const base = { snapshot: taken.snapshot, root: taken.root, key: await keyFor(to, machine, taken.snapshot, 'base') };
+    const key = await keyFor(to, machine, snapshot, 'restore');
+    await ask<'restore-machine'>(defined(to), { ...order, key, ancestors: [base] });
+    expect(Buffer.from(defined(there).host.memory).toString('latin1', 0, 20)).toBe('what its memory is, ');
   });
 
   test('that does not fit on the disk is refused before it comes', async () => {

@@ -68,6 +68,37 @@ describe('the ticket of an export', () => {
       expect(await verifyExport({ ...signed, ...change }), JSON.stringify(change)).toBe(false);
   });
 
+  it('names what the exported one continues, each once and in its order', async () => {
+    const signer = await makeSigner();
+    const { unlockedAt, seenAt } = TICKET.tpm;
+    const one = {
+      ...TICKET.snapshot,
+      id: `snp_${'b'.repeat(20)}`,
+      sequence: 1,
+      root: '11'.repeat(32),
+      unlockedAt,
+      seenAt,
+    };
+    const two = { ...one, id: `snp_${'c'.repeat(20)}`, sequence: 2, root: '22'.repeat(32), seenAt: undefined };
+    const signed = await signExport({ ...TICKET, bases: [one, two] }, signer);
+    expect(parseExport(encodeExport(signed)).bases).toEqual([one, two]);
+    for (const bases of [[], [one], [{ ...one, root: two.root }, two], [one, { ...two, unlockedAt: undefined }]]) {
+      expect(await verifyExport({ ...signed, bases })).toBe(false);
+    }
+    const many = Array.from({ length: 16 }, (_, index) => ({ ...one, sequence: index + 1 }));
+    for (const bases of [
+      [two, one],
+      [one, one],
+      [one, { ...two, id: one.id }],
+      [one, { ...two, root: one.root }],
+      [one, { ...two, sequence: TICKET.snapshot.sequence }],
+      [{ ...one, id: TICKET.snapshot.id }, two],
+      many,
+    ]) {
+      await expect(signExport({ ...TICKET, bases }, signer)).rejects.toMatchObject({ code: 'export-invalid' });
+    }
+  });
+
   it('binds the disk’s key to everything else that it says', () => {
     const { diskKey: _, ...says } = TICKET;
     expect(exportContext(says)).toEqual(exportContext(TICKET));
