@@ -16,8 +16,8 @@ describe('a snapshot that continues others', () => {
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'ringwall-test-'));
     alpha = await Instance.start();
-    beta = await Instance.start({ images: join(alpha.stateDir, 'images') });
     await alpha.ok('run', 'hello', '--name', NAME);
+    beta = await Instance.start({ images: join(alpha.stateDir, 'images') });
   });
   afterAll(async () => {
     await alpha?.[Symbol.asyncDispose]();
