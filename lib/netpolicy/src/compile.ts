@@ -82,6 +82,8 @@ export function compileNetwork(
       senders6: take('inet senders6'),
       others4: take('inet others4'),
       others6: take('inet others6'),
+      apart4: take('inet apart4'),
+      apart6: take('inet apart6'),
       far4: take('inet far4'),
       far6: take('inet far6'),
       cables: take('inet cables'),
@@ -128,6 +130,7 @@ export function elementsOf(
       other === undefined
         ? { family: 'inet', name: `senders${family}`, element: { key } }
         : { family: 'inet', name: `others${family}`, element: { key, value: { goto: other.chain } } },
+      ...(other === undefined ? [] : [{ family: 'inet', name: `apart${family}`, element: { key } } as const]),
       ...(family === 4 ? [{ family: 'arp', name: 'senders', element: { key } } as const] : []),
     ];
   });

@@ -10,7 +10,7 @@ export const DROP_REASONS = [
   'spoofed', // somebody else's address
   'rogue', // says what only routers and DHCP servers say
   'to-host', // to the gateway itself
-  'invalid', // of no connection that is known
+  'invalid', // of no connection that is known, or an error of one that is another's
   'over-share', // more than its share
   'crowding', // from more link-local addresses than a card has
 ] as const;

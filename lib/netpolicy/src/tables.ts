@@ -27,6 +27,8 @@ export const SOURCE_NAT_PRIORITY = 100;
 /** Ports that servers of DHCP and DHCPv6 speak from. */
 const DHCP_SERVER_PORTS = { anyOf: [67, 547] } as const;
 
+const REPORT = 'report';
+
 const ACCEPT: Statement = { verdict: 'accept' };
 const METERED: Statement = { verdict: { goto: COMMON_SHARE } };
 const TO_UPLINK: Statement = { match: ['oifname'], op: '==', to: UPLINK };
@@ -42,7 +44,16 @@ export interface Kind {
 /** Elements by the name of their set. */
 export type Elements<Name extends string> = Readonly<Record<Name, readonly SetElement[]>>;
 
-export type GuardSetName = 'senders4' | 'senders6' | 'others4' | 'others6' | 'far4' | 'far6' | 'cables';
+export type GuardSetName =
+  | 'senders4'
+  | 'senders6'
+  | 'others4'
+  | 'others6'
+  | 'apart4'
+  | 'apart6'
+  | 'far4'
+  | 'far6'
+  | 'cables';
 
 const FAMILIES: readonly Family[] = [4, 6];
 const ADDRESS_TYPES = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
@@ -81,6 +92,8 @@ function guardPart(
         return [
           set(`senders${family}`, key, elements[`senders${family}`]),
           { ...set(`others${family}`, key, elements[`others${family}`]), value: 'verdict' },
+          // The same ones, to be found without being led anywhere.
+          set(`apart${family}`, key, elements[`apart${family}`]),
           set(`far${family}`, ['ifname', ADDRESS_TYPES[family]], elements[`far${family}`]),
         ];
       }),
@@ -201,7 +214,8 @@ function rulesPart(elements: Elements<RuleSetName>, decisions: readonly Chain[],
     sets.push({ ...set('protected4', ['ipv4_addr'], elements.protected4), interval: true });
     sets.push({ ...set('protected6', ['ipv6_addr'], elements.protected6), interval: true });
   }
-  return { sets, chains: [...decisions, decidingChain(internet), ...NEIGHBOURS.chains, ...hookedChains(kind)] };
+  const decides = [...decisions, decidingChain(internet), reportChain(internet)];
+  return { sets, chains: [...decides, ...NEIGHBOURS.chains, ...hookedChains(kind)] };
 }
 
 /**
@@ -238,6 +252,32 @@ function decidingChain(internet: boolean): Chain {
   };
 }
 
+/**
+ * For an error that is reported of a connection (RFC 792, RFC 4443): it passes where one of the two ends reports it. The packet that it
+ * quotes is all that connection tracking asks for, and whoever guesses ports can quote one of others.
+ */
+function reportChain(internet: boolean): Chain {
+  const ends: readonly (readonly [Family, Selector])[] = [
+    [4, 'ct original ip daddr'],
+    [4, 'ct original ip saddr'],
+    [6, 'ct original ip6 daddr'],
+    [6, 'ct original ip6 saddr'],
+  ];
+  return {
+    name: REPORT,
+    rules: [
+      ...ends.flatMap(([family, end]): Statement[][] => [
+        [{ match: ['iifname', 'ether saddr', end], op: '==', to: { set: `senders${family}` } }, ACCEPT],
+        [{ match: ['iifname', 'ether saddr', end], op: '==', to: { set: `apart${family}` } }, ACCEPT],
+        [{ match: ['iifname', end], op: '==', to: { set: `far${family}` } }, ACCEPT],
+      ]),
+      // Out there, routers on the way report as well.
+      ...(internet ? [[{ match: ['iifname'], op: '==', to: UPLINK } as const, ACCEPT]] : []),
+      [drops('invalid')],
+    ],
+  };
+}
+
 function isProtected(family: Family): Statement[] {
   const match: Selector = family === 4 ? 'ip daddr' : 'ip6 daddr';
   return [{ match: [match], op: '==', to: { set: `protected${family}` } }, drops('protected')];
@@ -247,7 +287,8 @@ function hookedChains({ internet, dns }: Kind): Chain[] {
   const chains = [
     hooked('input', 'input', FILTER_PRIORITY, 'drop', [...hearQuestions(internet, dns), [drops('to-host')]]),
     hooked('forward', 'forward', FILTER_PRIORITY, 'drop', [
-      [{ match: ['ct state'], op: 'in', to: { anyOf: ['established', 'related'] } }, ACCEPT],
+      [{ match: ['ct state'], op: 'in', to: { anyOf: ['established'] } }, ACCEPT],
+      [{ match: ['ct state'], op: 'in', to: { anyOf: ['related'] } }, { verdict: { goto: REPORT } }],
       [{ match: ['ct state'], op: 'in', to: { anyOf: ['invalid'] } }, drops('invalid')],
       // Machines of other hosts go out by their own: what is no Ethernet came through a tunnel.
       ...(internet ? [[{ match: ['iiftype'], op: '!=', to: 'ether' } as const, TO_UPLINK, drops('refused')]] : []),
