@@ -7,7 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { makeSharedMemory, MemoryCopy } from '../memory/index.ts';
 import { sealFiles } from '../seal/index.ts';
-import { borrowCrew, type Crew } from './index.ts';
+import { borrowCrew, warmCrew, type Crew } from './index.ts';
 
 const NOWHERE = 1_000_000;
 
@@ -35,6 +35,30 @@ test('borrowCrew() gives threads that are there, and never those that somebody h
     expect(started).toHaveLength(2 * inOne);
     first[Symbol.dispose]();
     using _third = borrowCrew();
+    await setImmediate();
+    expect(started).toHaveLength(2 * inOne);
+  } finally {
+    process.off('worker', count);
+  }
+});
+
+test('warmCrew() starts the threads of whoever borrows a crew next', async () => {
+  const started: unknown[] = [];
+  const count = (worker: unknown): void => void started.push(worker);
+  process.on('worker', count);
+  try {
+    using others = new DisposableStack();
+    // None stands idle then.
+    while (started.length === 0) {
+      others.use(borrowCrew());
+      await setImmediate();
+    }
+    const inOne = started.length;
+    warmCrew();
+    await setImmediate();
+    expect(started).toHaveLength(2 * inOne);
+    warmCrew();
+    others.use(borrowCrew());
     await setImmediate();
     expect(started).toHaveLength(2 * inOne);
   } finally {
