@@ -124,10 +124,10 @@ class Copy implements MachineCopy {
     return counts.reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  async copyMemory(maxBytes: number): Promise<boolean> {
+  async copyMemory(maxBytes: number, before: PageDigests | undefined): Promise<boolean> {
     const { memory, memoryBytes: bytes, crew } = this.#of;
     try {
-      this.#memory = await MemoryCopy.make({ crew, descriptor: memory.fd, bytes, maxBytes });
+      this.#memory = await MemoryCopy.make({ crew, descriptor: memory.fd, bytes, maxBytes, before });
       return true;
     } catch (error) {
       if (error instanceof RingwallError && error.code === 'host-full') return false;
@@ -191,7 +191,7 @@ class Copy implements MachineCopy {
     const copied = {
       zeros,
       crew,
-      digest: (before?: PageDigests) => copy.digest(before),
+      digest: () => copy.digest(),
       [Symbol.dispose]: () => crew[Symbol.dispose](),
     };
     await order.takeState({ ...state, memory, copied });

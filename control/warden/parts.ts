@@ -12,7 +12,7 @@ import type { Edge } from '@ringwall/host/network/egress';
 import type { NamesServer } from '@ringwall/host/network/names';
 import type { Tunnels } from '@ringwall/host/network/tunnels';
 import type { AddressRange, Machine, Network, ProtectedRange } from '@ringwall/netpolicy';
-import type { MemoryCopy } from '@ringwall/host/memory';
+import type { MemoryCopy, PageDigests } from '@ringwall/host/memory';
 import type { Crew } from '@ringwall/host/threads';
 import type { Extent } from '@ringwall/host/qemu';
 import type { Place } from '@ringwall/host/seal';
@@ -249,8 +249,11 @@ export interface MachineCopy extends AsyncDisposable {
   written(): Promise<DiskExtents>;
   /** To all of them. */
   writtenBytes(): Promise<number>;
-  /** Copies its memory while it runs, so that what is left for the stop is little; false where more than this would be held. */
-  copyMemory(maxBytes: number): Promise<boolean>;
+  /**
+   * Copies its memory while it runs, so that what is left for the stop is little; false where more than this would be held. `before`: as
+   * it was in the one that this continues.
+   */
+  copyMemory(maxBytes: number, before: PageDigests | undefined): Promise<boolean>;
   /** Stops the guest, takes all of it that is of this moment, and lets it go on, whatever came of that. */
   save(order: SaveOrder): Promise<{ readonly pauseMs: number }>;
 }

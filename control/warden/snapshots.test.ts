@@ -149,12 +149,12 @@ describe.skipIf(needsRoot)('a snapshot (skipped: needs root)', () => {
     const [asked, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     vmm.copy = async (...order) => {
       const made = await copy(...order);
-      const copyMemory: typeof made.copyMemory = async (maxBytes) => {
+      const copyMemory: typeof made.copyMemory = async (maxBytes, before) => {
         mayHold.push(maxBytes / 2 ** 20);
         asked.resolve();
         if (mayHold.length === 1) await goOn.promise;
         scene.host.availableMiB -= 1000;
-        return made.copyMemory(maxBytes);
+        return made.copyMemory(maxBytes, before);
       };
       return { ...made, copyMemory };
     };

@@ -66,7 +66,7 @@ export async function takeSnapshot(
   try {
     await using object = await open(unfinished, 'wx+', 0o600);
     const seal = async ({ about, disks, state, before }: Copied): Promise<Sealed> => {
-      const digested = before === undefined ? undefined : await state.copied?.digest(before.pages);
+      const digested = before === undefined ? undefined : await state.copied?.digest();
       const sources = sourcesOf({ about, disks, state, before }, digested);
       const total = sources.reduce((sum, { bytes }) => sum + bytes, 0);
       const files = await syncMeanwhile(object, () =>
@@ -251,7 +251,7 @@ async function copyMachine(context: WardenContext, taking: Taking): Promise<Copi
   const work = [
     platformOf(context, spec, record.accelerator),
     // One after the other: what one takes, the next does not count on.
-    context.copies.run('memory', async () => copy.copyMemory(await freeBytes(context))),
+    context.copies.run('memory', async () => copy.copyMemory(await freeBytes(context), continued?.pages)),
     freeDiskBytes(context).then((most) => disks.follow(copy, most)),
   ] as const;
   // What fails is told when nothing works any more on what is ended then.

@@ -15,9 +15,14 @@ export interface CopyJob {
   readonly control: SharedArrayBuffer;
   /** Of each region, whether memory of the copy is used for it. */
   readonly used: SharedArrayBuffer;
-  /** Of each piece, whether the copy has it: all others are zero. */
+  /** Of each piece, what the copy knows of it: one of `PIECE`. */
   readonly holds: SharedArrayBuffer;
+  /** Of an earlier copy of this memory: what is as it was then is not copied again. */
+  readonly before: PageDigests | undefined;
 }
+
+/** That it is zero; what is in it; that it is as it was before. */
+export const PIECE = { zero: 0, copied: 1, asBefore: 2 } as const;
 
 /** In `control`: the region that is to be looked at next in this round, how many are used, and whether that became too many. */
 export const [NEXT, USED, FULL] = [0, 1, 2] as const;
@@ -29,6 +34,5 @@ export type CopyOrder =
   | (CopyJob & {
       readonly kind: 'digest';
       readonly digests: PageDigests;
-      readonly before: PageDigests | undefined;
       readonly kept: SharedArrayBuffer;
     });

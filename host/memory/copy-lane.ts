@@ -1,7 +1,7 @@
 // What one thread does of a copy of memory: takes region after region, until none is left.
 import { PAGE_BYTES } from '@ringwall/seal';
 import { readAt } from '../seal/whole-io.ts';
-import { COMPARED_BYTES, FULL, NEXT, REGION_BYTES, USED, type CopyJob, type CopyOrder } from './copy-job.ts';
+import { COMPARED_BYTES, FULL, NEXT, PIECE, REGION_BYTES, USED, type CopyJob, type CopyOrder } from './copy-job.ts';
 import { digestOf, DigestTable, isZero } from './page-digests.ts';
 import { viewsOf } from './shared-memory.ts';
 
@@ -17,7 +17,8 @@ type Digesting = Extract<CopyOrder, { kind: 'digest' }>;
 /** Throws what node:fs throws, and where the memory has become shorter. */
 export function copyLane(order: CopyOrder): void {
   if (order.kind === 'digest') digestRegions(order);
-  else copyRegions(order);
+  else if (order.before === undefined) copyRegions(order);
+  else copyChanged(order, new DigestTable(order.before.pieces));
 }
 
 /** All that is not zero. A region that is used is read again as a whole: to look first what of it has changed would take longer. */
@@ -28,7 +29,31 @@ function copyRegions(order: Copying): void {
     if (!use(order, region)) return;
     for (const { index, at, length } of pieces) {
       for (const { view, done } of viewsOf(order.memory, at, length)) readWhole(order.descriptor, view, at + done);
-      holds[index] = 1;
+      holds[index] = PIECE.copied;
+    }
+  }
+}
+
+/** All that is neither zero nor as it was before. What was copied once is read again, and looked at when there is time for that. */
+function copyChanged(order: Copying, before: DigestTable): void {
+  const holds = new Uint8Array(order.holds);
+  for (const { region, pieces } of regionsOf(order)) {
+    for (const piece of pieces) {
+      const { index, at, length } = piece;
+      if (holds[index] === PIECE.copied) {
+        for (const { view, done } of viewsOf(order.memory, at, length)) readWhole(order.descriptor, view, at + done);
+        continue;
+      }
+      const bytes = look(order, piece);
+      const digest = digestOf(bytes);
+      if (digest === undefined) holds[index] = PIECE.zero;
+      else if (digest === before.get(index)) holds[index] = PIECE.asBefore;
+      else {
+        if (!use(order, region)) return;
+        for (const { view, done } of viewsOf(order.memory, at, length))
+          view.set(bytes.subarray(done, done + view.length));
+        holds[index] = PIECE.copied;
+      }
     }
   }
 }
@@ -43,8 +68,9 @@ function digestRegions(order: Digesting): void {
   for (const { pieces } of regionsOf(order)) {
     for (const { index, at, length } of pieces) {
       const [firstPage, pages] = [index * PAGES_PER_PIECE, Math.ceil(length / PAGE_BYTES)];
-      const [bytes = NOTHING] = holds[index] === 0 ? [] : viewsOf(order.memory, at, length).map(({ view }) => view);
-      const digest = digestOf(bytes);
+      const [bytes = NOTHING] =
+        holds[index] === PIECE.copied ? viewsOf(order.memory, at, length).map(({ view }) => view) : [];
+      const digest = holds[index] === PIECE.asBefore ? piecesBefore?.get(index) : digestOf(bytes);
       pieceDigests.set(index, digest);
       if (digest === piecesBefore?.get(index)) {
         // Most are as they were, and so are their pages.

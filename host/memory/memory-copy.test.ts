@@ -81,15 +81,15 @@ describe('MemoryCopy', () => {
     const changed = [0, 5 * MIB, 8 * MIB - 4096, BYTES - 4096];
     for (const at of changed) writeSync(file, Buffer.from('changed'), 0, 7, at + 99);
     writeSync(file, Buffer.alloc(4096), 0, 4096, 40 * MIB);
-    const second = await MemoryCopy.make(options);
-    writeSync(file, Buffer.from('meanwhile'), 0, 9, 60 * MIB);
+    const second = await MemoryCopy.make({ ...options, before });
+    for (const at of [7 * MIB, 60 * MIB]) writeSync(file, Buffer.from('meanwhile'), 0, 9, at);
     await second.refresh();
-    const { kept, digests } = await second.digest(before);
+    const { kept, digests } = await second.digest();
     const pagesOf = (bits: Uint8Array): number[] =>
       Array.from({ length: BYTES / 4096 }, (_, page) => page).filter(
         (page) => ((bits[page >> 3] ?? 0) >> (page & 7)) % 2 === 0,
       );
-    const pages = [...changed, 40 * MIB, 60 * MIB].map((at) => at / 4096).toSorted((a, b) => a - b);
+    const pages = [...changed, 7 * MIB, 40 * MIB, 60 * MIB].map((at) => at / 4096).toSorted((a, b) => a - b);
     expect(pagesOf(kept)).toEqual(pages);
     const now = readFileSync(join(directory, 'memory'));
     const copied = contentsOf(second.memory);
@@ -97,8 +97,13 @@ describe('MemoryCopy', () => {
       const [from, to] = [page * 4096, page * 4096 + 4096];
       expect(copied.subarray(from, to).equals(now.subarray(from, to)), `page ${page}`).toBe(true);
     }
+    // What is as it was is not there, and is not said to be zero.
+    const [isAsBefore, isZero] = [6 * MIB, 30 * MIB].map((at) => ((second.zeros[at / 4096 / 8] ?? 0) & 1) === 1);
+    expect([isAsBefore, isZero]).toEqual([false, true]);
+    expect(copied.subarray(6 * MIB, 6 * MIB + 4096).equals(Buffer.alloc(4096))).toBe(true);
     // And again, over the second: nothing has changed since.
-    const third = await MemoryCopy.make(options);
-    expect(pagesOf((await third.digest(digests)).kept)).toEqual([]);
+    const third = await MemoryCopy.make({ ...options, before: digests });
+    expect(pagesOf((await third.digest()).kept)).toEqual([]);
+    expect(contentsOf(third.memory).every((byte) => byte === 0)).toBe(true);
   });
 });

@@ -4,7 +4,16 @@
 import { RingwallError } from '@ringwall/api';
 import { PAGE_BYTES } from '@ringwall/seal';
 import type { Crew } from '../threads/index.ts';
-import { COMPARED_BYTES, CONTROL_BYTES, FULL, NEXT, REGION_BYTES, type CopyJob, type CopyOrder } from './copy-job.ts';
+import {
+  COMPARED_BYTES,
+  CONTROL_BYTES,
+  FULL,
+  NEXT,
+  PIECE,
+  REGION_BYTES,
+  type CopyJob,
+  type CopyOrder,
+} from './copy-job.ts';
 import { makePageDigests, type PageDigests } from './page-digests.ts';
 import { makeSharedMemory, type SharedMemory } from './shared-memory.ts';
 
@@ -18,6 +27,8 @@ export interface MemoryCopyOptions {
   readonly bytes: number;
   /** Of the copy, which has what is not zero, in regions of 2 MiB: more is refused with `host-full`. */
   readonly maxBytes: number;
+  /** Of an earlier copy of this memory: of what is as it was then, this one has nothing, and its pages are `kept`. */
+  readonly before?: PageDigests | undefined;
 }
 
 export interface DigestedCopy {
@@ -33,7 +44,7 @@ export class MemoryCopy {
   readonly #crew: Crew;
   readonly #maxRegions: number;
 
-  private constructor({ crew, descriptor, bytes, maxBytes }: MemoryCopyOptions) {
+  private constructor({ crew, descriptor, bytes, maxBytes, before }: MemoryCopyOptions) {
     this.memory = makeSharedMemory(bytes);
     this.#crew = crew;
     this.#maxRegions = Math.min(Math.floor(maxBytes / REGION_BYTES), Math.ceil(bytes / REGION_BYTES));
@@ -44,6 +55,7 @@ export class MemoryCopy {
       control: new SharedArrayBuffer(CONTROL_BYTES),
       used: new SharedArrayBuffer(Math.ceil(bytes / REGION_BYTES)),
       holds: new SharedArrayBuffer(Math.ceil(bytes / COMPARED_BYTES)),
+      before,
     };
   }
 
@@ -59,19 +71,19 @@ export class MemoryCopy {
     await this.#run({ ...this.#job, kind: 'copy', maxRegions: this.#maxRegions });
   }
 
-  /** Looks at what was copied, at leisure. `before`: of an earlier copy of this memory. */
-  async digest(before?: PageDigests): Promise<DigestedCopy> {
+  /** Looks at what was copied, at leisure. */
+  async digest(): Promise<DigestedCopy> {
     const digests = makePageDigests(this.#job.bytes);
     const kept = new SharedArrayBuffer(Math.ceil(this.#job.bytes / PAGE_BYTES / 8));
-    await this.#run({ ...this.#job, kind: 'digest', digests, before, kept });
+    await this.#run({ ...this.#job, kind: 'digest', digests, kept });
     return { digests, kept: new Uint8Array(kept) };
   }
 
-  /** A bit for each page, the lowest first: zeros without a look, where nothing was there to be copied. */
+  /** A bit for each page, the lowest first: those that are zero and were not copied. */
   get zeros(): Uint8Array {
     const zeros = new Uint8Array(Math.ceil(this.#job.bytes / PAGE_BYTES / 8));
-    for (const [piece, isHeld] of new Uint8Array(this.#job.holds).entries()) {
-      if (isHeld === 0) zeros.fill(0xff, (piece * PAGES_PER_PIECE) / 8, ((piece + 1) * PAGES_PER_PIECE) / 8);
+    for (const [piece, held] of new Uint8Array(this.#job.holds).entries()) {
+      if (held === PIECE.zero) zeros.fill(0xff, (piece * PAGES_PER_PIECE) / 8, ((piece + 1) * PAGES_PER_PIECE) / 8);
     }
     return zeros;
   }

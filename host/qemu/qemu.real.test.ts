@@ -212,8 +212,8 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
       devices = await taken;
       expect(await qmp.execute('query-status')).toMatchObject({ running: false });
       // Saving devices has written nothing to its memory.
-      const again = await MemoryCopy.make(options);
-      const { kept } = await again.digest((await copy.digest()).digests);
+      const again = await MemoryCopy.make({ ...options, before: (await copy.digest()).digests });
+      const { kept } = await again.digest();
       expect(kept.every((byte) => byte === 0xff)).toBe(true);
       await goOn(qmp);
       expect(await qmp.execute('query-status')).toMatchObject({ running: true });

@@ -16,19 +16,17 @@ const PLACES: readonly string[] = ['./blake3.node', '../blake3.node', '@napi-rs/
 /** Of no bytes: the first of the vectors that BLAKE3 is published with. */
 const DIGEST_OF_NOTHING = 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262';
 
-const MADE_OF_NOTHING: string = Buffer.from(DIGEST_OF_NOTHING, 'hex').toString('base64url');
-
 /** Undefined where there is none. */
 export const nativeBlake3: Digest | undefined = loadNative(createRequire(import.meta.url));
 
-/** Digests as text (base64url), of up to `most` bytes: of a page, a string is there in half the time of an array. */
+/** Digests as text (base64url), of up to `most` bytes. */
 export function makeTextDigester(most: number): (bytes: Uint8Array) => string {
-  if (nativeText !== undefined) return nativeText;
-  const blake3 = new Blake3(most);
-  return (bytes) => Buffer.from(blake3.digest(bytes)).toString('base64url');
+  const { digest } = makeDigester(most, 0);
+  return (bytes) => {
+    const { buffer, byteOffset, byteLength } = digest(bytes);
+    return Buffer.from(buffer, byteOffset, byteLength).toString('base64url');
+  };
 }
-
-const nativeText = loadNativeText(createRequire(import.meta.url));
 
 /** For digests of up to `most` bytes, with `own` bytes of memory. */
 export function makeDigester(most: number, own: number): Digester {
@@ -47,22 +45,6 @@ export function loadNative(require: (name: string) => unknown): Digest | undefin
     }
   }
   return undefined;
-}
-
-function loadNativeText(require: (name: string) => unknown): ((bytes: Uint8Array) => string) | undefined {
-  for (const place of PLACES) {
-    try {
-      const { blake3UrlSafeBase64 }: { blake3UrlSafeBase64?: unknown } = Object(require(place));
-      if (isTextDigest(blake3UrlSafeBase64)) return blake3UrlSafeBase64;
-    } catch {
-      // As above.
-    }
-  }
-  return undefined;
-}
-
-function isTextDigest(digest: unknown): digest is (bytes: Uint8Array) => string {
-  return typeof digest === 'function' && digest(new Uint8Array()) === MADE_OF_NOTHING;
 }
 
 function isDigest(blake3: unknown): blake3 is Digest {
