@@ -1,5 +1,4 @@
 // Boots a real machine in its jail as far as its firmware, and ends its parts the hard way.
-import { execFileSync } from 'node:child_process';
 import { existsSync, writeSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -11,11 +10,13 @@ import { isAlive, killProcess, run, waitForExit } from '../exec/index.ts';
 import { endJail, readMemoryFile, readProtections, type StartedJail } from '../jail/index.ts';
 import { MemoryCopy, viewsOf } from '../memory/index.ts';
 import { borrowCrew } from '../threads/index.ts';
-import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
+import { runTool } from '../../lib/disk/testing/tools.ts';
+import { lacksForJails, type Bench } from '../jail/testing/bench.ts';
 import { closeNamespace, openNamespace, tapLauncher, type NamespaceRun } from '../network/index.ts';
-import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
+import { startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
 import { QEMU } from './argv.ts';
-import { directFiles, FIRMWARE, makeBootFiles } from './testing/boot-files.ts';
+import { directFiles, FIRMWARE } from './testing/boot-files.ts';
+import { openTpmBench } from './testing/tpm-bench.ts';
 import {
   cutLine,
   DATA_NODE,
@@ -56,21 +57,11 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   const inNetwork = async (...argv: readonly string[]): Promise<string> => String((await network(argv)).stdout);
 
   beforeAll(async () => {
-    bench = await openBench('qemu');
-    bench.leases.release(bench.leases.acquire({ purpose: 'warm-up' }).uid);
-    tpmOptions = {
-      machine: bench.name,
-      stateDir: join(bench.dir, 'tpm-state'),
-      runDir: join(bench.dir, 'tpm'),
-      privateDir: join(bench.dir, 'leases'),
-      stateKey: new Uint8Array(32).fill(7),
-      leases: bench.leases,
-    };
+    ({ bench, tpmOptions } = await openTpmBench('qemu'));
     network = await openNamespace(run, pin());
-    await manufactureTpm({ ...tpmOptions, issueEkCertificate: async () => new Uint8Array(600) });
-    await makeBootFiles(bench.dir);
     await writeFile(join(bench.dir, 'key'), DISK_KEY, { mode: 0o600 });
-    execFileSync(QEMU_IMG, [
+    runTool([
+      'qemu-img',
       ...['create', '-q', '-f', 'luks', '--object', `secret,id=key,file=${join(bench.dir, 'key')}`],
       ...['-o', 'key-secret=key', join(bench.dir, 'encrypted.img'), '16M'],
     ]);

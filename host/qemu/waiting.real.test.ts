@@ -9,10 +9,12 @@ import { RingwallError } from '@ringwall/api';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isAlive, type ProcessRef } from '../exec/index.ts';
 import { endJail, processesOf, readProtections, type StartedJail } from '../jail/index.ts';
-import { lacksForJails, openBench, type Bench } from '../jail/testing/bench.ts';
-import { manufactureTpm, startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
+import { runTool } from '../../lib/disk/testing/tools.ts';
+import { lacksForJails, type Bench } from '../jail/testing/bench.ts';
+import { startTpm, type StartedTpm, type TpmOptions } from '../swtpm/index.ts';
 import { QEMU } from './argv.ts';
-import { directFiles, FIRMWARE, makeBootFiles } from './testing/boot-files.ts';
+import { directFiles, FIRMWARE } from './testing/boot-files.ts';
+import { openTpmBench } from './testing/tpm-bench.ts';
 import { QmpClient, startVmm, VMM_PATHS, vmmSockets, type VmmOptions } from './index.ts';
 
 const FINCORE = '/usr/bin/fincore';
@@ -34,18 +36,7 @@ describe.skipIf(lacks !== undefined)(
     let vmm: StartedJail | undefined;
 
     beforeAll(async () => {
-      bench = await openBench('waiting');
-      bench.leases.release(bench.leases.acquire({ purpose: 'warm-up' }).uid);
-      tpmOptions = {
-        machine: bench.name,
-        stateDir: join(bench.dir, 'tpm-state'),
-        runDir: join(bench.dir, 'tpm'),
-        privateDir: join(bench.dir, 'leases'),
-        stateKey: new Uint8Array(32).fill(7),
-        leases: bench.leases,
-      };
-      await manufactureTpm({ ...tpmOptions, issueEkCertificate: async () => new Uint8Array(600) });
-      await makeBootFiles(bench.dir);
+      ({ bench, tpmOptions } = await openTpmBench('waiting'));
     });
     beforeEach(async () => {
       tpm = await startTpm(tpmOptions);
@@ -169,7 +160,8 @@ describe.skipIf(lacks !== undefined)(
     test('is not there before the header of a disk is that it opens itself', async () => {
       const path = join(bench.dir, 'encrypted.img');
       await writeFile(join(bench.dir, 'key'), DISK_KEY, { mode: 0o600 });
-      execFileSync(QEMU_IMG, [
+      runTool([
+        'qemu-img',
         ...['create', '-q', '-f', 'luks', '--object', `secret,id=key,file=${join(bench.dir, 'key')}`],
         ...['-o', 'key-secret=key,iter-time=200', path, '16M'],
       ]);

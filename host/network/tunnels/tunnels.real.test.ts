@@ -25,6 +25,7 @@ const needs =
       : '';
 const ROUNDS = 3;
 const NOTICE_MS = 300;
+const CLOSED_PORT = 9;
 /** A restart takes less than a second, and the interface is looked at once a second by wireguard-go; the rest is for a busy host. */
 const AGAIN_WITHIN_MS = 60_000;
 
@@ -134,6 +135,14 @@ describe.skipIf(needs !== '')(`machines on three hosts${needs}`, () => {
   afterAll(async () => {
     await three[Symbol.asyncDispose]();
     await bench[Symbol.asyncDispose]();
+  });
+
+  test('hear from another host that a port of theirs is closed: who reports it is an end of the connection', async () => {
+    expect(await reaches(station(0), '10.20.0.2', AGAIN_WITHIN_MS)).toBe(true);
+    await station(0).tell('sniff');
+    await station(0).tell('probe', 91, [['udp', '10.20.0.2', CLOSED_PORT]], 0.4);
+    // From whom to whom, and that it is an unreachable port (RFC 792).
+    await expect.poll(() => station(0).tell('heard', ['0a1400020a1400010303'])).toHaveLength(1);
   });
 
   test('reach each other by everything where everything is allowed: what follows is no accident of the tunnels', async () => {
