@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import type { ImageFormat } from '@ringwall/disk';
 import type { ConvertInputs, ConvertJob, ConvertMessage } from './convert-job.ts';
 import { errorOf } from './failed-with.ts';
-import { startWorker } from '../threads/index.ts';
+import { endThread, startWorker } from '../threads/index.ts';
 import { openInputs } from './open-inputs.ts';
 
 const MIB = 2 ** 20;
@@ -102,7 +102,7 @@ async function runThreads(job: ConvertJob, count: number, { onWritten, signal }:
 
 async function runThread(job: ConvertJob, signal: AbortSignal, onWritten: (message: Written) => void): Promise<void> {
   const worker = startWorker('disk/convert-worker', { workerData: job });
-  const terminate = (): void => void worker.terminate();
+  const terminate = (): void => void endThread(worker);
   signal.addEventListener('abort', terminate);
   try {
     await new Promise<void>((resolve, reject) => {

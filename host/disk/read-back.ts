@@ -2,7 +2,7 @@
 // every chunk with the SHA-256 that its sender computed from the source: two programs that share no line must agree.
 import { availableParallelism } from 'node:os';
 import { errorOf } from './failed-with.ts';
-import { startWorker } from '../threads/index.ts';
+import { endThread, startWorker } from '../threads/index.ts';
 import type { ReadBackJob, ReadBackMessage } from './read-back-job.ts';
 
 /** Decrypting and hashing take the processor as a whole; the host has other work. */
@@ -51,7 +51,7 @@ async function runThread(
   onRead: ((bytes: number) => void) | undefined,
 ): Promise<number[]> {
   const worker = startWorker('disk/read-back-worker', { workerData: job });
-  const terminate = (): void => void worker.terminate();
+  const terminate = (): void => void endThread(worker);
   signal.addEventListener('abort', terminate);
   const differing: number[] = [];
   try {

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { contentsOf, OCI_ERROR_CODES, OciError, type LayerContents, type Sample } from '@ringwall/oci';
-import { startWorker } from '../threads/index.ts';
+import { endThread, startWorker } from '../threads/index.ts';
 import type { Blob } from './blob.ts';
 import type { FromLayerThread, ToLayerThread } from './layer-job.ts';
 import type { SampleLooker } from './sampling.ts';
@@ -68,7 +68,7 @@ export function openLayerThreads(looker: SampleLooker | undefined): LayerThreads
   /** One that failed may be in the midst of a layer: another takes its place. */
   const replace = async (thread: Thread, budget: SharedArrayBuffer): Promise<void> => {
     threads.splice(threads.indexOf(thread), 1);
-    await thread.worker.terminate();
+    await endThread(thread.worker);
     leaveLargeFor(budget, thread.id);
     waiting.shift()?.(start());
   };
@@ -86,7 +86,7 @@ export function openLayerThreads(looker: SampleLooker | undefined): LayerThreads
       }
     },
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(threads.splice(0).map(({ worker }) => worker.terminate()));
+      await Promise.all(threads.splice(0).map(({ worker }) => endThread(worker)));
     },
   };
 }

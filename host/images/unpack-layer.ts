@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { OciError, type InspectionBudget, type LayerContents, type LayerInspection } from '@ringwall/oci';
+import { whole } from '../threads/index.ts';
 import { algorithmOf } from './blob.ts';
 import type { OpenHash, StreamHash } from './stream-hash.ts';
 
@@ -63,11 +64,11 @@ export async function unpackLayer(
   };
   const chunks = counted(layer, packed);
   const start = await startOf(chunks);
-  const whole = joined(start, chunks);
+  const packedBytes = joined(start, chunks);
   const needsLargeWindow = zstdWindowBytes(start) > 2 ** ZSTD_WINDOW_LOG;
   if (needsLargeWindow) budget.enterLarge();
   try {
-    await unpack(whole, start, needsLargeWindow ? ZSTD_LARGE_WINDOW_LOG : ZSTD_WINDOW_LOG, take);
+    await unpack(packedBytes, start, needsLargeWindow ? ZSTD_LARGE_WINDOW_LOG : ZSTD_WINDOW_LOG, take);
   } catch (error) {
     throw explained(error);
   }
@@ -96,15 +97,15 @@ async function* counted(
 }
 
 async function unpack(
-  whole: AsyncIterable<Uint8Array>,
+  packed: AsyncIterable<Uint8Array>,
   start: Uint8Array,
   windowLog: number,
   take: (chunk: Uint8Array) => Promise<void> | undefined,
 ): Promise<void> {
   const decompressor = decompressorFor(start, windowLog);
-  if (decompressor === undefined) for await (const chunk of whole) await take(chunk);
+  if (decompressor === undefined) for await (const chunk of packed) await take(chunk);
   else
-    await pipeline(whole, decompressor, async (source: AsyncIterable<Uint8Array>) => {
+    await pipeline(packed, decompressor, async (source: AsyncIterable<Uint8Array>) => {
       for await (const chunk of source) await take(chunk);
     });
 }
@@ -155,12 +156,10 @@ function decompressorFor(
   const begins = (magic: readonly number[]): boolean => magic.every((byte, at) => start[at] === byte);
   const refused = REFUSED.find(([, magic]) => begins(magic));
   if (refused !== undefined) throw new OciError('malformed', `is packed with ${refused[0]}, which no registry serves`);
-  if (begins(GZIP)) return createGunzip({ chunkSize: CHUNK_BYTES });
+  if (begins(GZIP)) return whole(() => createGunzip({ chunkSize: CHUNK_BYTES }));
   if (!begins(ZSTD)) return undefined;
-  return createZstdDecompress({
-    chunkSize: CHUNK_BYTES,
-    params: { [constants.ZSTD_d_windowLogMax]: windowLog },
-  });
+  const params = { [constants.ZSTD_d_windowLogMax]: windowLog };
+  return whole(() => createZstdDecompress({ chunkSize: CHUNK_BYTES, params }));
 }
 
 /** zlib's own errors are about bytes of the image. */

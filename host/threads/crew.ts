@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { CrewOrder } from './crew-order.ts';
+import { endThread } from './end-thread.ts';
 import { failureOf, type Failure } from './failure.ts';
 import { startWorker } from './start-worker.ts';
 
@@ -118,7 +119,7 @@ class Thread {
   }
 
   end(): void {
-    void this.#worker.terminate();
+    void endThread(this.#worker);
   }
 
   #fail(error: unknown): void {

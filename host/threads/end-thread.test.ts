@@ -1,0 +1,58 @@
+// Threads that are ended while they unpack: what zlib opens is opened whole, or Node would end this process.
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import { endThread, withEnd } from './end-thread.ts';
+
+const MODULE = new URL('end-thread.ts', import.meta.url).href;
+
+/** Without `whole`, one in ten ends takes the process with it. */
+const THREADS = 120;
+const AT_ONCE = 4;
+
+function startThread(body: string): Worker {
+  return withEnd(() => new Worker(new URL(`data:text/javascript,${encodeURIComponent(body)}`)));
+}
+
+test(`endThread() ends ${String(THREADS)} threads that unpack all the time, and nothing else`, async () => {
+  const body = `
+    import { deflateRawSync, inflateRawSync } from 'node:zlib';
+    import { parentPort } from 'node:worker_threads';
+    import { whole } from '${MODULE}';
+    const block = deflateRawSync(Buffer.alloc(100));
+    parentPort.postMessage('begins');
+    for (;;) whole(() => inflateRawSync(block));`;
+  let ended = 0;
+  const endSome = async (): Promise<void> => {
+    for (let each = 0; each < THREADS / AT_ONCE; each += 1) {
+      const worker = startThread(body).on('exit', () => (ended += 1));
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await once(worker, 'message');
+      // oxlint-disable-next-line no-await-in-loop -- somewhere in the midst of it
+      await setTimeout(Math.random() * 2);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await endThread(worker);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, endSome));
+  expect(ended).toBe(THREADS);
+});
+
+test('endThread() waits for what is done whole, and then nothing more is', async () => {
+  const body = `
+    import { parentPort } from 'node:worker_threads';
+    import { whole } from '${MODULE}';
+    whole(() => {
+      parentPort.postMessage('in the midst');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      parentPort.postMessage('done');
+    });
+    whole(() => parentPort.postMessage('again'));`;
+  const worker = startThread(body);
+  const heard: unknown[] = [];
+  worker.on('message', (message) => heard.push(message));
+  await once(worker, 'message');
+  await endThread(worker);
+  expect(heard).toStrictEqual(['in the midst', 'done']);
+});
