@@ -1,10 +1,9 @@
 // A host's own TPM for tests: swtpm behind a socket, with a boot log and a list of what ran extended into it as firmware
 // and kernel would, and the files from which a warden reads both.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { appendFileSync, chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createHash } from 'node:crypto';
 import { concatBytes, utf8, Writer } from '@ringwall/bytes';
 import { openTpmSocket } from '@ringwall/host/tpm';
@@ -20,9 +19,9 @@ import {
   tpmOver,
   type Tpm,
 } from '@ringwall/tpm';
+import { connectSoon } from './connect-soon.ts';
 
 const SWTPM = '/usr/bin/swtpm';
-const START_TIMEOUT_MS = 60_000;
 const AGGREGATED_PCRS = 10;
 const IMA_PCR = 10;
 
@@ -57,11 +56,7 @@ export class TestHostTpm implements AsyncDisposable {
       { stdio: 'ignore', env: {} },
     );
     const host = new TestHostTpm(dir, child);
-    const deadline = performance.now() + START_TIMEOUT_MS;
-    while (!existsSync(host.config.tpm.socket)) {
-      if (performance.now() > deadline) throw new Error('swtpm does not start');
-      await sleep(10);
-    }
+    (await connectSoon(host.config.tpm.socket, child)).destroy();
     const log = parseEventLog(eventLog);
     await host.#use(async (tpm) => {
       for (const { pcr, type, digests } of log.events) {

@@ -2,10 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { concatBytes, Cursor } from '@ringwall/bytes';
 import {
   bodyOf,
@@ -22,9 +21,9 @@ import {
   type CommandTemplate,
   type GuestCommandName,
 } from '@ringwall/tpm';
+import { connectSoon } from './connect-soon.ts';
 
 const SWTPM = '/usr/bin/swtpm';
-const START_TIMEOUT_MS = 60_000;
 const RESPONSE_TIMEOUT_MS = 120_000;
 /** tag, size, code. */
 const HEADER_BYTES = 10;
@@ -70,7 +69,12 @@ export class PlainTpm implements AsyncDisposable {
       ],
       { stdio: 'ignore', env: {} },
     );
-    return new PlainTpm(child, await connectWhenReady(server, child), ownDirectory);
+    try {
+      return new PlainTpm(child, await connectSoon(server, child), ownDirectory);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
   }
 
   /** Makes the EK and stores the certificate that `certify` gives for its public area (TPMT_PUBLIC). */
@@ -117,20 +121,6 @@ export class PlainTpm implements AsyncDisposable {
     }
     if (this.#ownDirectory !== undefined) await rm(this.#ownDirectory, { recursive: true, force: true });
   }
-}
-
-async function connectWhenReady(path: string, child: ChildProcess): Promise<Socket> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadline && child.exitCode === null) {
-    if (existsSync(path)) {
-      const socket = connect(path);
-      await new Promise((done, fail) => socket.once('connect', done).once('error', fail));
-      return socket;
-    }
-    await sleep(20);
-  }
-  child.kill('SIGKILL');
-  throw new Error(`swtpm did not start: exit code ${child.exitCode}`);
 }
 
 function readResponse(socket: Socket): Promise<Uint8Array> {

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { connectSoon, end, serveTpm, SWTPM, type TestTpm } from './tpm.ts';
+import { connectSoon } from '../../../testkit/connect-soon.ts';
+import { end, serveTpm, SWTPM, type TestTpm } from './tpm.ts';
 
 export const QEMU = '/usr/bin/qemu-system-x86_64';
 export const OVMF_CODE = '/usr/share/OVMF/OVMF_CODE.fd';

@@ -3,7 +3,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bodyOf, commands, parsePublic, PCR_COUNT, TPM_ALG, type TPMT_PUBLIC } from '@ringwall/tpm';
 import { PlainTpm } from '../../../testkit/plain-tpm.ts';
@@ -58,18 +57,4 @@ export async function end(child: ChildProcess): Promise<void> {
   const exited = once(child, 'exit');
   child.kill('SIGKILL');
   await exited;
-}
-
-export async function connectSoon(path: string, child: ChildProcess): Promise<Socket> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
-    const socket = connect(path);
-    const connected = await new Promise<boolean>((done) => {
-      socket.once('connect', () => done(true));
-      socket.once('error', () => done(false));
-    });
-    if (connected) return socket;
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`nothing listens on ${path}`);
-    await sleep(20);
-  }
 }

@@ -3,6 +3,7 @@
 // that parses packets of machines is read by nobody with rights.
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingwallError } from '@ringwall/api/errors';
@@ -245,7 +246,7 @@ export class SwitchDaemons {
       failure: 'network-failed',
     });
     const deadline = performance.now() + START_TIMEOUT_MS;
-    while (!existsSync(socket)) {
+    while (!(await listens(socket))) {
       if (!isAlive(jail.process)) {
         const error = await endedAtStart('network-failed', this.#purpose(part), jail);
         await this.#end(part);
@@ -335,3 +336,15 @@ export const UNTIL_FLOWS = 'other_config:flow-restore-wait';
 
 /** It stays in the foreground, in the folder where it is, and says what it has to say to the jail's log alone. */
 const COMMON = ['--no-chdir', '--verbose=syslog:off', '--verbose=console:warn'] as const;
+
+/** A program names its socket before it listens. */
+function listens(path: string): Promise<boolean> {
+  const socket = connect(path);
+  return new Promise((resolve) => {
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
