@@ -212,7 +212,7 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
   }),
   /**
    * A snapshot that came from elsewhere, or one that it continues: its key for the host that has it, which signed `request`, and its
-   * head under that key.
+   * head under that key. One below it that is here already stays: it gets no other key, and none is given out.
    */
   z.object({
     op: z.literal('begin-import'),
@@ -326,7 +326,10 @@ export const brokerResponseSchemas = {
     head: headSchema,
     bases: z.array(headSchema).max(MAX_BASES).optional(),
   }),
-  'begin-import': z.object({ sealed: z.base64(), head: headSchema, ekCertificate: z.base64() }),
+  'begin-import': z.union([
+    z.object({ sealed: z.base64(), head: headSchema, ekCertificate: z.base64() }),
+    z.object({ here: z.literal(true) }),
+  ]),
   'finish-import': z.object({}),
   'check-forget': z.object({}),
   'forget-machine': z.object({}),

@@ -134,7 +134,7 @@ export const SNAPSHOT_ROUTES = {
     params: z.object({ snapshot: z.string().min(1).max(128) }),
     status: 101,
     stream: 'upgrade',
-    errors: ['bad-request', 'conflict', 'host-full', 'warden-unavailable'],
+    errors: ['bad-request', 'conflict', 'proof-invalid', 'host-full', 'warden-unavailable'],
   },
   listTemplates: {
     method: 'get',

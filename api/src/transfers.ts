@@ -70,8 +70,15 @@ export const importSnapshotSchema = z.strictObject({
 });
 export type ImportSnapshot = z.infer<typeof importSnapshotSchema>;
 
-/** Its object is awaited at /v1/imports/{snapshot}/contents. */
-export const begunImportSchema = z.object({ snapshot: snapshotIdSchema, bytes: z.int() });
+/**
+ * Its object is awaited at /v1/imports/{snapshot}/contents, behind those that it continues: `bytes` of all. `here`: which of those are on
+ * this host already, stay as they are, and are not to be sent.
+ */
+export const begunImportSchema = z.object({
+  snapshot: snapshotIdSchema,
+  bytes: z.int(),
+  here: z.array(snapshotIdSchema).max(MAX_BASES).optional(),
+});
 export type BegunImport = z.infer<typeof begunImportSchema>;
 
 export const hostRecipientSchema = z.object({ file: z.string() });

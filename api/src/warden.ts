@@ -204,7 +204,7 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     snapshot: snapshotIdSchema,
     bytes: z.int().min(1),
     root: sealedRootSchema,
-    /** What it continues, from the whole one on: they come before it. */
+    /** What comes before it: all that it continues, from the whole one on, but what is here. */
     bases: z
       .array(z.object({ snapshot: snapshotIdSchema, bytes: z.int().min(1), root: sealedRootSchema }))
       .max(MAX_BASES)
@@ -219,8 +219,15 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     head: headSchema,
     key: sealedKeySchema,
     ekCertificate: z.base64().max(8192),
+    /** What it continues, from the whole one on. Without a key: one that is here, which has not come and is not touched. */
     bases: z
-      .array(z.object({ snapshot: snapshotIdSchema, root: sealedRootSchema, head: headSchema, key: sealedKeySchema }))
+      .array(
+        z.object({
+          snapshot: snapshotIdSchema,
+          root: sealedRootSchema,
+          came: z.object({ head: headSchema, key: sealedKeySchema }).optional(),
+        }),
+      )
       .max(MAX_BASES)
       .optional(),
   }),

@@ -112,6 +112,9 @@ const IMPORT_BEGIN_TIMEOUT_MS = 300_000;
 const METRICS_PATH = '/metrics';
 /** As PACKETS_PROTOCOL of the contract. */
 const PACKETS_PROTOCOL = 'ringwall-packets';
+/** What is there already of a chain is read to its last byte before the rest is taken: as long as ringwalld lets that take. */
+const TRANSFER_BEGIN_TIMEOUT_MS = 4 * 60 * 60_000;
+
 /** What listens starts in a jail of its own. */
 const PACKETS_BEGIN_TIMEOUT_MS = 40_000;
 
@@ -198,7 +201,8 @@ export class ApiClient {
 
   /** The way by which a sealed object comes to the service. */
   openImportContents(snapshot: string): Promise<Upgraded> {
-    return this.#upgrade(fillPath(ROUTES.importContents.path, { snapshot }), TRANSFER_PROTOCOL);
+    const path = fillPath(ROUTES.importContents.path, { snapshot });
+    return this.#upgrade(path, TRANSFER_PROTOCOL, TRANSFER_BEGIN_TIMEOUT_MS);
   }
 
   async #upgrade(path: string, protocol: string, timeoutMs?: number): Promise<Upgraded> {

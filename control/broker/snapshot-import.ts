@@ -18,7 +18,10 @@ import type { Arrival } from './transfer-store.ts';
 
 const KEY_BYTES = 32;
 
-/** The object's key for the host that has received it, which looks at it before anything is made of it here. */
+/**
+ * The object's key for the host that has received it, which looks at it before anything is made of it here; or that it is here already,
+ * below the one that was exported: then it stays as it is, with its own key.
+ */
 export async function beginImport(
   transfers: Transfers,
   request: Extract<BrokerRequest, { op: 'begin-import' }>,
@@ -50,16 +53,21 @@ export async function beginImport(
   const isOwn = equalBytes(ticket.broker.publicKey, signer.publicKey);
   if (!isOwn) requireKnownExporter(transfers, ticket, request.accept);
   const { snapshot } = asked;
-  const taken = store.snapshots.find(snapshot);
-  if (taken !== undefined && taken.machine !== machine) {
-    throw new RingwallError('proof-invalid', `${snapshot} is of another machine, which is here`);
-  }
+  const host = Buffer.from(asked.host, 'base64');
   const known = store.readMachine(machine);
   if (known === undefined) checkNewcomer(ticket, now());
-  else refuseOther(transfers, known, ticket, member);
-  if (!rewind) refuseTwin(transfers, ticket, { known, isOwn });
+  else refuseOther(known, ticket);
   using diskKey = await openDiskKey(ticket, pair);
+  // What is here of a machine is told to nobody who has not got the key of its disk: a ticket can be signed by anybody.
   if (known !== undefined) requireSameKey(transfers, known, diskKey);
+  refuseWithheld(transfers, known);
+  const isHere = findHere(transfers, { known, machine, ticket, member, host });
+  if (!rewind) refuseTwin(transfers, ticket, { known, isOwn });
+  if (isHere) {
+    store.transfers.dropArriving(snapshot);
+    store.keys.scrubLog();
+    return { here: true };
+  }
 
   const head = Buffer.from(request.head, 'base64');
   await requireObject(head, machine, member);
@@ -72,7 +80,7 @@ export async function beginImport(
   store.transfers.beginArrival(
     member.arrival,
     machine,
-    { snapshot, digest: digestOf(request.ticket), wrapped, host: Buffer.from(asked.host, 'base64'), used },
+    { snapshot, digest: digestOf(request.ticket), wrapped, host, used },
     now(),
   );
   return {
@@ -92,9 +100,11 @@ export async function finishImport(
   const machine = machineIdSchema.parse(ticket.machine.id);
   const begun = store.transfers.arrival(ticket.id);
   if (begun !== undefined && begun.wrapped === undefined) return {};
-  const arrivals = membersOf(ticket).map((member) => ({ ...member, ...requireBegun(store, member, request.ticket) }));
   using pair = await ownPair(transfers);
   using diskKey = await openDiskKey(ticket, pair);
+  // From here to the commit in one turn: what is found here stays.
+  const coming = membersOf(ticket).filter((member) => !stays(transfers, ticket, member));
+  const arrivals = coming.map((member) => ({ ...member, ...requireBegun(store, member, request.ticket) }));
   const { ekCertificate, vtpmCa, akName } = ticket.tpm;
   const { keyVersion, kind: diskKind } = ticket.disk;
   const wrappedKey = wrapKey(root, diskKeyIdentity(machine, keyVersion), diskKey);
@@ -151,8 +161,8 @@ function membersOf({ id: ticket, bases, snapshot, tpm }: SignedExport): readonly
 }
 
 function requireBegun(
-  { transfers }: Transfers['store'],
-  { arrival }: Member,
+  { transfers, snapshots }: Transfers['store'],
+  { arrival, id }: Member,
   ticket: string,
 ): Pick<Arrival, 'host' | 'used'> & { readonly wrapped: Uint8Array } {
   const begun = transfers.arrival(arrival);
@@ -162,6 +172,9 @@ function requireBegun(
     throw new RingwallError('proof-invalid', 'it is another ticket than the one that was begun with', {
       hint: 'import it again',
     });
+  }
+  if (snapshots.find(id) !== undefined) {
+    throw new RingwallError('conflict', `${id} has come by another export meanwhile`, { hint: 'import it again' });
   }
   return { wrapped: begun.wrapped, host: begun.host, used: begun.used };
 }
@@ -185,14 +198,7 @@ function checkNewcomer({ machine, tpm }: SignedExport, now: Date): void {
   checkRegistration({ machine: machine.id, ekCertificate: tpm.ekCertificate, vtpmCa: tpm.vtpmCa, now });
 }
 
-function refuseOther(
-  { store, watches }: Transfers,
-  known: MachineRecord,
-  { tpm, disk }: SignedExport,
-  member: Member,
-): void {
-  const withheld = watches.withholds(known);
-  if (withheld !== undefined) throw new RingwallError('conflict', `nothing of it is taken: ${withheld}`);
+function refuseOther(known: MachineRecord, { tpm, disk }: SignedExport): void {
   if (!equalBytes(known.ekCertificate, tpm.ekCertificate)) {
     throw new RingwallError('proof-invalid', `it is of a machine with another TPM than ${known.name} has`);
   }
@@ -205,18 +211,75 @@ function refuseOther(
       },
     );
   }
-  const numbered = store.snapshots.findNumber(known.id, member.sequence);
-  if (numbered === undefined) return;
-  const same = numbered === member.id;
-  throw new RingwallError(
-    'conflict',
-    `${known.name}@${String(member.sequence)} is here already${same ? '' : ', and is another one: the machine has lived twice since'}`,
-    {
-      hint: same
-        ? `to put the machine back to it: ringwall restore ${known.name}@${String(member.sequence)}`
-        : 'remove the one that is not wanted: ringwall snapshot rm',
-    },
-  );
+}
+
+function refuseWithheld({ watches }: Transfers, known: MachineRecord | undefined): void {
+  const withheld = known && watches.withholds(known);
+  if (withheld !== undefined) throw new RingwallError('conflict', `nothing of it is taken: ${withheld}`);
+}
+
+interface Sought {
+  /** The one that the ticket is for, where it is here. */
+  readonly known: MachineRecord | undefined;
+  readonly machine: MachineId;
+  readonly ticket: SignedExport;
+  readonly member: Member;
+  /** P-256, X and Y: on which it would have to lie. */
+  readonly host: Uint8Array;
+}
+
+/**
+ * Whether this very object is here, whole, on this host and where the ticket has it: below the one that was exported. What the ticket says
+ * of it beyond that (what the record of the TPM was) counts for nothing then. Throws where another has its number or its id.
+ */
+function findHere({ store }: Transfers, { known, machine, ticket, member, host }: Sought): boolean {
+  const kept = store.snapshots.find(member.id);
+  if (kept !== undefined && kept.machine !== machine) {
+    throw new RingwallError('proof-invalid', `${member.id} is of another machine, which is here`);
+  }
+  const numbered = store.snapshots.findNumber(machine, member.sequence);
+  const name = `${known?.name ?? machine}@${String(member.sequence)}`;
+  if (numbered !== undefined && numbered !== member.id) {
+    throw new RingwallError(
+      'conflict',
+      `${name} is here already, and is another one: the machine has lived twice since`,
+      { hint: 'remove the one that is not wanted: ringwall snapshot rm' },
+    );
+  }
+  if (kept === undefined) return false;
+  if (!isSame(kept, member, ticket)) {
+    throw new RingwallError(
+      'proof-invalid',
+      `${name} is here already as ${member.id}, with another content: nothing was replaced`,
+      { hint: 'ask who sent it where it is from; if the one here is not wanted: ringwall snapshot rm' },
+    );
+  }
+  if (member.id === ticket.snapshot.id) {
+    throw new RingwallError('conflict', `${name} is here already`, {
+      hint: `to put the machine back to it: ringwall restore ${name}`,
+    });
+  }
+  if (!equalBytes(kept.host, host)) {
+    throw new RingwallError('conflict', `${name} is on another host of this broker`, {
+      hint: 'import it there, or remove that one there first',
+    });
+  }
+  return true;
+}
+
+/** The root is of every byte of it but the envelope, and of what it continues; which key its disk opens with lies beside it. */
+function isSame(kept: KeptSnapshot, member: Member, { disk }: SignedExport): boolean {
+  const { sequence, root, parent, diskKeyVersion } = kept;
+  const isThat = sequence === member.sequence && root === member.root && parent === member.parent;
+  return isThat && diskKeyVersion === disk.keyVersion;
+}
+
+/** Nobody has begun to bring it with this ticket, since it was here; and it is here still. */
+function stays({ store }: Transfers, ticket: SignedExport, member: Member): boolean {
+  const isComing = store.transfers.arrival(member.arrival)?.wrapped !== undefined;
+  if (isComing || member.id === ticket.snapshot.id) return false;
+  const kept = store.snapshots.find(member.id);
+  return kept?.machine === ticket.machine.id && isSame(kept, member, ticket);
 }
 
 /** Whether this state may live twice once it is here. */

@@ -11,12 +11,14 @@ import {
   parseHostRecipient,
   signExport,
   type SignedExport,
+  type Signer,
 } from '@ringwall/evidence';
-import { makeKeyPair, openSealed, readObjectHead, sealStream, sealTo, type Opener } from '@ringwall/seal';
+import { makeKeyPair, openSealed, openWith, readObjectHead, sealStream, sealTo, type Opener } from '@ringwall/seal';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { keyRequestMessage, newRecipient, type Recipient } from '../keys/index.ts';
 import { DISK_KEY_INFO } from './snapshot-export.ts';
 import { fingerprintOf } from './snapshot-import.ts';
+import { makeReferenceKey } from './testing/reference.ts';
 import { BrokerInstance, codeOf, type TestMachine } from './testing/instance.ts';
 
 const CONTENTS = Buffer.alloc(10_000, 'the state of a machine, ');
@@ -57,15 +59,20 @@ interface ImportOptions {
   readonly rewind?: boolean;
   readonly accept?: string;
   readonly as?: MachineId;
+  /** That has received it; else the one that all machines are on. */
+  readonly host?: Signer;
 }
+
+type Base = SignedExport['bases'][number];
 
 async function ask(
   broker: BrokerInstance,
   snapshot: SnapshotId,
   use: SnapshotKeyRequest['use'],
   of: MachineId = machine.id,
+  host?: Signer,
 ): Promise<{ request: SnapshotKeyRequest; recipient: Recipient }> {
-  const signer = await broker.hostKey;
+  const signer = host ?? (await broker.hostKey);
   const recipient = newRecipient();
   const unsigned = {
     ...{ snapshot, machine: of, use },
@@ -135,16 +142,18 @@ async function exportIt(
   });
 }
 
-/** With the word of a person that the other broker is known. Answers the key of the newest object. */
+/** With the word of a person that the other broker is known. Answers the keys of the objects; undefined of one that is there already. */
 async function begin(
   broker: BrokerInstance,
   { ticket, head, bases = [] }: Exported,
   options: ImportOptions = {},
-): Promise<Opener> {
+): Promise<(Opener | undefined)[]> {
   const { bases: below, snapshot } = parseExport(ticket);
+  const openers: (Opener | undefined)[] = [];
   for (const [index, base] of below.entries())
-    await beginOne(broker, { ticket, head: bases[index] ?? '' }, options, base);
-  return beginOne(broker, { ticket, head }, options, snapshot);
+    openers.push(await beginOne(broker, { ticket, head: bases[index] ?? '' }, options, base));
+  openers.push(await beginOne(broker, { ticket, head }, options, snapshot));
+  return openers;
 }
 
 async function beginOne(
@@ -152,19 +161,21 @@ async function beginOne(
   { ticket, head }: Exported,
   options: ImportOptions,
   snapshot: { readonly id: string },
-): Promise<Opener> {
+): Promise<Opener | undefined> {
   const { broker: signed, machine: of } = parseExport(ticket);
   const { request, recipient } = await ask(
     broker,
     snapshotIdSchema.parse(snapshot.id),
     'import',
     options.as ?? machineIdSchema.parse(of.id),
+    options.host,
   );
-  const { sealed } = await broker.client.call({
+  const begun = await broker.client.call({
     ...({ op: 'begin-import', request, ticket, head, rewind: options.rewind ?? false } as const),
     accept: options.accept ?? fingerprintOf(signed.publicKey),
   });
-  const opened = recipient.open(Buffer.from(sealed, 'base64'), request);
+  if ('here' in begun) return undefined;
+  const opened = recipient.open(Buffer.from(begun.sealed, 'base64'), request);
   return { kind: 'key', key: new Uint8Array(opened.expose()) };
 }
 
@@ -193,12 +204,36 @@ function resigned(exported: Exported, change: (ticket: SignedExport) => SignedEx
   return { ...exported, ticket: encodeExport(change(parseExport(exported.ticket))) };
 }
 
-/** By somebody who has a key that signs, and none of the machine's. */
-async function signedAnew(exported: Exported, change: (ticket: SignedExport) => SignedExport): Promise<Exported> {
+/** By somebody who has a key that signs, and none of the machine's, where no other is given. */
+async function signedAnew(
+  exported: Exported,
+  change: (ticket: SignedExport) => SignedExport,
+  diskKeyBytes: Uint8Array<ArrayBuffer> = new Uint8Array(32),
+): Promise<Exported> {
   const says = change(parseExport(exported.ticket));
   const context = { info: DISK_KEY_INFO, aad: exportContext(says) };
-  const diskKey = await sealTo(says.recipient, new Uint8Array(32), context);
+  const diskKey = await sealTo(says.recipient, diskKeyBytes, context);
   return { ...exported, ticket: encodeExport(await signExport({ ...says, diskKey }, await home.hostKey)) };
+}
+
+/** As whoever the machine was exported to has it. */
+async function diskKeyOf(taken: Taken, below: readonly Taken[]): Promise<Uint8Array<ArrayBuffer>> {
+  const pair = await makeKeyPair();
+  const ticket = parseExport((await exportIt(taken, { mode: 'backup', to: toHex(pair.publicKey), below })).ticket);
+  const opened = await openWith(pair, ticket.diskKey, { info: DISK_KEY_INFO, aad: exportContext(ticket) });
+  return new Uint8Array(opened ?? []);
+}
+
+/** What opens them there. */
+async function keysOf(broker: BrokerInstance, all: readonly Taken[]): Promise<string[]> {
+  const keys: string[] = [];
+  for (const { snapshot } of all) {
+    const { request, recipient } = await ask(broker, snapshot, 'restore');
+    const { sealed } = await broker.client.call({ op: 'release-snapshot-key', request, rewind: true });
+    using key = recipient.open(Buffer.from(sealed, 'base64'), request);
+    keys.push(toHex(key.expose()));
+  }
+  return keys;
 }
 
 function base64(bytes: Uint8Array): string {
@@ -279,6 +314,7 @@ describe('a machine that moves', () => {
     const { request, recipient } = await ask(away, taken.snapshot, 'import');
     const accept = fingerprintOf(parseExport(exported.ticket).broker.publicKey);
     const begun = await away.client.call({ op: 'begin-import', request, ...exported, rewind: false, accept });
+    if ('here' in begun) throw new Error('it was nowhere');
     using key = recipient.open(Buffer.from(begun.sealed, 'base64'), request);
     const head = Buffer.from(begun.head, 'base64');
     const arrived = Buffer.concat([head, taken.object.subarray(head.length)]);
@@ -489,6 +525,7 @@ describe('an import', () => {
       ...ticket,
       id: 'ab'.repeat(16),
       machine: { ...ticket.machine, id: other.id },
+      tpm: { ...ticket.tpm, ekCertificate: other.ekCertificate },
     }));
     await expect(begin(away, forged)).rejects.toMatchObject({
       code: 'proof-invalid',
@@ -503,6 +540,138 @@ describe('an import', () => {
     await home.client.call({ op: 'rotate-key', machine: machine.id });
     await boots(home);
     expect(await codeOf(begin(home, kept, { rewind: true }))).toBe('conflict');
+  });
+});
+
+describe('an import of which some is there already', () => {
+  /** Of the machine's first three states, each over the one before; the first two are there, as a copy. */
+  async function partly(): Promise<{ one: Taken; two: Taken; three: Taken; exported: Exported }> {
+    const one = await take();
+    const two = await take(home, one);
+    await bring(away, await exportIt(two, { mode: 'backup', below: [one] }), { rewind: true });
+    const three = await take(home, two);
+    return { one, two, three, exported: await exportIt(three, { mode: 'backup', below: [one, two] }) };
+  }
+
+  test('brings what is not, and gives out no other key of what is', async () => {
+    const { one, two, three, exported } = await partly();
+    const before = await keysOf(away, [one, two]);
+    const [first, second, third] = await begin(away, exported, { rewind: true });
+    expect([first, second]).toEqual([undefined, undefined]);
+    expect(third).toBeDefined();
+    expect(await codeOf(finish(away, exported))).toBe(DONE);
+    expect(await keysOf(away, [one, two])).toEqual(before);
+    expect(await codeOf(finish(away, exported))).toBe(DONE);
+    expect(await codeOf(away.client.call({ op: 'forget-snapshot', snapshot: two.snapshot }))).toBe('conflict');
+    expect(await restore(away, two)).toBe('conflict');
+    expect(await restore(away, three)).toBe(DONE);
+  });
+
+  test('says so again of one that was brought and removed', async () => {
+    const { three, exported } = await partly();
+    await bring(away, exported, { rewind: true });
+    await away.client.call({ op: 'forget-snapshot', snapshot: three.snapshot });
+    expect(await codeOf(begin(away, exported))).toBe('conflict');
+    await bring(away, exported, { rewind: true });
+  });
+
+  test('at home, where a copy that was removed comes back on top of what was kept', async () => {
+    const one = await take();
+    const two = await take(home, one);
+    const kept = await exportIt(two, { mode: 'backup', to: await recipientOf(home), below: [one] });
+    await home.client.call({ op: 'forget-snapshot', snapshot: two.snapshot });
+    expect((await begin(home, kept)).map((opener) => opener !== undefined)).toEqual([false, true]);
+    await finish(home, kept);
+    expect(await restore(home, two)).toBe('conflict');
+    expect(await restore(home, two, true)).toBe(DONE);
+  });
+
+  test('of which nothing is left is refused, and of which the newest is older brings no older state as newest', async () => {
+    const { one, two, three, exported } = await partly();
+    await bring(away, exported, { rewind: true });
+    const again = await exportIt(three, { mode: 'backup', below: [one, two] });
+    await expect(begin(away, again, { rewind: true })).rejects.toThrow(/@3 is here already$/);
+    const older = await exportIt(two, { mode: 'backup', below: [one] });
+    await away.client.call({ op: 'forget-snapshot', snapshot: three.snapshot });
+    await away.client.call({ op: 'forget-snapshot', snapshot: two.snapshot });
+    await bring(away, older, { rewind: true });
+    expect(await restore(away, two)).toBe('conflict');
+  });
+
+  test('is not ended where what was there has gone meanwhile, nor where it came otherwise', async () => {
+    const { one, two, exported } = await partly();
+    await begin(away, exported, { rewind: true });
+    await away.client.call({ op: 'forget-snapshot', snapshot: two.snapshot });
+    expect(await codeOf(finish(away, exported))).toBe('conflict');
+    await begin(away, exported, { rewind: true });
+    await bring(away, await exportIt(two, { mode: 'backup', below: [one] }), { rewind: true });
+    expect(await codeOf(finish(away, exported))).toBe('conflict');
+    // Begun again it finds both, and what it had begun of them is gone.
+    await bring(away, exported, { rewind: true });
+  });
+
+  test('is refused where what is there under that id or number is another, and replaces nothing', async () => {
+    const { one, two, three, exported } = await partly();
+    const diskKey = await diskKeyOf(three, [one, two]);
+    const before = await keysOf(away, [one, two]);
+    type Ticket = Pick<SignedExport, 'bases' | 'snapshot'>;
+    const altered = (change: (first: Base, second: Base, ticket: SignedExport) => Partial<Ticket>): Promise<Exported> =>
+      signedAnew(
+        exported,
+        (ticket) => {
+          const [first, second] = ticket.bases;
+          if (first === undefined || second === undefined) throw new Error('nothing goes before it');
+          return { ...ticket, ...change(first, second, ticket) };
+        },
+        diskKey,
+      );
+    const refused: [string, Exported, RegExp][] = [
+      [
+        'another content under its id',
+        await altered((first, second) => ({ bases: [{ ...first, root: 'ab'.repeat(32) }, second] })),
+        /web@1 is here already as snp_.*, with another content: nothing was replaced/,
+      ],
+      [
+        'another object with its number',
+        await altered((first, second) => ({ bases: [{ ...first, id: newSnapshotId() }, second] })),
+        /web@1 is here already, and is another one/,
+      ],
+      [
+        'its id under another number',
+        await altered((first, second, { snapshot }) => ({
+          bases: [first, { ...second, sequence: 5 }],
+          snapshot: { ...snapshot, sequence: 6 },
+        })),
+        /web@5 is here already as snp_.*, with another content/,
+      ],
+      [
+        'without what it continues',
+        await altered((_, second) => ({ bases: [second] })),
+        /web@2 is here already as snp_.*, with another content/,
+      ],
+    ];
+    for (const [what, ticket, said] of refused) {
+      const bases = (exported.bases ?? []).slice(-parseExport(ticket.ticket).bases.length);
+      await expect(begin(away, { ...ticket, bases }, { rewind: true }), what).rejects.toThrow(said);
+    }
+    expect(await keysOf(away, [one, two])).toEqual(before);
+  });
+
+  test('tells whoever has not got the key of its disk nothing of what is there', async () => {
+    const { exported } = await partly();
+    const forged = await signedAnew(exported, (ticket) => ticket);
+    const other = await signedAnew(exported, ({ bases, ...ticket }) => ({
+      ...ticket,
+      bases: bases.map((base, index) => (index === 0 ? { ...base, root: 'ab'.repeat(32) } : base)),
+    }));
+    for (const each of [forged, other])
+      await expect(begin(away, each, { rewind: true })).rejects.toThrow(/^the key of its disk is another/);
+  });
+
+  test('is refused to another host of the broker than the one on which that lies', async () => {
+    const { exported } = await partly();
+    const host = await makeReferenceKey();
+    await expect(begin(away, exported, { rewind: true, host })).rejects.toThrow(/is on another host of this broker/);
   });
 });
 

@@ -1,9 +1,10 @@
 // Snapshots on their way, as the daemon sees them: what broker, warden and store are left with, however it ends.
 import { duplexPair, type Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { newMachineId, newSnapshotId, type MachineId } from '@ringwall/api';
-import { signExport } from '@ringwall/evidence';
-import { encodeExport } from '@ringwall/evidence';
+import { newMachineId, newSnapshotId, RingwallError, type MachineId, type SnapshotId } from '@ringwall/api';
+import { snapshotIdSchema } from '@ringwall/api/snapshots';
+import type { ImportSnapshot } from '@ringwall/api/transfers';
+import { encodeExport, parseExport, signExport, type ExportedBase } from '@ringwall/evidence';
 import { describe, expect, test } from 'vitest';
 import { makeReferenceKey } from '../broker/testing/reference.ts';
 import { errorOf } from './testing/error-of.ts';
@@ -13,8 +14,16 @@ import { Transfers } from './transfers.ts';
 const TO = 'ab'.repeat(32);
 const OBJECT = Buffer.from('a sealed object');
 
-async function ticketOf(machine: MachineId, changes: { name?: string; image?: string } = {}): Promise<string> {
-  const { name = 'web', image = 'hello' } = changes;
+interface Changes {
+  readonly name?: string;
+  readonly image?: string;
+  readonly sequence?: number;
+  readonly root?: string;
+  readonly bases?: readonly ExportedBase[];
+}
+
+async function ticketOf(machine: MachineId, changes: Changes = {}): Promise<string> {
+  const { name = 'web', image = 'hello', sequence = 4, root = '5a', bases = [] } = changes;
   const ticket = {
     ...({ id: '00'.repeat(16), mode: 'move', recipient: new Uint8Array(32), at: new Date() } as const),
     machine: { id: machine, name, image, cpus: 1, memoryMiB: 256, diskMiB: 64, watch: 'enforce' },
@@ -23,7 +32,8 @@ async function ticketOf(machine: MachineId, changes: { name?: string; image?: st
       ...{ akName: undefined, unlockedAt: undefined, seenAt: undefined },
     },
     disk: { kind: 'encrypted', keyVersion: 1 } as const,
-    snapshot: { id: newSnapshotId(), sequence: 4, root: '5a'.repeat(32), bytes: OBJECT.length, takenAt: new Date(0) },
+    snapshot: { id: newSnapshotId(), sequence, root: root.repeat(32), bytes: OBJECT.length, takenAt: new Date(0) },
+    bases,
     diskKey: { enc: new Uint8Array(32), ciphertext: new Uint8Array(48) },
   };
   return encodeExport(await signExport(ticket, await makeReferenceKey()));
@@ -36,12 +46,45 @@ async function bring(
   bytes: Uint8Array = OBJECT,
 ): Promise<{ done?: object; error?: object }> {
   const transfers = new Transfers(world);
-  const { snapshot } = await transfers.beginImport({ ticket, head: 'AAAA' });
+  const { snapshot } = await transfers.beginImport(shown(ticket));
   const [ours, theirs] = duplexPair();
   const said = text(ours);
   ours.end(bytes);
-  await transfers.takeObject(snapshot, (): Duplex => theirs).catch(() => undefined);
+  const error = await transfers
+    .takeObject(snapshot, (): Duplex => theirs)
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+  // What is refused before the bytes are asked for is told by whoever has asked.
+  if (!theirs.writableEnded && error instanceof RingwallError) theirs.end(JSON.stringify({ error: error.toBody() }));
   return JSON.parse(await said);
+}
+
+/** With a head for each object that it is for. */
+function shown(ticket: string): ImportSnapshot {
+  const bases = parseExport(ticket).bases.map(() => 'AAAA');
+  return { ticket, head: 'AAAA', ...(bases.length === 0 ? {} : { bases }) };
+}
+
+function baseOf(sequence: number, root: string): ExportedBase {
+  const object = { id: newSnapshotId(), sequence, root: root.repeat(32), bytes: 50, takenAt: new Date(0) };
+  return { ...object, unlockedAt: undefined, seenAt: undefined };
+}
+
+/** A machine that has come with the first of two that another continues; and what is to come, without that one. */
+async function partlyHere(
+  world: World,
+): Promise<{ id: MachineId; here: SnapshotId; ticket: string; coming: Uint8Array }> {
+  const id = newMachineId();
+  const first = await ticketOf(id, { sequence: 2 });
+  await bring(world, first);
+  const { snapshot } = parseExport(first);
+  const here = snapshotIdSchema.parse(snapshot.id);
+  world.broker.here.add(here);
+  const bases = [{ ...snapshot, unlockedAt: undefined, seenAt: undefined }, baseOf(3, 'bb')];
+  const ticket = await ticketOf(id, { bases, root: 'cc' });
+  return { id, here, ticket, coming: Buffer.alloc(50 + OBJECT.length) };
 }
 
 describe('an export', () => {
@@ -120,15 +163,79 @@ describe('an import', () => {
     expect(await world.store.snapshots.list(id)).toHaveLength(1);
   });
 
+  test('takes what is not here yet, and leaves what is as it was', async () => {
+    await using world = await World.open();
+    const { id, here, ticket, coming } = await partlyHere(world);
+    const [was] = await world.store.snapshots.list(id);
+    expect(await new Transfers(world).beginImport(shown(ticket))).toMatchObject({ bytes: coming.length, here: [here] });
+    expect(await bring(world, ticket, coming)).toMatchObject({ done: { snapshot: { sequence: 4 } } });
+    const { bases, snapshot } = parseExport(ticket);
+    expect(world.warden.requests.find(({ op }) => op === 'check-snapshot')).toMatchObject({ snapshot: here });
+    expect(world.warden.requests.findLast(({ op }) => op === 'receive-snapshot')).toMatchObject({
+      bases: [{ snapshot: bases[1]?.id }],
+    });
+    expect(world.warden.requests.findLast(({ op }) => op === 'settle-import')).toMatchObject({
+      bases: [{ snapshot: here }, { snapshot: bases[1]?.id, came: { head: 'AAAA' } }],
+    });
+    const settled = world.warden.requests.findLast((request) => request.op === 'settle-import');
+    expect(settled?.bases?.[0]).not.toHaveProperty('came');
+    const listed = await world.store.snapshots.list(id);
+    // The newest first.
+    expect(listed.map((each) => each.id)).toEqual([snapshot.id, bases[1]?.id, here]);
+    expect(listed.find((each) => each.id === here)).toEqual(was);
+  });
+
+  test('that the broker does not take in the end takes back what came, and not what was here', async () => {
+    await using world = await World.open();
+    const { id, here, ticket, coming } = await partlyHere(world);
+    const before = await world.store.snapshots.list(id);
+    world.broker.imported = undefined;
+    expect(await bring(world, ticket, coming)).toMatchObject({ error: { code: 'host-full' } });
+    expect(await world.store.snapshots.list(id)).toEqual(before);
+    expect([...world.warden.snapshots]).toEqual([here]);
+    expect(world.broker.requests).not.toContainEqual({ op: 'forget-snapshot', snapshot: here });
+    expect(await world.machines.find('web')).toMatchObject({ id });
+  });
+
+  test('on top of what is not whole here, or was removed or brought otherwise meanwhile, changes nothing', async () => {
+    await using world = await World.open();
+    const { id, here, ticket, coming } = await partlyHere(world);
+    const before = await world.store.snapshots.list(id);
+    const settled = world.warden.count('settle-import');
+    world.warden.snapshots.delete(here);
+    expect(await bring(world, ticket, coming)).toMatchObject({
+      error: { code: 'proof-invalid', message: expect.stringMatching(/^web@2, .* is here already and not whole/) },
+    });
+    expect(world.warden.count('receive-snapshot')).toBe(1);
+    world.warden.snapshots.add(here);
+    // It is removed while the rest comes.
+    world.warden.onRequest = ({ op }) => void (op === 'receive-snapshot' && world.broker.here.delete(here));
+    expect(await bring(world, ticket, coming)).toMatchObject({ error: { code: 'conflict' } });
+    world.warden.onRequest = () => undefined;
+    world.broker.here.add(here);
+    expect(await world.store.snapshots.list(id)).toEqual(before);
+    expect(world.warden.count('settle-import')).toBe(settled);
+    // The broker has its key, and nothing lists it.
+    for (const each of before) {
+      await world.store.snapshots.delete(each, { kind: 'snapshot.removed', machine: id, message: 'gone' });
+    }
+    expect(await bring(world, ticket, coming)).toMatchObject({ error: { code: 'conflict' } });
+  });
+
   test('that is under way is not begun a second time: each would write over what the other has looked at', async () => {
     await using world = await World.open();
     const transfers = new Transfers(world);
-    const { snapshot } = await transfers.beginImport({ ticket: await ticketOf(newMachineId()), head: 'AAAA' });
+    const id = newMachineId();
+    const { snapshot } = await transfers.beginImport({ ticket: await ticketOf(id), head: 'AAAA' });
+    const { snapshot: other } = await transfers.beginImport({ ticket: await ticketOf(id), head: 'AAAA' });
     const [ours, theirs] = duplexPair();
     const said = text(ours);
     const first = transfers.takeObject(snapshot, (): Duplex => theirs);
-    const second = transfers.takeObject(snapshot, () => duplexPair()[0]);
-    expect(await errorOf(second)).toMatchObject({ code: 'conflict', message: 'this snapshot is being imported' });
+    const second = transfers.takeObject(other, () => duplexPair()[0]);
+    expect(await errorOf(second)).toMatchObject({
+      code: 'conflict',
+      message: 'a snapshot of this machine is being imported',
+    });
     ours.end(OBJECT);
     await first;
     expect(JSON.parse(await said)).toMatchObject({ done: { snapshot: { id: snapshot } } });

@@ -1,7 +1,7 @@
 // Snapshots that leave this host and that come to it, as the API asks for them. The broker decides and renders, the warden has the
 // bytes; what passes here is sealed for somebody else, and signed.
 import type { Duplex } from 'node:stream';
-import { type Machine, machineIdSchema, RingwallError, type SnapshotId } from '@ringwall/api';
+import { type Machine, type MachineId, machineIdSchema, RingwallError, type SnapshotId } from '@ringwall/api';
 import { snapshotIdSchema, type Snapshot } from '@ringwall/api/snapshots';
 import {
   type BegunImport,
@@ -12,9 +12,17 @@ import {
   movedSpecSchema,
   receivedSchema,
 } from '@ringwall/api/transfers';
-import type { SealedKey } from '@ringwall/api/warden';
 import { EvidenceError, parseExport, type SignedExport } from '@ringwall/evidence';
 import { carry } from '../rpc/index.ts';
+import {
+  comingOf,
+  headsOfAll,
+  hereOf,
+  requireWholeHere,
+  type Began,
+  type Heads,
+  type Waiting,
+} from './already-here.ts';
 import { checkMachineName } from './names.ts';
 import { checkImage } from './plan.ts';
 import { QUIET, refuseQuarantined } from './quarantine.ts';
@@ -32,35 +40,11 @@ const CAME = 'it came from another host, and is in its snapshot alone: put it ba
 
 type Parts = Pick<WorkParts, 'store' | 'warden' | 'broker'>;
 
-/** A ticket whose object is to come. */
-interface Waiting {
-  readonly ticket: SignedExport;
-  readonly asked: ImportSnapshot;
-}
-
-interface Began {
-  readonly key: SealedKey;
-  readonly head: string;
-  readonly ekCertificate: string;
-  readonly bases?: {
-    readonly snapshot: SnapshotId;
-    readonly root: string;
-    readonly key: SealedKey;
-    readonly head: string;
-  }[];
-}
-
-/** Of an object, and of those that it continues, in their order. */
-interface Heads {
-  readonly head: string;
-  readonly bases?: readonly string[] | undefined;
-}
-
 export class Transfers {
   readonly #parts: Parts;
   readonly #waiting: Map<SnapshotId, Waiting> = new Map();
-  /** Whose bytes come now, or are being settled. */
-  readonly #coming: Set<SnapshotId> = new Set();
+  /** For which bytes come now, or are being settled: one import at a time, or each would write over what the other has looked at. */
+  readonly #coming: Set<MachineId> = new Set();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -131,11 +115,12 @@ export class Transfers {
         hint: `build it first, as it was built there: ringwall images build ${image}`,
       });
     }
-    await this.#begin(ticket, asked, asked);
+    const here = hereOf(await this.#begin(ticket, asked, asked));
     const [oldest] = this.#waiting.keys();
     if (this.#waiting.size >= MAX_WAITING && oldest !== undefined) this.#waiting.delete(oldest);
-    this.#waiting.set(snapshot, { ticket, asked });
-    return { snapshot, bytes: [...ticket.bases, ticket.snapshot].reduce((sum, { bytes }) => sum + bytes, 0) };
+    this.#waiting.set(snapshot, { ticket, asked, here });
+    const bytes = [...comingOf(ticket, here), ticket.snapshot].reduce((sum, object) => sum + object.bytes, 0);
+    return { snapshot, bytes, ...(here.size === 0 ? {} : { here: [...here] }) };
   }
 
   /** `accept` is called once the warden is ready, and answers the connection on which the object comes. Throws until then. */
@@ -146,13 +131,18 @@ export class Transfers {
         hint: 'POST /v1/imports first; ringwall snapshot import does both',
       });
     }
-    const { ticket } = waiting;
+    const { ticket, here } = waiting;
     const [machine, snapshot] = [machineIdSchema.parse(ticket.machine.id), snapshotIdSchema.parse(ticket.snapshot.id)];
-    if (this.#coming.has(snapshot)) throw new RingwallError('conflict', 'this snapshot is being imported');
+    if (this.#coming.has(machine)) {
+      throw new RingwallError('conflict', 'a snapshot of this machine is being imported', {
+        hint: 'import this one when that has ended',
+      });
+    }
     const { bytes, root } = ticket.snapshot;
-    this.#coming.add(snapshot);
-    using _ = { [Symbol.dispose]: () => void this.#coming.delete(snapshot) };
-    const bases = ticket.bases.map((base) => ({
+    this.#coming.add(machine);
+    using _ = { [Symbol.dispose]: () => void this.#coming.delete(machine) };
+    await requireWholeHere(this.#parts, ticket, here);
+    const bases = comingOf(ticket, here).map((base) => ({
       ...{ snapshot: snapshotIdSchema.parse(base.id), bytes: base.bytes, root: base.root },
     }));
     const { stream } = await this.#parts.warden.openStream({
@@ -171,13 +161,19 @@ export class Transfers {
     }
   }
 
-  async #settle({ ticket, asked }: Waiting, heads: Heads): Promise<ImportedSnapshot> {
+  async #settle({ ticket, asked, here }: Waiting, received: Heads): Promise<ImportedSnapshot> {
     const { store, warden, broker } = this.#parts;
-    const began = await this.#begin(ticket, asked, heads);
+    const began = await this.#begin(ticket, asked, headsOfAll({ ticket, asked, here }, received));
+    if (hereOf(began).symmetricDifference(here).size > 0) {
+      throw new RingwallError('conflict', 'what it continues was removed, or came otherwise, while it came', {
+        hint: 'import it again',
+      });
+    }
     const { machine, isNew } = await this.#planMachine(ticket, asked);
     const { image, cpus, memoryMiB, diskMiB } = machine.spec;
     const { sequence } = ticket.snapshot;
-    const snapshots = snapshotsOf(ticket, machine.id);
+    // What was here is neither written down nor taken back with the rest.
+    const snapshots = snapshotsOf(ticket, machine.id).filter(({ id }) => !here.has(id));
     const snapshot = newestOf(snapshots);
     const spec = { image, cpus, memoryMiB, diskMiB };
     await warden.call(
@@ -235,18 +231,24 @@ export class Transfers {
     const begun: NonNullable<Began['bases']>[number][] = [];
     for (const [index, { id, root }] of ticket.bases.entries()) {
       const snapshot = snapshotIdSchema.parse(id);
-      const { ekCertificate: _, ...rendered } = await this.#beginOne(ticket, asked, snapshot, bases[index] ?? '');
-      begun.push({ snapshot, root, ...rendered });
+      const one = await this.#beginOne(ticket, asked, snapshot, bases[index] ?? '');
+      begun.push({ snapshot, root, ...(one === 'here' ? {} : { came: { head: one.head, key: one.key } }) });
     }
     const newest = await this.#beginOne(ticket, asked, snapshotIdSchema.parse(ticket.snapshot.id), head);
+    if (newest === 'here') throw new RingwallError('internal', 'the broker takes nothing, and says why nowhere');
     return begun.length === 0 ? newest : { ...newest, bases: begun };
   }
 
-  async #beginOne(ticket: SignedExport, asked: ImportSnapshot, snapshot: SnapshotId, head: string): Promise<Began> {
+  async #beginOne(
+    ticket: SignedExport,
+    asked: ImportSnapshot,
+    snapshot: SnapshotId,
+    head: string,
+  ): Promise<Began | 'here'> {
     const { warden, broker } = this.#parts;
     const machine = machineIdSchema.parse(ticket.machine.id);
     const { request } = await warden.call({ op: 'ask-snapshot-key', snapshot, machine, use: 'import' });
-    const { sealed, ...rendered } = await broker.call({
+    const begun = await broker.call({
       op: 'begin-import',
       request,
       ticket: asked.ticket,
@@ -254,6 +256,8 @@ export class Transfers {
       rewind: asked.rewind ?? false,
       ...(asked.accept === undefined ? {} : { accept: asked.accept }),
     });
+    if ('here' in begun) return 'here';
+    const { sealed, ...rendered } = begun;
     return { key: { publicKey: request.publicKey, sealed }, ...rendered };
   }
 

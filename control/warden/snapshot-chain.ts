@@ -12,7 +12,7 @@ import type { Opener, Parent } from '@ringwall/seal';
 import type { Secret } from '../keys/index.ts';
 import type { WardenContext } from './context.ts';
 import { snapshotFile } from './layout.ts';
-import { diskPart, PARTS, readAbout, type OpenedAbout } from './snapshot-contents.ts';
+import { diskPart, PARTS, readAbout, type ClearAbout, type OpenedAbout } from './snapshot-contents.ts';
 import { openSnapshot } from './snapshots.ts';
 
 export interface ChainedSnapshot {
@@ -33,10 +33,11 @@ interface OpenPlaces {
 /** What another continues. */
 export interface ChainLink {
   readonly root: string;
-  readonly opened: OpenedAbout;
+  readonly opened: ClearAbout;
 }
 
 interface Link extends ChainLink {
+  readonly opened: OpenedAbout;
   readonly snapshot: SnapshotId;
   readonly object: FileHandle;
   readonly openers: readonly Opener[];
@@ -144,7 +145,7 @@ export function digestOfKey(key: Secret): Uint8Array<ArrayBuffer> {
 
 /** Throws where the object says itself that it is another. */
 export function refuseStranger(
-  { named }: OpenedAbout,
+  { named }: ClearAbout,
   { machine, snapshot }: { readonly machine: MachineId; readonly snapshot: SnapshotId },
 ): void {
   if (named.machine === machine && named.snapshot === snapshot) return;
@@ -153,7 +154,7 @@ export function refuseStranger(
 }
 
 /** Right behind the one before it, and laid out like it. A parent is named by its root: so no chain can come back to itself. */
-export function refuseOutOfPlace({ parent, places }: OpenedAbout, before: ChainLink | undefined): void {
+export function refuseOutOfPlace({ parent, places }: ClearAbout, before: ChainLink | undefined): void {
   if (parent?.object !== before?.opened.object || parent?.root !== before?.root) {
     const [is, due] = [parent?.object, before?.opened.object].map((object) => object ?? 'none');
     throw new RingwallError('proof-invalid', `the snapshot continues object ${is}, and ${due} lies before it`, {

@@ -5,7 +5,7 @@ import { FOREIGN_IMAGE } from '@ringwall/api/ids';
 import { macSchema } from '@ringwall/api/networks';
 import { vmSpecSchema } from '@ringwall/api/warden';
 import { MAX_SAVED_WITNESS_BYTES } from '@ringwall/host/witness';
-import { openSealed, type Opener, type Parent, type Part } from '@ringwall/seal';
+import { openSealed, readObjectHead, type ObjectHead, type Opener, type Parent, type Part } from '@ringwall/seal';
 import { z } from 'zod';
 
 /** `about` first: it is read, and believed, before the rest is touched. */
@@ -50,20 +50,23 @@ const aboutSchema = z.strictObject({
 export type SnapshotAbout = z.infer<typeof aboutSchema>;
 export type Platform = SnapshotAbout['platform'];
 
-export interface OpenedAbout {
-  readonly about: SnapshotAbout;
-  /** Of machine and snapshot, as the object itself says in clear; it is bound to every byte of it. */
+/** What an object says of itself in clear. It is bound to every byte of it: as true as its root. */
+export interface ClearAbout {
   readonly named: { readonly machine: unknown; readonly snapshot: unknown };
-  readonly devicesBytes: number;
-  /** 0 where there is none: as the image has it. */
-  readonly witnessBytes: number;
-  /** As `about` has it of the machine's own disk; then of the files of those that were imported. */
-  readonly diskBytes: readonly [own: number, ...imported: number[]];
   /** Its own name, and what it continues. */
   readonly object: string;
   readonly parent: Parent | null;
   /** Where memory and disks lie in it: at the same place in all that continue one another. */
   readonly places: readonly Part[];
+}
+
+export interface OpenedAbout extends ClearAbout {
+  readonly about: SnapshotAbout;
+  readonly devicesBytes: number;
+  /** 0 where there is none: as the image has it. */
+  readonly witnessBytes: number;
+  /** As `about` has it of the machine's own disk; then of the files of those that were imported. */
+  readonly diskBytes: readonly [own: number, ...imported: number[]];
 }
 
 export function renderAbout(about: SnapshotAbout): Uint8Array {
@@ -98,13 +101,15 @@ export async function readAbout(file: FileHandle, openers: readonly Opener[]): P
     throw malformed(`has ${String(witnessBytes)} bytes of a witness, and is of the image ${image}`);
   }
   const importedBytes = disks.map((_, index) => bytesOf(diskPart(index + 1)));
-  const { machine, snapshot } = manifest.about;
-  const places = manifest.parts.filter(({ name }) => !ALWAYS_WHOLE.has(name));
-  const { object, parent } = manifest;
   return {
-    ...{ about: about.data, named: { machine, snapshot }, object, parent, places },
+    ...{ about: about.data, ...clearAboutOf(manifest) },
     ...{ devicesBytes, witnessBytes, diskBytes: [ownBytes, ...importedBytes] },
   };
+}
+
+/** Without a key: for an object whose root is known to be the right one. Throws SealError. */
+export async function readClearAbout(file: FileHandle): Promise<ClearAbout> {
+  return clearAboutOf((await readObjectHead(readFrom(file))).manifest);
 }
 
 /** From its first byte; it may be left at any. */
@@ -115,6 +120,11 @@ export async function* readFrom(object: FileHandle): AsyncGenerator<Uint8Array> 
     yield buffer.subarray(0, bytesRead);
     at += bytesRead;
   }
+}
+
+function clearAboutOf({ about, parts, object, parent }: ObjectHead['manifest']): ClearAbout {
+  const { machine, snapshot } = about;
+  return { named: { machine, snapshot }, object, parent, places: parts.filter(({ name }) => !ALWAYS_WHOLE.has(name)) };
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -1,6 +1,6 @@
 // Snapshots that leave a host and come to another, as bytes: whole or not there, and for that host or refused.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { duplexPair, type Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { newBootId, newNetworkId, newSnapshotId, type MachineId, type SnapshotId } from '@ringwall/api';
@@ -86,6 +86,7 @@ async function send(
   bytes: Uint8Array,
   told: number = bytes.length,
   root: string = taken.root,
+  snapshot: SnapshotId = taken.snapshot,
 ): Promise<{ done?: { head: string }; error?: { code: string; message: string } }> {
   const [ours, theirs] = duplexPair();
   let work: Promise<unknown> = Promise.resolve();
@@ -93,7 +94,7 @@ async function send(
   const order = {
     op: 'receive-snapshot',
     machine: taken.machine,
-    snapshot: taken.snapshot,
+    snapshot,
     bytes: told,
     root,
   } as const;
@@ -104,17 +105,21 @@ async function send(
   return JSON.parse(await said);
 }
 
-async function settle(head: string, spec: VmSpec = SPEC): Promise<void> {
-  const { machine, snapshot } = taken;
-  const opener = { kind: 'key', key: Buffer.alloc(32, 'there') } as const;
+/** With the envelope that the second host's broker gives it. */
+async function renderedHere(head = ''): Promise<string> {
   const { head: rendered } = await rewrap([Buffer.from(head, 'base64')], {
-    openers: [opener],
+    openers: [{ kind: 'key', key: Buffer.alloc(32, 'there') }],
     recipients: [{ kind: 'key', key: Buffer.alloc(32, 'here') }],
   });
+  return Buffer.from(rendered).toString('base64');
+}
+
+async function settle(head: string, spec: VmSpec = SPEC): Promise<void> {
+  const { machine, snapshot } = taken;
   const key = await keyFor(to, machine, snapshot, 'import');
   await ask<'settle-import'>(defined(to), {
     ...{ op: 'settle-import', machine, snapshot, spec, key, ekCertificate: 'AAAA' },
-    head: Buffer.from(rendered).toString('base64'),
+    head: await renderedHere(head),
   });
 }
 
@@ -142,27 +147,47 @@ async function sendBoth(
 }
 
 async function settleBoth(heads: { head: string; bases: string[] }, root = taken.root): Promise<void> {
-  const opener = { kind: 'key', key: Buffer.alloc(32, 'there') } as const;
-  const own = { kind: 'key', key: Buffer.alloc(32, 'here') } as const;
-  const rendered = async (head = ''): Promise<string> => {
-    const { head: bytes } = await rewrap([Buffer.from(head, 'base64')], { openers: [opener], recipients: [own] });
-    return Buffer.from(bytes).toString('base64');
-  };
   const { machine, snapshot } = next;
-  const [head, below] = [await rendered(heads.head), await rendered(heads.bases[0])];
+  const [head, below] = [await renderedHere(heads.head), await renderedHere(heads.bases[0])];
   const [key, belowKey] = [
     await keyFor(to, machine, snapshot, 'import'),
     await keyFor(to, machine, taken.snapshot, 'import'),
   ];
   await ask<'settle-import'>(defined(to), {
     ...{ op: 'settle-import', machine, snapshot, spec: SPEC, key, ekCertificate: 'AAAA', head },
-    bases: [{ snapshot: taken.snapshot, root, head: below, key: belowKey }],
+    bases: [{ snapshot: taken.snapshot, root, came: { head: below, key: belowKey } }],
+  });
+}
+
+/** The one that continues the other alone, on top of what is there. */
+async function bringNext(root = taken.root): Promise<void> {
+  const { machine, snapshot, object } = next;
+  const { done } = await send(object, object.length, next.root, snapshot);
+  await ask<'settle-import'>(defined(to), {
+    ...{ op: 'settle-import', machine, snapshot, spec: SPEC, ekCertificate: 'AAAA' },
+    ...{ head: await renderedHere(done?.head), key: await keyFor(to, machine, snapshot, 'import') },
+    bases: [{ snapshot: taken.snapshot, root }],
   });
 }
 
 function incoming(): string[] {
   const directory = join(defined(there).host.layout.snapshots, 'incoming');
   return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+function snapshotsThere(): string[] {
+  const files = readdirSync(machineLayout(defined(there).host.layout, taken.machine).snapshots);
+  return files.map((file) => basename(file, '.sealed')).toSorted();
+}
+
+/** Puts the machine back on the second host to the one that continues the other; how its memory begins then. */
+async function restoredMemory(): Promise<string> {
+  const { machine, snapshot, root } = next;
+  const order = { op: 'restore-machine', machine, boot: newBootId(), brokerKey: BROKER_KEY, snapshot, root } as const;
+  const base = { snapshot: taken.snapshot, root: taken.root, key: await keyFor(to, machine, taken.snapshot, 'base') };
+  const key = await keyFor(to, machine, snapshot, 'restore');
+  await ask<'restore-machine'>(defined(to), { ...order, key, ancestors: [base] });
+  return Buffer.from(defined(there).host.memory).toString('latin1', 0, 20);
 }
 
 /** Whether anything of the machine is on the second host. */
@@ -298,14 +323,45 @@ describe.skipIf(needsRoot)('a snapshot on its way (skipped: needs root)', () => 
     expect([incoming(), await isThere()]).toEqual([[], false]);
 
     await settleBoth(defined((await sendBoth(Buffer.concat([one, two]))).done));
-    const { snapshots } = machineLayout(defined(there).host.layout, taken.machine);
-    expect([incoming(), readdirSync(snapshots)]).toEqual([[], expect.toSatisfy((all) => all.length === 2)]);
-    const { machine, snapshot, root } = next;
-    const order = { op: 'restore-machine', machine, boot: newBootId(), brokerKey: BROKER_KEY, snapshot, root } as const;
-    const base = { snapshot: taken.snapshot, root: taken.root, key: await keyFor(to, machine, taken.snapshot, 'base') };
-    const key = await keyFor(to, machine, snapshot, 'restore');
-    await ask<'restore-machine'>(defined(to), { ...order, key, ancestors: [base] });
-    expect(Buffer.from(defined(there).host.memory).toString('latin1', 0, 20)).toBe('what its memory is, ');
+    expect([incoming(), snapshotsThere()]).toEqual([[], [taken.snapshot, next.snapshot].toSorted()]);
+    expect(await restoredMemory()).toBe('what its memory is, ');
+  });
+
+  test('that continues one that is there comes alone, and what is there stays as it lies', async () => {
+    await bring();
+    const file = snapshotFile(defined(there).host.layout, taken.machine, taken.snapshot);
+    const before = [statSync(file, { bigint: true }), readFileSync(file)] as const;
+    await bringNext();
+    const { ino, ctimeNs } = statSync(file, { bigint: true });
+    expect([ino, ctimeNs]).toEqual([before[0].ino, before[0].ctimeNs]);
+    expect(readFileSync(file).equals(before[1])).toBe(true);
+    expect([incoming(), snapshotsThere()]).toEqual([[], [taken.snapshot, next.snapshot].toSorted()]);
+    expect(await restoredMemory()).toBe('what its memory is, ');
+  });
+
+  test('that continues another than the one that is there is refused, and changes nothing', async () => {
+    // Neither the machine nor what it continues.
+    await expect(bringNext()).rejects.toThrow(/its machine is gone/);
+    expect([incoming(), await isThere()]).toEqual([[], false]);
+    await bring();
+    await expect(bringNext('5a'.repeat(32))).rejects.toThrow(/continues object/);
+    const file = snapshotFile(defined(there).host.layout, taken.machine, taken.snapshot);
+    const bytes = readFileSync(file);
+    const renamed = Buffer.from(next.object.toString('latin1').replaceAll(next.snapshot, taken.snapshot), 'latin1');
+    for (const [what, instead, said] of [
+      ['another', next.object, /the object is "snp_/],
+      ['another under its name', renamed, /continues object/],
+      ['nothing of ours', Buffer.from('nothing'), /./],
+      ['none', undefined, /is gone/],
+    ] as const) {
+      rmSync(file);
+      if (instead !== undefined) writeFileSync(file, instead);
+      await expect(bringNext(), what).rejects.toThrow(said);
+      expect(incoming(), what).toEqual([]);
+      expect(snapshotsThere(), what).toEqual(instead === undefined ? [] : [taken.snapshot]);
+    }
+    writeFileSync(file, bytes);
+    await bringNext();
   });
 
   test('that does not fit on the disk is refused before it comes', async () => {

@@ -11,6 +11,7 @@ import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { equalBytes } from '@ringwall/bytes';
 import { nativeBlake3 } from '@ringwall/host/seal';
 import { readObjectHead, scrub, SealError, type ObjectHead } from '@ringwall/seal';
+import type { Secret } from '../keys/index.ts';
 import { fullOr, makeDirectory, namesIn, syncDirectory } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
 import { explainFull, freeDiskBytes } from './full.ts';
@@ -20,7 +21,7 @@ import { readSpec } from './records.ts';
 import { asRestoreError, refuseOther } from './restore.ts';
 import { refuseOutOfPlace, refuseStranger, type ChainLink } from './snapshot-chain.ts';
 import { runsNow } from './running.ts';
-import { readAbout, readFrom } from './snapshot-contents.ts';
+import { readAbout, readClearAbout, readFrom, type ClearAbout, type OpenedAbout } from './snapshot-contents.ts';
 import { openSnapshot, platformOf } from './snapshots.ts';
 import type { StreamCall } from './streams.ts';
 
@@ -80,7 +81,7 @@ interface Coming {
 }
 
 export interface ReceiveOrder extends Which, Coming {
-  /** What it continues, from the whole one on: they come before it. */
+  /** What comes before it: all that it continues, from the whole one on, but what is here. */
   readonly bases?: readonly Coming[] | undefined;
 }
 
@@ -102,29 +103,39 @@ export async function receiveSnapshot(
   return {};
 }
 
-interface Settling {
-  readonly snapshot: SnapshotId;
+interface Came {
   /** With the envelope for this host's broker. */
   readonly head: string;
   readonly key: SealedKey;
 }
 
-export interface SettleOrder extends Which, Settling {
+interface Member {
+  readonly snapshot: SnapshotId;
+  readonly root: string;
+  /** Absent of one that is here already. */
+  readonly came?: Came | undefined;
+}
+
+export interface SettleOrder extends Which, Came {
   readonly spec: VmSpec;
   readonly ekCertificate: string;
   /** What it continues, from the whole one on. */
-  readonly bases?: readonly (Settling & { readonly root: string })[] | undefined;
+  readonly bases?: readonly Member[] | undefined;
 }
 
 /** In the machine's queue. The snapshot is there from then on, and its machine, which is not put back to it yet. */
 export async function settleImport(context: WardenContext, order: SettleOrder): Promise<Record<string, never>> {
   const machine = machineLayout(context.layout, order.machine);
-  const bases = order.bases ?? [];
-  const members = [...bases, order];
+  const { head: newestHead, key: newestKey } = order;
+  // Nothing continues the newest here: its own root is not asked for.
+  const newest = { snapshot: order.snapshot, root: '', came: { head: newestHead, key: newestKey } };
+  const members: readonly Member[] = [...(order.bases ?? []), newest];
   using keys = new DisposableStack();
   // All of them first: each opens once, and what is left of the answers is forgotten.
-  const openers = members.map(({ key, snapshot }) =>
-    keys.use(context.keys.open(key, { snapshot, machine: order.machine, use: 'import' })),
+  const openers = members.map(({ came, snapshot }) =>
+    came === undefined
+      ? undefined
+      : keys.use(context.keys.open(came.key, { snapshot, machine: order.machine, use: 'import' })),
   );
   const existing = await readSpec(machine);
   if (existing !== undefined && (await runsNow(context, machine))) {
@@ -132,25 +143,24 @@ export async function settleImport(context: WardenContext, order: SettleOrder): 
   }
   if (existing !== undefined) sameMachine(existing.spec, order.spec);
   try {
+    if (existing === undefined && members.some(({ came }) => came === undefined)) {
+      throw new RingwallError('not-found', 'what it continues is not here: its machine is gone', {
+        hint: 'import it again',
+      });
+    }
     const here = await platformOf(context, order.spec, await context.parts.host.accelerator());
     let before: ChainLink | undefined;
-    for (const [index, { snapshot, head }] of members.entries()) {
-      const file = incomingFile(context, order.snapshot, snapshot);
-      await using object = await open(file, 'r+').catch((cause: unknown) => {
-        throw new RingwallError('not-found', 'nothing of this snapshot has come', { hint: 'import it again', cause });
-      });
-      await exchangeHead(object, Buffer.from(head, 'base64'));
-      const key = openers[index]?.expose() ?? new Uint8Array();
-      const opened = await readAbout(object, [{ kind: 'key', key }]);
-      refuseStranger(opened, { machine: order.machine, snapshot });
+    for (const [index, member] of members.entries()) {
+      const opened = await lookAt(context, order, member, openers[index]);
+      refuseStranger(opened, { machine: order.machine, snapshot: member.snapshot });
       refuseOutOfPlace(opened, before);
-      refuseOther(order.spec, opened.about, here);
-      await object.sync();
-      before = { opened, root: bases[index]?.root ?? '' };
+      if (opened.about !== undefined) refuseOther(order.spec, opened.about, here);
+      before = { opened, root: member.root };
     }
     const place = async (): Promise<void> => {
       await makeDirectory(machine.snapshots, 0o700);
-      for (const { snapshot } of members) {
+      for (const { snapshot, came } of members) {
+        if (came === undefined) continue;
         await rename(
           incomingFile(context, order.snapshot, snapshot),
           snapshotFile(context.layout, order.machine, snapshot),
@@ -171,6 +181,27 @@ export async function settleImport(context: WardenContext, order: SettleOrder): 
     await dropIncoming(context, order);
     throw explained;
   }
+}
+
+/** What came gets its envelope, and is opened; what is here is only read, for what it says in clear. */
+async function lookAt(
+  context: WardenContext,
+  order: SettleOrder,
+  { snapshot, came }: Member,
+  key: Secret | undefined,
+): Promise<ClearAbout & Partial<Pick<OpenedAbout, 'about'>>> {
+  if (came === undefined) {
+    await using here = await openSnapshot(snapshotFile(context.layout, order.machine, snapshot));
+    return await readClearAbout(here);
+  }
+  const file = incomingFile(context, order.snapshot, snapshot);
+  await using object = await open(file, 'r+').catch((cause: unknown) => {
+    throw new RingwallError('not-found', 'nothing of this snapshot has come', { hint: 'import it again', cause });
+  });
+  await exchangeHead(object, Buffer.from(came.head, 'base64'));
+  const opened = await readAbout(object, [{ kind: 'key', key: key?.expose() ?? new Uint8Array() }]);
+  await object.sync();
+  return opened;
 }
 
 /** What a warden that was killed had begun to take in. */

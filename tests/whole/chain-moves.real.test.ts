@@ -1,6 +1,6 @@
 // A snapshot that continues others, on its way to another host: all of them go along in one file, are put back there as one, and are
-// refused where one of them is missing, in the place of another, or from another machine.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// refused where one of them is missing, in the place of another, or from another machine. What is there already stays as it lies.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseExport, type SignedExport } from '@ringwall/evidence';
@@ -8,7 +8,11 @@ import { Instance } from '@ringwall/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const NAME = 'web';
+/** Another machine, for the other half. */
+const OTHER = 'db';
 const TICKET_AT = 12;
+/** Magic, envelope and manifest of an object are less. */
+const HEAD_BYTES = 8192;
 
 describe('a snapshot that continues others', () => {
   let [alpha, beta]: (Instance | undefined)[] = [];
@@ -85,6 +89,65 @@ describe('a snapshot that continues others', () => {
     using console = await to.openConsole(NAME);
     expect(await console.run('echo $newest; cat /data/words')).toBe('two\non-disk-one\non-disk-two\n');
     expect(ticket.snapshot.sequence).toBe(3);
+  });
+
+  test('comes alone where they are there already, and leaves those as they lie', async () => {
+    const [from, to] = [defined(alpha), defined(beta)];
+    const inDirectory = (name: string): string => join(directory, name);
+    const [recipient, copy, moved] = [
+      inDirectory('beta.json'),
+      inDirectory('copy.ringwall'),
+      inDirectory('moved.ringwall'),
+    ];
+    await from.ok('run', 'hello', '--name', OTHER);
+    const save = async (word: string): Promise<void> => {
+      using console = await from.openConsole(OTHER);
+      await console.run(`${word}=in-memory-${word}; echo on-disk-${word} >> /data/words; sync`);
+      await from.ok('snapshot', OTHER);
+    };
+    await save('one');
+    await save('two');
+    await from.ok('snapshot', 'export', `${OTHER}@2`, '--to', recipient, '-o', copy);
+    await to.ok('snapshot', 'import', copy, '--rewind');
+    await save('three');
+    await from.ok('stop', OTHER);
+    await from.ok('snapshot', 'export', `${OTHER}@3`, '--to', recipient, '-o', moved, '--move');
+
+    const { ticket, head, objects } = partsOf(readFileSync(moved));
+    const [one = Buffer.of(), two = Buffer.of(), three = Buffer.of()] = objects;
+    const files = ticket.bases.map(({ id }) => join(to.stateDir, 'snapshots', ticket.machine.id, `${id}.sealed`));
+    const [first = ''] = files;
+    const whole = readFileSync(first);
+    const damaged = Buffer.from(whole);
+    damaged.writeUInt8(whole.readUInt8(whole.length - 300) ^ 1, whole.length - 300);
+    writeFileSync(first, damaged);
+    const refused = await to.cli('snapshot', 'import', moved, '--rewind');
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toMatch(/@1, which it continues, is here already and not whole/);
+    expect(await to.ok('snapshot', 'ls')).not.toContain(`${OTHER}@3`);
+    expect(readdirSync(join(to.stateDir, 'snapshots', 'incoming'))).toEqual([]);
+    writeFileSync(first, whole);
+
+    const asTheyLie = (): unknown[] =>
+      files.map((file) => {
+        const { ino, ctimeNs } = statSync(file, { bigint: true });
+        return { file, ino, ctimeNs };
+      });
+    const before = asTheyLie();
+    // Nothing of theirs is sent: what the file has of them behind their heads may be anything.
+    const blank = (object: Buffer): Buffer =>
+      Buffer.concat([object.subarray(0, HEAD_BYTES), Buffer.alloc(object.length - HEAD_BYTES)]);
+    writeFileSync(moved, Buffer.concat([head, blank(one), blank(two), three]));
+    expect(await to.ok('snapshot', 'import', moved, '--rewind')).toContain(`${OTHER}@1, ${OTHER}@2`);
+    expect(asTheyLie()).toEqual(before);
+    expect(await to.ok('snapshot', 'ls')).toContain(`${OTHER}@3`);
+    expect(await to.ok('snapshot', 'verify', `${OTHER}@3`)).toContain('is whole');
+    expect((await to.cli('snapshot', 'import', moved, '--rewind')).stderr).toContain(`${OTHER}@3 is here already`);
+    await to.ok('restore', OTHER);
+    using console = await to.openConsole(OTHER);
+    expect(await console.run('echo $one $two $three; cat /data/words')).toBe(
+      'in-memory-one in-memory-two in-memory-three\non-disk-one\non-disk-two\non-disk-three\n',
+    );
   });
 });
 

@@ -109,6 +109,7 @@ export async function importSnapshot(invocation: Invocation, [path, ...more]: re
   await invocation.needServices();
   using progress = invocation.progress();
   let imported: ImportedSnapshot;
+  let here: ReadonlySet<string>;
   try {
     const heads: string[] = [];
     for (const index of [...file.ticket.bases, file.ticket.snapshot].keys())
@@ -121,8 +122,10 @@ export async function importSnapshot(invocation: Invocation, [path, ...more]: re
       ...(name === undefined ? {} : { name }),
       ...(accept === undefined ? {} : { accept }),
     };
-    const { snapshot, bytes } = await invocation.withApi((api) => api.call('beginImport', { body }));
-    imported = await send(invocation, snapshot, file, new Steps(progress, 'importing', path, bytes));
+    const begun = await invocation.withApi((api) => api.call('beginImport', { body }));
+    here = new Set(begun.here);
+    const pieces = new Steps(progress, 'importing', path, begun.bytes).counted(file.objects(here));
+    imported = await send(invocation, begun.snapshot, pieces);
   } catch (error) {
     progress.fail();
     throw error;
@@ -133,12 +136,17 @@ export async function importSnapshot(invocation: Invocation, [path, ...more]: re
     return;
   }
   const machine = plainText(imported.machine.name);
+  const kept = file.ticket.bases
+    .filter(({ id }) => here.has(id))
+    .map(({ sequence }) => `${machine}@${String(sequence)}`);
+  if (kept.length > 0)
+    out.line(`Here already, and left as ${kept.length > 1 ? 'they are' : 'it is'}: ${kept.join(', ')}`);
   out.line(`${out.tick} ${machine}@${String(imported.snapshot.sequence)} is here, to the last byte what was exported`);
   out.line(`${machine} is stopped. It goes on where it was saved by: ${self} restore ${machine}`);
 }
 
 async function headAt(path: string, file: ExportFile, index: number): Promise<string> {
-  const head = await readObjectHead(file.from(index)).catch((error: unknown) => {
+  const head = await readObjectHead(file.object(index)).catch((error: unknown) => {
     if (!(error instanceof SealError)) throw error;
     throw new RingwallError(
       'proof-invalid',
@@ -209,8 +217,7 @@ async function requireWhole(name: string, object: AsyncIterable<Uint8Array>, roo
 async function send(
   invocation: Invocation,
   snapshot: string,
-  file: ExportFile,
-  steps: Steps,
+  pieces: AsyncIterable<Uint8Array>,
 ): Promise<ImportedSnapshot> {
   const { socket, head } = await invocation.api.openImportContents(snapshot);
   socket.on('error', () => {});
@@ -222,7 +229,7 @@ async function send(
   socket.resume();
   const ended = Promise.race([once(socket, 'end'), once(socket, 'close')]);
   ended.catch(() => {});
-  for await (const piece of steps.counted(file.objects())) {
+  for await (const piece of pieces) {
     // Whoever has refused it reads no further.
     if (text !== '' || socket.destroyed) break;
     if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), ended]);

@@ -14,10 +14,10 @@ export interface ExportFile extends AsyncDisposable {
   /** As its broker has signed it; whether that broker is to be believed, the broker here decides. */
   readonly ticket: SignedExport;
   readonly text: string;
-  /** All sealed objects, from the first byte; to be read as often as wanted. */
-  readonly objects: () => AsyncIterable<Uint8Array>;
-  /** One of them, in their order, and what lies behind it. */
-  readonly from: (index: number) => AsyncIterable<Uint8Array>;
+  /** The sealed objects, one behind the other, but those of `without`; to be read as often as wanted. */
+  readonly objects: (without: ReadonlySet<string>) => AsyncIterable<Uint8Array>;
+  /** One of them, in their order. */
+  readonly object: (index: number) => AsyncIterable<Uint8Array>;
 }
 
 export function renderExportHead(ticket: string): Uint8Array<ArrayBuffer> {
@@ -68,17 +68,21 @@ export async function openExportFile(path: string): Promise<ExportFile> {
   ).toString();
   const ticket = await checked(path, text);
   const left = (await file.stat()).size - offset;
-  const sizes = [...ticket.bases, ticket.snapshot].map(({ bytes }) => bytes);
-  const offsetOf = (index: number): number => sizes.slice(0, index).reduce((sum, bytes) => sum + bytes, offset);
-  const said = offsetOf(sizes.length) - offset;
+  const all = [...ticket.bases, ticket.snapshot];
+  const offsetOf = (index: number): number => all.slice(0, index).reduce((sum, { bytes }) => sum + bytes, offset);
+  const said = offsetOf(all.length) - offset;
   if (left !== said) {
     throw new RingwallError('proof-invalid', `${path} has ${left} bytes behind its ticket, which says ${said}`, {
       hint: left < said ? 'it was cut: have it sent again' : 'something was put behind its end',
     });
   }
   const toDispose = opened.move();
-  const from = (index: number): AsyncIterable<Uint8Array> => readFrom(file, offsetOf(index));
-  return { ticket, text, objects: () => from(0), from, [Symbol.asyncDispose]: () => toDispose.disposeAsync() };
+  const object = (index: number): AsyncGenerator<Uint8Array> =>
+    readBytes(file, offsetOf(index), all[index]?.bytes ?? 0);
+  async function* objects(without: ReadonlySet<string>): AsyncGenerator<Uint8Array> {
+    for (const [index, { id }] of all.entries()) if (!without.has(id)) yield* object(index);
+  }
+  return { ticket, text, objects, object, [Symbol.asyncDispose]: () => toDispose.disposeAsync() };
 }
 
 /** How many go before the object of a ticket; of one that was altered the object is there all the same. */
@@ -102,9 +106,9 @@ async function checked(path: string, text: string): Promise<SignedExport> {
   throw new RingwallError('proof-invalid', `the ticket in ${path} was altered after its broker signed it`);
 }
 
-async function* readFrom(file: FileHandle, offset: number): AsyncGenerator<Uint8Array> {
-  for (let at = offset; ;) {
-    const piece = await readAt(file, at, READ_BYTES);
+async function* readBytes(file: FileHandle, offset: number, bytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = offset; at < offset + bytes;) {
+    const piece = await readAt(file, at, Math.min(READ_BYTES, offset + bytes - at));
     if (piece.length === 0) return;
     yield piece;
     at += piece.length;

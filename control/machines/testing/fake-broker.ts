@@ -2,7 +2,7 @@
 /* oxlint-disable typescript/no-unsafe-type-assertion -- an answer's type hangs on its request's op, which a switch does
    not tell the compiler; the rpc's own tests hold the real answers to their schemas */
 import { type Duplex, duplexPair } from 'node:stream';
-import { type DiskId, type MachineId, type ReferenceSubject, RingwallError } from '@ringwall/api';
+import { type DiskId, type MachineId, type ReferenceSubject, RingwallError, type SnapshotId } from '@ringwall/api';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
 import type { DiskKeyRequest } from '@ringwall/api/disks';
 import type { StrayFile, WatchReport } from '@ringwall/api/watch';
@@ -23,6 +23,8 @@ export class FakeBroker implements BrokerClient {
   /** What goes with an export. */
   ticket = '{}';
   refusesImports = false;
+  /** Snapshots of a chain that comes, which it has already. */
+  readonly here: Set<SnapshotId> = new Set();
   /** Machines that came; undefined where it has no room for them. */
   imported: Set<MachineId> | undefined = new Set();
   away = false;
@@ -154,6 +156,7 @@ export class FakeBroker implements BrokerClient {
         return { ticket: this.ticket, head: request.head };
       case 'begin-import':
         if (this.refusesImports) throw new RingwallError('unauthorized', 'it is for another host');
+        if (this.here.has(request.request.snapshot)) return { here: true };
         return { sealed: 'AAAA', head: request.head, ekCertificate: 'AAAA' };
       case 'finish-import':
         if (this.imported === undefined)

@@ -68,7 +68,7 @@ export class FakeWarden implements WardenClient {
     if (request.op === 'open-snapshot' || request.op === 'receive-snapshot') {
       const [near, far] = duplexPair();
       if (request.op === 'open-snapshot') far.end('what is sealed');
-      else this.#takeIn(request.bytes, far);
+      else this.#takeIn([...(request.bases ?? []), request], far);
       return { result: {} as never, stream: near };
     }
     if (request.op !== 'open-console' && request.op !== 'open-attest-port') throw new Error('not a stream');
@@ -114,11 +114,14 @@ export class FakeWarden implements WardenClient {
   }
 
   /** As the real one does: it counts what comes. */
-  #takeIn(wanted: number, stream: Duplex): void {
+  #takeIn(objects: readonly { readonly bytes: number }[], stream: Duplex): void {
+    const wanted = objects.reduce((sum, object) => sum + object.bytes, 0);
+    const bases = objects.slice(1).map(() => 'AAAA');
     let bytes = 0;
     stream.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes >= wanted) stream.end('{"done":{"head":"AAAA"}}\n');
+      if (bytes < wanted) return;
+      stream.end(`${JSON.stringify({ done: { head: 'AAAA', ...(bases.length === 0 ? {} : { bases }) } })}\n`);
     });
     stream.on('end', () => {
       if (bytes >= wanted) return;
