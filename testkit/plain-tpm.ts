@@ -114,7 +114,7 @@ export class PlainTpm implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.destroy();
-    if (this.#child.exitCode === null) {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = new Promise((done) => this.#child.once('exit', done));
       this.#child.kill('SIGTERM');
       await ended;

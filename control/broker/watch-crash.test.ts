@@ -3,7 +3,6 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchMode, WatchState } from '@ringwall/api/watch';
 import { parseWatchRecord } from '@ringwall/evidence';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -34,12 +33,12 @@ async function answered(mode: WatchMode, runs: readonly string[], told: WatchSta
   watched.ran.push(...runs.map((path) => imaNg(path)));
   watched.sayThere();
   await watched.answerQuestions(1);
-  for (let tries = 0; tries < 300; tries += 1) {
+  const state = async (): Promise<WatchState | undefined> => {
     const { watches } = await broker.client.call({ op: 'read-watches', boots: [{ machine: machine.id, boot }] });
-    if (watches[0]?.report.state === told) return machine;
-    await sleep(10);
-  }
-  throw new Error(`it never became ${told}`);
+    return watches[0]?.report.state;
+  };
+  await expect.poll(state, { interval: 10 }).toBe(told);
+  return machine;
 }
 
 function afterCrash({ id }: TestMachine): WatchRow | undefined {

@@ -13,6 +13,7 @@ import { sendImageFiles, watchBoot, watchReport, type Watching } from './testing
 
 /** The shortest that is allowed; the tests go on by `watch 1` and by the broker's clock, not by waiting. */
 const INTERVAL_MS = 250;
+const WAIT_MS = 60_000;
 
 let broker: BrokerInstance;
 let nowMs = Date.now();
@@ -34,12 +35,12 @@ const sendFiles = (text: string, sha256: string): Promise<void> => sendImageFile
 const report = (watching: Watching): Promise<WatchReport> => watchReport(broker, watching);
 
 async function until(watching: Watching, holds: (report: WatchReport) => boolean): Promise<WatchReport> {
-  for (let tries = 0; ; tries += 1) {
-    const seen = await report(watching);
-    if (holds(seen)) return seen;
-    if (tries > 300) throw new Error(`waited in vain: ${JSON.stringify(seen)}`);
+  let seen = await report(watching);
+  for (const deadlineMs = performance.now() + WAIT_MS; !holds(seen); seen = await report(watching)) {
+    if (performance.now() > deadlineMs) throw new Error(`waited in vain: ${JSON.stringify(seen)}`);
     await sleep(10);
   }
+  return seen;
 }
 
 const auditLog = (): string => readFileSync(join(broker.stateDirectory, 'audit.log'), 'utf8');

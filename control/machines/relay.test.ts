@@ -18,10 +18,13 @@ class Ends {
   readonly brokers: Duplex[] = [];
   readonly ports: Duplex[] = [];
   fail: RingwallError | undefined;
+  /** What a guest does as soon as its port is open. */
+  onPort: (guest: Duplex) => void = () => {};
 
   openPort(): Promise<Duplex> {
     const [ours, theirs] = farEnd();
     this.ports.push(theirs);
+    this.onPort(theirs);
     return Promise.resolve(ours);
   }
 
@@ -120,13 +123,10 @@ describe('Relay', () => {
     first.guest.resume();
     first.guest.write('evidence\nek-certificate 30');
     await read(first.broker);
+    ends.onPort = (guest) => guest.write('82\nend\n');
     first.broker.resume();
     first.broker.end();
-    await expect.poll(() => ends.ports[1]).toBeDefined();
-    const guest = ends.ports[1];
-    if (guest === undefined) throw new Error('not joined again');
-    guest.write('82\nend\n');
-    const { broker } = await ends.session(1);
+    const { broker, guest } = await ends.session(1);
     guest.write('hello 1\n');
     expect(await read(broker)).toBe('hello 1\n');
     await relay.break();

@@ -197,11 +197,14 @@ describe('restore()', () => {
     const { id } = await world.running('web');
     await take(world, 'web');
     await world.ended(await world.machines.stop('web'));
+    const asked = Promise.withResolvers<void>();
     world.warden.onRequest = async ({ op }) => {
-      if (op === 'restore-machine') await new Promise((resolve) => setTimeout(resolve, 20));
+      if (op !== 'restore-machine') return;
+      asked.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 20));
     };
     const operation = await world.machines.restore('web', {});
-    await world.phase('web', 'starting');
+    await asked.promise;
     await world.restart();
     world.warden.onRequest = async () => undefined;
     await world.until(() => world.warden.isRunning(id) || undefined);

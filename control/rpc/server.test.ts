@@ -90,8 +90,7 @@ describe('serveLines()', () => {
     const first = await scene.client().openStream({ op: 'open' });
     expect((await errorOf(scene.client().call({ op: 'echo', text: '' }))).code).toBe('broker-unavailable');
     first.stream.destroy();
-    await sleep(20);
-    await expect(scene.client().call({ op: 'echo', text: 'again' })).resolves.toEqual({ text: 'again' });
+    await expect.poll(() => scene.client().call({ op: 'echo', text: 'again' })).toEqual({ text: 'again' });
   });
 
   test('refuses to turn a connection into a stream while it owes other answers', async () => {
@@ -106,25 +105,31 @@ describe('serveLines()', () => {
 
   test('aborts the handlers of a peer that is cut off', async () => {
     let aborted = false;
+    const begun = Promise.withResolvers<void>();
     const server = await scene.serve({}, async (_request, call) => {
+      begun.resolve();
       await sleep(60_000, undefined, { signal: call.signal }).catch(() => (aborted = true));
       return {};
     });
     const call = errorOf(scene.client().call({ op: 'wait' }));
-    await sleep(30);
+    await begun.promise;
     await server.close();
     expect((await call).code).toBe('broker-unavailable');
     await expect.poll(() => aborted).toBe(true);
   });
 
   test('lets a request end that is being handled when it closes', async () => {
-    const server = await scene.serve({ closeGraceMs: 2000 }, async () => {
-      await sleep(60);
+    const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const server = await scene.serve({ closeGraceMs: 60_000 }, async () => {
+      begun.resolve();
+      await end.promise;
       return { text: 'done' };
     });
     const call = scene.client().call({ op: 'echo', text: '' });
-    await sleep(20);
-    await server.close();
+    await begun.promise;
+    const closed = server.close();
+    end.resolve();
+    await closed;
     await expect(call).resolves.toEqual({ text: 'done' });
   });
 

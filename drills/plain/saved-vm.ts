@@ -1,15 +1,16 @@
 // A plain QEMU whose memory is saved as its manual says: `savevm`, an internal snapshot in a QCOW2 file, with its TPM where it has one. No
 // guest runs in it: what a drill wants to have in memory is put there by QEMU's own loader.
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DetachedProcess, killProcess, run, runChecked, spawnDetached, waitForExit } from '@ringwall/host/exec';
+import { isListening } from '@ringwall/testkit';
 
 const QEMU = '/usr/bin/qemu-system-x86_64';
 const QEMU_IMG = '/usr/bin/qemu-img';
 const SWTPM = '/usr/bin/swtpm';
 const TIMEOUT_MS = 60_000;
-const TPM_END_MS = 5_000;
+const TPM_END_MS = 60_000;
 const LOOK_MS = 10;
 const MEMORY_MIB = 64;
 /** Where nothing else of a machine lies that has not been started. */
@@ -80,7 +81,7 @@ async function startTpm(state: string, socket: string): Promise<DetachedProcess>
     { logFd: log },
   );
   closeSync(log);
-  for (const deadlineMs = performance.now() + TIMEOUT_MS; !existsSync(socket); await sleep(LOOK_MS)) {
+  for (const deadlineMs = performance.now() + TIMEOUT_MS; !isListening(socket); await sleep(LOOK_MS)) {
     if (performance.now() < deadlineMs) continue;
     await killProcess(tpm);
     throw new Error('swtpm did not start');

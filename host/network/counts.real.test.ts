@@ -43,8 +43,9 @@ describe.skipIf(NEEDS_PACKETS !== '')(`counts${NEEDS_PACKETS}`, () => {
         ['icmp', '10.20.0.2', 8],
       ],
       0.5,
+      [0, 1],
     );
-    await second?.tell('probe', 2, [['tcp', '10.20.0.1', 80]], 0.5);
+    await second?.tell('probe', 2, [['tcp', '10.20.0.1', 80]], 0, [0]);
     const lie = ethernet(
       'ff:ff:ff:ff:ff:ff',
       '52:54:00:00:00:02',

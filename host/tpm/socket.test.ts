@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -42,7 +43,7 @@ describe('SocketTransport', () => {
 
   test('ends at bytes that nobody asked for, so that they are never taken for an answer', async () => {
     tpm.write(RESPONSE);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await once(tpm.resume(), 'close');
     await expect(connection.send(COMMAND)).rejects.toThrow('nobody asked for');
   });
 

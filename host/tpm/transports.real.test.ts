@@ -13,6 +13,7 @@ import { openTpmDevice, openTpmSocket } from './index.ts';
 import { freePort } from '../testing/free-port.ts';
 
 const SWTPM = '/usr/bin/swtpm';
+const START_TIMEOUT_MS = 120_000;
 const PYTHON = '/usr/bin/python3';
 const lacks = existsSync(SWTPM) ? '' : ` (skipped: needs ${SWTPM})`;
 const lacksPython = existsSync(PYTHON) ? '' : ` (skipped: needs ${PYTHON})`;
@@ -67,9 +68,7 @@ describe.skipIf(lacks !== '')(`transports to a real swtpm${lacks}`, () => {
   test.skipIf(lacksPython !== '')(`a character device${lacksPython}`, async () => {
     const path = join(dir, 'tpm.sock');
     startSwtpm(`type=unixio,path=${path}`);
-    await whenReady(async () => {
-      if (!existsSync(path)) throw new Error(`${path} is not there`);
-    });
+    await (await whenReady(() => openTpmSocket({ path })))[Symbol.asyncDispose]();
     const bridge = spawn(PYTHON, ['-c', BRIDGE, path], { stdio: ['ignore', 'pipe', 'inherit'], env: {} });
     children.push(bridge);
     const [device = ''] = await new Promise<string[]>((resolve) => {
@@ -119,7 +118,7 @@ function startSwtpm(server: string): ChildProcess {
 }
 
 async function whenReady<T>(open: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
       return await open();

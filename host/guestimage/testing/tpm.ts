@@ -2,13 +2,11 @@
 // that nobody here checks.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { bodyOf, commands, parsePublic, PCR_COUNT, TPM_ALG, type TPMT_PUBLIC } from '@ringwall/tpm';
+import { listensSoon } from '../../../testkit/listens-soon.ts';
 import { PlainTpm } from '../../../testkit/plain-tpm.ts';
 
 export const SWTPM = '/usr/bin/swtpm';
-const START_TIMEOUT_MS = 60_000;
 
 export interface TestTpm {
   readonly dir: string;
@@ -43,11 +41,7 @@ export async function serveTpm(tpm: TestTpm, control: string): Promise<ChildProc
     ['socket', '--tpm2', '--tpmstate', `dir=${tpm.dir}`, '--ctrl', `type=unixio,path=${control}`, '--terminate'],
     { stdio: 'ignore', env: {} },
   );
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (!existsSync(control)) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error('swtpm did not start');
-    await sleep(20);
-  }
+  await listensSoon(control, child);
   return child;
 }
 

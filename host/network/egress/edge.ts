@@ -138,8 +138,7 @@ export class Edge {
   /** `broken` gets what stood and was not as it should be, also where something else then fails. */
   async #make(wanted: EdgeWanted, broken: string[]): Promise<void> {
     const { egress } = wanted;
-    if (this.#inEdge !== undefined && !(await isNamespace(this.#place.pin))) broken.push('its namespace was removed');
-    const inEdge = await this.#open();
+    const inEdge = await this.#open(broken);
     const sides = this.#sides(inEdge);
     const standing = await linksOf(inEdge);
     const cables = this.#number(wanted.networks, standing);
@@ -170,8 +169,11 @@ export class Edge {
     if (failed.length > 0) throw failed[0];
   }
 
-  async #open(): Promise<NamespaceRun> {
-    if (this.#inEdge !== undefined && (await isNamespace(this.#place.pin))) return this.#inEdge;
+  async #open(broken: string[]): Promise<NamespaceRun> {
+    if (this.#inEdge !== undefined) {
+      if (await isNamespace(this.#place.pin)) return this.#inEdge;
+      broken.push('its namespace was removed');
+    }
     await this.#forget();
     this.#inEdge = await openRouter(run, this.#place.pin);
     return this.#inEdge;

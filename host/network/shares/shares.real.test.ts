@@ -1,5 +1,6 @@
 // Shares in a real kernel: one machine sends what it can, and what arrives, what is counted and what a neighbour still has are compared
 // with its share. Packets are counted; no clock decides.
+import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { compileNetwork, type Machine, type Network, parseMachines, parsePolicy, shareOf } from '@ringwall/netpolicy';
 import { runChecked } from '../../exec/index.ts';
@@ -9,8 +10,8 @@ import { NEEDS_PACKETS, type Station, Testbed } from '../testing/testbed.ts';
 import { readOverShare } from './receive.ts';
 
 const PORT = 5_000;
-/** A second of what a machine may send is its burst as well; a slow host sends for some seconds. */
-const SLACK_SECONDS = 8;
+/** A second of what a machine may send is its burst as well; a token bucket has some more, of what was in the air. */
+const SLACK_SECONDS = 2;
 /** What the kernel of a station sends by itself meanwhile: router solicitations, reports of groups. */
 const OWN_PACKETS = 10;
 const THREE = [1, 2, 3].map((index) => ({
@@ -73,10 +74,22 @@ function packet(gateway: string, port: number, bytes = 8): string {
   );
 }
 
-async function arriving({ flooder, target }: Here, frames: readonly string[], count: number): Promise<number> {
+interface Arrived {
+  readonly arrived: number;
+  /** How many seconds were needed for all of it, and the rest for what a machine has beside. */
+  readonly seconds: number;
+}
+
+async function arriving({ flooder, target }: Here, frames: readonly string[], count: number): Promise<Arrived> {
   const before = Number(await target.tell('received'));
-  await flooder.tell('flood', frames, count);
-  return Number(await target.tell('received')) - before;
+  const took = Number(await flooder.tell('flood', frames, count));
+  return { arrived: Number(await target.tell('received')) - before, seconds: took + SLACK_SECONDS };
+}
+
+/** Packets that the kernel has dropped before any rule saw them, whoever’s: as softnet_data counts them (net-procfs.c), for each processor. */
+async function droppedByKernel(): Promise<number> {
+  const lines = (await readFile('/proc/net/softnet_stat', 'utf8')).trim().split('\n');
+  return lines.reduce((sum, line) => sum + Number.parseInt(line.split(' ')[1] ?? '0', 16), 0);
 }
 
 async function counted({ bed }: Here, name: string): Promise<number> {
@@ -97,30 +110,31 @@ describe.skipIf(NEEDS_PACKETS !== '')(`shares in the kernel${NEEDS_PACKETS}`, ()
     const rate = 500;
     const it = await open([{ machine: 'm1', packetsPerSecond: rate }]);
     const sent = 20_000;
-    const arrived = await arriving(it, [packet(it.gateway, 1_024)], sent);
+    const lost = await droppedByKernel();
+    const { arrived, seconds } = await arriving(it, [packet(it.gateway, 1_024)], sent);
     expect(arrived).toBeGreaterThan(0);
-    expect(arrived).toBeLessThan(rate * SLACK_SECONDS);
-    const dropped = await counted(it, 'over-share');
-    expect(dropped).toBeGreaterThanOrEqual(sent - arrived);
-    expect(dropped).toBeLessThanOrEqual(sent - arrived + OWN_PACKETS);
-    expect(await it.neighbour.tell('probe', 1, [['icmp', '10.20.0.2', 8]], 1)).toEqual([0]);
+    expect(arrived).toBeLessThan(rate * seconds);
+    const known = async (): Promise<number> => (await counted(it, 'over-share')) + (await droppedByKernel()) - lost;
+    await expect.poll(known).toBeGreaterThanOrEqual(sent - arrived);
+    expect(await counted(it, 'over-share')).toBeLessThanOrEqual(sent - arrived + OWN_PACKETS);
+    expect(await it.neighbour.tell('probe', 1, [['icmp', '10.20.0.2', 8]], 0, [0])).toEqual([0]);
   });
 
   test('end what it sends beyond its rate', async () => {
     const it = await open([{ machine: 'm1', sendMbit: 1, burstKiB: 64 }]);
     const bytes = 1_400;
-    const arrived = await arriving(it, [packet(it.gateway, 1_024, bytes)], 4_000);
+    const { arrived, seconds } = await arriving(it, [packet(it.gateway, 1_024, bytes)], 4_000);
     expect(arrived).toBeGreaterThan(10);
-    expect(arrived * bytes).toBeLessThan(SLACK_SECONDS * 125_000 + 64 * 1_024);
+    expect(arrived * bytes).toBeLessThan(seconds * 125_000 + 64 * 1_024);
   });
 
   test('end the connections that it opens beyond those of a second, and not those of its neighbour', async () => {
     const perSecond = 50;
     const it = await open([{ machine: 'm1', connectionsPerSecond: perSecond }]);
-    await it.flooder.tell('flood', ports(it.gateway, 4_000), 4_000);
-    expect(await connections(it)).toBeLessThan(perSecond * SLACK_SECONDS);
+    const { seconds } = await arriving(it, ports(it.gateway, 4_000), 4_000);
+    expect(await connections(it)).toBeLessThan(perSecond * seconds);
     expect(await connections(it)).toBeGreaterThan(perSecond);
-    expect(await it.neighbour.tell('probe', 1, [['tcp', '10.20.0.2', PORT]], 1)).toEqual([0]);
+    expect(await it.neighbour.tell('probe', 1, [['tcp', '10.20.0.2', PORT]], 0, [0])).toEqual([0]);
   });
 
   test.each([
@@ -132,15 +146,15 @@ describe.skipIf(NEEDS_PACKETS !== '')(`shares in the kernel${NEEDS_PACKETS}`, ()
     const known = await connections(it);
     expect(known).toBeGreaterThanOrEqual(share * (1 - tolerance));
     expect(known).toBeLessThanOrEqual(share * (1 + tolerance) + 1);
-    expect(await it.neighbour.tell('probe', 1, [['tcp', '10.20.0.2', PORT]], 1)).toEqual([0]);
+    expect(await it.neighbour.tell('probe', 1, [['tcp', '10.20.0.2', PORT]], 0, [0])).toEqual([0]);
   });
 
   test('drop what comes to a machine faster than it may receive, and count it there', async () => {
     const it = await open([{ machine: 'm2', receiveMbit: 1, burstKiB: 64 }]);
     const bytes = 1_400;
-    const arrived = await arriving(it, [packet(it.gateway, 1_024, bytes)], 4_000);
+    const { arrived, seconds } = await arriving(it, [packet(it.gateway, 1_024, bytes)], 4_000);
     expect(arrived).toBeGreaterThan(10);
-    expect(arrived * bytes).toBeLessThan(SLACK_SECONDS * 125_000 + 64 * 1_024);
+    expect(arrived * bytes).toBeLessThan(seconds * 125_000 + 64 * 1_024);
     const over = await readOverShare(it.bed.inside);
     expect(over.get('t2')).toBeGreaterThan(100);
     expect(over.get('t3')).toBe(0);

@@ -4,8 +4,10 @@ import json, select, socket, struct, subprocess, sys, time
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 ECHO = {V4: (8, 0), V6: (128, 129)}
+# What is awaited comes at once on a quiet host; a busy one takes its time.
+PATIENCE_SECONDS = 60
 listeners, inboxes, icmp = [], [], {}
-seen = None
+seen, kept = None, []
 
 
 def family(address):
@@ -51,8 +53,9 @@ def send_icmp(to, type_, ident):
         pass
 
 
-def probe(round_, targets, seconds):
-    """Sends everything at once; answers with the indexes of targets that answered (TCP, ICMP)."""
+def probe(round_, targets, seconds, expected=()):
+    """Sends everything at once; answers with the indexes of targets that answered (TCP, ICMP) in so many seconds, or in as many more as
+    the expected ones take: those of ICMP are asked each second."""
     reached, pending, base = set(), {}, round_ * 512
     for index, (kind, to, number) in enumerate(targets):
         if kind == 'tcp':
@@ -68,9 +71,16 @@ def probe(round_, targets, seconds):
                     pass
         else:
             send_icmp(to, number, base + index)
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        readable, writable, _ = select.select(listeners + list(icmp.values()), list(pending), [], left)
+    began = time.monotonic()
+    again, late = began + 1, began + PATIENCE_SECONDS
+    while (now := time.monotonic()) < (end := began + seconds if reached.issuperset(expected) else late):
+        if now >= again:
+            again = now + 1
+            for index in expected:
+                kind, to, number = targets[index]
+                if kind == 'icmp' and index not in reached:
+                    send_icmp(to, number, base + index)
+        readable, writable, _ = select.select(listeners + list(icmp.values()), list(pending), [], min(end, again) - now)
         for link in writable:
             if link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
                 reached.add(pending[link])
@@ -107,6 +117,7 @@ def collect(round_):
 def sniff():
     """From now on all frames that arrive are kept."""
     global seen
+    kept.clear()
     seen = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     seen.setblocking(False)
     return True
@@ -114,14 +125,14 @@ def sniff():
 
 def heard(markers):
     """Those of the markers that were in a frame from outside since."""
-    found = set()
     while True:
         try:
             frame, (_, _, type_, _, _) = seen.recvfrom(65536)
         except BlockingIOError:
-            return sorted(found)
+            break
         if type_ != socket.PACKET_OUTGOING:
-            found |= {marker for marker in markers if bytes.fromhex(marker) in frame}
+            kept.append(frame)
+    return sorted({marker for marker in markers if any(bytes.fromhex(marker) in frame for frame in kept)})
 
 
 def frames(hex_frames):
@@ -133,8 +144,9 @@ def frames(hex_frames):
 
 
 def flood(hex_frames, count):
-    """The frames in turn, until so many were sent."""
+    """The frames in turn, until so many were sent: how many seconds that took."""
     ready = [bytes.fromhex(frame) for frame in hex_frames]
+    began = time.monotonic()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
         out.bind(('eth0', 0))
         for index in range(count):
@@ -142,7 +154,7 @@ def flood(hex_frames, count):
                 out.send(ready[index % len(ready)])
             except OSError:
                 pass
-    return True
+    return time.monotonic() - began
 
 
 def received():
@@ -164,15 +176,20 @@ def text_of(message, at):
     return '.'.join(labels), end or at + 1
 
 
-def resolve(server, name, kind, seconds=2, tcp=False):
-    """Asks one question: [response code, answers as text], or nothing where nobody answers."""
+def resolve(server, name, kind, seconds=PATIENCE_SECONDS, tcp=False):
+    """Asks one question, by UDP again each second: [response code, answers as text], or nothing where nobody answers."""
     question = b''.join(bytes([len(part)]) + part.encode() for part in name.split('.')) + b'\0'
     message = struct.pack('!HHHHHH', 0x5157, 0x100, 1, 0, 0, 0) + question + struct.pack('!HH', kind, 1)
+    end = time.monotonic() + seconds
     with socket.socket(family(server), socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as out:
         out.settimeout(seconds)
         try:
             out.connect((server, 53, 0, socket.if_nametoindex('eth0')) if family(server) == V6 else (server, 53))
             out.send(struct.pack('!H', len(message)) + message if tcp else message)
+            while not tcp and not select.select([out], [], [], max(0, min(1, end - time.monotonic())))[0]:
+                if time.monotonic() >= end:
+                    return None
+                out.send(message)
             data = out.recv(4096)[2 if tcp else 0:]
         except (TimeoutError, ConnectionError):
             return None
@@ -190,14 +207,14 @@ def resolve(server, name, kind, seconds=2, tcp=False):
 def stream_open(to, port):
     """A connection that stays; the other side keeps what it accepts."""
     global link
-    link = socket.create_connection((to, port), timeout=2)
+    link = socket.create_connection((to, port), timeout=PATIENCE_SECONDS)
     return True
 
 
 def segment(to, port):
     """The largest segment that a connection there agrees upon; nothing where there is none."""
     with socket.socket(family(to), socket.SOCK_STREAM) as out:
-        out.settimeout(2)
+        out.settimeout(10)
         try:
             out.connect((to, port))
         except OSError:
@@ -222,7 +239,8 @@ def stream_send(text):
     return True
 
 
-def stream_receive(seconds):
+def stream_receive(seconds=PATIENCE_SECONDS):
+    """What comes on the connection, or nothing in so many seconds."""
     link.settimeout(seconds)
     try:
         return link.recv(4096).decode()

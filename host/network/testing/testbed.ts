@@ -29,6 +29,8 @@ export class Station {
     const script = join(import.meta.dirname, 'probe.py');
     this.child = spawn('/usr/bin/unshare', ['--net', '/usr/bin/python3', '-I', script, machine.name], { env: {} });
     this.child.stderr.pipe(process.stderr);
+    // That it has ended is told by what reads its answers.
+    this.child.stdin.on('error', () => undefined);
     this.#answers = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
 
