@@ -1,7 +1,6 @@
 // Joins the warden to host/network: namespaces, the walls and cables in them, and who serves addresses and names there.
 import { basename, join } from 'node:path';
 import type { Layout, NetworkPart, NetworkSite } from '@ringwall/control/warden';
-import { RingwallError } from '@ringwall/api';
 import { run } from '@ringwall/host/exec';
 import {
   brokenCables,
@@ -35,7 +34,7 @@ import { NETWORK_COMPONENTS, requireComponents, SWITCH_COMPONENTS } from './comp
 type Members = Parameters<NetworkSite['cut']>[0];
 
 /** What differs between the ways in which machines of a network are joined. */
-type Joint = Pick<NetworkSite, 'walls' | 'keepApart' | 'cut' | 'endConnections' | 'broken' | 'sniff' | 'counts'> & {
+type Joint = Pick<NetworkSite, Exclude<keyof NetworkSite, 'mirror' | 'names' | 'connect' | 'tunnels'>> & {
   readonly join: (machines: Members) => Promise<void>;
 };
 
@@ -72,7 +71,6 @@ export function makeNetworkPart(
           await joinMachines(sharers.map(({ machine }) => machine));
           await limitReceiving(inside, sharers);
         },
-        indexes: (machines) => cableIndexes(inside, machines),
         tunnels: (place, ranges) => Tunnels.open({ network: pin, ranges, dir: place.tunnels, label: place.id, leases }),
       };
     },
@@ -103,6 +101,7 @@ function routed(inside: NamespaceRun): Joint {
     endConnections: (mayBegin) => endConnections(inside, mayBegin),
     broken: (machines) => brokenCables(inside, machines),
     sniff: (order) => sniff(run, inside, order),
+    indexes: (machines) => cableIndexes(inside, machines),
   };
 }
 
@@ -151,11 +150,8 @@ function switched(inside: NamespaceRun, own: Switch): Joint {
     cut: (machines) => own.cut(machines),
     endConnections: (mayBegin) => own.endConnections(mayBegin),
     broken: async (machines) => withGateways(inside, machines, await own.broken(machines)),
-    sniff: async (order) => {
-      if (order.on !== 'refused') return await sniff(run, inside, order);
-      throw new RingwallError('conflict', 'an Open vSwitch counts what it refuses, and keeps no log of it', {
-        hint: 'ringwall net capture MACHINE shows what a machine sends',
-      });
-    },
+    sniff: (order) => sniff(run, inside, order),
+    // Gateways are interfaces of the kernel's; what comes by a cable is the switch's to tell.
+    indexes: async (machines) => new Map([...(await cableIndexes(inside, machines)), ...own.indexes(machines)]),
   };
 }

@@ -148,7 +148,7 @@ export interface NetworkSite {
   counts(): Promise<SiteCounts>;
   /** Has the cables of these machines mirrored, and no others; answers those that were not so before. */
   mirror(machines: readonly Machine[]): Promise<readonly Machine[]>;
-  /** The kernel's numbers of the machines' interfaces. */
+  /** By which the log of what is dropped names machines: the kernel's numbers of their interfaces, or those of a switch. */
   indexes(machines: readonly Machine[]): Promise<ReadonlyMap<Machine, number>>;
   /** Those that are not as `connect` left them. */
   broken(machines: readonly Machine[]): Promise<readonly BrokenCable[]>;

@@ -270,7 +270,7 @@ export class TenantNetwork {
     return { counts: await site.counts(), machines };
   }
 
-  /** The kernel's numbers of the cables that are connected. */
+  /** By which the log of what is dropped names whose cables are connected. */
   async cables(): Promise<readonly { readonly index: number; readonly machine: MachineId }[]> {
     // On a switch each has a gateway beside its cable.
     const ends = [...this.#connected].flatMap(([id, machine]) =>

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RingwallError } from '@ringwall/api/errors';
+import { SWITCH_DEVICE } from '@ringwall/netpolicy';
 import { isAlive, run, runChecked, type RunOptions, type RunResult } from '../../exec/index.ts';
 import {
   boundRunFile,
@@ -31,7 +32,7 @@ export const OPENVSWITCH_PROGRAMS = {
 } as const;
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 /** Of the switch, whatever the network: there is one in a namespace. */
-export const SWITCH = 'switch';
+export const SWITCH = SWITCH_DEVICE;
 
 const MIB = 1024 * 1024;
 /** Some MiB; 1,024 ports and their state 20. */

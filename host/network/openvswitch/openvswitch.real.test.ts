@@ -1,6 +1,5 @@
 // A switch in user space, jailed: what arrives under random policies, what of an attack on it does, what a machine may take, and what
 // becomes of it all when somebody kills it or changes its flows.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,12 +12,12 @@ import {
   ReachModel,
 } from '@ringwall/netpolicy';
 import { killProcess, run, runChecked, type RunResult } from '../../exec/index.ts';
-import { lacksForJails, openBench, type Bench } from '../../jail/testing/bench.ts';
 import { applyBatch, type Beginning } from '../index.ts';
 import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
 import { arrivals, drawCases, EVERYBODY, JOURNEYS, listenAll, networkOf, told } from '../testing/journeys.ts';
-import { NEEDS_PACKETS, setUpOnSegment, type Station, Testbed } from '../testing/testbed.ts';
-import { OPENVSWITCH_PROGRAMS, Switch, SwitchWalls } from './index.ts';
+import { NEEDS_SWITCH, openSwitched, type Switched } from '../testing/switched.ts';
+import type { Station } from '../testing/testbed.ts';
+import { SwitchWalls } from './index.ts';
 
 const ROUNDS = 4;
 /** Long enough for a frame to arrive that would arrive. */
@@ -70,13 +69,7 @@ const ATTACKS: Readonly<Record<string, string>> = {
   ),
 };
 
-function lacks(): string {
-  if (NEEDS_PACKETS !== '') return NEEDS_PACKETS;
-  const jails = lacksForJails();
-  if (jails !== undefined) return ` (${jails})`;
-  return Object.values(OPENVSWITCH_PROGRAMS).every((file) => existsSync(file)) ? '' : ' (skipped: needs Open vSwitch)';
-}
-const LACKS = lacks();
+const LACKS = NEEDS_SWITCH;
 
 function open(more: object = {}): Network {
   const addresses = ['10.20.0.0/24', 'fd00:20::/64'];
@@ -90,33 +83,18 @@ function open(more: object = {}): Network {
 
 const GONE: Machine = { name: 'gone', labels: {}, addresses: [], mac: '52:54:00:00:00:09', interface: 't9' };
 
-interface Here {
-  readonly bench: Bench;
-  readonly bed: Testbed;
-  readonly own: Switch;
-  readonly walls: SwitchWalls;
-}
-
-let found: Here | undefined;
+let found: Switched | undefined;
 beforeAll(async () => {
   if (LACKS !== '') return;
-  const bench = await openBench('switch');
-  const bed = await Testbed.open(EVERYBODY, { connect: () => Promise.resolve(), setUp: setUpOnSegment });
-  const place = { id: bench.name, dir: join(bench.dir, 'switch'), namespace: bed.file, leases: bench.leases };
-  const own = new Switch(bed.inside, place);
-  found = { bench, bed, own, walls: new SwitchWalls(bed.inside, own) };
-  await listenAll(bed.stations);
+  found = await openSwitched('switch', EVERYBODY);
+  await listenAll(found.bed.stations);
   await wallsOf(compileSwitched(open(), EVERYBODY));
 });
 afterAll(async () => {
-  if (found === undefined) return;
-  const { bench, bed, own } = found;
-  await own.close();
-  await bed[Symbol.asyncDispose]();
-  await bench[Symbol.asyncDispose]();
+  await found?.[Symbol.asyncDispose]();
 });
 
-function here(): Here {
+function here(): Switched {
   if (found === undefined) throw new Error('no switch');
   return found;
 }
@@ -347,10 +325,9 @@ describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
 
   test('go on without us: another life of ours finds the switch, and begins nothing anew', async () => {
     await wallsOf(compileSwitched(open(), EVERYBODY));
-    const { bench, bed, own } = here();
+    const { bed, own, later: begin } = here();
     const { process } = own.daemons;
-    const place = { id: bench.name, dir: join(bench.dir, 'switch'), namespace: bed.file, leases: bench.leases };
-    const later = new Switch(bed.inside, place);
+    const later = begin();
     const walls = new SwitchWalls(bed.inside, later);
     await walls.raise(compileSwitched(open(), EVERYBODY));
     expect(later.daemons.process).toEqual(process);

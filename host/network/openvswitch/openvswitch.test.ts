@@ -75,14 +75,19 @@ test('portCommand() asks for the number that flows mean', () => {
   expect(portCommand('t1', 7).join(' ')).toBe('-- --may-exist add-port switch t1 -- set Interface t1 ofport_request=7');
 });
 
-test('countFlows() adds up by the reason and the decision that a cookie names', () => {
+test('countFlows() adds up by the reason, the port and the decision that a cookie names', () => {
   const line = (cookie: string, packets: number): string =>
     ` cookie=${cookie}, duration=1.2s, table=1, n_packets=${packets}, n_bytes=${packets * 60}, idle_age=0, priority=0 actions=drop`;
   const listing = ['OFPST_FLOW reply', line('0x3', 2), line('0x3', 3), line('0x4000000100000001', 5), line('0x0', 9)];
-  expect(countFlows([...listing, line('0x4000000200000000', 7)].join('\n'))).toEqual({
+  const more = [line('0x4000000200000000', 7), line('0x703', 4), line('0x703', 1), line('0xfeff01', 6)];
+  expect(countFlows([...listing, ...more].join('\n'))).toEqual({
     refused: new Map([
       ['refused', { packets: 5, bytes: 300 }],
       ['denied', { packets: 5, bytes: 300 }],
+    ]),
+    refusedFrom: new Map([
+      [7, new Map([['refused', { packets: 5, bytes: 300 }]])],
+      [0xfeff, new Map([['denied', { packets: 6, bytes: 360 }]])],
     ]),
     decided: new Map([
       [0x40000001, 5],

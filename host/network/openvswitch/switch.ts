@@ -3,7 +3,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RingwallError } from '@ringwall/api/errors';
-import { type Machine, type OpenFlowRules, PING6_ZONE, SWITCH_ZONE } from '@ringwall/netpolicy';
+import { type Machine, type OpenFlowRules, PING6_ZONE, SWITCH_ZONE, switchIndex } from '@ringwall/netpolicy';
 
 import { runChecked, type RunResult } from '../../exec/index.ts';
 import { type BrokenCable, cutCable, listIn } from '../cables.ts';
@@ -18,6 +18,8 @@ const IP = '/usr/sbin/ip';
 const LAST_PORT = 0xfeff;
 /** Ports on one command line: some 100 bytes each. */
 const PORTS_AT_ONCE = 256;
+/** A program for each, some hundred in a second: of 1,024 machines they would not fit in the time of one run on a busy host. */
+const METERS_AT_ONCE = 512;
 /** How much of ovs-ofctl's words an error repeats. */
 const SHOWN_CHARACTERS = 400;
 /** diff(1) and `ovs-ofctl diff-flows`: there are differences. */
@@ -48,6 +50,7 @@ export class Switch {
       this.#meters = new Map();
       this.#flows = undefined;
     }
+    await this.#openLog();
     this.#ports ??= new Map(
       (await this.#listPorts()).flatMap(({ name, wanted }) => (wanted === undefined ? [] : [[name, wanted] as const])),
     );
@@ -65,6 +68,21 @@ export class Switch {
     if (port > LAST_PORT) throw new RingwallError('network-failed', `a switch has no more than ${LAST_PORT} ports`);
     ports.set(device, port);
     return port;
+  }
+
+  /** By the number of their port. */
+  devices(): ReadonlyMap<number, string> {
+    return new Map(Array.from(this.#ports ?? [], ([device, port]) => [port, device]));
+  }
+
+  /** By which the log names machines that have a port. */
+  indexes(machines: readonly Machine[]): ReadonlyMap<Machine, number> {
+    return new Map(
+      machines.flatMap((machine) => {
+        const port = this.#ports?.get(machine.interface);
+        return port === undefined ? [] : [[machine, switchIndex(port)] as const];
+      }),
+    );
   }
 
   /** Puts these rules in force in one step, and no others; refused, those before are still in force. */
@@ -88,9 +106,10 @@ export class Switch {
     await this.daemons.configure(['--no-wait', 'remove', 'Open_vSwitch', '.', ...UNTIL_FLOWS.split(':')]);
   }
 
-  /** Whether its flows are those that it was told. */
+  /** Whether its flows are those that it was told, and its log has a place to go. */
   async isAsTold(): Promise<boolean> {
     if (this.#flows === undefined || !this.daemons.running) return false;
+    if (!(await this.#logIsOpen())) return false;
     const { code, stderr } = await this.daemons.flows(['diff-flows'], [this.#flowFile]);
     if (code !== 0 && code !== DIFFERENT) throw new RingwallError('network-failed', shown(stderr));
     return code === 0;
@@ -188,6 +207,18 @@ export class Switch {
     return this.daemons.stop();
   }
 
+  /** Its own interface, where the kernel logs what it is handed (lib/netpolicy/src/switch-log.ts), has no address and asks for none. */
+  async #openLog(): Promise<void> {
+    if (await this.#logIsOpen()) return;
+    const lines = [`link set dev ${SWITCH} addrgenmode none`, `link set dev ${SWITCH} up`, ''];
+    await runChecked(this.#inside, [IP, '-batch', '-'], { input: lines.join('\n') });
+  }
+
+  async #logIsOpen(): Promise<boolean> {
+    const { stdout } = await this.#inside([IP, '-json', 'link', 'show', 'dev', SWITCH, 'up']);
+    return listIn(stdout.toString()).some(({ ifname }) => ifname === SWITCH);
+  }
+
   async #endEach(isToEnd: (begun: Beginning) => boolean): Promise<number> {
     const listed = connectionsIn(await this.daemons.control(['dpctl/dump-conntrack']));
     const ended = listed.filter(({ begun }) => isToEnd(begun));
@@ -212,13 +243,13 @@ export class Switch {
       ['add-meter', meters.filter(({ id }) => !known.has(id))],
       ['mod-meter', meters.filter(({ id, text }) => known.has(id) && known.get(id) !== text)],
     ] as const) {
-      if (some.length === 0) continue;
-      const { code, stderr } = await this.daemons.forEach(
-        [command],
-        some.map(({ text }) => text),
-      );
-      if (code !== 0) throw new RingwallError('network-failed', `the switch refuses a meter: ${shown(stderr)}`);
-      for (const { id, text } of some) known.set(id, text);
+      for (let from = 0; from < some.length; from += METERS_AT_ONCE) {
+        const next = some.slice(from, from + METERS_AT_ONCE);
+        const lines = next.map(({ text }) => text);
+        const { code, stderr } = await this.daemons.forEach([command], lines);
+        if (code !== 0) throw new RingwallError('network-failed', `the switch refuses a meter: ${shown(stderr)}`);
+        for (const { id, text } of next) known.set(id, text);
+      }
     }
   }
 

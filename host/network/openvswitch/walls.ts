@@ -66,16 +66,23 @@ export class SwitchWalls {
     return this.#alone(async () => ((await this.#isWhole()) ? 'standing' : 'changed'));
   }
 
-  /** What they have counted. Which machine it came from, gateways alone know: on the switch that would be as many flows for each. */
+  /** What they have counted. */
   counts(): Promise<NetworkCounts> {
     return this.#alone(async () => {
-      const { refused, decided } = await this.#switch.counts();
+      const { refused, refusedFrom: byPort, decided } = await this.#switch.counts();
       const names = this.#compiled?.decisions;
       const decisions = [...decided].flatMap(([id, connections]) => {
         const rules = names?.get(id);
         return rules === undefined ? [] : [{ rules, connections }];
       });
-      const atSwitch: NetworkCounts = { refused, refusedFrom: new Map(), decisions };
+      const devices = this.#switch.devices();
+      const refusedFrom = new Map(
+        [...byPort].flatMap(([port, counts]) => {
+          const device = devices.get(port);
+          return device === undefined ? [] : [[device, counts] as const];
+        }),
+      );
+      const atSwitch: NetworkCounts = { refused, refusedFrom, decisions };
       return mergeCounts(atSwitch, await this.#gateways.counts());
     });
   }
@@ -108,6 +115,7 @@ export class SwitchWalls {
       say('the switch of the network was gone; it is started again');
     } else if (!(await this.#isWhole())) {
       await this.#gateways.raise(compiled.gateways);
+      await this.#switch.open();
       this.#switch.forgetFlows();
       await this.#apply(compiled);
       say(`the rules of the network were changed by somebody else${this.#gateways.blame()}; they are put back`);

@@ -21,7 +21,7 @@ export const LOG_GROUPS = { decided: 5, refused: 6 } as const;
 /** Of all machines of a network together: a flood fills no log. */
 export const LOGGED_PER_SECOND = 500;
 /** Of one interface, so that a flood hides nothing of the others. */
-const LOGGED_BELOW = { perSecond: 10, burst: 10 } as const;
+export const LOGGED_BELOW = { perSecond: 10, burst: 10 } as const;
 /** How long it is kept that one has been logged: by then its burst has come back. */
 const LOGGED_KEPT_SECONDS = 60;
 

@@ -27,6 +27,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "RefusedLog",
       "RefusedSummary",
       "SHARED_UPLINK",
+      "SWITCH_DEVICE",
       "SWITCH_ZONE",
       "TABLE",
       "UPLINK",
@@ -74,6 +75,7 @@ test('the public names of @ringwall/netpolicy', () => {
       "renderUpdate",
       "shareOf",
       "signPeer",
+      "switchIndex",
       "verifyPeer",
     ]
   `);

@@ -83,5 +83,6 @@ export type { CompiledRules, KeyPart, KeyType, Ruleset, RuleSet, Table } from '.
 export { atGateway, GATEWAY_MAC, gatewayOf, gatewayPortOf } from './segment-gateway.ts';
 export { parseService, parseSingleService, printService, type ServiceRange } from './service.ts';
 export { DEFAULT_SHARE, shareOf, type Share, type ShareRule } from './share.ts';
+export { SWITCH_DEVICE, switchIndex } from './switch-log.ts';
 export { TABLE } from './tables.ts';
 export { renderUpdate } from './update.ts';

@@ -17,6 +17,8 @@ const TABLES = [
   'service',
   'cell', // what they say of that service
   'decision',
+  'refusal', // what is counted and logged of a machine
+  'log', // what is logged of all
 ] as const;
 export type FlowTable = (typeof TABLES)[number];
 
@@ -24,6 +26,9 @@ export type FlowTable = (typeof TABLES)[number];
 const WORD = /^[\w=:./+>[\](),-]*$/;
 /** Above a cookie's number of the reason for which it drops stands that of the decision. */
 const DECISION_SHIFT = 32n;
+/** And between them the port, of a flow that counts what a machine is refused. */
+const PORT_SHIFT = 8n;
+const PORT_BITS = 16;
 
 export interface Flow {
   readonly table: FlowTable;
@@ -43,15 +48,9 @@ export function flow(
   return { table, priority, match, actions, cookie: 0n };
 }
 
-/** Counts what it drops under the reason. */
-export function drop(
-  table: FlowTable,
-  priority: number,
-  match: readonly string[],
-  reason: DropReason,
-  decision = 0,
-): Flow {
-  return { table, priority, match, actions: [], cookie: cookieOf(reason, decision) };
+/** Of a flow that counts again, by the port, what others have counted. */
+export function portCookie(port: number, reason: DropReason): bigint {
+  return (BigInt(port) << PORT_SHIFT) | cookieOf(reason, 0);
 }
 
 /** By which a flow's count is found: the decision that it carries out, and the reason where it drops. */
@@ -59,10 +58,15 @@ export function cookieOf(reason: DropReason | undefined, decision: number): bigi
   return (BigInt(decision) << DECISION_SHIFT) | BigInt(reason === undefined ? 0 : DROP_REASONS.indexOf(reason) + 1);
 }
 
-/** The decision is 0 where the flow carries out none. */
-export function cookieParts(cookie: bigint): { readonly decision: number; readonly reason: DropReason | undefined } {
-  const reason = DROP_REASONS[Number(BigInt.asUintN(Number(DECISION_SHIFT), cookie)) - 1];
-  return { decision: Number(cookie >> DECISION_SHIFT), reason };
+/** The decision is 0 where the flow carries out none, and the port where it is of none. */
+export function cookieParts(cookie: bigint): {
+  readonly decision: number;
+  readonly port: number;
+  readonly reason: DropReason | undefined;
+} {
+  const reason = DROP_REASONS[Number(BigInt.asUintN(Number(PORT_SHIFT), cookie)) - 1];
+  const port = Number(BigInt.asUintN(PORT_BITS, cookie >> PORT_SHIFT));
+  return { decision: Number(cookie >> DECISION_SHIFT), port, reason };
 }
 
 export function tableNumber(table: FlowTable): number {

@@ -1,11 +1,12 @@
 // Shares on a switch: what a machine sends is metered at its port, by the measures of the routed network's tree. What it may receive
 // is the cable's (host/network/shares), and how many connections it may have, a switch does not know.
+import { LOGGED_BELOW, LOGGED_PER_SECOND } from './drop-reasons.ts';
 import { elementsOf } from './openflow-flow.ts';
 import { COMMON_SHARE, OPENING } from './share.ts';
 import type { Measure, Ruleset, Statement } from './ruleset.ts';
 
 /** What of a machine is metered, each by a meter of its own. */
-const METER_KINDS = ['packets', 'bytes', 'openings'] as const;
+const METER_KINDS = ['packets', 'bytes', 'openings', 'refusals'] as const;
 type MeterKind = (typeof METER_KINDS)[number];
 
 const BITS_PER_KILOBIT = 1_000;
@@ -18,6 +19,11 @@ export interface Meter {
   /** In the words of `ovs-ofctl add-meter`. */
   readonly text: string;
 }
+
+/** Before those of ports, which begin with 1. */
+const LOG_METER_ID = 1;
+/** The action that asks the one meter of all that is logged. */
+export const LOG_METER: string = `meter:${LOG_METER_ID}`;
 
 /** The action that asks a port's meter. */
 export function meterOf(port: number, kind: MeterKind): string {
@@ -38,12 +44,14 @@ export function compileMeters(ruleset: Ruleset, ports: ReadonlyMap<string, numbe
       .get(name)
       ?.rules.flat()
       .flatMap((statement) => ratesOf(statement)) ?? [];
-  return [...ports].flatMap(([device, port]) => [
+  const own = [...ports].flatMap(([device, port]) => [
     ...ratesIn(sharesOf.get(device) ?? COMMON_SHARE).map((rate) =>
-      print(port, rate.unit === 'bytes' ? 'bytes' : 'packets', rate),
+      print(meterId(port, rate.unit === 'bytes' ? 'bytes' : 'packets'), rate),
     ),
-    ...ratesIn(openingsOf.get(device) ?? OPENING).map((rate) => print(port, 'openings', rate)),
+    ...ratesIn(openingsOf.get(device) ?? OPENING).map((rate) => print(meterId(port, 'openings'), rate)),
+    print(meterId(port, 'refusals'), LOGGED_BELOW),
   ]);
+  return [print(LOG_METER_ID, { perSecond: LOGGED_PER_SECOND, burst: LOGGED_PER_SECOND }), ...own];
 }
 
 function meterId(port: number, kind: MeterKind): number {
@@ -58,10 +66,9 @@ function ratesOf(statement: Statement): Rate[] {
   return measures.filter((measure): measure is Rate => 'perSecond' in measure);
 }
 
-function print(port: number, kind: MeterKind, { perSecond, burst }: Rate): Meter {
+function print(id: number, { perSecond, burst, unit }: Rate): Meter {
   const kilobits = (bytes: number): number => Math.ceil((bytes * BITS_PER_BYTE) / BITS_PER_KILOBIT);
-  const [unit, rate, size] =
-    kind === 'bytes' ? ['kbps', kilobits(perSecond), kilobits(burst)] : ['pktps', perSecond, burst];
-  const id = meterId(port, kind);
-  return { id, text: `meter=${id},${unit},burst,band=type=drop,rate=${rate},burst_size=${size}` };
+  const [word, rate, size] =
+    unit === 'bytes' ? ['kbps', kilobits(perSecond), kilobits(burst)] : ['pktps', perSecond, burst];
+  return { id, text: `meter=${id},${word},burst,band=type=drop,rate=${rate},burst_size=${size}` };
 }

@@ -7,23 +7,14 @@ import type { DropReason } from './drop-reasons.ts';
 import type { Machine } from './machine.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
 import { BEGUN_MARK, compileDecisions, PING6_ZONE, SWITCH_ZONE } from './openflow-decisions.ts';
-import {
-  drop,
-  elementsOf,
-  type Flow,
-  flow,
-  type FlowTable,
-  goes,
-  printFlow,
-  sets,
-  tableNumber,
-} from './openflow-flow.ts';
+import { elementsOf, type Flow, flow, type FlowTable, goes, printFlow, sets, tableNumber } from './openflow-flow.ts';
 import { compileMeters, type Meter, meterOf } from './openflow-meters.ts';
 import { compileServices } from './openflow-services.ts';
 import type { Network } from './policy.ts';
 import { GATEWAY_IPV4 } from './gateway.ts';
 import type { Ruleset } from './ruleset.ts';
-import { compileGateways, GATEWAY_MAC, SWITCH_SILENCE } from './segment-gateway.ts';
+import { compileGateways, compileSilence, GATEWAY_MAC } from './segment-gateway.ts';
+import { logFlows, loggedDenials, refuse } from './switch-log.ts';
 
 /** The user-space datapath asks each port in turn whether something has come: with more, each packet pays for all of them. */
 export const MAX_SWITCH_MACHINES = 1_024;
@@ -77,9 +68,11 @@ export function compileSwitched(network: Network, machines: readonly Machine[]):
   if (machines.length > MAX_SWITCH_MACHINES) {
     throw new NetPolicyError('too-many', 'machines', `are more than the ${MAX_SWITCH_MACHINES} of an Open vSwitch`);
   }
+  const compiled = compileNetwork(network, machines);
   const gateways = compileGateways(network, machines);
-  const ruleset = { tables: [...SWITCH_SILENCE.tables, ...gateways.ruleset.tables] };
-  return { ...compileNetwork(network, machines), gateways: { ...gateways, ruleset } };
+  const silence = compileSilence(loggedDenials(compiled.ruleset));
+  const ruleset = { tables: [...silence.tables, ...gateways.ruleset.tables] };
+  return { ...compiled, gateways: { ...gateways, ruleset } };
 }
 
 /** Pure, and the same for the same tree, ports and time. */
@@ -93,6 +86,8 @@ export function renderOpenFlow(
   const ports = [...devices.values()];
   const flows: readonly Flow[] = [
     ...ports.map((port) => flow('shares', 1, [`in_port=${port}`], meterOf(port, 'packets'), goes('guard'))),
+    // What the kernel says of itself where the log is.
+    flow('shares', 1, ['in_port=LOCAL']),
     ...guards(),
     ...members.flatMap((member) => memberFlows(member)),
     ...tracking(),
@@ -107,6 +102,7 @@ export function renderOpenFlow(
     ),
     ...decisions.flows,
     ...misses(),
+    ...logFlows(ports),
   ];
   const printed = flows.map((each) => printFlow(each));
   return {
@@ -141,10 +137,10 @@ function membersOf({ tables }: Ruleset, portOf: SwitchState['portOf']): Member[]
 function guards(): Flow[] {
   return [
     // A tag stands before what other flows look at.
-    drop('guard', PRIORITY.attack, ['vlan_tci=0x1000/0x1000'], 'rogue'),
-    drop('guard', PRIORITY.attack, ['udp', 'tp_src=67'], 'rogue'),
-    drop('guard', PRIORITY.attack, ['udp6', 'tp_src=547'], 'rogue'),
-    ...ROUTER_WORDS.map((type) => drop('guard', PRIORITY.attack, ['icmp6', `icmp_type=${type}`], 'rogue')),
+    refuse('guard', PRIORITY.attack, ['vlan_tci=0x1000/0x1000'], 'rogue'),
+    refuse('guard', PRIORITY.attack, ['udp', 'tp_src=67'], 'rogue'),
+    refuse('guard', PRIORITY.attack, ['udp6', 'tp_src=547'], 'rogue'),
+    ...ROUTER_WORDS.map((type) => refuse('guard', PRIORITY.attack, ['icmp6', `icmp_type=${type}`], 'rogue')),
     ...UNHEARD_WORDS.map((type) => flow('guard', PRIORITY.attack, ['icmp6', `icmp_type=${type}`])),
     // In user space there is a copy of what was led to the gateway, and is judged there.
     ...TO_GATEWAY.map((match) => flow('guard', PRIORITY.gateway, match)),
@@ -250,7 +246,7 @@ function tracking(): Flow[] {
 /** ovs-fields(7): what connection tracking knows of a packet. */
 function states(): Flow[] {
   return [
-    drop('state', STATE.invalid, ['ct_state=+trk+inv'], 'invalid'),
+    refuse('state', STATE.invalid, ['ct_state=+trk+inv'], 'invalid'),
     ...['est', 'rel'].map((known) => flow('state', STATE.known, [`ct_state=+trk+${known}`], 'output:NXM_NX_REG2[]')),
     flow('state', STATE.begun, ['ct_state=+trk+new', `ct_mark=${BEGUN_MARK}`], goes('pair')),
     flow('state', STATE.begins, ['ct_state=+trk+new'], goes('opening')),
@@ -272,7 +268,7 @@ function misses(): Flow[] {
     ['decision', 'refused'],
   ];
   return [
-    ...reasons.map(([table, reason]) => drop(table, PRIORITY.miss, [], reason)),
+    ...reasons.map(([table, reason]) => refuse(table, PRIORITY.miss, [], reason)),
     // Asked for somebody who is not there: as on any link, nobody answers.
     flow('arp', PRIORITY.miss, []),
     flow('neighbour', PRIORITY.miss, []),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RefusedLog, type RefusedPacket, RefusedSummary } from './index.ts';
+import { RefusedLog, type RefusedPacket, RefusedSummary, switchIndex } from './index.ts';
 
 /** As Linux 6.18 and tcpdump 4.99 wrote it: three packets to port 7 of the loopback. */
 const FILE_HEADER = 'd4c3b2a1020004000000000000000000000004 00ef000000'.replaceAll(' ', '');
@@ -60,6 +60,27 @@ describe('RefusedLog', () => {
     const grown = before.replace('a4000000a4000000', 'ac000000ac000000');
     const packets = read(bytesOf(FILE_HEADER, grown, '0800060000000007', '0800040000000002', after));
     expect(packets.map(({ reason, interfaceIndex }) => [reason, interfaceIndex])).toEqual([['spoofed', 7]]);
+  });
+
+  test('names the port of an Open vSwitch, where it is that which speaks, and believes no card that says so', () => {
+    // NFULA_HWADDR (8) before NFULA_PREFIX (10), as a card's number ends with that of a port.
+    const card = '1000080000060000020080000005 0000'.replaceAll(' ', '');
+    const said = (prefix: string): RefusedPacket[] => {
+      const [before = '', after = ''] = PACKET.replaceAll(' ', '').split('0c000a007265667573656400');
+      const name = Buffer.from(`${prefix}\0`);
+      const length = name.length + 4;
+      const padded = Buffer.concat([name, Buffer.alloc(-name.length & 3)]).toString('hex');
+      const attribute = `${length.toString(16).padStart(2, '0')}000a00${padded}`;
+      const bytes = (84 - 12 + card.length / 2 + attribute.length / 2).toString(16).padStart(2, '0');
+      const grown = before.replace('5400000054000000', `${bytes}000000${bytes}000000`);
+      return read(bytesOf(FILE_HEADER, grown, card, attribute, after));
+    };
+    const of = (prefix: string): unknown[] =>
+      said(prefix).map(({ reason, rule, interfaceIndex }) => [reason, rule, interfaceIndex]);
+    expect(of('switch refused')).toEqual([['refused', undefined, switchIndex(5)]]);
+    expect(of('switch denied no-smtp')).toEqual([['denied', 'no-smtp', switchIndex(5)]]);
+    expect(of('switch switch refused')).toEqual([]);
+    expect(of('refused')).toEqual([['refused', undefined, 0]]);
   });
 
   test('reads the same in pieces of any size', () => {

@@ -4,6 +4,7 @@ import { type Address, addressOf } from './address.ts';
 import { DROP_REASONS, type DropReason } from './drop-reasons.ts';
 import { NetPolicyError } from './netpolicy-error.ts';
 import { ICMP_PROTOCOLS, PORT_PROTOCOLS } from './service.ts';
+import { AT_SWITCH } from './switch-log.ts';
 
 /** pcap, 4: the header of the file, and that of each packet. */
 const FILE_HEADER_BYTES = 24;
@@ -16,8 +17,11 @@ const MAX_PACKET_BYTES = 2_048;
 /** linux/netfilter/nfnetlink_log.h: attributes of a packet; each begins with its length and type. */
 const NFLOG_HEADER_BYTES = 4;
 const ATTRIBUTE_HEADER_BYTES = 4;
-const ATTRIBUTE = { incoming: 4, port: 6, payload: 9, prefix: 10 } as const;
+const ATTRIBUTE = { incoming: 4, port: 6, card: 8, payload: 9, prefix: 10 } as const;
 const MAX_PREFIX_BYTES = 128;
+/** struct nfulnl_msg_packet_hw: a length, and eight bytes of room. Of a card's six, a switch has written the last four. */
+const CARD_BYTES = 12;
+const CARD_END = 6;
 
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
@@ -27,7 +31,7 @@ export interface RefusedPacket {
   readonly reason: DropReason;
   /** Which one denies it, where that has `log`. */
   readonly rule?: string;
-  /** Of the interface that it came from: that of a machine's cable. */
+  /** Of the interface that it came from: that of a machine's cable, or what switchIndex() says of its port. */
   readonly interfaceIndex: number;
   readonly from: Address | undefined;
   readonly to: Address | undefined;
@@ -85,6 +89,7 @@ function requireHeader(view: DataView): void {
 function readPacket(data: Uint8Array): RefusedPacket | undefined {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   let [incoming, port, prefix]: [number, number | undefined, string] = [0, undefined, ''];
+  let switched = 0;
   let payload = new Uint8Array();
   for (let at = NFLOG_HEADER_BYTES; at + ATTRIBUTE_HEADER_BYTES <= data.length;) {
     const length = view.getUint16(at, true);
@@ -92,6 +97,8 @@ function readPacket(data: Uint8Array): RefusedPacket | undefined {
     if (length < ATTRIBUTE_HEADER_BYTES) break;
     // The last one may have been cut off.
     const value = data.slice(at + ATTRIBUTE_HEADER_BYTES, at + length);
+    if (type === ATTRIBUTE.card && value.length === CARD_BYTES)
+      switched = view.getUint32(at + ATTRIBUTE_HEADER_BYTES + CARD_END);
     if (type === ATTRIBUTE.incoming && value.length === 4) incoming = view.getUint32(at + ATTRIBUTE_HEADER_BYTES);
     if (type === ATTRIBUTE.port && value.length === 4) port = view.getUint32(at + ATTRIBUTE_HEADER_BYTES);
     if (type === ATTRIBUTE.prefix && value.length <= MAX_PREFIX_BYTES) prefix = textOf(value);
@@ -102,11 +109,13 @@ function readPacket(data: Uint8Array): RefusedPacket | undefined {
     // Attributes begin at multiples of four.
     at += (length + 3) & ~3;
   }
-  const [, why, rule] = /^([a-z-]+)(?: ([a-z0-9-]+))?$/.exec(prefix) ?? [];
+  const words = prefix.split(' ');
+  const atSwitch = words[0] === AT_SWITCH;
+  const [, why, rule] = /^([a-z-]+)(?: ([a-z0-9-]+))?$/.exec(words.slice(atSwitch ? 1 : 0).join(' ')) ?? [];
   const reason = DROP_REASONS.find((known) => known === why);
   if (reason === undefined) return undefined;
   // On a bridge what comes in by a port comes in by the bridge, too.
-  const interfaceIndex = port ?? incoming;
+  const interfaceIndex = atSwitch ? switched : (port ?? incoming);
   return { reason, ...(rule === undefined ? {} : { rule }), interfaceIndex, ...readFlow(payload) };
 }
 

@@ -201,6 +201,7 @@ const SELECTORS: Readonly<Record<Selector, NftJson>> = {
   'ct original ip6 daddr': { ct: { key: 'ip6 daddr', dir: 'original' } },
   'ether type': { payload: { protocol: 'ether', field: 'type' } },
   'ether saddr': { payload: { protocol: 'ether', field: 'saddr' } },
+  'ether daddr': { payload: { protocol: 'ether', field: 'daddr' } },
   'ip saddr': { payload: { protocol: 'ip', field: 'saddr' } },
   'ip daddr': { payload: { protocol: 'ip', field: 'daddr' } },
   'ip6 saddr': { payload: { protocol: 'ip6', field: 'saddr' } },

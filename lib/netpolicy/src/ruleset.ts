@@ -51,6 +51,7 @@ export type Selector =
   | 'ct original ip6 saddr'
   | 'ct original ip6 daddr'
   | 'ether saddr'
+  | 'ether daddr'
   | 'ether type'
   | 'ip saddr'
   | 'ip daddr'

@@ -3,7 +3,7 @@ import { mergeCounts } from './counts.ts';
 import type { Ruleset } from './ruleset.ts';
 import { parseMachines } from './machine.ts';
 import { parsePolicy } from './policy.ts';
-import { compileGateways, SWITCH_SILENCE } from './segment-gateway.ts';
+import { compileGateways, compileSilence } from './segment-gateway.ts';
 
 describe('compileGateways()', () => {
   const addresses = ['10.20.0.0/24', 'fd00:20::/64'];
@@ -40,11 +40,20 @@ describe('compileGateways()', () => {
   });
 });
 
-test('where a switch is, the kernel hears what comes by gateways and nothing else', () => {
-  for (const { chains } of SWITCH_SILENCE.tables) {
-    expect(chains.map(({ hook, rules }) => [hook?.policy, rules])).toEqual([
-      ['drop', [[{ match: ['iifname'], op: '==', to: 'g*' }, { verdict: 'accept' }]]],
+test('where a switch is, the kernel hears what comes by gateways and nothing else, and logs what the switch hands it', () => {
+  for (const { chains } of compileSilence(new Map([['denied no-smtp', 0x6000_0001]])).tables) {
+    const [hooked, ...more] = chains.filter(({ hook }) => hook !== undefined);
+    expect(more).toEqual([]);
+    expect(hooked?.hook?.policy).toBe('drop');
+    expect(hooked?.rules).toEqual([
+      [{ match: ['iifname'], op: '==', to: 'g*' }, { verdict: 'accept' }],
+      [{ match: ['iifname'], op: '==', to: 'switch' }, { decide: { map: 'refusals', key: ['ether daddr'] } }],
     ]);
+    const others = chains.filter(({ hook }) => hook === undefined);
+    expect(others.map(({ name }) => name)).toContain('log-60000001');
+    // None leads back to where something else would become of it.
+    expect(others.map(({ rules }) => rules.at(-1))).toEqual(others.map(() => [{ verdict: 'drop' }]));
+    expect(JSON.stringify(others)).not.toMatch(/accept|goto|jump/);
   }
 });
 

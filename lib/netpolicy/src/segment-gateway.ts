@@ -5,7 +5,8 @@ import { compileNetwork, type CompiledNetwork } from './compile.ts';
 import { drops } from './drop-reasons.ts';
 import type { Machine } from './machine.ts';
 import type { Network } from './policy.ts';
-import type { Ruleset } from './ruleset.ts';
+import type { Ruleset, Table } from './ruleset.ts';
+import { logPart } from './switch-log.ts';
 import { hooked } from './tables.ts';
 
 /** The same on every cable, and no machine's: the host gives those it makes out of 02:… */
@@ -52,23 +53,27 @@ export function compileGateways(network: Network, machines: readonly Machine[]):
 
 /**
  * Where a switch is: its datapath in user space has a copy of each frame, and the kernel, which has it as well, is nobody there but for
- * what is led to gateways.
+ * what is led to gateways, and for what the switch has it log.
  */
-export const SWITCH_SILENCE: Ruleset = {
-  tables: (
+export function compileSilence(denials: ReadonlyMap<string, number>): Ruleset {
+  const log = logPart(denials);
+  const tables = (
     [
       ['inet', 'prerouting'],
       ['arp', 'input'],
     ] as const
-  ).map(([family, at]) => ({
+  ).map(([family, at]): Table => ({
     family,
     name: SILENCE,
     counters: [],
-    sets: [],
+    sets: log.sets,
     chains: [
+      ...log.chains,
       hooked('silence', at, FIRST_PRIORITY, 'drop', [
         [{ match: ['iifname'], op: '==', to: `${GATEWAY_PREFIX}*` }, { verdict: 'accept' }],
+        log.rule,
       ]),
     ],
-  })),
-};
+  }));
+  return { tables };
+}

@@ -2,7 +2,7 @@
 // a policy leaves the numbers of all others, so that an update touches only what has changed.
 
 /** What a number stands for. In its top four bits, so that a number of one kind is never found in a map of another. */
-export const ID_KINDS = { group: 1, pair: 2, service: 3, decision: 4, share: 5 } as const;
+export const ID_KINDS = { group: 1, pair: 2, service: 3, decision: 4, share: 5, logged: 6 } as const;
 export type IdKind = keyof typeof ID_KINDS;
 
 const KIND_SHIFT = 28;
