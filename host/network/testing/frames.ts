@@ -46,6 +46,13 @@ export function udp(from: number, to: number, payload: string): string {
   return `${hex(from, 2)}${hex(to, 2)}${hex(8 + payload.length / 2, 2)}0000${payload}`;
 }
 
+/** With its checksum, which IPv6 asks for (RFC 8200, 8.1). */
+export function udpOverIpv6(from: string, to: string, ports: readonly [number, number], payload: string): string {
+  const datagram = udp(...ports, payload);
+  const sum = hex(pseudoChecksum(from, to, 17, datagram), 2);
+  return ipv6Packet(from, to, 17, datagram.slice(0, 12) + sum + datagram.slice(16));
+}
+
 /** ICMP that says that a port is unreachable (RFC 792), and with which packet: its head and eight bytes. */
 export function unreachable(from: string, to: string, packet: string): string {
   const message = (sum: string): string => `0303${sum}00000000${packet.slice(0, 2 * (20 + 8))}`;
@@ -55,8 +62,13 @@ export function unreachable(from: string, to: string, packet: string): string {
 /** ICMPv6 with its checksum over the pseudo-header (RFC 4443, 2.3); the body begins behind it. */
 export function icmpv6Packet(from: string, to: string, type: number, body: string): string {
   const message = (sum: string): string => `${hex(type, 1)}00${sum}${body}`;
-  const pseudo = `${ipv6(from)}${ipv6(to)}${hex(message('0000').length / 2, 4)}0000003a${message('0000')}`;
-  return ipv6Packet(from, to, 58, message(hex(internetChecksum(pseudo), 2)), 255);
+  const sum = pseudoChecksum(from, to, 58, message('0000'));
+  return ipv6Packet(from, to, 58, message(hex(sum, 2)), 255);
+}
+
+function pseudoChecksum(from: string, to: string, protocol: number, payload: string): number {
+  const head = `${ipv6(from)}${ipv6(to)}${hex(payload.length / 2, 4)}${hex(protocol, 4)}`;
+  return internetChecksum(head + payload);
 }
 
 /** RFC 1071. */

@@ -12,6 +12,7 @@ const TABLES = [
   'target', // for whom, and where that is
   'tracking', // where its connection is looked for
   'state', // of which connection
+  'report', // whose connection an error of ICMP is reported of
   'opening', // how many connections a second
   'pair', // what the rules say of both groups
   'service',

@@ -138,7 +138,7 @@ describe('renderOpenFlow()', () => {
       renderOpenFlow(compileSwitched(network, machinesOf(machines, network)), { portOf: ports(), atSeconds: 0 }).flows
         .size;
     const each = (count(20) - count(10)) / 10;
-    expect(each).toBe(16);
+    expect(each).toBe(20);
     expect(count(1_000) - count(10)).toBe(990 * each);
   });
 

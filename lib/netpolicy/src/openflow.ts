@@ -41,7 +41,7 @@ const TO_GATEWAY: readonly (readonly string[])[] = [
 
 /** The first match by priority is the one. */
 const PRIORITY = { attack: 400, gateway: 350, word: 300, sender: 200, miss: 0 } as const;
-const STATE = { elsewhere: 50, invalid: 40, known: 30, begun: 20, begins: 10 } as const;
+const STATE = { elsewhere: 50, invalid: 40, reported: 35, known: 30, begun: 20, begins: 10 } as const;
 
 export interface OpenFlowRules {
   /** Lines for `ovs-ofctl add-flows`, by what they match: two that match the same in a table are one. */
@@ -147,6 +147,9 @@ function guards(): Flow[] {
   ];
 }
 
+/** Where the address is that it is for. */
+const OUTPUT = 'output:NXM_NX_REG2[]';
+
 /** Whoever sends is who is on that port; questions for a machine's card are answered here, and what is for it goes to its port alone. */
 function memberFlows(member: Member): Flow[] {
   const { address, mac, port, group } = member;
@@ -163,6 +166,7 @@ function memberFlows(member: Member): Flow[] {
       goes('target'),
     ),
     ...(address.family === 4 ? arpFlows(member, from) : neighbourFlows(member, from)),
+    ...reportFlows(member),
     flow(
       'target',
       1,
@@ -172,6 +176,17 @@ function memberFlows(member: Member): Flow[] {
       goes('tracking'),
     ),
   ];
+}
+
+/**
+ * An error that is reported of a connection (RFC 792, RFC 4443) passes where one of its two ends reports it, as it began: what the error
+ * quotes is all that connection tracking asks for, and whoever guesses ports can quote a packet of others.
+ */
+function reportFlows({ address: { family, text }, port }: Member): Flow[] {
+  const [protocol, field] = family === 4 ? ['ip', 'ct_nw'] : ['ipv6', 'ct_ipv6'];
+  return ['src', 'dst'].map((end) =>
+    flow('report', 1, [`in_port=${port}`, protocol, 'ct_state=+trk+rel', `${field}_${end}=${text}`], OUTPUT),
+  );
 }
 
 /** RFC 826. Gratuitous questions, by which a system says who it is, are for its own address: nobody answers those. */
@@ -247,7 +262,8 @@ function tracking(): Flow[] {
 function states(): Flow[] {
   return [
     refuse('state', STATE.invalid, ['ct_state=+trk+inv'], 'invalid'),
-    ...['est', 'rel'].map((known) => flow('state', STATE.known, [`ct_state=+trk+${known}`], 'output:NXM_NX_REG2[]')),
+    flow('state', STATE.reported, ['ct_state=+trk+rel'], goes('report')),
+    flow('state', STATE.known, ['ct_state=+trk+est'], OUTPUT),
     flow('state', STATE.begun, ['ct_state=+trk+new', `ct_mark=${BEGUN_MARK}`], goes('pair')),
     flow('state', STATE.begins, ['ct_state=+trk+new'], goes('opening')),
   ];
@@ -261,6 +277,7 @@ function misses(): Flow[] {
     ['guard', 'spoofed'],
     ['target', 'refused'],
     ['state', 'invalid'],
+    ['report', 'invalid'],
     ['opening', 'refused'],
     ['pair', 'refused'],
     ['service', 'refused'],
