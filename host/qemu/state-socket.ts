@@ -34,7 +34,7 @@ export async function listenForState(
   await rm(path, { force: true });
   const server = createServer({ pauseOnConnect: true });
   server.maxConnections = 1;
-  const timer = setTimeout(() => server.close(), timeoutMs);
+  let timer: NodeJS.Timeout | undefined;
   const connected = new Promise<Socket>((resolve, reject) => {
     server.once('connection', resolve).once('connection', () => clearTimeout(timer));
     server.once('error', reject);
@@ -46,6 +46,8 @@ export async function listenForState(
     server.listen(path, resolve);
   });
   await lchown(path, vmm.uid, vmm.uid);
+  // From when it can be reached: closed before that, it would have no name any more to be given away.
+  timer = setTimeout(() => server.close(), timeoutMs);
   return {
     connected,
     [Symbol.asyncDispose]: async () => {
