@@ -64,7 +64,7 @@ export class SavedGuest implements AsyncDisposable {
       ...['-qmp', `unix:${this.#monitor},server=on,wait=off`],
       ...['-blockdev', JSON.stringify(disk), '-device', 'virtio-blk-pci,drive=disk'],
       ...['-kernel', join(image, 'kernel'), '-initrd', join(dir, 'initrd')],
-      ...['-append', 'console=ttyS0 quiet rdinit=/bench'],
+      ...['-append', 'console=ttyS0 quiet no_timer_check rdinit=/bench'],
     ];
   }
 

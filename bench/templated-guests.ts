@@ -33,7 +33,7 @@ const FILL_TIMEOUT_MS = 120_000;
 
 const FILLED = 'it is filled';
 const DISK_MIB = 16;
-const COMMAND_LINE = 'console=ttyS0 quiet rdinit=/bench';
+const COMMAND_LINE = 'console=ttyS0 quiet no_timer_check rdinit=/bench';
 /** Of a descriptor of the peer's. */
 const FIRST_FD = 3;
 

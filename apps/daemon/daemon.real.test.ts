@@ -195,17 +195,17 @@ describe('ringwalld', () => {
   test('does not run as root, twice on one state, or where its directories are not', async () => {
     await start();
     const twice = begin();
-    expect((await once(twice, 'exit'))[0]).toBe(1);
+    expect((await once(twice, 'close'))[0]).toBe(1);
     expect(log).toContain('another ringwalld uses the store');
     const nowhere = begin({ RINGWALL_DAEMON_AS_ROOT: '1', RINGWALL_STATE: join(folder, 'nowhere') });
-    expect((await once(nowhere, 'exit'))[0]).toBe(1);
+    expect((await once(nowhere, 'close'))[0]).toBe(1);
     expect(log).toContain('nowhere/daemon/ringwall.db cannot be used');
     expect(log).not.toMatch(/^ +at /m);
   });
 
   test.skipIf(process.getuid?.() !== 0)('refuses to be root (skipped: needs root)', async () => {
     const root = begin({});
-    expect((await once(root, 'exit'))[0]).toBe(1);
+    expect((await once(root, 'close'))[0]).toBe(1);
     expect(log).toContain('does not run as root');
   });
 

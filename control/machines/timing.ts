@@ -64,8 +64,8 @@ export const CALL_TIMEOUT_MS = {
   'build-image': 45 * 60_000,
   /** Making keys in a TPM, and allocating a disk. */
   'create-machine': 120_000,
-  /** The first start after a boot of the host tries the accelerator with a probe guest. */
-  'start-machine': 90_000,
+  /** Each of its programs has its own time to start; the first start after a boot of the host tries the accelerator with a probe guest. */
+  'start-machine': 240_000,
   /** Beside the grace itself. */
   'stop-machine': 60_000,
   'remove-machine': 60_000,

@@ -59,7 +59,7 @@ export class DrawingVm {
         ...['-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-m', String(MEMORY_MIB)],
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', `file:${path('console')}`],
         ...['-kernel', this.#kernel, '-initrd', join(this.#directory, 'initrd')],
-        ...['-append', 'console=ttyS0 quiet panic=-1'],
+        ...['-append', 'console=ttyS0 quiet panic=-1 no_timer_check'],
         ...['-blockdev', JSON.stringify(disk), '-device', 'virtio-blk-pci,drive=disk'],
         ...['-qmp', `unix:${path('qmp')},server=on,wait=off`],
         ...more,

@@ -53,7 +53,7 @@ export async function bootPlainVm(vm: PlainVm): Promise<string> {
       ...['-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-m', String(MEMORY_MIB)],
       ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
       ...['-kernel', vm.kernel, '-initrd', initrd],
-      ...['-append', `console=ttyS0 quiet panic=-1 ${vm.commandLine ?? ''}`.trimEnd()],
+      ...['-append', `console=ttyS0 quiet panic=-1 no_timer_check ${vm.commandLine ?? ''}`.trimEnd()],
       ...disk,
       ...(vm.extra ?? []),
     ],

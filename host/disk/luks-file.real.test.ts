@@ -18,7 +18,7 @@ const CRYPTSETUP = '/usr/sbin/cryptsetup';
 const MIB = 2 ** 20;
 const CHUNK = 4 * MIB;
 const SIZE = 3 * CHUNK + 512;
-const CONNECT_ATTEMPTS = 300;
+const CONNECT_ATTEMPTS = 6_000;
 const CANARY = 'canary-of-the-imported-disk';
 
 describe.skipIf(lacks !== undefined)(`an encrypted disk${lacks === undefined ? '' : ` (${lacks})`}`, () => {

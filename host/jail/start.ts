@@ -25,12 +25,12 @@ import { memoryFileOf } from './memory-file.ts';
 import { giveDir } from './owned-dir.ts';
 import { closeRunDir, openRunDir, readRunFile } from './rundir.ts';
 
-/** Namespaces, binds and the start of the program take some 50 ms; a host that swaps takes longer. */
-const START_TIMEOUT_MS = 15_000;
+/** Namespaces, binds and the start of the program take some 50 ms; on a host with twenty programs for each processor, or one that swaps, seconds. */
+const START_TIMEOUT_MS = 45_000;
 /** Short beside that. */
 const START_POLL_MS = 2;
 /** How long bwrap may take to notice the end of its program: milliseconds, but for a host whose processors are all taken. */
-const REAP_TIMEOUT_MS = 5_000;
+const REAP_TIMEOUT_MS = 15_000;
 /** What an error repeats of a program's own last words. */
 const LOG_TAIL_BYTES = 2_000;
 const LOG_TAIL_LINES = 5;

@@ -124,7 +124,7 @@ export function probeArgv(accelerator: Accelerator): string[] {
     ...machineArguments(accelerator),
     ['-m', `${PROBE_MEMORY_MIB}M`],
     ['-kernel', VMM_PATHS.kernel, '-initrd', VMM_PATHS.initrd],
-    ['-append', 'console=ttyS0 earlyprintk=ttyS0 panic=-1 rdinit=/init'],
+    ['-append', 'console=ttyS0 earlyprintk=ttyS0 panic=-1 no_timer_check rdinit=/init'],
     ['-chardev', option('file', console_), '-serial', 'chardev:console'],
     ...sandboxArguments(),
   ];

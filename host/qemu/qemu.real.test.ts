@@ -99,7 +99,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
   test('reaches its firmware, with disks, TPM and ports, and every protection holds', async () => {
     const path = join(bench.dir, 'encrypted.img');
     const machine = await boot({ encrypted: [{ serial: 'a2b3', path, key: Buffer.from(DISK_KEY) }], openTap });
-    const spoken = await readUntil(vmmSockets(machine.vmm.runDir).console, /BdsDxe|UEFI/i, 60_000);
+    const spoken = await readUntil(vmmSockets(machine.vmm.runDir).console, /BdsDxe|UEFI/i, 300_000);
     expect(spoken).toMatch(/BdsDxe|UEFI/i);
 
     await using qmp = await QmpClient.connect(vmmSockets(machine.vmm.runDir).qmp);
@@ -266,7 +266,7 @@ describe.skipIf(lacks !== undefined)(`a machine in its jail${lacks === undefined
     const machine = await boot();
     await killProcess(machine.vmm.process);
     expect(await readMachineState(machine)).toBe('vmm-dead');
-    expect(await waitForExit(machine.tpm.process, 5_000)).toBe(true);
+    expect(await waitForExit(machine.tpm.process, 120_000)).toBe(true);
     expect(await powerDown(machine.vmm, 200)).toBe(true);
   });
 

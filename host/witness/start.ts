@@ -26,7 +26,7 @@ const WITNESS_LIMITS = {
   runDirBytes: 1024 * 1024,
 } as const;
 /** It listens 0.1 s after its start here. */
-const READY_TIMEOUT_MS = 15_000;
+const READY_TIMEOUT_MS = 45_000;
 const PORT_IN_JAIL = '/run/port.sock';
 const STATES_IN_JAIL = '/run/states.sock';
 /** Below its run directory: where the broker is relayed from, and where it is saved (state-port.ts). */

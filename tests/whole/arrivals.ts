@@ -4,7 +4,7 @@ import { run } from '@ringwall/host/exec';
 import { inNamespace } from '@ringwall/host/network';
 
 const TCPDUMP = '/usr/bin/tcpdump';
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 120_000;
 const LOOK_MS = 50;
 
 export class Arrivals implements AsyncDisposable {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { leftovers } from './leftovers.ts';
 
 const LACKS = `${CLOUD_IMAGE_LACKS}${process.getuid?.() === 0 ? '' : ' (skipped: needs root)'}`;
-const COMMAND_LINE = 'console=ttyS0 panic=1';
+const COMMAND_LINE = 'console=ttyS0 no_timer_check panic=1';
 
 /** A report is broken into lines for a terminal. */
 const flat = (text: string): string => text.replaceAll(/\s+/g, ' ');

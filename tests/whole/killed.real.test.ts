@@ -64,7 +64,7 @@ describe('kill -9', () => {
       await revive();
     }
     await start;
-    const deadline = Date.now() + 120_000;
+    const deadline = Date.now() + 600_000;
     let status = (await ringwall.show(NAME)).machine.status;
     while (['starting', 'attesting'].includes(status.phase) && Date.now() < deadline) {
       await sleep(1000);

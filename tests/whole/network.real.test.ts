@@ -18,8 +18,8 @@ const CLOSED_PORT = 8082;
 const LENT_PORT = 8083;
 /** An interval of the watch, an answer, and a busy host. */
 const QUARANTINE_MS = 300_000;
-/** For what is on its way. */
-const SETTLE_MS = 500;
+/** The time of forty lines. */
+const SILENCE_MS = 2_000;
 
 describe('two machines on a network', () => {
   let directory: string;
@@ -70,12 +70,19 @@ describe('two machines on a network', () => {
   };
   const listen = (port: number): string =>
     `(while :; do echo it-is-${port} | nc -l -p ${port}; done >/dev/null 2>&1 &)`;
+  /** What listens there begins anew behind each connection. */
+  const untilListening = (port: number): string => {
+    const own = port.toString(16).toUpperCase().padStart(4, '0');
+    return `until grep -qE ':${own} 0+:0000 0A' /proc/net/tcp /proc/net/tcp6; do usleep 50000; done`;
+  };
+  /** For what shall come, however busy the host. */
+  const hear = (address: string, port: number): string => `nc -w 60 ${address} ${port} </dev/null || echo refused`;
   const addressOf = ({ addresses }: Place): string => addresses[0] ?? '';
   const ipv6Of = ({ addresses }: Place): string => addresses[1] ?? '';
   /** Has the one send the other twenty lines a second, in one connection. */
   const stream = async (port: number, file: string): Promise<void> => {
     // An end whose input is closed would end the connection.
-    await db.run(`(sleep 9999 | nc -l -p ${port} >${file} 2>&1 &); sleep 1`);
+    await db.run(`(sleep 9999 | nc -l -p ${port} >${file} 2>&1 &); ${untilListening(port)}`);
     await web.run(
       `(i=0; while :; do i=$((i+1)); echo line $i; usleep 50000; done | nc ${addressOf(places.db)} ${port} >/dev/null 2>&1 &); true`,
     );
@@ -101,12 +108,14 @@ describe('two machines on a network', () => {
   });
 
   test('reach each other by what the rule allows, and by nothing else', async () => {
-    await db.run(`${listen(PORT)}; ${listen(CLOSED_PORT)}; sleep 1`);
-    await web.run(`${listen(PORT)}; sleep 1`);
+    await db.run(`${listen(PORT)}; ${listen(CLOSED_PORT)}`);
+    await web.run(listen(PORT));
     const ask = (address: string, port: number): string => `nc -w 3 ${address} ${port} </dev/null || echo refused`;
     for (const of of [addressOf, ipv6Of]) {
       const [from, to] = [of(places.web), of(places.db)];
-      expect(await web.run(ask(to, PORT))).toContain(`it-is-${PORT}`);
+      await db.run(`${untilListening(PORT)}; ${untilListening(CLOSED_PORT)}`);
+      await web.run(untilListening(PORT));
+      expect(await web.run(hear(to, PORT))).toContain(`it-is-${PORT}`);
       expect(await web.run(ask(to, CLOSED_PORT))).toContain('refused');
       expect(await db.run(ask(from, PORT))).toContain('refused');
       expect(await web.run(`ping -c 2 -W 1 ${to} || echo refused`)).toContain('refused');
@@ -121,10 +130,8 @@ describe('two machines on a network', () => {
     const heard = async (): Promise<number> => Number(await db.run('wc -l </tmp/lent'));
     await until(async () => (await heard()) > 10);
     await ringwall.ok('net', 'rules', 'rm', 'lent', '--network', 'app');
-    await sleep(SETTLE_MS);
-    const before = await heard();
-    await sleep(2_000);
-    expect(await heard()).toBe(before);
+    // What is on its way comes still.
+    await expect.poll(() => linesOf(heard)).toBe(0);
   });
 
   test('get out where root has switched that on, as far as a rule lets them, and know names of the world then', async () => {
@@ -137,7 +144,7 @@ describe('two machines on a network', () => {
     const way = ['--interface', UPLINK.name, '--address', UPLINK.address, '--gateway', UPLINK.router];
     expect(await ringwall.ok('network', 'egress', 'on', ...way, '--resolvers', RESOLVER)).toContain(UPLINK.name);
     expect(await why()).toMatch(/: yes\n/);
-    expect(await web.run(visit)).toContain(SITE.text);
+    expect(await web.run(hear(SITE.address, SITE.port))).toContain(SITE.text);
     expect(await db.run(visit)).toContain('refused');
     expect(await web.run(`nslookup -type=a ${SITE.name}`)).toContain(SITE.address);
     expect(await web.run(`nslookup -type=a ${REBOUND.name} || echo unknown`)).not.toContain(REBOUND.address);
@@ -153,7 +160,8 @@ describe('two machines on a network', () => {
   test('are saved with their cards, and put back, nothing passes until the next start proves itself', async () => {
     const [from, to] = [addressOf(places.web), addressOf(places.db)];
     const ask = (): Promise<string> => web.run(`nc -w 1 ${to} ${PORT} </dev/null || echo refused`);
-    expect(await ask()).toContain(`it-is-${PORT}`);
+    await db.run(untilListening(PORT));
+    expect(await web.run(hear(to, PORT))).toContain(`it-is-${PORT}`);
     expect(await ringwall.ok('snapshot', 'db')).toContain('db@1');
     await ringwall.ok('stop', 'db');
     await ringwall.ok('restore', 'db');
@@ -176,8 +184,8 @@ describe('two machines on a network', () => {
     await ringwall.ok('start', 'db');
     db = await ringwall.openConsole('db');
     await seeCard(db, places.db);
-    await db.run(`${listen(PORT)}; sleep 1`);
-    expect(await ask()).toContain(`it-is-${PORT}`);
+    await db.run(`${listen(PORT)}; ${untilListening(PORT)}`);
+    expect(await web.run(hear(to, PORT))).toContain(`it-is-${PORT}`);
   });
 
   test('lose the network with the connection that they have, when they are trusted no more', async () => {
@@ -195,9 +203,8 @@ describe('two machines on a network', () => {
       return !(await inNamespace(run, places.pin)(link)).stdout.toString().includes(',UP');
     };
     await until(isCut);
-    const before = await heard();
-    await sleep(2_000);
-    expect(await heard()).toBe(before);
+    // What is on its way comes still.
+    await expect.poll(() => linesOf(heard)).toBe(0);
     // What is promised is a second. Both are of this host's clock: the broker's word in its audit log, and the last packet on the other's
     // cable.
     const verdictMs = verdictOn(places.web.machine, join(ringwall.stateDir, 'broker', 'audit.log'));
@@ -208,6 +215,13 @@ describe('two machines on a network', () => {
     expect((await ringwall.detail('db')).machine.status.trust).toBe('attested');
   });
 });
+
+/** How many lines come in some time. */
+async function linesOf(heard: () => Promise<number>): Promise<number> {
+  const before = await heard();
+  await sleep(SILENCE_MS);
+  return (await heard()) - before;
+}
 
 /** Of a quarantine, as the broker has written it down. */
 function verdictOn(machine: string, auditLog: string): number {

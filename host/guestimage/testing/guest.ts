@@ -63,6 +63,7 @@ export class TestGuest implements AsyncDisposable {
       this.#wake();
     });
     vmm.once('exit', () => this.#wake());
+    vmm.stdin?.on('error', () => {});
   }
 
   /** `dir` is the guest's own, for sockets; it is removed at the end. `namespace`: a file that pins where its card is to lead. */

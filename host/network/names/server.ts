@@ -31,7 +31,7 @@ const LIMITS = {
   runDirBytes: 4 * MIB,
 } as const;
 /** It is up in some 30 ms. */
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 45_000;
 const POLL_MS = 5;
 const PID_FILE_BYTES = 16;
 /** It says little; what one guest can make it say is bounded by its rate. */

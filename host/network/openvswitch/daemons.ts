@@ -59,7 +59,7 @@ const SOCKETS = '/var/run/openvswitch';
 const DATA_BASE_DIR = '/db';
 /** Where the data base finds the same: it wants to write a temporary file, too, whose folder is a name in libc. */
 const DATA_BASE_OWN_DIR = '/tmp';
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 45_000;
 const POLL_MS = 10;
 /** 1,024 ports, some flows for each. */
 const TOOL_TIMEOUT_MS = 60_000;

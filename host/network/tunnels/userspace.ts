@@ -13,7 +13,7 @@ import { askUapi, parseState, renderChange } from './uapi.ts';
 
 const WIREGUARD_GO = '/usr/bin/wireguard-go';
 const IP = '/usr/sbin/ip';
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 45_000;
 const MIB = 1024 * 1024;
 /** It keeps buffers for packets on their way: 4,096 of 64 KiB at most. */
 const MEMORY_BYTES: number = 512 * MIB;

@@ -17,7 +17,7 @@ const NAME = 'sniffer';
 const CAPABILITIES = ['CAP_NET_RAW', 'CAP_NET_ADMIN', 'CAP_SETUID', 'CAP_SETGID'];
 const TASKS_BYTES = { memory: 512 * 1024 * 1024, files: 64 } as const;
 /** pcap's own header comes as soon as it listens. */
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 45_000;
 /** What may wait for a reader that is slower than the machine sends; more ends it, since nothing may be left out unsaid. */
 const MAX_BEHIND_BYTES: number = 8 * 1024 * 1024;
 /** What a person types. */
