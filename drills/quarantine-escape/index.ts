@@ -1,12 +1,11 @@
 // Drill: a machine is no longer trusted, and goes on with a connection that it had begun before.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cutCable } from '@ringwall/host/network';
 import type { Attempt, Drill } from '../drill.ts';
 import { ALICE, BOB, type Guest } from '../network/guest.ts';
 import { openFirewall, openWalls, PORTS } from '../network/neighbourhood.ts';
 import { program } from '../network/programs.ts';
 
-/** What is promised: a second after the verdict nothing passes. */
+/** What is promised: a second after it was dismissed nothing passes. */
 const GRACE_MS = 1_000;
 const SECONDS = 1.8;
 
@@ -18,14 +17,19 @@ ready()
 while (left := end - time.monotonic()) > 0:
     for each in select.select(links, [], [], left)[0]:
         if each is own: links.append(own.accept()[0])
-        elif each.recv(4096): times.append(time.time() * 1000)
+        elif each.recv(4096):
+            # The first is answered: it was there.
+            if not times: each.send(b'heard')
+            times.append(time.time() * 1000)
         else: links.remove(each)
 answer(times)
 `);
 
 /** Carries data away, a piece every 20 ms: `{to, port, seconds}`. */
 const LEAK = program(`
-with socket.create_connection((ARG['to'], ARG['port']), timeout=1) as link:
+with socket.create_connection((ARG['to'], ARG['port']), timeout=60) as link:
+    link.send(b'data')
+    link.recv(16)
     ready()
     end = time.monotonic() + ARG['seconds']
     while time.monotonic() < end:
@@ -69,15 +73,14 @@ export const quarantineEscape: Drill = {
 async function leak({ alice, bob }: { alice: Guest; bob: Guest }, quarantine: () => Promise<void>): Promise<Attempt> {
   const record = await bob.start(RECORD, { port: PORTS.serve, seconds: SECONDS });
   const leaking = await alice.start(LEAK, { to: BOB.ipv4, port: PORTS.serve, seconds: SECONDS });
-  await sleep(GRACE_MS / 4);
-  const at = Date.now();
   await quarantine();
+  const at = Date.now();
   const [times] = await Promise.all([record.answer, leaking.answer]);
   const came = Array.isArray(times) ? times.map(Number) : [];
-  if (!came.some((time) => time < at)) throw new Error('nothing passed before: this proves nothing');
+  if (came.length === 0) throw new Error('nothing passed before: this proves nothing');
   const late = came.filter((time) => time > at + GRACE_MS).length;
   return {
-    what: 'go on with a connection a second after the verdict',
+    what: 'go on with a connection a second after it was dismissed',
     succeeded: late > 0,
     seen: late > 0 ? `${String(late)} more pieces of data arrived` : 'not a byte arrived any more',
   };
