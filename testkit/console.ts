@@ -9,6 +9,7 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 export class GuestConsole implements Disposable {
   readonly #stream: Duplex;
   #text = '';
+  #hasEnded = false;
   #wake: () => void = () => {};
 
   private constructor(stream: Duplex, head: Buffer) {
@@ -16,6 +17,10 @@ export class GuestConsole implements Disposable {
     this.#take(head.toString('latin1'));
     stream.on('data', (bytes: Buffer) => this.#take(bytes.toString('latin1')));
     stream.on('error', () => {});
+    stream.on('close', () => {
+      this.#hasEnded = true;
+      this.#wake();
+    });
   }
 
   static open(apiSocket: string, machine: string): Promise<GuestConsole> {
@@ -47,8 +52,10 @@ export class GuestConsole implements Disposable {
         return match;
       }
       const leftMs = deadline - Date.now();
-      if (leftMs <= 0)
-        throw new Error(`console: no ${String(pattern)} in ${timeoutMs} ms; last seen:\n${this.#text.slice(-2000)}`);
+      if (leftMs <= 0 || this.#hasEnded) {
+        const how = this.#hasEnded ? 'before it was closed' : `in ${timeoutMs} ms`;
+        throw new Error(`console: no ${String(pattern)} ${how}; last seen:\n${this.#text.slice(-2000)}`);
+      }
       await new Promise<void>((done) => {
         const timer = setTimeout(done, leftMs);
         this.#wake = () => {

@@ -55,7 +55,8 @@ export class TestHostTpm implements AsyncDisposable {
       ],
       { stdio: 'ignore', env: {} },
     );
-    const host = new TestHostTpm(dir, child);
+    await using cleanup = new AsyncDisposableStack();
+    const host = cleanup.use(new TestHostTpm(dir, child));
     (await connectSoon(host.config.tpm.socket, child)).destroy();
     const log = parseEventLog(eventLog);
     await host.#use(async (tpm) => {
@@ -69,6 +70,7 @@ export class TestHostTpm implements AsyncDisposable {
     const values = await replayEventLog(log, 'sha256');
     const boot = Array.from({ length: AGGREGATED_PCRS }, (_, pcr) => values.get(pcr) ?? new Uint8Array(32));
     await host.measure('boot_aggregate', sha256(concatBytes(...boot)));
+    cleanup.move();
     return host;
   }
 

@@ -76,9 +76,10 @@ export class Testbed implements AsyncDisposable {
   /** Machines with cables and no walls: where they are routed, everything reaches everything. */
   static async open(machines: readonly Machine[], { connect, setUp }: Mode = ROUTED): Promise<Testbed> {
     const dir = await mkdtemp(join(tmpdir(), 'ringwall-network-'));
+    await using cleanup = new AsyncDisposableStack();
     const inside = await openNamespace(run, join(dir, NETWORK));
     const stations = machines.map((machine) => new Station(machine));
-    const bed = new Testbed(dir, inside, stations);
+    const bed = cleanup.use(new Testbed(dir, inside, stations));
     await Promise.all(stations.map((station) => station.tell('collect', 0)));
     const pairs = stations.map(({ machine, child }) => {
       const pid = child.pid ?? 0;
@@ -87,6 +88,7 @@ export class Testbed implements AsyncDisposable {
     await runChecked(inside, ['/usr/sbin/ip', '-batch', '-'], { input: pairs.join('') });
     await connect(inside, machines);
     await Promise.all(stations.map((station) => station.tell('configure', setUp(station.machine))));
+    cleanup.move();
     return bed;
   }
 
