@@ -184,7 +184,7 @@ describe('processes', () => {
     expect(isAlive({ ...ref, startTicks: '1' })).toBe(false);
     expect(await endProcess({ ...ref, startTicks: '1' }, 0)).toBe('ended');
     expect(isAlive(ref)).toBe(true);
-    expect(await endProcess(ref, 2000)).toBe('ended');
+    expect(await endProcess(ref, 60_000)).toBe('ended');
     expect(isAlive(ref)).toBe(false);
   });
 
