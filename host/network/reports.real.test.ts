@@ -12,7 +12,7 @@ import { NEEDS_PACKETS, Testbed } from './testing/testbed.ts';
 /** Long enough for a frame to arrive that would arrive. */
 const SETTLE_MS = 200;
 /** What a switch counts is known half a second later. */
-const COUNTED = { timeout: 20_000 } as const;
+const COUNTED = { timeout: 120_000 } as const;
 const NO_ROUTE = 1;
 const ECHO = { request: 128, reply: 129 } as const;
 /** Of a packet, in hexadecimal: from whom to whom, and what it says. */

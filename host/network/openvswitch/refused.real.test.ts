@@ -21,7 +21,7 @@ import { NEEDS_SWITCH, openSwitched, type Switched } from '../testing/switched.t
 import type { Station } from '../testing/testbed.ts';
 
 const LACKS = NEEDS_SWITCH !== '' || existsSync('/usr/bin/tcpdump') ? NEEDS_SWITCH : ' (skipped: needs tcpdump)';
-const TOLD = { timeout: 30_000, interval: 50 } as const;
+const TOLD = { timeout: 120_000, interval: 50 } as const;
 const [CARD, OTHER, THIRD, UNKNOWN] = [
   '52:54:00:00:00:01',
   '52:54:00:00:00:02',
