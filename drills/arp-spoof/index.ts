@@ -1,8 +1,9 @@
 // Drill: a machine tells its neighbours that it is the one that they talk to, by ARP and by neighbour discovery.
-import type { Attempt, Drill } from '../drill.ts';
+import type { Attempt, Drill, DrillContext } from '../drill.ts';
 import { ALICE, BOB, MALLORY } from '../network/guest.ts';
-import { openBridge, openWalls, PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
+import { openBridge, openWalls, PORTS, seenDropped, type Neighbourhood } from '../network/neighbourhood.ts';
 import { LISTEN, program, TALK } from '../network/programs.ts';
+import { SWITCH_SECONDS, tryOnSwitch } from '../network/switched.ts';
 import { newCanary } from '../victim.ts';
 
 const SECONDS = 0.8;
@@ -32,24 +33,35 @@ export const arpSpoof: Drill = {
   mustBeTrue:
     'The attacker has root in a machine of her own on the same host and network, and knows her neighbours’ addresses.',
   stoppedBy:
-    'Each machine knows one neighbour, its gateway, which has all its neighbours written down. Its ARP may ask for the gateway and say nothing else; all else is dropped and counted, and never reaches another cable.',
+    'Each machine knows one neighbour, its gateway, which has all its neighbours written down. Its ARP may ask for the gateway and say nothing else; all else is dropped and counted, and never reaches another cable. On an Open vSwitch of Ringwall’s the switch answers such questions itself, and no answer of a machine’s reaches another.',
 
-  async without({ directory, step }) {
-    await using here = await openBridge(directory);
-    step('machines on one bridge are told lies about their neighbours');
-    return await poison(here);
+  async without(context) {
+    const onBridge = await tryOnBridge(context);
+    return [...onBridge, ...(await tryOnSwitch(context, 'learning', (here) => poison(here, SWITCH_SECONDS)))];
   },
 
-  async with({ directory, step }) {
-    await using here = await openWalls(directory);
-    step('the same machines behind walls');
-    const attempts = await poison(here);
-    if ((await here.counted('spoofed')) === 0) throw new Error('no lie was counted');
-    return attempts;
+  async with(context) {
+    const behindWalls = await tryBehindWalls(context);
+    const onSwitch = await tryOnSwitch(context, 'walled', async (here) =>
+      seenDropped(here, await poison(here, SWITCH_SECONDS)),
+    );
+    return [...behindWalls, ...onSwitch];
   },
 };
 
-async function poison({ alice, bob, mallory }: Neighbourhood): Promise<Attempt[]> {
+async function tryOnBridge({ directory, step }: DrillContext): Promise<Attempt[]> {
+  await using here = await openBridge(directory);
+  step('machines on one bridge are told lies about their neighbours');
+  return await poison(here);
+}
+
+async function tryBehindWalls({ directory, step }: DrillContext): Promise<readonly Attempt[]> {
+  await using here = await openWalls(directory);
+  step('the same machines behind walls');
+  return await seenDropped(here, await poison(here));
+}
+
+async function poison({ alice, bob, mallory }: Neighbourhood, seconds = SECONDS): Promise<Attempt[]> {
   const canaries = [newCanary(), newCanary()];
   const [first = '', second = ''] = canaries;
   const messages = [
@@ -57,14 +69,14 @@ async function poison({ alice, bob, mallory }: Neighbourhood): Promise<Attempt[]
     [BOB.ipv6, PORTS.talk, second],
   ];
   // They have talked before, so that each knows the other: that is what is overwritten.
-  const honest = await bob.start(LISTEN, { port: PORTS.talk, seconds: SECONDS / 2 });
-  await alice.run(TALK, { messages, seconds: SECONDS / 4 });
+  const honest = await bob.start(LISTEN, { port: PORTS.talk, seconds: seconds / 2 });
+  await alice.run(TALK, { messages, seconds: seconds / 4 });
   const got = JSON.stringify(await honest.answer);
   if (!canaries.every((canary) => got.includes(canary))) {
     throw new Error('the honest machines cannot talk: this proves nothing');
   }
-  const lies = await mallory.start(POISON, { mallory: MALLORY, alice: ALICE, bob: BOB, canaries, seconds: SECONDS });
-  const [heard] = await Promise.all([lies.answer, alice.run(TALK, { messages, seconds: SECONDS })]);
+  const lies = await mallory.start(POISON, { mallory: MALLORY, alice: ALICE, bob: BOB, canaries, seconds });
+  const [heard] = await Promise.all([lies.answer, alice.run(TALK, { messages, seconds })]);
   const [ipv4, ipv6] = Array.isArray(heard) ? heard.map(Boolean) : [];
   return [
     attempt('be taken for the neighbour by ARP, and read what is sent to it', ipv4),

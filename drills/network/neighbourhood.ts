@@ -21,6 +21,7 @@ import {
   type Machine,
   type Network,
 } from '@ringwall/netpolicy';
+import type { Attempt } from '../drill.ts';
 import { ALICE, BOB, Guest, MALLORY, type Identity } from './guest.ts';
 
 const PLACE = 'network';
@@ -59,11 +60,34 @@ export async function openBridge(directory: string): Promise<Neighbourhood> {
   const host = await pinNamespace(run, join(directory, PLACE));
   await ipIn(host, 'link add bridge0 type bridge', 'link set bridge0 up');
   const guests = await plugInAll(stack, directory, async (guest) => {
-    const { is } = guest;
-    await guest.ip(`address add ${is.ipv4}/24 dev eth0`, `address add ${is.ipv6}/64 dev eth0 nodad`);
-    await ipIn(host, `link set ${deviceOf(is)} master bridge0 up`);
+    await setUpOnLink(guest);
+    await ipIn(host, `link set ${deviceOf(guest.is)} master bridge0 up`);
   });
   return { ...guests, ...kept(stack) };
+}
+
+export interface Segment extends Neighbourhood {
+  readonly inside: NamespaceRun;
+  /** The file that pins the namespace where their cables end. */
+  readonly pin: string;
+  readonly network: Network;
+  readonly machines: readonly Machine[];
+}
+
+/** Machines that are to be on one link, by a switch that is not there yet. */
+export async function openSegment(directory: string): Promise<Segment> {
+  await using stack = new AsyncDisposableStack();
+  const pin = join(directory, PLACE);
+  stack.defer(() => closeNamespace(run, pin));
+  const inside = await openNamespace(run, pin);
+  const guests = await plugInAll(stack, directory, setUpOnLink);
+  const network = networkOf({ ...NETWORK, mode: 'openvswitch' });
+  return { ...guests, ...kept(stack), inside, pin, network, machines: machinesOf(network, EVERYBODY) };
+}
+
+async function setUpOnLink(guest: Guest): Promise<void> {
+  const { ipv4, ipv6 } = guest.is;
+  await guest.ip(`address add ${ipv4}/24 dev eth0`, `address add ${ipv6}/64 dev eth0 nodad`);
 }
 
 /** Machines behind a stateful firewall, as handbooks have it: what has begun passes, and what an allow list says may begin. */
@@ -99,6 +123,16 @@ export async function openWalls(directory: string): Promise<WalledNeighbourhood>
   const guests = await plugInAll(stack, directory, setUpRouted);
   const raised = await raiseWalls(inside, networkOf(NETWORK), EVERYBODY);
   return { ...guests, ...raised, ...kept(stack), inside, counted: (name) => countedIn(inside, name) };
+}
+
+/** Lies that got nowhere because nobody told them prove nothing: they were seen, and dropped. */
+export async function seenDropped(
+  here: { counted(reason: 'spoofed'): Promise<number> },
+  attempts: readonly Attempt[],
+): Promise<readonly Attempt[]> {
+  const stopped = attempts.every(({ succeeded }) => !succeeded);
+  if (stopped && (await here.counted('spoofed')) === 0) throw new Error('no lie was counted');
+  return attempts;
 }
 
 /** What a machine is told of a routed network: its address alone in its prefix, and a gateway on the link. */

@@ -1,8 +1,9 @@
 // Drill: a machine makes the switch believe that its neighbour is on its own port, and reads what is meant for that one.
-import type { Attempt, Drill } from '../drill.ts';
+import type { Attempt, Drill, DrillContext } from '../drill.ts';
 import { BOB, MALLORY } from '../network/guest.ts';
-import { openBridge, openWalls, PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
+import { openBridge, openWalls, PORTS, seenDropped, type Neighbourhood } from '../network/neighbourhood.ts';
 import { LISTEN, program, TALK } from '../network/programs.ts';
+import { SWITCH_SECONDS, tryOnSwitch } from '../network/switched.ts';
 import { newCanary } from '../victim.ts';
 
 const SECONDS = 0.8;
@@ -24,33 +25,44 @@ export const sniffNeighbour: Drill = {
   mustBeTrue:
     'The attacker has root in a machine of her own on the same host and network, and knows her neighbours’ addresses.',
   stoppedBy:
-    'There is no segment: each machine has a cable of its own to a router, which delivers by address. Frames of another card are dropped and counted.',
+    'There is no segment: each machine has a cable of its own to a router, which delivers by address. Frames of another card are dropped and counted. On an Open vSwitch of Ringwall’s there is a segment; it learns nothing, floods nothing, and knows whose card is on which port.',
 
-  async without({ directory, step }) {
-    await using here = await openBridge(directory);
-    step('machines on one bridge talk, and one of them listens');
-    return await listenIn(here);
+  async without(context) {
+    const onBridge = await tryOnBridge(context);
+    return [...onBridge, ...(await tryOnSwitch(context, 'learning', (here) => listenIn(here, SWITCH_SECONDS)))];
   },
 
-  async with({ directory, step }) {
-    await using here = await openWalls(directory);
-    step('the same machines behind walls');
-    const attempts = await listenIn(here);
-    if ((await here.counted('spoofed')) === 0) throw new Error('no forged frame was counted');
-    return attempts;
+  async with(context) {
+    const behindWalls = await tryBehindWalls(context);
+    const onSwitch = await tryOnSwitch(context, 'walled', async (here) =>
+      seenDropped(here, await listenIn(here, SWITCH_SECONDS)),
+    );
+    return [...behindWalls, ...onSwitch];
   },
 };
 
-async function listenIn({ alice, bob, mallory }: Neighbourhood): Promise<Attempt[]> {
+async function tryOnBridge({ directory, step }: DrillContext): Promise<Attempt[]> {
+  await using here = await openBridge(directory);
+  step('machines on one bridge talk, and one of them listens');
+  return await listenIn(here);
+}
+
+async function tryBehindWalls({ directory, step }: DrillContext): Promise<readonly Attempt[]> {
+  await using here = await openWalls(directory);
+  step('the same machines behind walls');
+  return await seenDropped(here, await listenIn(here));
+}
+
+async function listenIn({ alice, bob, mallory }: Neighbourhood, seconds = SECONDS): Promise<Attempt[]> {
   const canaries = [newCanary(), newCanary()];
   const [letter = '', shout = ''] = canaries;
-  const honest = await bob.start(LISTEN, { port: PORTS.talk, seconds: SECONDS });
+  const honest = await bob.start(LISTEN, { port: PORTS.talk, seconds });
   const messages = [
     [BOB.ipv4, PORTS.talk, letter],
     ['255.255.255.255', PORTS.talk, shout],
   ];
-  const talk = await alice.start(TALK, { messages, seconds: SECONDS });
-  const theft = await mallory.start(STEAL_PORT, { mallory: MALLORY, bob: BOB, canaries, seconds: SECONDS });
+  const talk = await alice.start(TALK, { messages, seconds });
+  const theft = await mallory.start(STEAL_PORT, { mallory: MALLORY, bob: BOB, canaries, seconds });
   const [heard, got] = await Promise.all([theft.answer, honest.answer, talk.answer]);
   if (!JSON.stringify(got).includes(letter)) throw new Error('the honest machines cannot talk: this proves nothing');
   const [letterHeard, shoutHeard] = Array.isArray(heard) ? heard.map(Boolean) : [];
