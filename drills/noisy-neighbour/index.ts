@@ -24,7 +24,7 @@ const FLOOD_SECONDS = 1;
 /** What a neighbour may lose, of packets and of time. */
 const TOLERATED = 0.1;
 /** What waiting for a processor adds to an answer on a busy host, in milliseconds; the full line adds a hundred. */
-const NOISE_MS = 30;
+const NOISE_MS = 10;
 
 const SERVE_ECHO = program(`
 own, end = socket.socket(V4, socket.SOCK_DGRAM), time.monotonic() + ARG['seconds']
