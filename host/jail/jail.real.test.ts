@@ -4,7 +4,7 @@ import { mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isAlive, killProcess, run, spawnDetached, waitForExit } from '../exec/index.ts';
-import { lacksForJails, openBench, type Bench } from './testing/bench.ts';
+import { endAtStart, lacksForJails, openBench, type Bench } from './testing/bench.ts';
 import {
   boundRunFile,
   compileJail,
@@ -62,12 +62,6 @@ async function endOf(script: string, profile: SeccompProfile = 'tpm'): Promise<s
   } finally {
     await endJail(jail, bench.leases);
   }
-}
-
-function endAtStart(error: unknown): string {
-  const end = error instanceof Error ? / did not start: ([^]*)$/.exec(error.message)?.[1] : undefined;
-  if (end === undefined) throw error;
-  return end;
 }
 
 /** A Perl program that makes a system call and says what came of it. */

@@ -105,12 +105,14 @@ export class UidLeases {
 
   /**
    * SQLite is used for its lock alone: the kernel drops it when its holder dies, which no lock file does. The counter
-   * lives beside it; it starts at a random place at each boot of the host, since /run is empty then.
+   * lives beside it; it starts at a random place at each boot of the host, since /run is empty then. So nothing of it has to outlive a
+   * host that goes down, and nobody waits for a disk, where /run is on one.
    */
   #locked<T>(section: (state: { take: () => number }) => T): T {
     mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
     chmodSync(this.#dir, 0o700);
     using database = new DatabaseSync(join(this.#dir, 'lock.db'), { timeout: LOCK_TIMEOUT_MS });
+    database.exec('PRAGMA synchronous = OFF');
     database.exec('BEGIN IMMEDIATE');
     database.exec('CREATE TABLE IF NOT EXISTS counter (next INTEGER NOT NULL)');
     const start = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;

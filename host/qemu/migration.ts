@@ -12,6 +12,8 @@ const SAVE_TIMEOUT_MS = 10_000;
 const LOAD_TIMEOUT_MS = 30_000;
 const RESUME_TIMEOUT_MS = 5_000;
 const POLL_MS = 5;
+/** Devices without memory are loaded in a few milliseconds; somebody waits for the machine. */
+const LOAD_POLL_MS = 1;
 
 /** Before anything is saved, and before anything is loaded: both sides must know what is left out. */
 export async function leaveMemoryOut(qmp: QmpClient): Promise<void> {
@@ -67,7 +69,7 @@ export async function resumeLoaded(qmp: QmpClient, settle?: () => Promise<void>)
     if (performance.now() > deadline) {
       throw new RingwallError('vmm-failed', `QEMU has not loaded its state within ${LOAD_TIMEOUT_MS / 1000} s`);
     }
-    await sleep(POLL_MS);
+    await sleep(LOAD_POLL_MS);
   }
   await settle?.();
   await qmp.execute('cont');

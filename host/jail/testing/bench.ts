@@ -58,6 +58,13 @@ export async function openBench(what: string): Promise<Bench> {
   };
 }
 
+/** How a program ended that on a busy host had done so before it was seen to have started. Other errors are thrown. */
+export function endAtStart(error: unknown): string {
+  const end = error instanceof Error ? / did not start: ([^]*)$/.exec(error.message)?.[1] : undefined;
+  if (end === undefined) throw error;
+  return end;
+}
+
 async function cgroupsNamed(wanted: ReadonlySet<string | undefined>): Promise<string[]> {
   const found: string[] = [];
   for (const hierarchy of ['', ...(await readdir('/sys/fs/cgroup').catch(() => []))]) {
