@@ -2,7 +2,7 @@
 // `open-session` turns its connection into the guest's attestation stream once the result line has been sent: from
 // there on, every byte comes from the guest, through a host that only relays (docs/protocols/attestation.md).
 import { z } from 'zod';
-import { diskKeyRequestSchema } from './disks.ts';
+import { diskKeyRequestSchema, diskSizeSchema, diskSourceSchema } from './disks.ts';
 import { BOOT_ID, MACHINE_NAME } from './ids.ts';
 import { clonesSchema, diskIdSchema, DISKS_PER_MACHINE, encryptionSchema, machineIdSchema } from './objects.ts';
 import {
@@ -158,7 +158,14 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
    * The passphrase of a disk that the VMM encrypts, for the host that signed `request` alone: the first `import` makes it,
    * and from then on no other host gets it. `sealed` opens with the private half of the request's `publicKey`.
    */
-  z.object({ op: z.literal('release-disk-key'), request: diskKeyRequestSchema }),
+  z.object({
+    op: z.literal('release-disk-key'),
+    request: diskKeyRequestSchema,
+    /** As of `release-snapshot-key`: of a machine that was moved away, it opens a disk all the same. */
+    rewind: z.boolean().optional(),
+    /** To which its machine is put back. */
+    snapshot: snapshotIdSchema.optional(),
+  }),
   /** Destroys the key of a disk. Idempotent. */
   z.object({ op: z.literal('forget-disk'), disk: diskIdSchema, name: diskName }),
   /** Makes the key of a snapshot, for the host that signed `request` alone, and numbers it. Each is begun once. */
@@ -202,6 +209,19 @@ export const brokerRequestSchema = z.discriminatedUnion('op', [
     recipient: recipientSchema,
     mode: transferModeSchema,
     spec: movedSpecSchema,
+    /** Its imported disks, in their order. `request`: the word of their host that they are this machine's. */
+    disks: z
+      .array(
+        z.object({
+          request: diskKeyRequestSchema,
+          name: diskName,
+          sizeBytes: diskSizeSchema,
+          digest: z.string().regex(/^[0-9a-f]{64}$/),
+          source: diskSourceSchema,
+        }),
+      )
+      .max(DISKS_PER_MACHINE)
+      .optional(),
     /** What it continues, from the whole one on. */
     bases: z
       .array(

@@ -1,5 +1,5 @@
 // Disks that were imported from images: the object, and the messages by which one comes to be. Its contents are encrypted by
-// the VMM (LUKS, as QEMU writes it); the key is the broker's, and leaves it only for the host that the disk was made on.
+// the VMM (LUKS, as QEMU writes it); the key is the broker's, and leaves it only for the host that the disk was made on, or has come to with its machine.
 import { z } from 'zod';
 import { BOOT_ID, MACHINE_NAME } from './ids.ts';
 import { diskIdSchema, errorBodySchema, machineIdSchema, operationSchema } from './objects.ts';
@@ -11,11 +11,13 @@ export const DISK_LIMITS = {
   sizeBytes: { min: DISK_SECTOR_BYTES, max: 64 * 2 ** 40 },
 } as const;
 
+export const diskKeyUseSchema = z.enum(['import', 'start', 'export']);
+
 /** Signed by the key with which a host stands for its reference values, over `keyRequestMessage` of control/keys. */
 export const diskKeyRequestSchema = z.object({
   disk: diskIdSchema,
-  /** `import`: the disk is being written, or read back. `start`: `machine` starts with it. */
-  use: z.enum(['import', 'start']),
+  /** `import`: the disk is being written, or read back. `start`: `machine` starts with it. `export`: it leaves with `machine`. */
+  use: diskKeyUseSchema,
   machine: machineIdSchema.optional(),
   boot: z.string().regex(BOOT_ID).optional(),
   /** X25519, made for this request alone. */
@@ -27,7 +29,7 @@ export const diskKeyRequestSchema = z.object({
 export type DiskKeyRequest = z.infer<typeof diskKeyRequestSchema>;
 
 /** What was read of it, by the words of whoever imported it. */
-const diskSourceSchema = z.object({
+export const diskSourceSchema = z.object({
   /** As the command line has seen it, e.g. qcow2. */
   format: z.string().max(32),
   /** Its file, without directories. */

@@ -4,7 +4,7 @@
 // has been sent. No request carries a path, an argument or a command: the warden builds those itself from ids.
 import { z } from 'zod';
 import { BOOT_ID, IMAGE_NAME } from './ids.ts';
-import { diskKeyRequestSchema, diskSizeSchema, importBeginSchema } from './disks.ts';
+import { diskKeyRequestSchema, diskKeyUseSchema, diskSizeSchema, importBeginSchema } from './disks.ts';
 import { cardSchema, networkRequestSchemas, networkResponseSchemas } from './networks.ts';
 import { networkIdSchema } from './cards.ts';
 import {
@@ -113,7 +113,7 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
   z.object({
     op: z.literal('ask-disk-key'),
     disk: diskIdSchema,
-    use: z.enum(['import', 'start']),
+    use: diskKeyUseSchema,
     machine: machineIdSchema.optional(),
     boot: z.string().regex(BOOT_ID).optional(),
   }),
@@ -219,6 +219,11 @@ export const wardenRequestSchema = z.discriminatedUnion('op', [
     head: headSchema,
     key: sealedKeySchema,
     ekCertificate: z.base64().max(8192),
+    /** Imported ones, of a machine that is not here: they are made, and filled with what is in it. */
+    disks: z
+      .array(z.object({ disk: diskIdSchema, sizeBytes: diskSizeSchema, digest: z.string().regex(/^[0-9a-f]{64}$/) }))
+      .max(DISKS_PER_MACHINE)
+      .optional(),
     /** What it continues, from the whole one on. Without a key: one that is here, which has not come and is not touched. */
     bases: z
       .array(

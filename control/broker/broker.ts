@@ -206,7 +206,7 @@ export class Broker implements Disposable {
       case 'rotate-key':
         return { version: this.#keys.rotate(this.#machine(request.machine)) };
       case 'release-disk-key':
-        return releaseDiskKey(this.#vmmKeys, request.request);
+        return releaseDiskKey(this.#vmmKeys, request);
       case 'forget-disk':
         await this.#erasures.eraseDisk(request.disk, request.name);
         return {};

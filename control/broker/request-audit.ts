@@ -11,7 +11,8 @@ export function idsOf(
 > {
   if (request.op === 'release-disk-key') {
     const { disk, machine, boot } = request.request;
-    return { disk, ...(machine === undefined ? {} : { machine }), ...(boot === undefined ? {} : { boot }) };
+    const rewind = request.rewind === true ? { rewind: true } : {};
+    return { disk, ...rewind, ...(machine === undefined ? {} : { machine }), ...(boot === undefined ? {} : { boot }) };
   }
   if ('request' in request) {
     const { snapshot, machine, clone } = request.request;

@@ -10,12 +10,14 @@ import {
   exportContext,
   signExport,
   signHostRecipient,
+  type ExportContent,
   type ExportTicket,
 } from '@ringwall/evidence';
 import { makeKeyPair, readObjectHead, rewrap, sealTo, SealError, type KeyPair, type Opener } from '@ringwall/seal';
 import { Secret, unwrapKey, wrapKey, type KeyIdentity, type SigningKey } from '../keys/index.ts';
 import { spendApproval } from './approvals.ts';
 import type { DiskKeys } from './disk-keys.ts';
+import { requireLeaving, sealDisks } from './disk-transfers.ts';
 import { requireExportable, snapshotKeyIdentity } from './snapshot-keys.ts';
 import type { MachineRecord } from './machine-records.ts';
 import type { VmmKeys } from './vmm-keys.ts';
@@ -54,6 +56,7 @@ export async function exportSnapshot(
       hint: `or take one that stands alone, and export that: ringwall snapshot --full ${machine.name}`,
     });
   }
+  const leaving = await requireLeaving(transfers, machine, request.disks ?? []);
   const recipient = fromHex(request.recipient);
   const heads: string[] = [];
   for (const [index, { id, wrapped }] of [...bases, kept].entries()) {
@@ -80,6 +83,9 @@ export async function exportSnapshot(
       ...{ id, sequence, root: baseRoot, bytes: given[index]?.bytes ?? 0, unlockedAt, seenAt },
       takenAt: new Date(given[index]?.takenAt ?? request.takenAt),
     })),
+    disks: leaving.map(({ request: { disk: id }, name, sizeBytes, digest, source }) => ({
+      ...{ id, name, sizeBytes, digest, source },
+    })),
     tpm: {
       ekCertificate: machine.ekCertificate,
       vtpmCa: machine.vtpmCa,
@@ -89,7 +95,14 @@ export async function exportSnapshot(
     },
   };
   const ticket = encodeExport(
-    await signExport({ ...says, diskKey: await sealDiskKey(transfers, machine, says) }, transfers.signer),
+    await signExport(
+      {
+        ...says,
+        disks: await sealDisks(transfers, leaving, says),
+        diskKey: await sealDiskKey(transfers, machine, says),
+      },
+      transfers.signer,
+    ),
   );
   // Before anybody has it: a machine that has gone nowhere is brought back by name, one that lives twice is not undone.
   if (request.mode === 'move') {
@@ -145,7 +158,7 @@ export async function rewrapHead(
   }
 }
 
-type Content = Omit<ExportTicket, 'snapshot' | 'bases' | 'tpm' | 'diskKey'>;
+type Content = Omit<ExportContent, 'snapshot' | 'bases' | 'disks' | 'tpm'>;
 
 function contentOf(
   { recipient, mode, spec }: Extract<BrokerRequest, { op: 'export-snapshot' }>,
@@ -164,7 +177,7 @@ function contentOf(
 async function sealDiskKey(
   { keys }: Transfers,
   machine: MachineRecord,
-  says: Omit<ExportTicket, 'diskKey'>,
+  says: ExportContent,
 ): Promise<ExportTicket['diskKey']> {
   using opened = keys.open(machine);
   return await sealTo(says.recipient, opened.current.expose(), { info: DISK_KEY_INFO, aad: exportContext(says) });

@@ -3,12 +3,14 @@
 import { createHash } from 'node:crypto';
 import { machineIdSchema, RingwallError, type MachineId } from '@ringwall/api';
 import type { BrokerRequest, BrokerResponse } from '@ringwall/api/broker';
+import { diskIdSchema } from '@ringwall/api/objects';
 import { snapshotIdSchema } from '@ringwall/api/snapshots';
 import { equalBytes, toHex } from '@ringwall/bytes';
 import { EvidenceError, exportContext, parseExport, verifyExport, type SignedExport } from '@ringwall/evidence';
 import { openWith, readObjectHead, SealError } from '@ringwall/seal';
 import { isSignedByItsHost, sealKey, Secret, wrapKey } from '../keys/index.ts';
 import { diskKeyIdentity } from './disk-keys.ts';
+import { keepable, openDisks } from './disk-transfers.ts';
 import { checkRegistration } from './ek-certificate.ts';
 import { DISK_KEY_INFO, ownPair, rewrapHead, type Transfers } from './snapshot-export.ts';
 import { snapshotKeyIdentity } from './snapshot-keys.ts';
@@ -60,6 +62,8 @@ export async function beginImport(
   using diskKey = await openDiskKey(ticket, pair);
   // What is here of a machine is told to nobody who has not got the key of its disk: a ticket can be signed by anybody.
   if (known !== undefined) requireSameKey(transfers, known, diskKey);
+  using imported = disposeAll(await openDisks(ticket, pair));
+  keepable(transfers, imported.all, host);
   refuseWithheld(transfers, known);
   const isHere = findHere(transfers, { known, machine, ticket, member, host });
   if (!rewind) refuseTwin(transfers, ticket, { known, isOwn });
@@ -102,9 +106,12 @@ export async function finishImport(
   if (begun !== undefined && begun.wrapped === undefined) return {};
   using pair = await ownPair(transfers);
   using diskKey = await openDiskKey(ticket, pair);
+  using imported = disposeAll(await openDisks(ticket, pair));
   // From here to the commit in one turn: what is found here stays.
   const coming = membersOf(ticket).filter((member) => !stays(transfers, ticket, member));
   const arrivals = coming.map((member) => ({ ...member, ...requireBegun(store, member, request.ticket) }));
+  const [newest] = arrivals.toReversed();
+  if (newest === undefined) throw new RingwallError('internal', 'a ticket for no snapshot');
   const { ekCertificate, vtpmCa, akName } = ticket.tpm;
   const { keyVersion, kind: diskKind } = ticket.disk;
   const wrappedKey = wrapKey(root, diskKeyIdentity(machine, keyVersion), diskKey);
@@ -112,6 +119,7 @@ export async function finishImport(
     tickets: arrivals.map(({ arrival }) => arrival),
     machine: { id: machine, name: request.name, ekCertificate, vtpmCa, keyVersion, wrappedKey, diskKind, disk: 'open' },
     akName,
+    vmmKeys: keepable(transfers, imported.all, newest.host),
     snapshots: arrivals.map((snapshot) => ({ ...snapshot, machine, diskKeyVersion: keyVersion })),
     at: now(),
   });
@@ -285,7 +293,7 @@ function stays({ store }: Transfers, ticket: SignedExport, member: Member): bool
 /** Whether this state may live twice once it is here. */
 function refuseTwin(
   { store }: Transfers,
-  { id, mode, machine, snapshot, broker }: SignedExport,
+  { id, mode, machine, snapshot, disks, broker }: SignedExport,
   { known, isOwn }: { readonly known: MachineRecord | undefined; readonly isOwn: boolean },
 ): void {
   const why = ((): string | undefined => {
@@ -297,6 +305,11 @@ function refuseTwin(
       return 'this very state has been here before, by another export';
     if (known === undefined && store.keys.findErasure('machine', machine.id) !== undefined)
       return 'its keys were destroyed here on purpose';
+    for (const { id: disk, name } of disks) {
+      const isGone = store.vmmKeys.find(diskIdSchema.parse(disk)) === undefined;
+      if (isGone && store.keys.findErasure('disk', disk) !== undefined)
+        return `the key of its disk ${name} was destroyed here on purpose`;
+    }
     if (mode === 'backup' && !isOwn)
       return `it is a copy: the machine itself stays with broker ${fingerprintOf(broker.publicKey).slice(0, 16)}…, and may run there`;
     if (mode === 'move' && !isOwn && known !== undefined && store.transfers.departure(known.id) === undefined)
@@ -307,6 +320,12 @@ function refuseTwin(
   throw new RingwallError('conflict', why, {
     hint: 'if no other life of this machine goes on, say so, and it is written down: --rewind',
   });
+}
+
+function disposeAll<T extends Disposable>(all: readonly T[]): Disposable & { readonly all: readonly T[] } {
+  const stack = new DisposableStack();
+  for (const each of all) stack.use(each);
+  return { all, [Symbol.dispose]: () => stack.dispose() };
 }
 
 async function openDiskKey(ticket: SignedExport, pair: Parameters<typeof openWith>[0]): Promise<Secret> {

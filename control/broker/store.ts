@@ -22,7 +22,7 @@ import {
 } from './machine-records.ts';
 import { SnapshotStore, type ArrivedSnapshot } from './snapshot-store.ts';
 import { TransferStore } from './transfer-store.ts';
-import { VmmKeyStore } from './vmm-key-store.ts';
+import { type KeptKey, VmmKeyStore } from './vmm-key-store.ts';
 import { explained, textOf } from './rows.ts';
 import { migrate } from './schema.ts';
 import type { TpmStart } from './tpm-start.ts';
@@ -41,6 +41,8 @@ export interface Arriving {
   readonly tickets: readonly string[];
   readonly machine: NewMachine;
   readonly akName: Uint8Array | undefined;
+  /** Of its imported disks, those that are not known yet. */
+  readonly vmmKeys: readonly (KeptKey & { readonly disk: DiskId })[];
   /** All that it continues, then the one that has come. */
   readonly snapshots: readonly ArrivedSnapshot[];
   readonly at: Date;
@@ -137,7 +139,7 @@ export class BrokerStore implements Disposable {
   }
 
   /** A snapshot that came from elsewhere, whole, and its machine, where that is not known here. */
-  arrive({ tickets, machine, akName, snapshots, at }: Arriving): void {
+  arrive({ tickets, machine, akName, vmmKeys, snapshots, at }: Arriving): void {
     const newest = snapshots.at(-1);
     if (newest === undefined) return;
     this.#transact(() => {
@@ -148,6 +150,7 @@ export class BrokerStore implements Disposable {
           .prepare('UPDATE machine SET ak_name = ?, tpm_start = ?, released_at = ? WHERE id = ?')
           .run(akName ?? null, unlockedAt ?? null, seenAt ?? null, machine.id);
       }
+      for (const { disk, ...kept } of vmmKeys) this.vmmKeys.add(disk, kept, at);
       for (const snapshot of snapshots) this.snapshots.arrive(snapshot, at);
       this.transfers.welcome(machine.id, newest.id);
       for (const ticket of tickets) this.transfers.endArrival(ticket);

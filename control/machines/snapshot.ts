@@ -104,7 +104,7 @@ async function putBack(work: Work, machine: Machine, { snapshot, rewind }: Resto
   const ancestors = await askBases(work, id, snapshot);
   const boot = newBootId();
   // Before the state's own key, which is given out once: where a disk's is gone, nothing is to be used up.
-  const diskKeys = await fetchDiskKeys(work, machine, boot);
+  const diskKeys = await fetchDiskKeys(work, machine, boot, { snapshot, rewind });
   const released = await askKey(work, { machine: id, snapshot, use: 'restore', rewind });
   await changeMachine(work.store, id, ({ spec }) => ({
     spec: { ...spec, running: true },

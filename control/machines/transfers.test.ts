@@ -1,10 +1,10 @@
 // Snapshots on their way, as the daemon sees them: what broker, warden and store are left with, however it ends.
 import { duplexPair, type Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { newMachineId, newSnapshotId, RingwallError, type MachineId, type SnapshotId } from '@ringwall/api';
+import { newDiskId, newMachineId, newSnapshotId, RingwallError, type MachineId, type SnapshotId } from '@ringwall/api';
 import { snapshotIdSchema } from '@ringwall/api/snapshots';
 import type { ImportSnapshot } from '@ringwall/api/transfers';
-import { encodeExport, parseExport, signExport, type ExportedBase } from '@ringwall/evidence';
+import { encodeExport, parseExport, signExport, type ExportedBase, type SealedDisk } from '@ringwall/evidence';
 import { describe, expect, test } from 'vitest';
 import { makeReferenceKey } from '../broker/testing/reference.ts';
 import { errorOf } from './testing/error-of.ts';
@@ -20,10 +20,11 @@ interface Changes {
   readonly sequence?: number;
   readonly root?: string;
   readonly bases?: readonly ExportedBase[];
+  readonly disks?: readonly SealedDisk[];
 }
 
 async function ticketOf(machine: MachineId, changes: Changes = {}): Promise<string> {
-  const { name = 'web', image = 'hello', sequence = 4, root = '5a', bases = [] } = changes;
+  const { name = 'web', image = 'hello', sequence = 4, root = '5a', bases = [], disks = [] } = changes;
   const ticket = {
     ...({ id: '00'.repeat(16), mode: 'move', recipient: new Uint8Array(32), at: new Date() } as const),
     machine: { id: machine, name, image, cpus: 1, memoryMiB: 256, diskMiB: 64, watch: 'enforce' },
@@ -34,6 +35,7 @@ async function ticketOf(machine: MachineId, changes: Changes = {}): Promise<stri
     disk: { kind: 'encrypted', keyVersion: 1 } as const,
     snapshot: { id: newSnapshotId(), sequence, root: root.repeat(32), bytes: OBJECT.length, takenAt: new Date(0) },
     bases,
+    disks,
     diskKey: { enc: new Uint8Array(32), ciphertext: new Uint8Array(48) },
   };
   return encodeExport(await signExport(ticket, await makeReferenceKey()));
@@ -109,6 +111,69 @@ describe('an export', () => {
     expect(world.broker.requests.findLast(({ op }) => op === 'export-snapshot')).toMatchObject({
       spec: { image: 'hello', cpus: 1, memoryMiB: 512, diskMiB: 1024, watch: 'enforce' },
     });
+  });
+});
+
+describe('a machine with imported disks', () => {
+  const arriving = (name: string): SealedDisk => ({
+    ...{ id: newDiskId(), name, sizeBytes: 4096, digest: 'ab'.repeat(32), source: { format: 'raw', name: 'a.raw' } },
+    key: { enc: new Uint8Array(32), ciphertext: new Uint8Array(80) },
+  });
+
+  test('leaves with them, by the word of this host for each', async () => {
+    await using world = await World.open();
+    const disk = await world.importDisk('data');
+    const wanted = { image: 'hello', name: 'web', attach: ['data'], start: true };
+    await world.ended((await world.machines.create(wanted)).operation);
+    await world.ended(await world.machines.snapshot('web'));
+    await new Transfers(world).export('web@1', { recipient: TO, mode: 'backup' });
+    const machine = await world.machines.find('web');
+    expect(world.broker.requests.findLast(({ op }) => op === 'export-snapshot')).toMatchObject({
+      disks: [
+        {
+          request: { disk: disk.id, use: 'export', machine: machine.id },
+          ...{ name: 'data', sizeBytes: disk.spec.sizeBytes, digest: 'aa'.repeat(32), source: disk.spec.source },
+        },
+      ],
+    });
+  });
+
+  test('comes with them, under names that are free, and they are its disks', async () => {
+    await using world = await World.open();
+    await world.importDisk('data');
+    const [id, disks] = [newMachineId(), [arriving('data'), arriving('logs')]];
+    const ticket = await ticketOf(id, { disks });
+    expect(await bring(world, ticket)).toMatchObject({ done: { machine: { id } } });
+    const ids = disks.map((disk) => disk.id);
+    expect((await world.machines.find('web')).spec.disks).toEqual(ids);
+    const named = (await world.store.disks.list()).filter((disk) => ids.includes(disk.id));
+    expect(named.map(({ name }) => name)).toEqual(['data-2', 'logs']);
+    expect(named[0]).toMatchObject({ status: { phase: 'ready', digest: 'ab'.repeat(32) } });
+    expect(world.warden.requests.findLast(({ op }) => op === 'settle-import')).toMatchObject({
+      spec: { disks: ids },
+      disks: disks.map(({ id: disk, sizeBytes, digest }) => ({ disk, sizeBytes, digest })),
+    });
+    // The very same again finds a machine that has them.
+    world.broker.imported?.delete(id);
+    expect(await bring(world, ticket)).toMatchObject({ done: { machine: { id } } });
+    expect((await world.store.disks.list()).filter((disk) => ids.includes(disk.id))).toEqual(named);
+  });
+
+  test('that the broker does not take in the end leaves none of them, nor where one is here already', async () => {
+    await using world = await World.open();
+    const [one, two] = [arriving('data'), arriving('logs')];
+    world.broker.imported = undefined;
+    const ticket = await ticketOf(newMachineId(), { disks: [one, two] });
+    expect(await bring(world, ticket)).toMatchObject({ error: { code: 'host-full' } });
+    expect(await world.store.disks.list()).toEqual([]);
+    expect(world.warden.requests.filter(({ op }) => op === 'remove-disk')).toHaveLength(2);
+    world.broker.imported = new Set();
+    expect(await bring(world, ticket)).toMatchObject({ done: {} });
+    const other = await ticketOf(newMachineId(), { name: 'other', disks: [one] });
+    expect(await errorOf(bring(world, other))).toMatchObject({
+      message: expect.stringMatching(/data of it is here already/),
+    });
+    expect(await world.store.disks.list()).toHaveLength(2);
   });
 });
 

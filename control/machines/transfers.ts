@@ -2,6 +2,7 @@
 // bytes; what passes here is sealed for somebody else, and signed.
 import type { Duplex } from 'node:stream';
 import { type Machine, type MachineId, machineIdSchema, RingwallError, type SnapshotId } from '@ringwall/api';
+import type { Disk } from '@ringwall/api/disks';
 import { snapshotIdSchema, type Snapshot } from '@ringwall/api/snapshots';
 import {
   type BegunImport,
@@ -24,6 +25,7 @@ import {
   type Waiting,
 } from './already-here.ts';
 import { checkMachineName } from './names.ts';
+import { arrivingDisks, leavingDisks, planDisks } from './moved-disks.ts';
 import { checkImage } from './plan.ts';
 import { QUIET, refuseQuarantined } from './quarantine.ts';
 import { chainOf } from './snapshot-chain.ts';
@@ -39,6 +41,13 @@ const TENANT = 'default';
 const CAME = 'it came from another host, and is in its snapshot alone: put it back to that';
 
 type Parts = Pick<WorkParts, 'store' | 'warden' | 'broker'>;
+
+interface Planned {
+  readonly machine: Machine;
+  readonly isNew: boolean;
+  /** Imported ones that come with it. */
+  readonly disks: readonly Disk[];
+}
 
 export class Transfers {
   readonly #parts: Parts;
@@ -63,11 +72,6 @@ export class Transfers {
     const below = all.filter((each) => each.id === snapshot).flatMap((each) => chainOf(each, all).slice(0, -1));
     const machine = await this.#requireMachine(id);
     refuseQuarantined(machine);
-    if (machine.spec.disks !== undefined && machine.spec.disks.length > 0) {
-      throw new RingwallError('conflict', `${machine.name} has imported disks, which do not leave this host`, {
-        hint: 'their keys are bound to it; a machine without such disks can be exported',
-      });
-    }
     if (mode === 'move') refuseRunning(machine, 'moves');
     const { image, cpus, memoryMiB, diskMiB, watch } = machine.spec;
     const { head, bytes } = await warden.call({ op: 'read-snapshot-head', machine: id, snapshot });
@@ -77,8 +81,10 @@ export class Transfers {
       const read = await warden.call({ op: 'read-snapshot-head', machine: id, snapshot: base.id });
       bases.push({ snapshot: base.id, ...read, takenAt: base.createdAt });
     }
+    const disks = await leavingDisks(this.#parts, machine);
     const { bases: rendered = [], ...newest } = await broker.call({
       ...({ op: 'export-snapshot', snapshot, machine: id, head, bytes, takenAt, recipient, mode, spec } as const),
+      ...disks,
       ...(bases.length === 0 ? {} : { bases }),
     });
     const to = `ringwall-recipient:${recipient}`;
@@ -169,24 +175,25 @@ export class Transfers {
         hint: 'import it again',
       });
     }
-    const { machine, isNew } = await this.#planMachine(ticket, asked);
-    const { image, cpus, memoryMiB, diskMiB } = machine.spec;
+    const { machine, isNew, disks } = await this.#planMachine(ticket, asked);
+    const { image, cpus, memoryMiB, diskMiB, disks: imported } = machine.spec;
     const { sequence } = ticket.snapshot;
     // What was here is neither written down nor taken back with the rest.
     const snapshots = snapshotsOf(ticket, machine.id).filter(({ id }) => !here.has(id));
     const snapshot = newestOf(snapshots);
-    const spec = { image, cpus, memoryMiB, diskMiB };
+    const spec = { image, cpus, memoryMiB, diskMiB, ...(imported === undefined ? {} : { disks: imported }) };
+    const arriving = isNew ? arrivingDisks(ticket) : {};
     await warden.call(
-      { op: 'settle-import', machine: machine.id, snapshot: snapshot.id, spec, ...began },
-      { timeoutMs: CALL_TIMEOUT_MS['create-machine'] },
+      { op: 'settle-import', machine: machine.id, snapshot: snapshot.id, spec, ...began, ...arriving },
+      { timeoutMs: CALL_TIMEOUT_MS[arriving.disks === undefined ? 'create-machine' : 'restore-machine'] },
     );
     const name = `${machine.name}@${String(sequence)}`;
     try {
       if (isNew) {
-        await store.insertArrived(machine, {
+        await store.insertArrived(machine, disks, {
           kind: 'machine.arrived',
           machine: machine.id,
-          message: `${machine.name} came with ${name}`,
+          message: `${machine.name} came with ${[name, ...disks.map((disk) => `its disk ${disk.name}`)].join(', ')}`,
         });
       }
       for (const each of snapshots) {
@@ -198,14 +205,14 @@ export class Transfers {
       }
       await broker.call({ op: 'finish-import', ticket: asked.ticket, machine: machine.id, name: machine.name });
     } catch (error) {
-      await this.#undo(snapshots, machine, isNew);
+      await this.#undo(snapshots, { machine, isNew, disks });
       throw error;
     }
     return { machine, snapshot };
   }
 
   /** What the broker has not taken is not here. */
-  async #undo(snapshots: readonly Snapshot[], machine: Machine, isNew: boolean): Promise<void> {
+  async #undo(snapshots: readonly Snapshot[], { machine, isNew, disks }: Planned): Promise<void> {
     const { store, warden, broker } = this.#parts;
     const event = { machine: machine.id, message: `the import of ${machine.name} was broken off` };
     // What continues another before that. The key goes first; where the broker is away, one is left that opens nothing any more.
@@ -216,6 +223,11 @@ export class Transfers {
     if (isNew) {
       await warden.call({ op: 'remove-machine', machine: machine.id });
       await store.deleteMachine(machine.id, { kind: 'machine.removed', ...event });
+      for (const disk of disks) {
+        await broker.call({ op: 'forget-disk', disk: disk.id, name: disk.name }).catch(() => undefined);
+        await warden.call({ op: 'remove-disk', disk: disk.id });
+        await store.disks.delete(disk, { kind: 'disk.removed', message: event.message });
+      }
       return;
     }
     for (const snapshot of newestFirst) {
@@ -262,13 +274,13 @@ export class Transfers {
   }
 
   /** The machine that is here, if it stands still; or the one that will be. */
-  async #planMachine(ticket: SignedExport, asked: ImportSnapshot): Promise<{ machine: Machine; isNew: boolean }> {
+  async #planMachine(ticket: SignedExport, asked: ImportSnapshot): Promise<Planned> {
     const id = machineIdSchema.parse(ticket.machine.id);
     const { store } = this.#parts;
     const here = await store.findMachine(id);
     if (here !== undefined) {
       refuseRunning(here, 'goes back');
-      return { machine: here, isNew: false };
+      return { machine: here, isNew: false, disks: [] };
     }
     const name = asked.name ?? ticket.machine.name;
     checkMachineName(name);
@@ -280,12 +292,14 @@ export class Transfers {
     const encryption = ticket.disk.kind === 'authenticated' ? 'authenticated' : 'guest';
     const spec = movedSpecSchema.safeParse(ticket.machine);
     if (!spec.success) throw new RingwallError('spec-invalid', 'the ticket is for a machine that cannot be made here');
+    const disks = await planDisks(this.#parts, TENANT, ticket);
+    const withDisks = disks.length === 0 ? {} : { disks: disks.map((disk) => disk.id) };
     const machine: Machine = {
       ...{ id, name, tenant: TENANT, version: 1, createdAt: new Date().toISOString() },
-      spec: { ...spec.data, isolation: 'vm', running: false, encryption },
+      spec: { ...spec.data, isolation: 'vm', running: false, encryption, ...withDisks },
       status: { ...QUIET, phase: 'stopped', reasons: [CAME] },
     };
-    return { machine, isNew: true };
+    return { machine, isNew: true, disks };
   }
 
   async #requireMachine(id: Machine['id']): Promise<Machine> {

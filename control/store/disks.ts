@@ -1,7 +1,7 @@
 // Imported disks as the daemon remembers them. A disk is changed by compare-and-set of its version.
 import { RingwallError } from '@ringwall/api';
 import { type Disk, diskSchema } from '@ringwall/api/disks';
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely, Selectable, Transaction } from 'kysely';
 import { documentOf } from './document.ts';
 import type { Tables } from './schema.ts';
 import { isUniqueViolation } from './sqlite.ts';
@@ -29,15 +29,9 @@ export class DiskStore {
   }
 
   async insert(disk: Disk, event: NewEvent): Promise<void> {
-    const { id, tenant, name, version, createdAt, spec, status } = disk;
-    const values = { id, tenant, name, version, created_at: createdAt };
+    const { name } = disk;
     try {
-      await this.#transact(event, (trx) =>
-        trx
-          .insertInto('disks')
-          .values({ ...values, spec: JSON.stringify(spec), status: JSON.stringify(status) })
-          .execute(),
-      );
+      await this.#transact(event, (trx) => insertDisk(trx, disk));
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       throw new RingwallError('name-taken', `there is a disk named ${name} already`, {
@@ -71,6 +65,16 @@ export class DiskStore {
   async delete(disk: Disk, event: NewEvent): Promise<void> {
     await this.#transact(event, (trx) => trx.deleteFrom('disks').where('id', '=', disk.id).execute());
   }
+}
+
+/** Within the transaction of the caller. */
+export async function insertDisk(trx: Transaction<Tables>, disk: Disk): Promise<void> {
+  const { id, tenant, name, version, createdAt, spec, status } = disk;
+  const values = { id, tenant, name, version, created_at: createdAt };
+  await trx
+    .insertInto('disks')
+    .values({ ...values, spec: JSON.stringify(spec), status: JSON.stringify(status) })
+    .execute();
 }
 
 function parseDisk(row: Selectable<Tables['disks']>): Disk {

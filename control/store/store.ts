@@ -14,9 +14,10 @@ import {
   operationSchema,
   RingwallError,
 } from '@ringwall/api';
+import type { Disk } from '@ringwall/api/disks';
 import { Kysely, type Selectable, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
-import { DiskStore } from './disks.ts';
+import { DiskStore, insertDisk } from './disks.ts';
 import { deleteCard, insertCard, NetworkStore, type NewCard } from './networks.ts';
 import { documentOf } from './document.ts';
 import { Reserve } from './reserve.ts';
@@ -127,9 +128,11 @@ export class Store {
     });
   }
 
-  /** One that was made elsewhere, and is here. */
-  insertArrived(machine: Machine, event: NewEvent): Promise<void> {
-    return this.#insertMachine(machine, event, () => Promise.resolve());
+  /** One that was made elsewhere, and is here, with its imported disks. */
+  insertArrived(machine: Machine, disks: readonly Disk[], event: NewEvent): Promise<void> {
+    return this.#insertMachine(machine, event, async (trx) => {
+      for (const disk of disks) await insertDisk(trx, disk);
+    });
   }
 
   /** Writes the change if the machine still has this version, and answers the machine with its new one. */

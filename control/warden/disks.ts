@@ -25,7 +25,7 @@ import type { StreamCall } from './streams.ts';
 
 const MIB = 2 ** 20;
 /** Small enough that a lost connection costs little, large enough that frames cost nothing. */
-const CHUNK_BYTES: number = 4 * MIB;
+export const CHUNK_BYTES: number = 4 * MIB;
 
 export interface ImportOrder {
   readonly disk: DiskId;
@@ -94,6 +94,17 @@ export function removeDisk(context: WardenContext, work: DiskWork, id: DiskId): 
     await discardDisk(diskLayout(context.layout, id));
     return {};
   });
+}
+
+/** Before this host signs that it leaves with this machine: no key of a disk goes with another's. */
+export async function requireDiskOf(
+  { layout }: Pick<WardenContext, 'layout'>,
+  disk: DiskId,
+  machine: MachineId | undefined,
+): Promise<void> {
+  const record = machine === undefined ? undefined : await readSpec(machineLayout(layout, machine));
+  if (record?.spec.disks?.includes(disk) === true) return;
+  throw new RingwallError('conflict', `${disk} is not a disk of that machine`);
 }
 
 /** What a crash left half made or half removed. */

@@ -2,15 +2,16 @@
 // crash left, which the next create makes anew and the next sweep removes. Both run inside the machine's queue.
 import { open, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FOREIGN_IMAGE, RingwallError, type MachineId } from '@ringwall/api';
+import { FOREIGN_IMAGE, RingwallError, type DiskId, type MachineId } from '@ringwall/api';
 import type { VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { isThere, makeDirectory, namesIn, readFileBounded, syncDirectory, writeFileAtomic } from '../files/index.ts';
 import type { WardenContext } from './context.ts';
+import { discardDisk } from './disk-records.ts';
 import { requireImportedDisk } from './disks.ts';
 import { endBoot } from './end-boot.ts';
 import { DISK_RESERVE_MIB, explainFull } from './full.ts';
 import { requireKnownImage } from './images.ts';
-import { machineLayout, notYetBack, type MachineLayout } from './layout.ts';
+import { diskLayout, isDiskId, machineLayout, notYetBack, type MachineLayout } from './layout.ts';
 import { sweepRestore } from './restore.ts';
 import { MEMORY_RESERVE_MIB, runsNow } from './running.ts';
 import { overwriteHeader } from './overwrite-header.ts';
@@ -21,6 +22,8 @@ const MIB = 1024 * 1024;
 
 /** An EK certificate must fit its NV index of the TPM, 1,024 bytes; the file has no reason to be larger. */
 const CERTIFICATE_LIMIT_BYTES = 4096;
+/** The ids of a machine's imported disks. */
+const MARK_LIMIT_BYTES = 4096;
 
 export async function createMachine(
   context: WardenContext,
@@ -63,7 +66,8 @@ export async function makeArrived(
   await discard(context, machine);
   try {
     await makeDirectory(machine.record, 0o700);
-    await writeFileAtomic(creatingMark(machine), '');
+    // The imported disks that come with it are made with it: what a crash leaves of them goes with the rest.
+    await writeFileAtomic(creatingMark(machine), (spec.disks ?? []).join('\n'));
     await makeDirectory(machine.data, 0o711);
     await makeDisk(machine, spec.diskMiB * MIB);
     await makeDirectory(machine.tpmState, 0o700);
@@ -114,6 +118,7 @@ export async function removeMachine(context: WardenContext, id: MachineId): Prom
 /** Finishes what a crash interrupted. A disk whose record is gone for no known reason is nobody's to delete. */
 export async function sweepUnfinished(context: WardenContext, machine: MachineLayout): Promise<void> {
   if (await isThere(machine.spec)) {
+    await rm(creatingMark(machine), { force: true });
     await sweepSnapshots(context, machine);
     await sweepRestore(context, machine);
     return;
@@ -201,6 +206,7 @@ async function answerCreated(
 /** Removes everything that bears this id. The record's directory goes last, its marks last in it. */
 async function discard(context: WardenContext, machine: MachineLayout): Promise<void> {
   await endBoot(context, machine);
+  for (const disk of await disksMadeWith(machine)) await discardDisk(diskLayout(context.layout, disk));
   await rm(machine.data, { recursive: true, force: true });
   await rm(machine.snapshots, { recursive: true, force: true });
   const marks = [creatingMark(machine), removingMark(machine)];
@@ -210,6 +216,15 @@ async function discard(context: WardenContext, machine: MachineLayout): Promise<
   }
   for (const mark of marks) await rm(mark, { force: true });
   if (await isThere(machine.record)) await rmdir(machine.record);
+}
+
+/** Of a machine that came with them, and was not made to its end. */
+async function disksMadeWith(machine: MachineLayout): Promise<readonly DiskId[]> {
+  const mark = await readFileBounded(creatingMark(machine), MARK_LIMIT_BYTES);
+  return Buffer.from(mark ?? [])
+    .toString('utf8')
+    .split('\n')
+    .filter(isDiskId);
 }
 
 async function refuseLostRecord(machine: MachineLayout): Promise<void> {

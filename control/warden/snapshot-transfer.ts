@@ -13,6 +13,7 @@ import { nativeBlake3 } from '@ringwall/host/seal';
 import { readObjectHead, scrub, SealError, type ObjectHead } from '@ringwall/seal';
 import type { Secret } from '../keys/index.ts';
 import { fullOr, makeDirectory, namesIn, syncDirectory } from '../files/index.ts';
+import { placeDisks, refuseDisks, type ArrivingDisk, type CameObject } from './arrived-disks.ts';
 import type { WardenContext } from './context.ts';
 import { explainFull, freeDiskBytes } from './full.ts';
 import { machineLayout, snapshotFile } from './layout.ts';
@@ -111,7 +112,8 @@ interface Came {
 
 interface Member {
   readonly snapshot: SnapshotId;
-  readonly root: string;
+  /** Absent of the newest, which nothing continues here. */
+  readonly root?: string;
   /** Absent of one that is here already. */
   readonly came?: Came | undefined;
 }
@@ -119,16 +121,17 @@ interface Member {
 export interface SettleOrder extends Which, Came {
   readonly spec: VmSpec;
   readonly ekCertificate: string;
+  /** Imported ones, of a machine that is not here. */
+  readonly disks?: readonly ArrivingDisk[] | undefined;
   /** What it continues, from the whole one on. */
-  readonly bases?: readonly Member[] | undefined;
+  readonly bases?: readonly (Member & { readonly root: string })[] | undefined;
 }
 
 /** In the machine's queue. The snapshot is there from then on, and its machine, which is not put back to it yet. */
 export async function settleImport(context: WardenContext, order: SettleOrder): Promise<Record<string, never>> {
   const machine = machineLayout(context.layout, order.machine);
   const { head: newestHead, key: newestKey } = order;
-  // Nothing continues the newest here: its own root is not asked for.
-  const newest = { snapshot: order.snapshot, root: '', came: { head: newestHead, key: newestKey } };
+  const newest = { snapshot: order.snapshot, came: { head: newestHead, key: newestKey } };
   const members: readonly Member[] = [...(order.bases ?? []), newest];
   using keys = new DisposableStack();
   // All of them first: each opens once, and what is left of the answers is forgotten.
@@ -150,13 +153,21 @@ export async function settleImport(context: WardenContext, order: SettleOrder): 
     }
     const here = await platformOf(context, order.spec, await context.parts.host.accelerator());
     let before: ChainLink | undefined;
+    const chain: CameObject[] = [];
     for (const [index, member] of members.entries()) {
       const opened = await lookAt(context, order, member, openers[index]);
       refuseStranger(opened, { machine: order.machine, snapshot: member.snapshot });
       refuseOutOfPlace(opened, before);
-      if (opened.about !== undefined) refuseOther(order.spec, opened.about, here);
-      before = { opened, root: member.root };
+      if ('about' in opened) refuseOther(order.spec, opened.about, here);
+      before = { opened, root: member.root ?? '' };
+      const key = openers[index]?.expose();
+      if (!('about' in opened) || key === undefined) continue;
+      const file = incomingFile(context, order.snapshot, member.snapshot);
+      chain.push({ file, root: member.root, openers: [{ kind: 'key', key }], opened });
     }
+    const disks = order.disks ?? [];
+    const [last] = chain.toReversed();
+    if (existing === undefined && last !== undefined) await refuseDisks(context, order.spec, disks, last.opened);
     const place = async (): Promise<void> => {
       await makeDirectory(machine.snapshots, 0o700);
       for (const { snapshot, came } of members) {
@@ -173,7 +184,10 @@ export async function settleImport(context: WardenContext, order: SettleOrder): 
       await makeArrived(context, machine, {
         spec: order.spec,
         ekCertificate: Buffer.from(order.ekCertificate, 'base64'),
-        place,
+        place: async () => {
+          await placeDisks(context, disks, chain);
+          await place();
+        },
       });
     return {};
   } catch (error) {
@@ -189,7 +203,7 @@ async function lookAt(
   order: SettleOrder,
   { snapshot, came }: Member,
   key: Secret | undefined,
-): Promise<ClearAbout & Partial<Pick<OpenedAbout, 'about'>>> {
+): Promise<ClearAbout | OpenedAbout> {
   if (came === undefined) {
     await using here = await openSnapshot(snapshotFile(context.layout, order.machine, snapshot));
     return await readClearAbout(here);

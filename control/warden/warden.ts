@@ -10,7 +10,7 @@ import { cloneLive } from './clone-live.ts';
 import { countNetwork } from './counters.ts';
 import { Continuations } from './continuations.ts';
 import { KeyAsks } from './key-asks.ts';
-import { DiskWork, importDisk, removeDisk, sweepDisks } from './disks.ts';
+import { DiskWork, importDisk, removeDisk, requireDiskOf, sweepDisks } from './disks.ts';
 import { StreamHolders } from './vmm-socket.ts';
 import type { WardenContext } from './context.ts';
 import { isThere, makeDirectory, namesIn } from '../files/index.ts';
@@ -143,6 +143,7 @@ export class Warden {
         return await this.#inTurn(request.machine, () => startMachine(context, request, call.progress));
       case 'ask-disk-key': {
         const { op: _, ...wanted } = request;
+        if (wanted.use === 'export') await requireDiskOf(context, wanted.disk, wanted.machine);
         return { request: await context.keys.ask(await context.parts.disks.signer(), wanted) };
       }
       case 'import-disk':

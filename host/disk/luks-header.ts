@@ -1,7 +1,7 @@
 // The header of a new LUKS1 disk with one key slot, as QEMU reads it (LUKS On-Disk Format Specification 1.2.3, section 3). QEMU
 // would write the same, but first measures for two seconds how fast it can stretch a key that needs no stretching.
 import { createCipheriv, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto';
-import { concatBytes, utf8, Writer } from '@ringwall/bytes';
+import { concatBytes, equalBytes, utf8, Writer } from '@ringwall/bytes';
 import { splitStripes } from '@ringwall/disk';
 
 const SECTOR_BYTES = 512;
@@ -26,10 +26,49 @@ const PAYLOAD_SECTOR = 4096;
 
 export const LUKS_HEADER_BYTES: number = PAYLOAD_SECTOR * SECTOR_BYTES;
 
+/** Of the fields alone: behind them lie the slots' stripes. */
+export const LUKS_FIELDS_BYTES = 592;
+/** Digest and salt of the volume key, the id, and the salt of the first slot: what no two headers have in common. */
+const OWN_RANGES = [
+  [112, 164],
+  [168, 208],
+  [216, 248],
+] as const;
+
+/**
+ * Whether a disk that came from elsewhere begins like one of ours. A header says how long its reader works on a key, and where the contents
+ * lie; salts, digests and the id are anybody's.
+ */
+export function isOurLuksHeader(beginning: Uint8Array): boolean {
+  const blank = new Uint8Array(SALT_BYTES);
+  const ours = fieldsOf({ digest: new Uint8Array(DIGEST_BYTES), digestSalt: blank, uuid: '', slotSalt: blank });
+  return equalBytes(withoutOwn(ours), withoutOwn(beginning.subarray(0, LUKS_FIELDS_BYTES)));
+}
+
 /** All that lies before the contents. The volume key is made here, and exists nowhere else afterwards. */
 export function makeLuksHeader(passphrase: Uint8Array): Uint8Array {
   const volumeKey = randomBytes(VOLUME_KEY_BYTES);
   const [digestSalt, slotSalt] = [randomBytes(SALT_BYTES), randomBytes(SALT_BYTES)];
+  const digest = pbkdf2Sync(volumeKey, digestSalt, ITERATIONS, DIGEST_BYTES, HASH);
+  const stripes = splitStripes(volumeKey, STRIPES, HASH);
+  volumeKey.fill(0);
+  const slotKey = pbkdf2Sync(passphrase, slotSalt, ITERATIONS, VOLUME_KEY_BYTES, HASH);
+  const header = new Uint8Array(LUKS_HEADER_BYTES);
+  header.set(fieldsOf({ digest, digestSalt, uuid: randomUUID(), slotSalt }));
+  header.set(encryptSectors(slotKey, stripes), FIRST_SLOT_SECTOR * SECTOR_BYTES);
+  slotKey.fill(0);
+  stripes.fill(0);
+  return header;
+}
+
+interface OwnFields {
+  readonly digest: Uint8Array;
+  readonly digestSalt: Uint8Array;
+  readonly uuid: string;
+  readonly slotSalt: Uint8Array;
+}
+
+function fieldsOf({ digest, digestSalt, uuid, slotSalt }: OwnFields): Uint8Array<ArrayBuffer> {
   const fields = new Writer()
     .bytes(Uint8Array.of(0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe))
     .u16be(1)
@@ -38,10 +77,10 @@ export function makeLuksHeader(passphrase: Uint8Array): Uint8Array {
     .bytes(text(HASH, 32))
     .u32be(PAYLOAD_SECTOR)
     .u32be(VOLUME_KEY_BYTES)
-    .bytes(pbkdf2Sync(volumeKey, digestSalt, ITERATIONS, DIGEST_BYTES, HASH))
+    .bytes(digest)
     .bytes(digestSalt)
     .u32be(ITERATIONS)
-    .bytes(text(randomUUID(), 40));
+    .bytes(text(uuid, 40));
   for (let slot = 0; slot < SLOTS; slot += 1) {
     const isUsed = slot === 0;
     fields
@@ -51,15 +90,13 @@ export function makeLuksHeader(passphrase: Uint8Array): Uint8Array {
       .u32be(FIRST_SLOT_SECTOR + slot * SLOT_SECTORS)
       .u32be(STRIPES);
   }
-  const stripes = splitStripes(volumeKey, STRIPES, HASH);
-  volumeKey.fill(0);
-  const slotKey = pbkdf2Sync(passphrase, slotSalt, ITERATIONS, VOLUME_KEY_BYTES, HASH);
-  const header = new Uint8Array(LUKS_HEADER_BYTES);
-  header.set(fields.finish());
-  header.set(encryptSectors(slotKey, stripes), FIRST_SLOT_SECTOR * SECTOR_BYTES);
-  slotKey.fill(0);
-  stripes.fill(0);
-  return header;
+  return fields.finish();
+}
+
+function withoutOwn(fields: Uint8Array): Uint8Array {
+  const rest = new Uint8Array(fields);
+  for (const [from, to] of OWN_RANGES) rest.fill(0, from, to);
+  return rest;
 }
 
 /** AES-256-XTS with the sector's number as its tweak, the first being 0. */

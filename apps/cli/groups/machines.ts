@@ -153,8 +153,8 @@ export const MACHINE_COMMANDS: readonly Command[] = [
       'the disk of this host is encrypted with a key of its own, which the broker keeps: a stolen snapshot says nothing, a ' +
       'changed one is refused at the byte. One that continues another has only what has changed since, and needs it. `verify` ' +
       'reads every byte, of all that it continues, too, and needs no key. `rm` destroys the key first. ' +
-      'A snapshot is named by its machine and the number that the broker gave it, as in web@3. Machines with ' +
-      'imported disks are saved and put back, and not exported. `export` seals one for another host, or for a key of ' +
+      'A snapshot is named by its machine and the number that the broker gave it, as in web@3. `export` ' +
+      'seals one for another host, or for a key of ' +
       '`keygen`; with --move the machine goes with it, and starts here no more.',
     forms: [
       ...['snapshot [--full] NAME...', 'snapshot ls', 'snapshot verify NAME@NUMBER...', 'snapshot rm NAME@NUMBER...'],

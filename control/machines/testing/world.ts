@@ -83,7 +83,7 @@ export class World implements AsyncDisposable {
       version: 1,
       createdAt: new Date().toISOString(),
       spec: { sizeBytes: 64 * 1024 * 1024, source: { format: 'qcow2', name: 'cloud.qcow2' } },
-      status: { phase: 'ready' },
+      status: { phase: 'ready', digest: 'aa'.repeat(32) },
     };
     await this.store.disks.insert(disk, { kind: 'disk.imported', message: `${name} is there` });
     return disk;

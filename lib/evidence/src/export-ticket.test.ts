@@ -8,6 +8,7 @@ import {
   type ExportTicket,
   type SignedExport,
 } from './export-ticket.ts';
+import type { SealedDisk } from './exported-disks.ts';
 import { encodeHostRecipient, parseHostRecipient, signHostRecipient, verifyHostRecipient } from './host-recipient.ts';
 import type { Signer } from './signer.ts';
 
@@ -47,6 +48,42 @@ async function makeSigner(): Promise<Signer> {
 }
 
 describe('the ticket of an export', () => {
+  it('names imported disks with their keys, each once, and every word of them is signed', async () => {
+    const disk: SealedDisk = {
+      ...{ id: 'dsk_aaaabbbbccccddddeeee', name: 'data', sizeBytes: 8192, digest: '12'.repeat(32) },
+      source: { format: 'qcow2', name: 'data.qcow2' },
+      key: { enc: new Uint8Array(32).fill(8), ciphertext: new Uint8Array(80).fill(9) },
+    };
+    const other: SealedDisk = { ...disk, id: 'dsk_aaaabbbbccccddddeeef' };
+    const ticket: ExportTicket = { ...TICKET, disks: [disk, other] };
+    const signed = await signExport(ticket, await makeSigner());
+    expect(parseExport(encodeExport(signed))).toEqual(signed);
+    expect(signed).toMatchObject(ticket);
+    const changes: readonly SealedDisk[] = [
+      { ...disk, name: 'other' },
+      { ...disk, sizeBytes: 4096 },
+      { ...disk, digest: '13'.repeat(32) },
+      { ...disk, source: { ...disk.source, format: 'raw' } },
+      { ...disk, key: { ...disk.key, ciphertext: new Uint8Array(80) } },
+    ];
+    for (const changed of changes) expect(await verifyExport({ ...signed, disks: [changed, other] })).toBe(false);
+    expect(await verifyExport({ ...signed, disks: [other, disk] })).toBe(false);
+    expect(await verifyExport({ ...signed, disks: [] })).toBe(false);
+    // What the keys are sealed under is the same before and after, and another for other disks.
+    const { key: _, ...said } = disk;
+    expect(exportContext({ ...TICKET, disks: [said, other] })).toEqual(exportContext(signed));
+    expect(exportContext({ ...TICKET, disks: [said] })).not.toEqual(exportContext(signed));
+    for (const bad of [
+      [disk, disk],
+      [{ ...disk, id: 'dsk_1' }],
+      [{ ...disk, sizeBytes: 100 }],
+      [{ ...disk, key: { ...disk.key, ciphertext: new Uint8Array(48) } }],
+      Array.from({ length: 9 }, (__, index) => ({ ...disk, id: `dsk_aaaabbbbccccddddeee${'abcdefghi'[index] ?? ''}` })),
+    ]) {
+      expect(() => parseExport(encodeExport({ ...signed, disks: bad }))).toThrow(/export/);
+    }
+  });
+
   it('says the same after it was written and read, and every word of it is signed', async () => {
     const signed = await signExport(TICKET, await makeSigner());
     expect(parseExport(encodeExport(signed))).toEqual(signed);

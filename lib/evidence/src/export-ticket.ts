@@ -7,6 +7,7 @@ import { fromBase64, toBase64 } from './base64.ts';
 import { readBroker, type BrokerSignature } from './broker-signature.ts';
 import { canonicalJson, type JsonValue } from './canonical-json.ts';
 import { EvidenceError } from './errors.ts';
+import { diskJson, readDisks, sealedDiskJson, type ExportedDisk, type SealedDisk } from './exported-disks.ts';
 import { ClosedObject } from './json.ts';
 import { decodeJsonFile, encodeJsonFile } from './json-file.ts';
 import { signedText, verifySigned, type Signer } from './signer.ts';
@@ -86,6 +87,8 @@ export interface ExportTicket {
   readonly snapshot: ExportedObject;
   /** All that it continues, from the whole one on, each by the next: their objects come before its own. */
   readonly bases?: readonly ExportedBase[];
+  /** Imported ones, in the order in which the machine has them. */
+  readonly disks?: readonly SealedDisk[];
   /** The disk's key under HPKE (RFC 9180) to the recipient, with `exportContext` as associated data. */
   readonly diskKey: { readonly enc: Uint8Array; readonly ciphertext: Uint8Array };
   readonly at: Date;
@@ -93,13 +96,21 @@ export interface ExportTicket {
 
 export interface SignedExport extends ExportTicket {
   readonly bases: readonly ExportedBase[];
+  readonly disks: readonly SealedDisk[];
   readonly broker: BrokerSignature;
+}
+
+/** What keys are bound to, before they are sealed. */
+export interface ExportContent extends Omit<ExportTicket, 'diskKey' | 'disks'> {
+  readonly disks?: readonly ExportedDisk[];
 }
 
 export async function signExport(ticket: ExportTicket, signer: Signer): Promise<SignedExport> {
   const publicKey = new Uint8Array(signer.publicKey);
   const signature = new Uint8Array(await signer.sign(signedBytes(ticket, publicKey)));
-  return parseExport(encodeExport({ ...ticket, bases: ticket.bases ?? [], broker: { publicKey, signature } }));
+  return parseExport(
+    encodeExport({ ...ticket, bases: ticket.bases ?? [], disks: ticket.disks ?? [], broker: { publicKey, signature } }),
+  );
 }
 
 export function encodeExport(ticket: SignedExport): string {
@@ -123,6 +134,7 @@ export function parseExport(input: string | Uint8Array): SignedExport {
     tpm: readTpm(object.object('tpm')),
     disk: readDisk(object.object('disk')),
     ...readObjects(object),
+    disks: readDisks(object, refuse),
     diskKey: readSealed(object.object('diskKey')),
     at: object.time('at'),
     broker: readBroker(object.object('broker')),
@@ -138,7 +150,7 @@ export async function verifyExport(ticket: SignedExport): Promise<boolean> {
 }
 
 /** What the disk's key is bound to: everything else that the ticket says. */
-export function exportContext(ticket: Omit<ExportTicket, 'diskKey'>): Uint8Array<ArrayBuffer> {
+export function exportContext(ticket: ExportContent): Uint8Array<ArrayBuffer> {
   return utf8(`${EXPORT_FORMAT} disk key\n${canonicalJson(contentJson(ticket))}`);
 }
 
@@ -147,12 +159,14 @@ function signedBytes(ticket: ExportTicket, publicKey: Uint8Array): Uint8Array {
 }
 
 function ticketJson(ticket: ExportTicket): Record<string, JsonValue> {
+  const { disks = [] } = ticket;
   const { enc, ciphertext } = ticket.diskKey;
-  return { ...contentJson(ticket), diskKey: { enc: toHex(enc), ciphertext: toHex(ciphertext) } };
+  const sealed = disks.length === 0 ? {} : { disks: disks.map(sealedDiskJson) };
+  return { ...contentJson(ticket), ...sealed, diskKey: { enc: toHex(enc), ciphertext: toHex(ciphertext) } };
 }
 
-function contentJson(ticket: Omit<ExportTicket, 'diskKey'>): Record<string, JsonValue> {
-  const { id, mode, recipient, machine, tpm, disk, snapshot, bases = [], at } = ticket;
+function contentJson(ticket: ExportContent): Record<string, JsonValue> {
+  const { id, mode, recipient, machine, tpm, disk, snapshot, bases = [], disks = [], at } = ticket;
   const { ekCertificate, vtpmCa, akName, unlockedAt, seenAt } = tpm;
   return {
     ...{ id, mode, recipient: toHex(recipient) },
@@ -169,6 +183,7 @@ function contentJson(ticket: Omit<ExportTicket, 'diskKey'>): Record<string, Json
     disk: { kind: disk.kind, keyVersion: disk.keyVersion },
     snapshot: objectJson(snapshot),
     ...(bases.length === 0 ? {} : { bases: bases.map((base) => ({ ...objectJson(base), ...startsJson(base) })) }),
+    ...(disks.length === 0 ? {} : { disks: disks.map(diskJson) }),
     at: at.toISOString(),
   };
 }

@@ -62,12 +62,14 @@ export {
   parseExport,
   signExport,
   verifyExport,
+  type ExportContent,
   type ExportedBase,
   type ExportedObject,
   type ExportTicket,
   type SignedExport,
   type SignedStart,
 } from './export-ticket.ts';
+export type { ExportedDisk, SealedDisk } from './exported-disks.ts';
 export {
   encodeHostRecipient,
   HOST_RECIPIENT_FORMAT,
