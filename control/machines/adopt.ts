@@ -35,7 +35,9 @@ export async function adoptMachines(
   const lastBoot = await store.findFact(HOST_BOOT_FACT);
   // Before any machine starts: its cable ends there.
   await worker.networks.begin();
-  const unfinished = Map.groupBy(await store.listRunningOperations(), ({ operation }) => operation.machine);
+  // What needs no machine may have begun meanwhile.
+  const earlier = (await store.listRunningOperations()).filter(({ operation }) => !worker.operations.has(operation.id));
+  const unfinished = Map.groupBy(earlier, ({ operation }) => operation.machine);
   const machines = await store.listMachines();
 
   for (const { operation, request } of unfinished.get(undefined) ?? []) {

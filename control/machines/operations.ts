@@ -22,6 +22,8 @@ export class Operations {
   readonly #store: Store;
   readonly #note: (line: string) => void;
   readonly #running: Map<OperationId, OperationHandle> = new Map();
+  /** On their way to the store. */
+  readonly #beginning: Set<OperationId> = new Set();
 
   constructor(store: Store, note: (line: string) => void) {
     this.#store = store;
@@ -41,8 +43,18 @@ export class Operations {
 
   async begin(subject: OperationSubject, step: string, request: unknown): Promise<OperationHandle> {
     const operation = this.describe(subject, step);
-    await this.#store.insertOperation(operation, request);
-    return this.take(operation);
+    this.#beginning.add(operation.id);
+    try {
+      await this.#store.insertOperation(operation, request);
+      return this.take(operation);
+    } finally {
+      this.#beginning.delete(operation.id);
+    }
+  }
+
+  /** Whether this life of the daemon works on it, or is about to: what else is in the store is of an earlier one. */
+  has(id: OperationId): boolean {
+    return this.#running.has(id) || this.#beginning.has(id);
   }
 
   /** Goes on with an operation that is in the store. */

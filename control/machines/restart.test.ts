@@ -5,6 +5,19 @@ import { QUICK_TIMING } from './testing/quick-timing.ts';
 import { World } from './testing/world.ts';
 
 describe('after a restart of the daemon', () => {
+  test('the import of a disk is broken off, and not one that was begun before all machines are adopted', async () => {
+    await using world = await World.open();
+    const { operation: earlier } = await world.worker.operations.begin({ kind: 'disk.import' }, 'waiting', {});
+    await world.end();
+    world.warden.away = true;
+    await world.begin();
+    const { operation } = await world.worker.operations.begin({ kind: 'disk.import' }, 'waiting', {});
+    world.warden.away = false;
+    expect(await world.ended(earlier)).toMatchObject({ state: 'failed', error: { code: 'conflict' } });
+    await world.running('web');
+    expect(await world.worker.operations.find(operation.id)).toMatchObject({ state: 'running' });
+  });
+
   test('a machine that runs goes on, attested, under the same boot id', async () => {
     await using world = await World.open();
     await world.running('web');
