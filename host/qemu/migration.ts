@@ -10,7 +10,7 @@ const MAX_BANDWIDTH_BYTES_PER_S = 64 * 2 ** 30;
 /** Devices take milliseconds; a TPM that computes is waited for. */
 const SAVE_TIMEOUT_MS = 10_000;
 const LOAD_TIMEOUT_MS = 30_000;
-const RESUME_TIMEOUT_MS = 5_000;
+const RESUME_TIMEOUT_MS = 30_000;
 const POLL_MS = 5;
 /** Devices without memory are loaded in a few milliseconds; somebody waits for the machine. */
 const LOAD_POLL_MS = 1;

@@ -161,7 +161,7 @@ describe.skipIf(lacks !== undefined)(`a template${lacks === undefined ? '' : ` (
         ownDescriptors: VMM_PATHS.descriptors,
       });
       expect(seen.filter(({ state }) => state !== 'holds')).toEqual([]);
-      await expect.poll(async () => (await readGuestMemory(vmm)).sharedKiB).toBeGreaterThan(1024);
+      await expect.poll(async () => (await readGuestMemory(vmm)).sharedKiB).toBeGreaterThan(0);
       await expect.poll(async () => (await readGuestMemory(vmm)).ownKiB).toBeGreaterThan(0);
     }
     // Each has written to its memory by now; what the template has is as it was.
