@@ -26,6 +26,8 @@ export async function run(invocation: Invocation): Promise<number> {
   if (missing.length < SERVICES.length) {
     throw new RingwallError('conflict', 'services run already', { hint: `end them first: ${self} down` });
   }
+  // What the services run from is copied into one of them.
+  prepareDirectories({ paths, self });
   const foreground = new Foreground(invocation, prepareRuntime(installation, paths));
   return foreground.run();
 }
@@ -62,8 +64,7 @@ class Foreground {
   }
 
   async #start(service: Service): Promise<void> {
-    const { paths, self } = this.#invocation;
-    prepareDirectories({ paths, self });
+    const { paths } = this.#invocation;
     const child = startProcess({
       argv: serviceArgv(service, this.#runtime),
       environment: serviceEnvironment(paths),
