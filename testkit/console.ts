@@ -1,10 +1,15 @@
 // A guest's serial console for tests: wait for a text, type a line. Guest bytes are untrusted; what is kept is bounded.
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What is kept of a chatty guest, the newest part. */
 const KEPT_CHARACTERS = 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 120_000;
+const LOOK_MS = 50;
+/** As control/warden/vmm-socket.ts has it. */
+const OPEN_ELSEWHERE = 'open elsewhere';
 
 export class GuestConsole implements Disposable {
   readonly #stream: Duplex;
@@ -23,18 +28,15 @@ export class GuestConsole implements Disposable {
     });
   }
 
-  static open(apiSocket: string, machine: string): Promise<GuestConsole> {
-    return new Promise((done, fail) => {
-      const call = request({
-        socketPath: apiSocket,
-        path: `/v1/machines/${machine}/console`,
-        headers: { connection: 'Upgrade', upgrade: 'ringwall-console' },
-      });
-      call.on('upgrade', (_response, stream, head) => done(new GuestConsole(stream, head)));
-      call.on('response', (response) => fail(new Error(`console of ${machine}: ${response.statusCode}`)));
-      call.on('error', fail);
-      call.end();
-    });
+  /** Waits for one that was left a moment ago, and whose end has not been heard of everywhere. */
+  static async open(apiSocket: string, machine: string): Promise<GuestConsole> {
+    for (const deadline = performance.now() + DEFAULT_TIMEOUT_MS; ; await sleep(LOOK_MS)) {
+      const opened = await ask(apiSocket, machine);
+      if (!('why' in opened)) return new GuestConsole(opened.stream, opened.head);
+      if (!opened.why.includes(OPEN_ELSEWHERE) || performance.now() > deadline) {
+        throw new Error(`console of ${machine}: ${opened.why}`);
+      }
+    }
   }
 
   /** Everything seen so far and not yet consumed by `waitFor`. */
@@ -89,4 +91,26 @@ export class GuestConsole implements Disposable {
     this.#text = (this.#text + text).slice(-KEPT_CHARACTERS);
     this.#wake();
   }
+}
+
+/** The stream, or why there is none. */
+async function ask(
+  apiSocket: string,
+  machine: string,
+): Promise<{ readonly stream: Duplex; readonly head: Buffer } | { readonly why: string }> {
+  const call = request({
+    socketPath: apiSocket,
+    path: `/v1/machines/${machine}/console`,
+    headers: { connection: 'Upgrade', upgrade: 'ringwall-console' },
+  });
+  const answer = new Promise<{ response: IncomingMessage; upgraded?: { stream: Duplex; head: Buffer } }>(
+    (done, fail) => {
+      call.on('upgrade', (response, stream, head) => done({ response, upgraded: { stream, head } }));
+      call.on('response', (response) => done({ response }));
+      call.on('error', fail);
+    },
+  );
+  call.end();
+  const { response, upgraded } = await answer;
+  return upgraded ?? { why: `${String(response.statusCode)} ${await textOf(response)}` };
 }
