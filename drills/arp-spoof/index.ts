@@ -1,9 +1,9 @@
 // Drill: a machine tells its neighbours that it is the one that they talk to, by ARP and by neighbour discovery.
-import type { Attempt, Drill, DrillContext } from '../drill.ts';
+import type { Attempt, Drill } from '../drill.ts';
 import { ALICE, BOB, MALLORY } from '../network/guest.ts';
-import { openBridge, openWalls, PORTS, seenDropped, type Neighbourhood } from '../network/neighbourhood.ts';
+import { PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
 import { LISTEN, program, TALK } from '../network/programs.ts';
-import { SWITCH_SECONDS, tryOnSwitch } from '../network/switched.ts';
+import { attackUsual, attackWalled } from '../network/segments.ts';
 import { newCanary } from '../victim.ts';
 
 const SECONDS = 0.8;
@@ -35,31 +35,9 @@ export const arpSpoof: Drill = {
   stoppedBy:
     'Each machine knows one neighbour, its gateway, which has all its neighbours written down. Its ARP may ask for the gateway and say nothing else; all else is dropped and counted, and never reaches another cable. On an Open vSwitch of Ringwall’s the switch answers such questions itself, and no answer of a machine’s reaches another.',
 
-  async without(context) {
-    const onBridge = await tryOnBridge(context);
-    return [...onBridge, ...(await tryOnSwitch(context, 'learning', (here) => poison(here, SWITCH_SECONDS)))];
-  },
-
-  async with(context) {
-    const behindWalls = await tryBehindWalls(context);
-    const onSwitch = await tryOnSwitch(context, 'walled', async (here) =>
-      seenDropped(here, await poison(here, SWITCH_SECONDS)),
-    );
-    return [...behindWalls, ...onSwitch];
-  },
+  without: (context) => attackUsual(context, 'machines on one bridge are told lies about their neighbours', poison),
+  with: (context) => attackWalled(context, poison),
 };
-
-async function tryOnBridge({ directory, step }: DrillContext): Promise<Attempt[]> {
-  await using here = await openBridge(directory);
-  step('machines on one bridge are told lies about their neighbours');
-  return await poison(here);
-}
-
-async function tryBehindWalls({ directory, step }: DrillContext): Promise<readonly Attempt[]> {
-  await using here = await openWalls(directory);
-  step('the same machines behind walls');
-  return await seenDropped(here, await poison(here));
-}
 
 async function poison({ alice, bob, mallory }: Neighbourhood, seconds = SECONDS): Promise<Attempt[]> {
   const canaries = [newCanary(), newCanary()];

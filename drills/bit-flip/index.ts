@@ -128,7 +128,6 @@ function flip(path: string, places: readonly number[]): void {
 async function must(argv: readonly string[]): Promise<void> {
   const [program = '', ...rest] = argv;
   for (let tries = TRIES; ; tries -= 1) {
-    // oxlint-disable-next-line no-await-in-loop -- one try after the other
     const { code, stderr } = await run([`/usr/bin/${program}`, ...rest]);
     if (code === 0) return;
     const isBusy = stderr.includes(NOT_MEASURED);

@@ -21,7 +21,6 @@ import {
   type Machine,
   type Network,
 } from '@ringwall/netpolicy';
-import type { Attempt } from '../drill.ts';
 import { ALICE, BOB, Guest, MALLORY, type Identity } from './guest.ts';
 
 const PLACE = 'network';
@@ -123,16 +122,6 @@ export async function openWalls(directory: string): Promise<WalledNeighbourhood>
   const guests = await plugInAll(stack, directory, setUpRouted);
   const raised = await raiseWalls(inside, networkOf(NETWORK), EVERYBODY);
   return { ...guests, ...raised, ...kept(stack), inside, counted: (name) => countedIn(inside, name) };
-}
-
-/** Lies that got nowhere because nobody told them prove nothing: they were seen, and dropped. */
-export async function seenDropped(
-  here: { counted(reason: 'spoofed'): Promise<number> },
-  attempts: readonly Attempt[],
-): Promise<readonly Attempt[]> {
-  const stopped = attempts.every(({ succeeded }) => !succeeded);
-  if (stopped && (await here.counted('spoofed')) === 0) throw new Error('no lie was counted');
-  return attempts;
 }
 
 /** What a machine is told of a routed network: its address alone in its prefix, and a gateway on the link. */

@@ -1,9 +1,9 @@
 // Drill: a machine makes the switch believe that its neighbour is on its own port, and reads what is meant for that one.
-import type { Attempt, Drill, DrillContext } from '../drill.ts';
+import type { Attempt, Drill } from '../drill.ts';
 import { BOB, MALLORY } from '../network/guest.ts';
-import { openBridge, openWalls, PORTS, seenDropped, type Neighbourhood } from '../network/neighbourhood.ts';
+import { PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
 import { LISTEN, program, TALK } from '../network/programs.ts';
-import { SWITCH_SECONDS, tryOnSwitch } from '../network/switched.ts';
+import { attackUsual, attackWalled } from '../network/segments.ts';
 import { newCanary } from '../victim.ts';
 
 const SECONDS = 0.8;
@@ -27,31 +27,9 @@ export const sniffNeighbour: Drill = {
   stoppedBy:
     'There is no segment: each machine has a cable of its own to a router, which delivers by address. Frames of another card are dropped and counted. On an Open vSwitch of Ringwall’s there is a segment; it learns nothing, floods nothing, and knows whose card is on which port.',
 
-  async without(context) {
-    const onBridge = await tryOnBridge(context);
-    return [...onBridge, ...(await tryOnSwitch(context, 'learning', (here) => listenIn(here, SWITCH_SECONDS)))];
-  },
-
-  async with(context) {
-    const behindWalls = await tryBehindWalls(context);
-    const onSwitch = await tryOnSwitch(context, 'walled', async (here) =>
-      seenDropped(here, await listenIn(here, SWITCH_SECONDS)),
-    );
-    return [...behindWalls, ...onSwitch];
-  },
+  without: (context) => attackUsual(context, 'machines on one bridge talk, and one of them listens', listenIn),
+  with: (context) => attackWalled(context, listenIn),
 };
-
-async function tryOnBridge({ directory, step }: DrillContext): Promise<Attempt[]> {
-  await using here = await openBridge(directory);
-  step('machines on one bridge talk, and one of them listens');
-  return await listenIn(here);
-}
-
-async function tryBehindWalls({ directory, step }: DrillContext): Promise<readonly Attempt[]> {
-  await using here = await openWalls(directory);
-  step('the same machines behind walls');
-  return await seenDropped(here, await listenIn(here));
-}
 
 async function listenIn({ alice, bob, mallory }: Neighbourhood, seconds = SECONDS): Promise<Attempt[]> {
   const canaries = [newCanary(), newCanary()];
