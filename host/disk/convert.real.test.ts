@@ -8,6 +8,9 @@ import { convertImage } from './convert.ts';
 
 const QEMU_IMG = '/usr/bin/qemu-img';
 const SIZE = 72 * 2 ** 20 + 512;
+/** Threads that may be ended while zlib opens a stream take the process with them in some of so many. */
+const BROKEN_OFF = 60;
+const AT_ONCE = 3;
 
 describe.skipIf(!existsSync(QEMU_IMG))('convertImage() (skipped: needs qemu-utils)', () => {
   let folder: string;
@@ -60,5 +63,26 @@ describe.skipIf(!existsSync(QEMU_IMG))('convertImage() (skipped: needs qemu-util
     stop.abort(new Error('enough'));
     await expect(stopped).rejects.toThrow('enough');
     expect(existsSync(at('e.raw'))).toBe(false);
+  });
+
+  test('is broken off while it unpacks, as often as anybody likes, and ends nothing else', async () => {
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', '-c', '-o', 'cluster_size=512', 'disk.raw', 'fine.qcow2');
+    let broken = 0;
+    const breakSome = async (lane: number): Promise<void> => {
+      for (let each = 0; each < BROKEN_OFF / AT_ONCE; each += 1) {
+        const stop = new AbortController();
+        // When the first of its chunks is there, it works on the next.
+        const onWritten = (): void => void setTimeout(() => stop.abort(new Error('enough')), Math.random() * 10);
+        const output = at(`off-${String(lane)}.raw`);
+        const { signal } = stop;
+        await convertImage(at('fine.qcow2'), output, { signal, onWritten }).catch((error: unknown) => {
+          if (error !== signal.reason) throw error;
+          broken += 1;
+        });
+        rmSync(output, { force: true });
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, lane) => breakSome(lane)));
+    expect(broken).toBeGreaterThan(0);
   });
 });

@@ -27,11 +27,8 @@ test(`endThread() ends ${String(THREADS)} threads that unpack all the time, and 
   const endSome = async (): Promise<void> => {
     for (let each = 0; each < THREADS / AT_ONCE; each += 1) {
       const worker = startThread(body).on('exit', () => (ended += 1));
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
       await once(worker, 'message');
-      // oxlint-disable-next-line no-await-in-loop -- somewhere in the midst of it
       await setTimeout(Math.random() * 2);
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
       await endThread(worker);
     }
   };
