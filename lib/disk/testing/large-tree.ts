@@ -109,5 +109,5 @@ function setAttributes(root: string): void {
       '',
     ].join('\n'),
   );
-  runTool(['setfattr', '--restore=-'], lines.join(''));
+  runTool(['setfattr', '--restore=-'], { input: lines.join('') });
 }

@@ -1,5 +1,4 @@
 // Images made by qemu-img and qemu-io, and the check that this library reads them as QEMU does.
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -7,7 +6,7 @@ import type { DiskImage, OpenImageOptions } from '../src/images/disk-image.ts';
 import { openImage } from '../src/images/open-image.ts';
 import { memorySource, readInto, type ByteSource, type Extent } from '../src/source/byte-source.ts';
 import { nodeCodecs } from '../src/node/codecs.ts';
-import { missingTools, TemporaryFolder } from './tools.ts';
+import { missingTools, runTool, TemporaryFolder } from './tools.ts';
 
 /** Ends a test's title where the tools are missing. */
 export const NEEDS_QEMU_IMG: string = missingTools('qemu-img', 'qemu-io');
@@ -24,18 +23,13 @@ export interface Workshop {
 export function workshop(): Workshop {
   const folder = new TemporaryFolder();
   onTestFinished(() => folder[Symbol.dispose]());
-  const run = (file: string, args: readonly string[]): string =>
-    execFileSync(file, args, {
-      cwd: folder.path,
-      env: { PATH: '/usr/bin' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }).toString();
+  const inFolder = { cwd: folder.path };
   return {
     path: (name) => folder.at(name),
     bytes: (name) => readFileSync(folder.at(name)),
-    qemuImg: (...args) => run('/usr/bin/qemu-img', args),
+    qemuImg: (...args) => runTool(['qemu-img', ...args], inFolder).toString(),
     qemuIo: (image, format, ...commands) => {
-      run('/usr/bin/qemu-io', ['-f', format, ...commands.flatMap((command) => ['-c', command]), image]);
+      runTool(['qemu-io', '-f', format, ...commands.flatMap((command) => ['-c', command]), image], inFolder);
     },
   };
 }

@@ -4,9 +4,12 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** QEMU 7.2 measures how fast it derives a key, by a clock of ticks, and gives up where none went by: on a busy host, now and then. */
+/**
+ * QEMU 7.2 measures how fast it derives a key, by a clock of ticks, and gives up where none went by: one time in six on
+ * some hosts. Twenty times in a row says that it is something else.
+ */
 const NOT_MEASURED = 'Unable to get accurate CPU usage';
-const TRIES = 5;
+const TRIES = 20;
 const PATH = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** Ends a test's title where one of `tools` is missing; '' where all are there. */
@@ -15,16 +18,23 @@ export function missingTools(...tools: readonly string[]): string {
   return missing.length === 0 ? '' : ` (skipped: needs ${missing.join(', ')})`;
 }
 
+export interface RunTool {
+  /** What it reads from its standard input. */
+  readonly input?: string | Uint8Array;
+  /** The folder that it runs in. */
+  readonly cwd?: string;
+}
+
 /** What the tool writes to its standard output. Throws what it writes to the other one. */
-export function runTool(argv: readonly string[], input?: string | Uint8Array, tries: number = TRIES): Buffer {
+export function runTool(argv: readonly string[], options: RunTool = {}, tries: number = TRIES): Buffer {
   const [tool = '', ...args] = argv;
   const child = spawnSync(toolPath(tool) ?? tool, args, {
-    ...(input === undefined ? {} : { input }),
+    ...options,
     env: { PATH: PATH.join(':'), LC_ALL: 'C.UTF-8', MTOOLS_SKIP_CHECK: '1' },
     maxBuffer: 2 ** 28,
   });
   if (child.status === 0) return child.stdout;
-  if (tries > 1 && String(child.stderr).includes(NOT_MEASURED)) return runTool(argv, input, tries - 1);
+  if (tries > 1 && String(child.stderr).includes(NOT_MEASURED)) return runTool(argv, options, tries - 1);
   throw new Error(`${argv.join(' ')}: ${String(child.stderr)}${String(child.stdout)}`, { cause: child.error });
 }
 

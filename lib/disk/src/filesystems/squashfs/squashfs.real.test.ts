@@ -24,7 +24,7 @@ const UNIT = 131_072;
 const withXz =
   (format: string): Decompress =>
   (block, maxBytes) => {
-    const bytes = runTool(['xz', '--decompress', '--stdout', `--format=${format}`], block);
+    const bytes = runTool(['xz', '--decompress', '--stdout', `--format=${format}`], { input: block });
     if (bytes.length > maxBytes) throw new RangeError('unpacks to too much');
     return bytes;
   };
