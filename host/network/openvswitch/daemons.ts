@@ -134,16 +134,13 @@ export class SwitchDaemons {
 
   /** ovs-ofctl(8). `command` goes before the switch, `args` behind it. */
   flows(command: readonly string[], args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    const socket = `unix:${join(this.#sockets, `${SWITCH}.mgmt`)}`;
     const { flows } = OPENVSWITCH_PROGRAMS;
-    return this.#tool('switch', [flows, '-O', 'OpenFlow15', ...command, socket, ...args], options);
+    return this.#tool('switch', [flows, '-O', 'OpenFlow15', ...command, `unix:${this.flowSocket}`, ...args], options);
   }
 
-  /** The same command once for each of these. */
-  forEach(command: readonly string[], each: readonly string[]): Promise<RunResult> {
-    const socket = `unix:${join(this.#sockets, `${SWITCH}.mgmt`)}`;
-    const argv = [OPENVSWITCH_PROGRAMS.flows, '-O', 'OpenFlow15', ...command, socket];
-    return this.#tool('switch', ['/usr/bin/xargs', '-n', '1', '-P', '4', ...argv], { input: each.join('\n') });
+  /** Where it speaks OpenFlow. */
+  get flowSocket(): string {
+    return join(this.#sockets, `${SWITCH}.mgmt`);
   }
 
   get controlSocket(): string {
@@ -203,7 +200,7 @@ export class SwitchDaemons {
 
   async #startSwitch(): Promise<void> {
     await mkdir(this.#sockets, { recursive: true, mode: 0o700 });
-    await this.#start('switch', SWITCH_LIMITS, join(this.#sockets, `${SWITCH}.mgmt`), {
+    await this.#start('switch', SWITCH_LIMITS, this.flowSocket, {
       profile: 'switch',
       network: this.#place.namespace,
       // Packet sockets, and its interfaces brought up: in that namespace, which is the network's alone.

@@ -18,6 +18,7 @@ import { arrivals, drawCases, EVERYBODY, JOURNEYS, listenAll, networkOf, told } 
 import { NEEDS_SWITCH, openSwitched, type Switched } from '../testing/switched.ts';
 import type { Station } from '../testing/testbed.ts';
 import { SwitchWalls } from './index.ts';
+import { type MeterChange, metersIn, setMeters, type SwitchMeters } from './meters.ts';
 
 const ROUNDS = 4;
 /** Long enough for a frame to arrive that would arrive. */
@@ -267,6 +268,22 @@ describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
     expect(await pings()).toBe(true);
   });
 
+  test('are measured again where somebody has changed meters, or taken them away with their flows', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { own, walls } = here();
+    const before = await metersOf(own);
+    const lifted = 'meter=4,pktps,burst,band=type=drop,rate=4000000,burst_size=4000000';
+    for (const [command, ...args] of [['mod-meter', lifted], ['del-meters']] as const) {
+      expect((await own.daemons.flows([command], args)).code).toBe(0);
+      expect(await walls.inspect()).toBe('changed');
+      expect(await lookedAfter(1)).toEqual([
+        'the rules of the network were changed by somebody else; they are put back',
+      ]);
+      expect(await metersOf(own)).toEqual(before);
+      expect(await pings()).toBe(true);
+    }
+  });
+
   test('are judged by the rules again where somebody has changed flows, or the silence of the kernel', async () => {
     await wallsOf(compileSwitched(open({ rules: [] }), EVERYBODY));
     const { own, walls, bed } = here();
@@ -333,6 +350,23 @@ describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
     expect(later.daemons.process).toEqual(process);
     expect(await later.broken(EVERYBODY)).toEqual([]);
     expect(await walls.inspect()).toBe('standing');
+    const changed = open({ shares: [{ machine: 'm0', packetsPerSecond: 77 }] });
+    await walls.change(compileSwitched(changed, EVERYBODY));
+    expect([...(await metersOf(own)).values()].filter((meter) => meter?.rate === 77)).toHaveLength(1);
+    expect(await walls.inspect()).toBe('standing');
+  });
+
+  test('are measured by as many meters as a switch of 1,024 machines has, or it is said which is refused', async () => {
+    const { own } = here();
+    const before = (await metersOf(own)).size;
+    const some = Array.from({ length: 4_096 }, (_, index): MeterChange => {
+      return { command: 'add', meter: { id: 10_000 + index, unit: 'pktps', rate: 10 + index, burst: 5 } };
+    });
+    await setMeters(own.daemons.flowSocket, some);
+    const meters = await metersOf(own);
+    expect(meters.size).toBe(before + some.length);
+    for (const { meter } of some) expect(meters.get(meter.id)).toEqual(meter);
+    await expect(setMeters(own.daemons.flowSocket, some.slice(7, 9))).rejects.toThrow('the switch refuses meter 10007');
   });
 
   test('end with the switch, of which nothing is left', async () => {
@@ -342,6 +376,10 @@ describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
     expect(await pingsAtOnce()).toBe(false);
   });
 });
+
+async function metersOf({ daemons }: Switched['own']): Promise<SwitchMeters> {
+  return metersIn((await daemons.flows(['dump-meters'], [])).stdout.toString());
+}
 
 /** What is said until so many things were. */
 async function lookedAfter(count: number): Promise<string[]> {

@@ -2,6 +2,7 @@
 // would; where it has no flows, or lost them, it drops everything (`fail_mode=secure`).
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { RingwallError } from '@ringwall/api/errors';
 import { type Machine, type OpenFlowRules, PING6_ZONE, SWITCH_ZONE, switchIndex } from '@ringwall/netpolicy';
 
@@ -12,14 +13,13 @@ import type { NamespaceRun } from '../namespace.ts';
 import { connectionsIn, flushEach } from './connections.ts';
 import { countFlows, type FlowCounts } from './counts.ts';
 import { SWITCH, SwitchDaemons, type SwitchPlace, UNTIL_FLOWS } from './daemons.ts';
+import { type MeterChange, metersIn, setMeters, type SwitchMeters } from './meters.ts';
 
 const IP = '/usr/sbin/ip';
 /** OFPP_MAX of OpenFlow 1.0, above which Open vSwitch has ports of its own. */
 const LAST_PORT = 0xfeff;
 /** Ports on one command line: some 100 bytes each. */
 const PORTS_AT_ONCE = 256;
-/** A program for each, some hundred in a second: of 1,024 machines they would not fit in the time of one run on a busy host. */
-const METERS_AT_ONCE = 512;
 /** How much of ovs-ofctl's words an error repeats. */
 const SHOWN_CHARACTERS = 400;
 /** diff(1) and `ovs-ofctl diff-flows`: there are differences. */
@@ -33,7 +33,8 @@ export class Switch {
   readonly #place: SwitchPlace;
   /** Of interfaces: each keeps its number for as long as flows may mean it. */
   #ports: Map<string, number> | undefined;
-  #meters: Map<number, string> | undefined;
+  /** What it was told last, or has itself, by their number. */
+  #meters: SwitchMeters | undefined;
   /** What it was told last, by what each flow matches. */
   #flows: ReadonlyMap<string, string> | undefined;
 
@@ -106,10 +107,12 @@ export class Switch {
     await this.daemons.configure(['--no-wait', 'remove', 'Open_vSwitch', '.', ...UNTIL_FLOWS.split(':')]);
   }
 
-  /** Whether its flows are those that it was told, and its log has a place to go. */
+  /** Whether its meters and flows are those that it was told, and its log has a place to go. */
   async isAsTold(): Promise<boolean> {
     if (this.#flows === undefined || !this.daemons.running) return false;
     if (!(await this.#logIsOpen())) return false;
+    const [told, has] = [this.#meters, await this.#listMeters()];
+    for (const [id, meter] of told ?? []) if (!isDeepStrictEqual(has.get(id), meter)) return false;
     const { code, stderr } = await this.daemons.flows(['diff-flows'], [this.#flowFile]);
     if (code !== 0 && code !== DIFFERENT) throw new RingwallError('network-failed', shown(stderr));
     return code === 0;
@@ -130,8 +133,9 @@ export class Switch {
     return known === undefined || limit === undefined ? undefined : { known, limit };
   }
 
-  /** Somebody else has changed them: by which, is not known. */
-  forgetFlows(): void {
+  /** Somebody else has changed what it was told: what it has now, is not known. */
+  forgetTold(): void {
+    this.#meters = undefined;
     this.#flows = undefined;
   }
 
@@ -238,26 +242,21 @@ export class Switch {
 
   /** Before flows that ask them; what nothing asks any more is left, for the next one with that port. */
   async #setMeters({ meters }: OpenFlowRules): Promise<void> {
-    const known = (this.#meters ??= await this.#listMeters());
-    for (const [command, some] of [
-      ['add-meter', meters.filter(({ id }) => !known.has(id))],
-      ['mod-meter', meters.filter(({ id, text }) => known.has(id) && known.get(id) !== text)],
-    ] as const) {
-      for (let from = 0; from < some.length; from += METERS_AT_ONCE) {
-        const next = some.slice(from, from + METERS_AT_ONCE);
-        const lines = next.map(({ text }) => text);
-        const { code, stderr } = await this.daemons.forEach([command], lines);
-        if (code !== 0) throw new RingwallError('network-failed', `the switch refuses a meter: ${shown(stderr)}`);
-        for (const { id, text } of next) known.set(id, text);
-      }
-    }
+    const known = this.#meters ?? (await this.#listMeters());
+    const changes = meters.flatMap((meter): MeterChange[] => {
+      if (!known.has(meter.id)) return [{ command: 'add', meter }];
+      return isDeepStrictEqual(known.get(meter.id), meter) ? [] : [{ command: 'modify', meter }];
+    });
+    // Refused, it is not known which of them are as asked.
+    this.#meters = undefined;
+    await setMeters(this.daemons.flowSocket, changes);
+    this.#meters = new Map([...known, ...meters.map((meter) => [meter.id, meter] as const)]);
   }
 
-  /** Of a switch that was started by an earlier life of ours: which there are, and not of what. */
-  async #listMeters(): Promise<Map<number, string>> {
+  async #listMeters(): Promise<SwitchMeters> {
     const { code, stdout, stderr } = await this.daemons.flows(['dump-meters'], []);
     if (code !== 0) throw new RingwallError('network-failed', shown(stderr));
-    return new Map(Array.from(stdout.toString().matchAll(/^meter=(\d+) /gm), ([, id]) => [Number(id), '']));
+    return metersIn(stdout.toString());
   }
 
   async #listPorts(): Promise<PortRow[]> {

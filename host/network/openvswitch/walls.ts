@@ -38,7 +38,7 @@ export class SwitchWalls {
     return this.#alone(async () => {
       await this.#gateways.raise(compiled.gateways);
       await this.#switch.open();
-      this.#switch.forgetFlows();
+      this.#switch.forgetTold();
       await this.#apply(compiled);
     });
   }
@@ -116,7 +116,7 @@ export class SwitchWalls {
     } else if (!(await this.#isWhole())) {
       await this.#gateways.raise(compiled.gateways);
       await this.#switch.open();
-      this.#switch.forgetFlows();
+      this.#switch.forgetTold();
       await this.#apply(compiled);
       say(`the rules of the network were changed by somebody else${this.#gateways.blame()}; they are put back`);
     } else if ((this.#rules?.until ?? Infinity) <= now()) {

@@ -67,6 +67,7 @@ export {
 export { findProtected, PRIVATE, type ProtectedRange } from './protected.ts';
 export { PING6_ZONE, SWITCH_ZONE } from './openflow-decisions.ts';
 export { cookieParts } from './openflow-flow.ts';
+export type { Meter } from './openflow-meters.ts';
 export {
   compileSwitched,
   MAX_SWITCH_MACHINES,

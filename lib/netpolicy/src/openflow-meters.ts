@@ -14,10 +14,13 @@ const BITS_PER_BYTE = 8;
 
 type Rate = Extract<Measure, { readonly perSecond: number }>;
 
+/** A band that drops what is above it (OpenFlow 1.5.1, "Meter Modification Message"). */
 export interface Meter {
   readonly id: number;
-  /** In the words of `ovs-ofctl add-meter`. */
-  readonly text: string;
+  /** Kilobits a second, and kilobits at once; or packets. */
+  readonly unit: 'kbps' | 'pktps';
+  readonly rate: number;
+  readonly burst: number;
 }
 
 /** Before those of ports, which begin with 1. */
@@ -46,12 +49,12 @@ export function compileMeters(ruleset: Ruleset, ports: ReadonlyMap<string, numbe
       .flatMap((statement) => ratesOf(statement)) ?? [];
   const own = [...ports].flatMap(([device, port]) => [
     ...ratesIn(sharesOf.get(device) ?? COMMON_SHARE).map((rate) =>
-      print(meterId(port, rate.unit === 'bytes' ? 'bytes' : 'packets'), rate),
+      meter(meterId(port, rate.unit === 'bytes' ? 'bytes' : 'packets'), rate),
     ),
-    ...ratesIn(openingsOf.get(device) ?? OPENING).map((rate) => print(meterId(port, 'openings'), rate)),
-    print(meterId(port, 'refusals'), LOGGED_BELOW),
+    ...ratesIn(openingsOf.get(device) ?? OPENING).map((rate) => meter(meterId(port, 'openings'), rate)),
+    meter(meterId(port, 'refusals'), LOGGED_BELOW),
   ]);
-  return [print(LOG_METER_ID, { perSecond: LOGGED_PER_SECOND, burst: LOGGED_PER_SECOND }), ...own];
+  return [meter(LOG_METER_ID, { perSecond: LOGGED_PER_SECOND, burst: LOGGED_PER_SECOND }), ...own];
 }
 
 function meterId(port: number, kind: MeterKind): number {
@@ -66,9 +69,8 @@ function ratesOf(statement: Statement): Rate[] {
   return measures.filter((measure): measure is Rate => 'perSecond' in measure);
 }
 
-function print(id: number, { perSecond, burst, unit }: Rate): Meter {
+function meter(id: number, { perSecond, burst, unit }: Rate): Meter {
+  if (unit !== 'bytes') return { id, unit: 'pktps', rate: perSecond, burst };
   const kilobits = (bytes: number): number => Math.ceil((bytes * BITS_PER_BYTE) / BITS_PER_KILOBIT);
-  const [word, rate, size] =
-    unit === 'bytes' ? ['kbps', kilobits(perSecond), kilobits(burst)] : ['pktps', perSecond, burst];
-  return { id, text: `meter=${id},${word},burst,band=type=drop,rate=${rate},burst_size=${size}` };
+  return { id, unit: 'kbps', rate: kilobits(perSecond), burst: kilobits(burst) };
 }

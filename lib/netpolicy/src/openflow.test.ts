@@ -129,7 +129,9 @@ describe('renderOpenFlow()', () => {
   test('is this for two machines and one rule', () => {
     const network = networkWith([WEB_TO_DB], { shares: [{ machine: 'm1', packetsPerSecond: 50 }] });
     const rules = renderOpenFlow(compileSwitched(network, machinesOf(2, network)), { portOf: ports(), atSeconds: 0 });
-    expect([...rules.flows.values(), ...rules.meters.map(({ text }) => text)].join('\n')).toMatchSnapshot();
+    expect(
+      [...rules.flows.values(), ...rules.meters.map((meter) => JSON.stringify(meter))].join('\n'),
+    ).toMatchSnapshot();
   });
 
   test('takes as many flows for each machine more, however many there are', () => {
