@@ -14,6 +14,7 @@ import {
   inNamespace,
   isNamespace,
   limitReceiving,
+  notLimited,
   readSiteCounts,
   sniff,
   openNamespace,
@@ -34,8 +35,10 @@ import { NETWORK_COMPONENTS, requireComponents, SWITCH_COMPONENTS } from './comp
 type Members = Parameters<NetworkSite['cut']>[0];
 
 /** What differs between the ways in which machines of a network are joined. */
-type Joint = Pick<NetworkSite, Exclude<keyof NetworkSite, 'mirror' | 'names' | 'connect' | 'tunnels'>> & {
+type Joint = Pick<NetworkSite, Exclude<keyof NetworkSite, 'mirror' | 'names' | 'connect' | 'broken' | 'tunnels'>> & {
   readonly join: (machines: Members) => Promise<void>;
+  /** Those that are not as `join` left them. */
+  readonly apart: (machines: Members) => Promise<readonly BrokenCable[]>;
 };
 
 export function makeNetworkPart(
@@ -57,12 +60,15 @@ export function makeNetworkPart(
     open: async (pin, mode) => {
       await requireComponents(mode === 'openvswitch' ? SWITCH_COMPONENTS : NETWORK_COMPONENTS);
       const inside = await openNamespace(run, pin);
-      const { join: joinMachines, ...joint } =
-        mode === 'openvswitch'
-          ? switched(inside, switchIn(pin, inside))
-          : mode === 'bridged'
-            ? bridged(inside)
-            : routed(inside);
+      const {
+        join: joinMachines,
+        apart,
+        ...joint
+      } = mode === 'openvswitch'
+        ? switched(inside, switchIn(pin, inside))
+        : mode === 'bridged'
+          ? bridged(inside)
+          : routed(inside);
       return {
         ...joint,
         mirror: (machines) => setMirror(run, { inside, file: portOf(pin) }, machines),
@@ -70,6 +76,15 @@ export function makeNetworkPart(
         connect: async (sharers) => {
           await joinMachines(sharers.map(({ machine }) => machine));
           await limitReceiving(inside, sharers);
+        },
+        broken: async (sharers) => {
+          const found = await apart(sharers.map(({ machine }) => machine));
+          const known = new Set(found.map(({ machine }) => machine));
+          const others = sharers.filter(({ machine }) => !known.has(machine));
+          return [
+            ...found,
+            ...(await notLimited(inside, others)).map((machine) => ({ machine, how: 'changed' as const })),
+          ];
         },
         tunnels: (place, ranges) => Tunnels.open({ network: pin, ranges, dir: place.tunnels, label: place.id, leases }),
       };
@@ -99,7 +114,7 @@ function routed(inside: NamespaceRun): Joint {
     keepApart: () => Promise.resolve(),
     cut: (machines) => cutCable(inside, ...machines),
     endConnections: (mayBegin) => endConnections(inside, mayBegin),
-    broken: (machines) => brokenCables(inside, machines),
+    apart: (machines) => brokenCables(inside, machines),
     sniff: (order) => sniff(run, inside, order),
     indexes: (machines) => cableIndexes(inside, machines),
   };
@@ -113,7 +128,7 @@ function bridged(inside: NamespaceRun): Joint {
       await connectGateways(inside, machines);
     },
     keepApart: (machines, isolated) => keepApart(inside, machines, isolated),
-    broken: async (machines) => withGateways(inside, machines, await brokenPorts(inside, machines)),
+    apart: async (machines) => withGateways(inside, machines, await brokenPorts(inside, machines)),
   };
 }
 
@@ -149,7 +164,7 @@ function switched(inside: NamespaceRun, own: Switch): Joint {
     keepApart: () => Promise.resolve(),
     cut: (machines) => own.cut(machines),
     endConnections: (mayBegin) => own.endConnections(mayBegin),
-    broken: async (machines) => withGateways(inside, machines, await own.broken(machines)),
+    apart: async (machines) => withGateways(inside, machines, await own.broken(machines)),
     sniff: (order) => sniff(run, inside, order),
     // Gateways are interfaces of the kernel's; what comes by a cable is the switch's to tell.
     indexes: async (machines) => new Map([...(await cableIndexes(inside, machines)), ...own.indexes(machines)]),

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { tapName } from '@ringwall/host/network';
+import { DEFAULT_SHARE } from '@ringwall/netpolicy';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { failing, Killed } from './testing/fake-parts.ts';
 import { definition, member, NetworkScene } from './testing/network-scene.ts';
@@ -106,11 +107,16 @@ describe.skipIf(needsRoot)('networks of a warden, where something fails or was c
     expect(scene.standing?.lookedAfter).toBe(1);
   });
 
-  test('put back what somebody did to cables and namespaces, and tell of a tap that is gone', async () => {
+  test('put back what somebody did to cables, shares and namespaces, and tell of a tap that is gone', async () => {
     const { machine } = await scene.admitted();
     scene.standing?.connected.clear();
     await scene.warden.sweep(false);
     expect(scene.isOn(machine)).toBe(true);
+
+    scene.standing?.shares.clear();
+    await scene.warden.sweep(false);
+    expect(scene.standing?.shares.get(tapName(machine))).toEqual(DEFAULT_SHARE);
+    expect(scene.log().match(/cables were changed by somebody else; they are put back: /g)).toHaveLength(2);
 
     scene.standing?.gone.add(tapName(machine));
     await scene.warden.sweep(false);

@@ -150,8 +150,8 @@ export interface NetworkSite {
   mirror(machines: readonly Machine[]): Promise<readonly Machine[]>;
   /** By which the log of what is dropped names machines: the kernel's numbers of their interfaces, or those of a switch. */
   indexes(machines: readonly Machine[]): Promise<ReadonlyMap<Machine, number>>;
-  /** Those that are not as `connect` left them. */
-  broken(machines: readonly Machine[]): Promise<readonly BrokenCable[]>;
+  /** Those that are not as `connect` leaves them, their shares among it. */
+  broken(sharers: readonly Sharer[]): Promise<readonly BrokenCable[]>;
   /** Those that stand stay; addresses of `ranges` without a machine are nowhere from then on. */
   tunnels(place: NetworkLayout, ranges: readonly AddressRange[]): Promise<SiteTunnels>;
 }

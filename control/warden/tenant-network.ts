@@ -15,7 +15,7 @@ import {
   type ProtectedRange,
   type Share,
 } from '@ringwall/netpolicy';
-import type { SiteCounts, SniffOrder } from '@ringwall/host/network';
+import type { Sharer, SiteCounts, SniffOrder } from '@ringwall/host/network';
 import type { Readable } from 'node:stream';
 import { CableMirror } from './cable-mirror.ts';
 import type { NetworkLayout } from './layout.ts';
@@ -227,23 +227,19 @@ export class TenantNetwork {
 
   /** Connects what the rules know and is not connected; answers which those were. A tap that is gone comes with the next start. */
   async #connect(site: NetworkSite): Promise<readonly MachineId[]> {
-    const broken = new Map((await site.broken([...this.#ruled.values()])).map(({ machine, how }) => [machine, how]));
-    const without = [...this.#ruled].filter(([, machine]) => broken.get(machine) === 'gone').map(([id]) => id);
+    const wanted = this.#plan === undefined ? [] : sharersOf(this.#plan, this.#ruled);
+    const broken = new Map((await site.broken(wanted)).map(({ machine, how }) => [machine, how]));
+    const without = wanted.filter(({ machine }) => broken.get(machine) === 'gone').map(({ id }) => id);
     const trouble = without.length === 0 ? undefined : `no cable until the next start: ${without.join(', ')}`;
     if (trouble !== undefined && trouble !== this.trouble) this.#note(trouble);
     this.trouble = trouble ?? this.#tunnelTrouble ?? this.#plan?.trouble;
-    const there = [...this.#ruled].filter(([id, machine]) => broken.get(machine) !== 'gone' && !this.#cut.has(id));
-    const shares = this.#plan?.network.shares ?? [];
-    const next = new Map(there.map(([id, machine]) => [id, shareOf(shares, machine)]));
-    const changed = there.flatMap(([id, machine]) => {
-      const share = next.get(id);
-      if (share === undefined || (broken.get(machine) !== 'changed' && sameShare(share, this.#shares.get(id))))
-        return [];
-      return [{ id, machine, share }];
-    });
+    const there = wanted.filter(({ id, machine }) => broken.get(machine) !== 'gone' && !this.#cut.has(id));
+    const changed = there.filter(
+      ({ id, machine, share }) => broken.get(machine) === 'changed' || !sameShare(share, this.#shares.get(id)),
+    );
     await site.connect(changed);
-    this.#connected = new Map(there);
-    this.#shares = next;
+    this.#connected = new Map(there.map(({ id, machine }) => [id, machine]));
+    this.#shares = new Map(there.map(({ id, share }) => [id, share]));
     return changed.map(({ id }) => id);
   }
 
@@ -343,9 +339,10 @@ export class TenantNetwork {
         .filter(([id, machine]) => !sameCable(machine, next.get(id)))
         .map(([, machine]) => machine);
     }
-    const others = [...plan.machines].filter(([id]) => !next.has(id)).map(([, machine]) => machine);
-    const broken = await site.broken(others);
-    return others.filter((other) => !broken.some(({ machine, how }) => machine === other && how === 'gone'));
+    const others = new Map([...plan.machines].filter(([id]) => !next.has(id)));
+    const broken = await site.broken(sharersOf(plan, others));
+    const gone = new Set(broken.filter(({ how }) => how === 'gone').map(({ machine }) => machine));
+    return [...others.values()].filter((machine) => !gone.has(machine));
   }
 
   /** Rules are asked when a connection begins, so what stands by a rule that is no more, or no more in force, is ended. */
@@ -412,6 +409,14 @@ export class TenantNetwork {
     void walls.lookAfter(this.#note, LOOK_INTERVAL_MS, this.#looking.signal);
     void names.lookAfter(this.#note, LOOK_INTERVAL_MS, this.#looking.signal);
   }
+}
+
+/** What each of them may take. */
+function sharersOf(
+  { network }: Plan,
+  machines: ReadonlyMap<MachineId, Machine>,
+): (Sharer & { readonly id: MachineId })[] {
+  return [...machines].map(([id, machine]) => ({ id, machine, share: shareOf(network.shares, machine) }));
 }
 
 function printed(ranges: readonly ProtectedRange[]): string {

@@ -15,6 +15,6 @@ export { brokenGateways, connectGateways } from './gateways.ts';
 export { readHostRanges, readOwnRanges } from './host-ranges.ts';
 export { applyBatch, listRules } from './nft.ts';
 export { tapLauncher, tapName } from './tap.ts';
-export { limitReceiving, receivingCommands, type Sharer } from './shares/receive.ts';
+export { limitReceiving, notLimited, receivingCommands, type Sharer } from './shares/receive.ts';
 export { compileSniffer, MAX_FILTER_CHARACTERS, sniff, type SniffOrder } from './watch/sniffer.ts';
 export { StandingRules, Walls, type WallState } from './walls.ts';

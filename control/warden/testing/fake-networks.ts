@@ -164,10 +164,11 @@ export class FakeNetworks implements NetworkPart {
         return network.counts;
       },
       indexes: async (machines) => new Map(machines.map((machine, index) => [machine, index + 1])),
-      broken: async (machines) =>
-        machines.flatMap((machine): BrokenCable[] => {
+      broken: async (sharers) =>
+        sharers.flatMap(({ machine }): BrokenCable[] => {
           if (network.gone.has(machine.interface)) return [{ machine, how: 'gone' }];
-          return network.connected.has(machine.interface) ? [] : [{ machine, how: 'changed' }];
+          const isWhole = network.connected.has(machine.interface) && network.shares.has(machine.interface);
+          return isWhole ? [] : [{ machine, how: 'changed' }];
         }),
     };
   }

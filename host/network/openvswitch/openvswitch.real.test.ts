@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   compileSwitched,
+  DEFAULT_SHARE,
   type SwitchedNetwork,
   type DropReason,
   type Machine,
@@ -12,7 +13,7 @@ import {
   ReachModel,
 } from '@ringwall/netpolicy';
 import { killProcess, run, runChecked, type RunResult } from '../../exec/index.ts';
-import { applyBatch, type Beginning } from '../index.ts';
+import { applyBatch, type Beginning, limitReceiving, notLimited } from '../index.ts';
 import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
 import { arrivals, drawCases, EVERYBODY, JOURNEYS, listenAll, networkOf, told } from '../testing/journeys.ts';
 import { NEEDS_SWITCH, openSwitched, type Switched } from '../testing/switched.ts';
@@ -232,6 +233,26 @@ describe.skipIf(LACKS !== '')(`packets on an Open vSwitch${LACKS}`, () => {
     await sleep(SETTLE_MS);
     expect(await few()).toBeLessThan(FLOOD / 2);
     await expect.poll(await arriving({ sendMbit: 1, burstKiB: 64 })).toBeGreaterThan(FLOOD * 0.9);
+  });
+
+  test('wait where their receiver’s cable makes them, whatever becomes of the switch and its other ports', async () => {
+    await wallsOf(compileSwitched(open(), EVERYBODY));
+    const { bed, own } = here();
+    const sharers = EVERYBODY.map((machine) => ({ machine, share: DEFAULT_SHARE }));
+    await limitReceiving(bed.inside, sharers);
+    const missed = async () => (await notLimited(bed.inside, sharers)).map(({ name }) => name);
+    await own.daemons.configure(['del-port', 'switch', 't4']);
+    await own.connect(EVERYBODY);
+    expect(await missed()).toEqual([]);
+    for (const daemon of ['process', 'dataBase'] as const) {
+      const one = own.daemons[daemon];
+      if (one === undefined) throw new Error('it does not run');
+      await killProcess(one);
+      await lookedAfter(1);
+      await own.connect(EVERYBODY);
+      expect(await missed()).toEqual([]);
+    }
+    expect((await own.daemons.configure(['--bare', '--columns=_uuid', 'list', 'QoS'])).split('\n')).toHaveLength(2);
   });
 
   test('find their ports as they were connected, or it is said which are not', async () => {

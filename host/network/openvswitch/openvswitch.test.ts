@@ -71,8 +71,10 @@ test('parsePorts() knows a port that is there from one that is not yet', () => {
   expect(() => parsePorts('{}')).toThrow(/lists no ports/);
 });
 
-test('portCommand() asks for the number that flows mean', () => {
-  expect(portCommand('t1', 7).join(' ')).toBe('-- --may-exist add-port switch t1 -- set Interface t1 ofport_request=7');
+test('portCommand() asks for the number that flows mean, and that its queue is left as it is', () => {
+  expect(portCommand('t1', 7, 'a-queue').join(' ')).toBe(
+    '-- --may-exist add-port switch t1 -- set Interface t1 ofport_request=7 -- set Port t1 qos=a-queue',
+  );
 });
 
 test('countFlows() adds up by the reason, the port and the decision that a cookie names', () => {

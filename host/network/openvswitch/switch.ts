@@ -20,6 +20,8 @@ const IP = '/usr/sbin/ip';
 const LAST_PORT = 0xfeff;
 /** Ports on one command line: some 100 bytes each. */
 const PORTS_AT_ONCE = 256;
+/** ovs-vswitchd.conf.db(5), QoS: who cares for the queue is somebody else. */
+const OWN_QUEUE = 'linux-noop';
 /** How much of ovs-ofctl's words an error repeats. */
 const SHOWN_CHARACTERS = 400;
 /** diff(1) and `ovs-ofctl diff-flows`: there are differences. */
@@ -147,9 +149,10 @@ export class Switch {
       `link set dev ${device} up`,
     ]);
     await runChecked(this.#inside, [IP, '-batch', '-'], { input: `${up.join('\n')}\n` });
+    const queue = await this.#ownQueue();
     for (let from = 0; from < machines.length; from += PORTS_AT_ONCE) {
       const some = machines.slice(from, from + PORTS_AT_ONCE).map(({ interface: device }) => device);
-      await this.daemons.configure(some.flatMap((device) => portCommand(device, this.portOf(device))));
+      await this.daemons.configure(some.flatMap((device) => portCommand(device, this.portOf(device), queue)));
     }
     const broken = await this.broken(machines);
     if (broken.length === 0) return;
@@ -233,6 +236,14 @@ export class Switch {
     return ended.length;
   }
 
+  /** What ports say by which a switch leaves the cable's own queue, where shares are (host/network/shares), as it is; else it takes it away. */
+  async #ownQueue(): Promise<string> {
+    const find = ['--bare', '--columns=_uuid', 'find', 'QoS', `type=${OWN_QUEUE}`];
+    const [known] = (await this.daemons.configure(find)).split('\n');
+    if (known !== undefined && known !== '') return known;
+    return (await this.daemons.configure(['create', 'QoS', `type=${OWN_QUEUE}`])).trim();
+  }
+
   async #removePorts(devices: readonly string[]): Promise<void> {
     for (let from = 0; from < devices.length; from += PORTS_AT_ONCE) {
       const some = devices.slice(from, from + PORTS_AT_ONCE);
@@ -291,10 +302,11 @@ export function parsePorts(listing: string): PortRow[] {
 }
 
 /** Pure; the interface was checked by parseMachines(). */
-export function portCommand(device: string, port: number): string[] {
+export function portCommand(device: string, port: number, queue: string): string[] {
   return [
     ...['--', '--may-exist', 'add-port', SWITCH, device],
     ...['--', 'set', 'Interface', device, `ofport_request=${port}`],
+    ...['--', 'set', 'Port', device, `qos=${queue}`],
   ];
 }
 

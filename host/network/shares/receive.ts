@@ -9,6 +9,8 @@ import type { NamespaceRun } from '../namespace.ts';
 const TC = '/usr/sbin/tc';
 /** What waits longer is of no use to whoever waits for it. */
 const LATENCY_MS = 20;
+/** tc says bytes a second. */
+const BYTES_IN_MEGABIT = 125_000;
 /** 10,000 machines take some seconds. */
 const BATCH_TIMEOUT_MS = 60_000;
 /** Of the statistics of as many interfaces. */
@@ -41,19 +43,30 @@ export function receivingCommands({ machine, share }: Sharer, fair: boolean): st
   ];
 }
 
+/** Whose buckets are not as limitReceiving() left them: gone, or of another rate. Nothing of machines without a cable. */
+export async function notLimited(inside: NamespaceRun, sharers: readonly Sharer[]): Promise<readonly Machine[]> {
+  if (sharers.length === 0) return [];
+  const rates = new Map(
+    (await listBuckets(inside)).map(({ dev, options }) => [String(dev), Number(Object(options).rate)]),
+  );
+  return sharers.flatMap(({ machine, share }) =>
+    rates.get(machine.interface) === share.receiveMbit * BYTES_IN_MEGABIT ? [] : [machine],
+  );
+}
+
 /** Packets to each interface that found no room in its share. */
 export async function readOverShare(inside: NamespaceRun): Promise<ReadonlyMap<string, number>> {
-  const { stdout } = await runChecked(inside, [TC, '-s', '-j', 'qdisc', 'show'], {
+  return new Map((await listBuckets(inside, '-s')).map(({ dev, drops }) => [String(dev), Number(drops)]));
+}
+
+/** Of all interfaces, as tc(8) says it. */
+async function listBuckets(inside: NamespaceRun, ...options: readonly string[]): Promise<Record<string, unknown>[]> {
+  const { stdout } = await runChecked(inside, [TC, ...options, '-j', 'qdisc', 'show'], {
     maxOutputBytes: MAX_STATISTICS_BYTES,
   });
   const listed: unknown = JSON.parse(stdout.toString());
   if (!Array.isArray(listed)) throw new RingwallError('internal', 'tc lists no queues');
-  return new Map(
-    listed.flatMap((queue) => {
-      const { kind, dev, drops } = Object(queue);
-      return kind === 'tbf' ? [[String(dev), Number(drops)] as const] : [];
-    }),
-  );
+  return listed.map((queue) => ({ ...Object(queue) })).filter(({ kind }) => kind === 'tbf');
 }
 
 /** Tried on the loopback of the namespace, where nothing is sent. */

@@ -7,7 +7,7 @@ import { runChecked } from '../../exec/index.ts';
 import { limitReceiving, listRules, Walls } from '../index.ts';
 import { ethernet, ipv4Packet, udp } from '../testing/frames.ts';
 import { NEEDS_PACKETS, type Station, Testbed } from '../testing/testbed.ts';
-import { readOverShare } from './receive.ts';
+import { notLimited, readOverShare } from './receive.ts';
 
 const PORT = 5_000;
 /** A second of what a machine may send is its burst as well; a token bucket has some more, of what was in the air. */
@@ -158,5 +158,20 @@ describe.skipIf(NEEDS_PACKETS !== '')(`shares in the kernel${NEEDS_PACKETS}`, ()
     const over = await readOverShare(it.bed.inside);
     expect(over.get('t2')).toBeGreaterThan(100);
     expect(over.get('t3')).toBe(0);
+  });
+
+  test('are found where they are as they were made, and missed where somebody took one away or changed it', async () => {
+    const { bed, network, machines } = await open([{ machine: 'm2', receiveMbit: 3, burstKiB: 64 }]);
+    const sharers = machines.map((machine) => ({ machine, share: shareOf(network.shares, machine) }));
+    const missed = async () => (await notLimited(bed.inside, sharers)).map(({ name }) => name);
+    expect(await missed()).toEqual([]);
+    const tc = (...args: readonly string[]) => runChecked(bed.inside, ['/usr/sbin/tc', 'qdisc', ...args]);
+    await tc('delete', 'dev', 't1', 'root');
+    await tc(
+      ...['change', 'dev', 't2', 'root', 'handle', '1:', 'tbf', 'rate', '9gbit', 'burst', '1m', 'latency', '9ms'],
+    );
+    expect(await missed()).toEqual(['m1', 'm2']);
+    await limitReceiving(bed.inside, sharers);
+    expect(await missed()).toEqual([]);
   });
 });
