@@ -7,6 +7,7 @@ import { BUSYBOX, GUEST_SCRIPTS, runGuestShell } from './testing/guest-shell.ts'
 
 /** Gives a program a terminal. */
 const SCRIPT = '/usr/bin/script';
+const PYTHON = '/usr/bin/python3';
 
 const NONCE = 'a1'.repeat(32);
 const BOOT = 'b2'.repeat(16);
@@ -267,6 +268,23 @@ describe.skipIf(BUSYBOX === undefined)('the guest’s scripts (skipped: needs bu
         env: { PATH: '/usr/bin:/bin', SHELL: '/bin/sh' },
       });
       expect({ code, said: stdout.toString().trim() }).toEqual({ code: 0, said: 'said' });
+    },
+  );
+
+  it.skipIf(!existsSync(SCRIPT) || !existsSync(PYTHON))(
+    'say on the console what they have to say, also where a child ends while it waits for the console',
+    async () => {
+      const flow = (action: string): string => `${PYTHON} -c "import termios; termios.tcflow(1, termios.${action})"`;
+      const script = `
+        . ${GUEST_SCRIPTS}/report.sh
+        ${flow('TCOOFF')}
+        usleep 100000 &
+        { usleep 500000; ${flow('TCOON')}; } &
+        mark attested
+        ${BUSYBOX} echo "status $?"`;
+      const argv = [SCRIPT, '-qec', `${BUSYBOX} sh -c '${script.replaceAll("'", String.raw`'\''`)}'`, '/dev/null'];
+      const { stdout } = await run(argv, { timeoutMs: 120_000, env: { PATH: '/usr/bin:/bin', SHELL: '/bin/sh' } });
+      expect(stdout.toString().split('\r\n')).toEqual(['ringwall: attested', 'status 0', '']);
     },
   );
 
