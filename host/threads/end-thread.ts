@@ -10,9 +10,14 @@ const BUSY = 1;
 /** Nothing more is. */
 const ENDED = 2;
 
-const ends = new WeakMap<Worker, Int32Array>();
+/** What is done whole takes less: then a process ends as it may. */
+const LONGEST_MS = 1_000;
 
-/** What `start` starts can be ended by `endThread`. */
+const ends = new WeakMap<Worker, Int32Array>();
+/** Of the threads that have not ended. */
+const running = new Set<Int32Array>();
+
+/** What `start` starts can be ended by `endThread`, and by the end of this process. */
 export function withEnd(start: () => Worker): Worker {
   const end = new Int32Array(new SharedArrayBuffer(4));
   const own = getEnvironmentData(NAME);
@@ -21,6 +26,12 @@ export function withEnd(start: () => Worker): Worker {
   try {
     const worker = start();
     ends.set(worker, end);
+    if (running.size === 0) process.on('exit', endRunning);
+    running.add(end);
+    worker.once('exit', () => {
+      running.delete(end);
+      if (running.size === 0) process.off('exit', endRunning);
+    });
     return worker;
   } finally {
     setEnvironmentData(NAME, own);
@@ -34,6 +45,12 @@ export async function endThread(worker: Worker): Promise<void> {
   Atomics.or(end, 0, ENDED);
   await Atomics.waitAsync(end, 0, BUSY | ENDED).value;
   await worker.terminate();
+}
+
+/** A process that ends, ends its threads wherever they are. */
+function endRunning(): void {
+  for (const end of running) Atomics.or(end, 0, ENDED);
+  for (const end of running) Atomics.wait(end, 0, BUSY | ENDED, LONGEST_MS);
 }
 
 /** Does `work`, which must be short: the calling thread is not ended meanwhile. */

@@ -111,10 +111,10 @@ export class Switch {
 
   /** Whether its meters and flows are those that it was told, and its log has a place to go. */
   async isAsTold(): Promise<boolean> {
-    if (this.#flows === undefined || !this.daemons.running) return false;
+    if (this.#flows === undefined || this.#meters === undefined || !this.daemons.running) return false;
     if (!(await this.#logIsOpen())) return false;
-    const [told, has] = [this.#meters, await this.#listMeters()];
-    for (const [id, meter] of told ?? []) if (!isDeepStrictEqual(has.get(id), meter)) return false;
+    const has = await this.#listMeters();
+    for (const [id, meter] of this.#meters) if (!isDeepStrictEqual(has.get(id), meter)) return false;
     const { code, stderr } = await this.daemons.flows(['diff-flows'], [this.#flowFile]);
     if (code !== 0 && code !== DIFFERENT) throw new RingwallError('network-failed', shown(stderr));
     return code === 0;
