@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileBridged, RefusedLog, type Machine } from '@ringwall/netpolicy';
 import { run, runChecked } from '../../exec/index.ts';
 import { cableIndexes, sniff, Walls } from '../index.ts';
-import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, udp } from '../testing/frames.ts';
+import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, tcp, udp } from '../testing/frames.ts';
 import {
   arrivals,
   couldAnswer,
@@ -19,6 +19,9 @@ import { brokenPorts, connectSegment, keepApart } from './index.ts';
 
 const ROUNDS = 4;
 const WAIT_SECONDS = 0.5;
+const FLOOD = 20_000;
+/** A second of what a machine may send is its burst as well, and what its own system sends beside. */
+const SLACK_SECONDS = 3;
 
 const ALL = 'ff:ff:ff:ff:ff:ff';
 const [CARD, OTHER, THIRD] = ['52:54:00:00:00:00', '52:54:00:00:00:01', '52:54:00:00:00:02'];
@@ -142,6 +145,43 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
         expect(await from.tell('stream_receive', ...wait)).toBe(passes.includes(word) ? word : '');
       }
     }
+  });
+
+  test('are dropped where a machine sends more than its share, or begins more, and its neighbour’s are not', async () => {
+    const { inside, stations } = theBed();
+    const walls = new Walls(inside);
+    const [flooder, neighbour, target] = stations;
+    if (flooder === undefined || neighbour === undefined || target === undefined) throw new Error('few');
+    /** How many arrive of 20,000, and in how many seconds they were sent. */
+    const arriving = async (share: object, frames: readonly string[]): Promise<{ count: number; seconds: number }> => {
+      const rules = [{ name: 'all', action: 'allow', from: 'any', to: 'any', services: ['any'] }];
+      const shares = [{ machine: 'm0', ...share }];
+      const networks = [{ name: 'app', mode: 'bridged', addresses: ['10.20.0.0/24', 'fd00:20::/64'], rules, shares }];
+      const compiled = compileBridged(networkOf({ version: 1, tenant: 'acme', networks }), EVERYBODY);
+      await walls.change(compiled);
+      await keepApart(inside, EVERYBODY, compiled.isolated);
+      const before = Number(await target.tell('received'));
+      const seconds = Number(await flooder.tell('flood', frames, FLOOD)) + SLACK_SECONDS;
+      expect(await neighbour.tell('probe', 80, [['icmp', '10.20.0.3', 8]], 0, [0])).toEqual([0]);
+      return { count: Number(await target.tell('received')) - before, seconds };
+    };
+    const dropped = async (): Promise<number> => (await walls.counts()).refused.get('over-share')?.packets ?? 0;
+    const segment = (bits: number): string[] =>
+      Array.from({ length: 500 }, (_, index) =>
+        ethernet(THIRD, CARD, 0x0800, ipv4Packet('10.20.0.1', '10.20.0.3', 6, tcp(1_024 + index, 80, bits))),
+      );
+    const honest = ATTACKS[HONEST] ?? '';
+
+    const packets = await arriving({ packetsPerSecond: 100 }, [honest]);
+    expect(packets.count).toBeLessThan(100 * packets.seconds);
+    await expect.poll(dropped).toBeGreaterThan(0);
+    const bytes = await arriving({ sendMbit: 1, burstKiB: 64 }, [honest.padEnd(2_000, '0')]);
+    expect(bytes.count * 1_000).toBeLessThan(bytes.seconds * 125_000 + 64 * 1_024);
+    const begun = await arriving({ connectionsPerSecond: 50 }, segment(2));
+    expect(begun.count).toBeLessThan(50 * begun.seconds);
+    // What goes on is no beginning.
+    const goesOn = await arriving({ connectionsPerSecond: 50 }, segment(16));
+    expect(goesOn.count).toBeGreaterThan(50 * begun.seconds);
   });
 
   test('find their ports as they were connected, or it is said which are not', async () => {

@@ -47,6 +47,11 @@ export function udp(from: number, to: number, payload: string): string {
 }
 
 /** With its checksum, which IPv6 asks for (RFC 8200, 8.1). */
+/** A segment of TCP without content, by its control bits (RFC 9293, 3.1): 2 begins a connection, 16 goes on with one. */
+export function tcp(from: number, to: number, bits: number): string {
+  return `${hex(from, 2)}${hex(to, 2)}${hex(1, 4)}${hex(0, 4)}50${hex(bits, 1)}ffff${hex(0, 4)}`;
+}
+
 export function udpOverIpv6(from: string, to: string, ports: readonly [number, number], payload: string): string {
   const datagram = udp(...ports, payload);
   const sum = hex(pseudoChecksum(from, to, 17, datagram), 2);

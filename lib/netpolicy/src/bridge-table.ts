@@ -2,14 +2,17 @@
 // addresses, and what passes between to the ways that one group has to another.
 import { type DropReason, drops, refusals } from './drop-reasons.ts';
 import { GROUP_REPORTS } from './gateway.ts';
-import type { Chain, RuleSet, Selector, SetElement, Statement, Table } from './ruleset.ts';
+import type { Chain, RuleSet, Selector, SetElement, Statement, Table, TablePart } from './ruleset.ts';
+import { OPENING } from './share.ts';
+import { SENDS } from './shares-table.ts';
 import { hooked, TABLE } from './tables.ts';
 
 const RAW_PRIORITY = -300;
 const FILTER_PRIORITY = 0;
 const ACCEPT: Statement = { verdict: 'accept' };
 const DROP: Statement = { verdict: 'drop' };
-const REASONS: readonly DropReason[] = ['refused', 'rogue', 'spoofed', 'to-host'];
+const METERED: Statement = { verdict: { goto: SENDS } };
+const REASONS: readonly DropReason[] = ['refused', 'rogue', 'spoofed', 'to-host', 'over-share'];
 
 /** RFC 4861, 4: words of neighbour discovery. Routers there are none. */
 const ROUTER_WORDS = { anyOf: [133, 134, 137] } as const;
@@ -30,6 +33,7 @@ export interface Ways {
 export function bridgeTable(
   members: Readonly<Record<string, readonly SetElement[]>>,
   { elements, chains }: Ways,
+  shares: TablePart,
 ): Table {
   const take = (name: string): readonly SetElement[] => members[name] ?? elements[name] ?? [];
   const plain = (name: string, ...key: RuleSet['key']): RuleSet => ({
@@ -51,6 +55,7 @@ export function bridgeTable(
     counters: REASONS,
     sets: [
       ...refused.sets,
+      ...shares.sets,
       plain('senders4', 'ifname', 'ether_addr', 'ipv4_addr'),
       plain('senders6', 'ifname', 'ether_addr', 'ipv6_addr'),
       plain('receivers4', 'ifname', 'ipv4_addr'),
@@ -72,9 +77,13 @@ export function bridgeTable(
     ],
     chains: [
       ...refused.chains,
+      ...shares.chains,
       ...chains,
       { name: 'asks', rules: deciding('asks', 'th dport') },
-      { name: 'begins', rules: [[{ verdict: { jump: 'asks' } }], [drops('refused')]] },
+      {
+        name: 'begins',
+        rules: [[{ verdict: { jump: OPENING } }], [{ verdict: { jump: 'asks' } }], [drops('refused')]],
+      },
       { name: 'judge', rules: judging() },
       hooked('guard', 'prerouting', RAW_PRIORITY, 'drop', guarding()),
       // Questions for neighbours come to the bridge as to all ports: it is asked by nobody.
@@ -84,7 +93,7 @@ export function bridgeTable(
   };
 }
 
-/** Whoever sends is who is on that cable. Frames of other protocols match nothing here. */
+/** Whoever sends is who is on that cable, and no more than its share. Frames of other protocols match nothing here. */
 function guarding(): (readonly Statement[])[] {
   const is = (to: string, ...key: Selector[]): Statement => ({ match: key, op: '==', to: { set: to } });
   const type = (number: number): Statement => ({ match: ['icmpv6 type'], op: '==', to: number });
@@ -95,19 +104,19 @@ function guarding(): (readonly Statement[])[] {
   return [
     // A tag stands before what the other rules look at, and they would look behind it.
     [{ match: ['ether type'], op: '==', to: { anyOf: ['8021q', '8021ad'] } }, drops('rogue')],
-    [is('senders4', 'iifname', 'ether saddr', 'ip saddr'), ACCEPT],
+    [is('senders4', 'iifname', 'ether saddr', 'ip saddr'), METERED],
     [{ match: ['icmpv6 type'], op: '==', to: ROUTER_WORDS }, drops('rogue')],
     [{ match: ['icmpv6 type'], op: '==', to: GROUP_REPORTS }, DROP],
     [type(ADVERTISEMENT), isSender6, { decide: { map: 'claims', key: ['iifname'] } }],
     [type(SOLICITATION), isSender6, seldom, ACCEPT],
     [type(SOLICITATION), linkLocal, isCard, seldom, ACCEPT],
     [{ match: ['icmpv6 type'], op: '==', to: { anyOf: [SOLICITATION, ADVERTISEMENT] } }, drops('spoofed')],
-    [isSender6, ACCEPT],
+    [isSender6, METERED],
     [
       { match: ['arp operation'], op: '==', to: 'request' },
       isCard,
       is('senders4', 'iifname', 'arp saddr ether', 'arp saddr ip'),
-      ACCEPT,
+      METERED,
     ],
     [drops('spoofed')],
   ];

@@ -64,10 +64,12 @@ export function compileBridged(network: Network, machines: readonly Machine[]): 
     asked6: machines.flatMap(askedFor),
     claims: machines.flatMap((machine) => claimOf(machine).map(({ element }) => element)),
   };
-  const table = bridgeTable(members, {
-    ...ways,
-    chains: [...ways.chains, ...machines.flatMap((machine) => claimOf(machine).map(({ chain }) => chain))],
-  });
+  const claims = machines.flatMap((machine) => claimOf(machine).map(({ chain }) => chain));
+  const table = bridgeTable(
+    members,
+    { ...ways, chains: [...ways.chains, ...claims] },
+    routed.shares.segmentPart(machines),
+  );
   const gateways = compileGateways(network, machines);
   const isolated = isolatedOf(routed.classifier, machines, ways);
   // No machine is known to these rules as an element or two: each that comes or goes compiles them anew.
@@ -236,7 +238,7 @@ function mayAllow(verdict: Verdict): boolean {
   return isAllowed(verdict) || (typeof verdict === 'object' && 'goto' in verdict && isDecision(verdict.goto));
 }
 
-/** Nobody knows here what begins a connection: there is nothing to meter. */
+/** What begins a connection, as far as that is known here, is metered before it is judged. */
 function isAllowed(verdict: Verdict | 'masquerade'): boolean {
   return typeof verdict === 'object' && 'goto' in verdict && verdict.goto === OPENING;
 }

@@ -19,6 +19,8 @@ const OPENING_BURST_SECONDS = 2;
  * what is there by 4 % (a standard deviation, the root of this).
  */
 const COUNTED_CONNECTIONS = 512;
+/** Of a segment: where what a machine sends is metered. */
+export const SENDS = 'sends';
 /** How long no connection begins once too many were counted. */
 const FULL_SECONDS = 1;
 
@@ -78,6 +80,50 @@ export class ShareClasses {
     };
   }
 
+  /**
+   * The same for a segment, where the kernel knows no connections: `sends`, to which guards lead, and `opening`, which what begins a connection
+   * of TCP has to come through.
+   */
+  segmentPart(machines: readonly Machine[]): TablePart {
+    const others = [...this.#others];
+    const found = machines.flatMap((machine) => {
+      const other = this.otherOf(machine);
+      return other === undefined ? [] : [{ key: [machine.interface], ...other }];
+    });
+    const byCable = (name: string, elements: readonly SetElement[]): RuleSet => {
+      return { name, key: ['ifname'], value: 'verdict', interval: false, elements };
+    };
+    const metered = (suffix: string): RuleSet[] => [meterOf(`sent${suffix}`), meterOf(`opened${suffix}`)];
+    return {
+      sets: [
+        byCable(
+          'shares',
+          found.map(({ key, chain }) => ({ key, value: { goto: chain } })),
+        ),
+        byCable(
+          'openings',
+          found.map(({ opening }) => opening),
+        ),
+        ...['', ...others.map(([name]) => `-${name}`)].flatMap(metered),
+      ],
+      chains: [
+        { name: COMMON_SHARE, rules: packetRules(this.#common, '') },
+        ...others.flatMap(([name, share]): Chain[] => [
+          { name: shareChain(name), rules: packetRules(share, `-${name}`) },
+          { name: `${OPENING}-${name}`, rules: [openedRule(share, `-${name}`)] },
+        ]),
+        {
+          name: SENDS,
+          rules: [[{ decide: { map: 'shares', key: ['iifname'] } }], [{ verdict: { goto: COMMON_SHARE } }]],
+        },
+        {
+          name: OPENING,
+          rules: [[{ decide: { map: 'openings', key: ['iifname'] } }], openedRule(this.#common, '')],
+        },
+      ],
+    };
+  }
+
   #nameOf(share: Share): string {
     return this.#ids.of(JSON.stringify(share)).toString(16);
   }
@@ -109,13 +155,17 @@ function packetRules({ packetsPerSecond, sendMbit, burstKiB }: Share, suffix: st
   return [[{ meter: `sent${suffix}`, key: ['iifname'], below: [packets, bytes] }, ACCEPT], [drops('over-share')]];
 }
 
-function openingRules({ connectionsPerSecond, connections }: Share, suffix: string): Statement[][] {
-  const opened = { perSecond: connectionsPerSecond, burst: connectionsPerSecond * OPENING_BURST_SECONDS };
+function openingRules(share: Share, suffix: string): Statement[][] {
   return [
-    over(`opened${suffix}`, opened),
-    [...connectionsOver(`connections${suffix}`, connections), { verdict: { goto: FULL.name } }],
+    openedRule(share, suffix),
+    [...connectionsOver(`connections${suffix}`, share.connections), { verdict: { goto: FULL.name } }],
     [ACCEPT],
   ];
+}
+
+function openedRule({ connectionsPerSecond }: Share, suffix: string): Statement[] {
+  const opened = { perSecond: connectionsPerSecond, burst: connectionsPerSecond * OPENING_BURST_SECONDS };
+  return over(`opened${suffix}`, opened);
 }
 
 /** Goes on where the interface has more connections than this. */
