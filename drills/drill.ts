@@ -68,6 +68,15 @@ export interface Drill {
   readonly with: (context: DrillContext) => Promise<readonly Attempt[]>;
 }
 
+/** What the attack needs was not so: it is no attack then, and the drill is run again. */
+export class ProvesNothingError extends Error {
+  override readonly name = 'ProvesNothingError';
+
+  constructor(what: string) {
+    super(`${what}: this proves nothing`);
+  }
+}
+
 export type Outcome = 'stopped' | 'not stopped' | 'void' | 'error';
 
 export interface DrillResult {
@@ -79,5 +88,8 @@ export interface DrillResult {
   readonly without: readonly Attempt[];
   readonly with: readonly Attempt[];
   readonly error?: string;
+  /** Of all rounds. */
   readonly seconds: number;
+  /** How often it was run until it proved something. */
+  readonly rounds: number;
 }

@@ -1,5 +1,5 @@
 // Drill: a machine tells its neighbours that it is the one that they talk to, by ARP and by neighbour discovery.
-import type { Attempt, Drill } from '../drill.ts';
+import { type Attempt, type Drill, ProvesNothingError } from '../drill.ts';
 import { ALICE, BOB, MALLORY } from '../network/guest.ts';
 import { PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
 import { LISTEN, program, TALK } from '../network/programs.ts';
@@ -51,7 +51,7 @@ async function poison({ alice, bob, mallory }: Neighbourhood, seconds = SECONDS)
   await alice.run(TALK, { messages, seconds: seconds / 4 });
   const got = JSON.stringify(await honest.answer);
   if (!canaries.every((canary) => got.includes(canary))) {
-    throw new Error('the honest machines cannot talk: this proves nothing');
+    throw new ProvesNothingError('the honest machines cannot talk');
   }
   const lies = await mallory.start(POISON, { mallory: MALLORY, alice: ALICE, bob: BOB, canaries, seconds });
   const [heard] = await Promise.all([lies.answer, alice.run(TALK, { messages, seconds })]);

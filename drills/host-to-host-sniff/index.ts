@@ -1,5 +1,5 @@
 // Drill: somebody on the network between two hosts reads what their machines say to each other, and has her own say.
-import type { Attempt, Drill } from '../drill.ts';
+import { type Attempt, type Drill, ProvesNothingError } from '../drill.ts';
 import { ALICE, BOB, startIn } from '../network/guest.ts';
 import { PORTS } from '../network/neighbourhood.ts';
 import { FETCH, LISTEN, program, SERVE, TALK } from '../network/programs.ts';
@@ -71,10 +71,10 @@ async function attack({ alice, bob, mallory, wire, door }: TwoHosts): Promise<At
   await serving.stop();
   const heard = JSON.stringify(got);
   if (!heard.includes(letter) || !JSON.stringify(fetched).includes(page)) {
-    throw new Error('the honest machines cannot talk: this proves nothing');
+    throw new ProvesNothingError('the honest machines cannot talk');
   }
   const [frames, letterSeen, pageSeen]: unknown[] = Array.isArray(seen) ? seen : [];
-  if (!(Number(frames) > 0)) throw new Error('nothing passed through the switch: this proves nothing');
+  if (!(Number(frames) > 0)) throw new ProvesNothingError('nothing passed through the switch');
   const read = (what: string, succeeded: boolean): Attempt => {
     return {
       what,

@@ -1,5 +1,5 @@
 // Drill: a machine uses its neighbour's address, and then its card's as well, where services trust an address.
-import type { Attempt, Drill } from '../drill.ts';
+import { type Attempt, type Drill, ProvesNothingError } from '../drill.ts';
 import { ALICE, BOB, type Guest } from '../network/guest.ts';
 import { openBridge, openWalls, PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
 import { FETCH, LISTEN, program, SERVE } from '../network/programs.ts';
@@ -52,7 +52,7 @@ export const ipSpoof: Drill = {
 async function pretend({ alice, bob, mallory }: Neighbourhood): Promise<Attempt[]> {
   const secret = newCanary();
   const service = await bob.start(SERVE, { port: PORTS.serve, text: secret, to: ALICE.ipv4 });
-  if (!(await fetches(alice, secret))) throw new Error('the honest machines cannot talk: this proves nothing');
+  if (!(await fetches(alice, secret))) throw new ProvesNothingError('the honest machines cannot talk');
 
   const [letter, letter6] = [newCanary(), newCanary()];
   await mallory.ip(`address add ${ALICE.ipv4}/32 dev eth0`, `address add ${ALICE.ipv6}/128 dev eth0 nodad`);

@@ -95,7 +95,7 @@ def fetch(to, port):
     # A card is told up to a second late that its cable is in.
     while (left := end - time.monotonic()) > 0:
         try:
-            with socket.create_connection((to, port), timeout=min(left, 0.25), source_address=(ARG['from'], 0) if 'from' in ARG else None) as link:
+            with socket.create_connection((to, port), timeout=min(left, max(0.25, ARG['seconds'] / 4)), source_address=(ARG['from'], 0) if 'from' in ARG else None) as link:
                 return link.recv(4096).decode()
         except OSError: time.sleep(0.05)
     return ''

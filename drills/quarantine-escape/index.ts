@@ -1,6 +1,6 @@
 // Drill: a machine is no longer trusted, and goes on with a connection that it had begun before.
 import { cutCable } from '@ringwall/host/network';
-import type { Attempt, Drill } from '../drill.ts';
+import { type Attempt, type Drill, ProvesNothingError } from '../drill.ts';
 import { ALICE, BOB, type Guest } from '../network/guest.ts';
 import { openFirewall, openWalls, PORTS } from '../network/neighbourhood.ts';
 import { program } from '../network/programs.ts';
@@ -77,7 +77,7 @@ async function leak({ alice, bob }: { alice: Guest; bob: Guest }, quarantine: ()
   await quarantine();
   const [times] = await Promise.all([record.answer, leaking.answer]);
   const came = Array.isArray(times) ? times.map(Number) : [];
-  if (came.length === 0) throw new Error('nothing passed before: this proves nothing');
+  if (came.length === 0) throw new ProvesNothingError('nothing passed before');
   const late = came.filter((time) => time > at + GRACE_MS).length;
   return {
     what: 'go on with a connection a second after the verdict',

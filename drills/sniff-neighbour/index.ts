@@ -1,5 +1,5 @@
 // Drill: a machine makes the switch believe that its neighbour is on its own port, and reads what is meant for that one.
-import type { Attempt, Drill } from '../drill.ts';
+import { type Attempt, type Drill, ProvesNothingError } from '../drill.ts';
 import { BOB, MALLORY } from '../network/guest.ts';
 import { PORTS, type Neighbourhood } from '../network/neighbourhood.ts';
 import { LISTEN, program, TALK } from '../network/programs.ts';
@@ -42,7 +42,7 @@ async function listenIn({ alice, bob, mallory }: Neighbourhood, seconds = SECOND
   const talk = await alice.start(TALK, { messages, seconds });
   const theft = await mallory.start(STEAL_PORT, { mallory: MALLORY, bob: BOB, canaries, seconds });
   const [heard, got] = await Promise.all([theft.answer, honest.answer, talk.answer]);
-  if (!JSON.stringify(got).includes(letter)) throw new Error('the honest machines cannot talk: this proves nothing');
+  if (!JSON.stringify(got).includes(letter)) throw new ProvesNothingError('the honest machines cannot talk');
   const [letterHeard, shoutHeard] = Array.isArray(heard) ? heard.map(Boolean) : [];
   return [
     attempt('read what is sent to the neighbour', letterHeard),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { run, runChecked } from '@ringwall/host/exec';
 import { closeNamespace, openNamespace, pinNamespace, type NamespaceRun } from '@ringwall/host/network';
 import { parseRange, UPLINK } from '@ringwall/netpolicy';
-import type { Attempt, Drill } from '../drill.ts';
+import { type Attempt, type Drill, ProvesNothingError } from '../drill.ts';
 import { Guest, MALLORY, startIn, type Identity } from '../network/guest.ts';
 import { countedIn, deviceOf, ipIn, networkOf, raiseWalls, setUpRouted } from '../network/neighbourhood.ts';
 import { FETCH, SERVE } from '../network/programs.ts';
@@ -169,7 +169,7 @@ async function hop(
   const got = await attacker.run(FETCH, { targets: addresses.map((to) => [to, PORT]), seconds: SECONDS });
   await Promise.all(services.map(({ stop }) => stop()));
   const [world, ...answers] = Array.isArray(got) ? got.map((text) => text === secret) : [];
-  if (world !== true) throw new Error('not even the world can be reached: this proves nothing');
+  if (world !== true) throw new ProvesNothingError('not even the world can be reached');
   return targets.map(({ what, to }, index) => {
     const succeeded = answers[index] === true;
     return { what: `reach ${what}`, succeeded, seen: succeeded ? `the canary, from ${to}` : `no answer from ${to}` };
