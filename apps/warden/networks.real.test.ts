@@ -132,6 +132,9 @@ describe.skipIf(lacks !== undefined)(`networks of a warden${lacks === undefined 
     const before = await rules();
     await inside('/usr/sbin/nft', 'flush', 'ruleset');
     await expect.poll(rules, SLOWLY).toBe(before);
+    const queue = (): Promise<string> => inside('/usr/sbin/tc', 'qdisc', 'show', 'dev', tapName(machine));
+    await inside('/usr/sbin/tc', 'qdisc', 'delete', 'dev', tapName(machine), 'root');
+    await expect.poll(queue, SLOWLY).toContain('rate 1Gbit');
     await inside('/usr/sbin/ip', 'link', 'set', 'dev', tapName(machine), 'down');
     await inside('/usr/sbin/ip', 'neighbour', 'flush', 'dev', tapName(machine), 'nud', 'permanent');
     await expect.poll(link, SLOWLY).toContain('LOWER_UP');
