@@ -259,7 +259,7 @@ describe.skipIf(NO_CHROMIUM)(`the proof page${NEEDS_CHROMIUM}`, () => {
   });
 
   it('shows what ran since the boot, with what is not of the image first', async () => {
-    const ranScene = await makeRanScene();
+    const ranScene = await makeRanScene(at);
     const evil = imaNg('/tmp/<img src=x>');
     for (const [ran, outcome] of [
       [ranScene.watched.booted, 'proven'],

@@ -39,7 +39,8 @@ export interface RanScene {
   ): Promise<Proof>;
 }
 
-export async function makeRanScene(): Promise<RanScene> {
+/** Its reference values count about the time `at`. */
+export async function makeRanScene(at: Date = NOW): Promise<RanScene> {
   const [watched, broker, maker] = [await makeWatched(), await makeSigner(), await makeSigner()];
   const { scene, list } = watched;
   const files = utf8(renderRuntimeFiles(list));
@@ -62,8 +63,8 @@ export async function makeRanScene(): Promise<RanScene> {
       },
       events: scene.reference.events,
       packages: [],
-      notBefore: new Date(NOW.getTime() - DAY_MS),
-      notAfter: new Date(NOW.getTime() + DAY_MS),
+      notBefore: new Date(at.getTime() - DAY_MS),
+      notAfter: new Date(at.getTime() + DAY_MS),
     },
     maker,
   );
