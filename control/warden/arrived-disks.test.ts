@@ -12,8 +12,19 @@ import { sealKey, Secret } from '../keys/index.ts';
 import { readDiskSpec, writeDiskSpec } from './disk-records.ts';
 import { DISK_RESERVE_MIB } from './full.ts';
 import { diskLayout, machineLayout, snapshotFile, type DiskLayout } from './layout.ts';
-import { ask, buildHello, CALL, create, existing, needsRoot, remove, Scene, SPEC } from './testing/scene.ts';
-import { BROKER_KEY, diskKeysFor, SnapshotScene, type Taken } from './testing/snapshot-scene.ts';
+import {
+  BROKER_KEY,
+  ask,
+  buildHello,
+  CALL,
+  create,
+  existing,
+  needsRoot,
+  remove,
+  Scene,
+  SPEC,
+} from './testing/scene.ts';
+import { diskKeysFor, SnapshotScene, type Taken } from './testing/snapshot-scene.ts';
 import type { Warden } from './warden.ts';
 
 type Settling = Extract<WardenRequest, { op: 'settle-import' }>;

@@ -4,8 +4,8 @@ import { DEFAULT_SHARE, parseAddress } from '@ringwall/netpolicy';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { machineLayout } from './layout.ts';
 import { failing } from './testing/fake-parts.ts';
-import { BROKER_KEY, definition, MAC, member, NetworkScene } from './testing/network-scene.ts';
-import { ask, create, needsRoot, SPEC, start, stop } from './testing/scene.ts';
+import { definition, MAC, member, NetworkScene } from './testing/network-scene.ts';
+import { ask, BROKER_KEY, create, needsRoot, SPEC, start, stop } from './testing/scene.ts';
 
 describe.skipIf(needsRoot)('networks of a warden', () => {
   let scene: NetworkScene;

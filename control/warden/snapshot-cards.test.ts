@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { networkLayout } from './layout.ts';
 import { readBoot } from './records.ts';
 import { goOn, holdTemplate, makeClone } from './testing/live-clones.ts';
-import { ask, buildHello, create, needsRoot, SPEC, stop } from './testing/scene.ts';
-import { BROKER_KEY, SnapshotScene, type Taken } from './testing/snapshot-scene.ts';
+import { BROKER_KEY, ask, buildHello, create, needsRoot, SPEC, stop } from './testing/scene.ts';
+import { SnapshotScene, type Taken } from './testing/snapshot-scene.ts';
 
 const MAC = '02:00:5e:00:00:01';
 

@@ -4,8 +4,8 @@ import { newBootId } from '@ringwall/api';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { snapshotFile } from './layout.ts';
 import { failing } from './testing/fake-parts.ts';
-import { ask, needsRoot, start, stop } from './testing/scene.ts';
-import { BROKER_KEY, MOVED_ON, SnapshotScene, type Taken } from './testing/snapshot-scene.ts';
+import { BROKER_KEY, ask, needsRoot, start, stop } from './testing/scene.ts';
+import { MOVED_ON, SnapshotScene, type Taken } from './testing/snapshot-scene.ts';
 
 let scene: SnapshotScene;
 beforeEach(async () => {

@@ -16,8 +16,8 @@ import { writeDiskSpec } from './disk-records.ts';
 import { diskLayout, snapshotFile, type DiskLayout, type Layout } from './layout.ts';
 import { failing } from './testing/fake-parts.ts';
 import { holdTemplate } from './testing/live-clones.ts';
-import { ask, buildHello, create, needsRoot, remove, SPEC } from './testing/scene.ts';
-import { BROKER_KEY, diskKeysFor, MOVED_ON, SnapshotScene } from './testing/snapshot-scene.ts';
+import { BROKER_KEY, ask, buildHello, create, needsRoot, remove, SPEC } from './testing/scene.ts';
+import { diskKeysFor, MOVED_ON, SnapshotScene } from './testing/snapshot-scene.ts';
 
 const MIB = 2 ** 20;
 /** As LUKS files are: no whole number of chunks. */

@@ -4,8 +4,8 @@ import type { SnapshotKeyRequest } from '@ringwall/api/snapshots';
 import type { SealedKey, VmSpec, WardenResponse } from '@ringwall/api/warden';
 import { sealKey, Secret } from '../../keys/index.ts';
 import { machineLayout, type MachineLayout } from '../layout.ts';
-import { ask, create, SPEC } from './scene.ts';
-import { BROKER_KEY, type SnapshotScene, type Taken } from './snapshot-scene.ts';
+import { ask, create, SPEC, BROKER_KEY } from './scene.ts';
+import { type SnapshotScene, type Taken } from './snapshot-scene.ts';
 
 interface Word {
   readonly snapshot: SnapshotId;

@@ -5,10 +5,9 @@ import { tapName } from '@ringwall/host/network';
 import { networkLayout } from '../layout.ts';
 import type { Warden } from '../warden.ts';
 import type { FakeNetwork } from './fake-networks.ts';
-import { ask, buildHello, create, Scene, SPEC } from './scene.ts';
+import { ask, BROKER_KEY, buildHello, create, Scene, SPEC } from './scene.ts';
 
 export const MAC = '02:00:5e:00:00:01';
-export const BROKER_KEY: string = 'ab'.repeat(64);
 
 export interface Running {
   readonly machine: MachineId;

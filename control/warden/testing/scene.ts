@@ -10,7 +10,7 @@ import { FakeHost } from './fake-parts.ts';
 
 /** The least that there is: a snapshot of it is read to its end. */
 export const SPEC = { image: 'hello', cpus: 1, memoryMiB: 192, diskMiB: 32 } as const;
-const BROKER_KEY = 'ab'.repeat(64);
+export const BROKER_KEY: string = 'ab'.repeat(64);
 /** Directories of root are looked at for their owner. */
 export const needsRoot: boolean = process.getuid?.() !== 0;
 

@@ -16,10 +16,9 @@ import { sealKey, Secret } from '../../keys/index.ts';
 import { machineLayout, type MachineLayout } from '../layout.ts';
 import type { Warden } from '../warden.ts';
 import type { FakeHost } from './fake-parts.ts';
-import { ask, Scene, start, stop } from './scene.ts';
+import { ask, BROKER_KEY, Scene, start, stop } from './scene.ts';
 
 export const MEMORY: Buffer = Buffer.alloc(300_000, 'what its memory was, ');
-export const BROKER_KEY: string = 'ab'.repeat(64);
 
 /** As `moveOn()` leaves it. */
 export const MOVED_ON = {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileBridged, RefusedLog, type Machine } from '@ringwall/netpolicy';
 import { run, runChecked } from '../../exec/index.ts';
 import { cableIndexes, sniff, Walls } from '../index.ts';
-import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, tcp, udp } from '../testing/frames.ts';
+import { arpFrame, ethernet, icmpv6Packet, ipv4Packet, markerOf, tcp, udp, udpOverIpv6 } from '../testing/frames.ts';
 import {
   arrivals,
   couldAnswer,
@@ -155,7 +155,7 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
     /** How many arrive of 20,000, and in how many seconds they were sent. */
     const arriving = async (share: object, frames: readonly string[]): Promise<{ count: number; seconds: number }> => {
       const rules = [{ name: 'all', action: 'allow', from: 'any', to: 'any', services: ['any'] }];
-      const shares = [{ machine: 'm0', ...share }];
+      const shares = [share];
       const networks = [{ name: 'app', mode: 'bridged', addresses: ['10.20.0.0/24', 'fd00:20::/64'], rules, shares }];
       const compiled = compileBridged(networkOf({ version: 1, tenant: 'acme', networks }), EVERYBODY);
       await walls.change(compiled);
@@ -172,16 +172,24 @@ describe.skipIf(NEEDS_PACKETS !== '')(`packets on a segment${NEEDS_PACKETS}`, ()
       );
     const honest = ATTACKS[HONEST] ?? '';
 
-    const packets = await arriving({ packetsPerSecond: 100 }, [honest]);
+    const packets = await arriving({ machine: 'm0', packetsPerSecond: 100 }, [honest]);
     expect(packets.count).toBeLessThan(100 * packets.seconds);
     await expect.poll(dropped).toBeGreaterThan(0);
-    const bytes = await arriving({ sendMbit: 1, burstKiB: 64 }, [honest.padEnd(2_000, '0')]);
+    const bytes = await arriving({ machine: 'm0', sendMbit: 1, burstKiB: 64 }, [honest.padEnd(2_000, '0')]);
     expect(bytes.count * 1_000).toBeLessThan(bytes.seconds * 125_000 + 64 * 1_024);
-    const begun = await arriving({ connectionsPerSecond: 50 }, segment(2));
+    const begun = await arriving({ machine: 'm0', connectionsPerSecond: 50 }, segment(2));
     expect(begun.count).toBeLessThan(50 * begun.seconds);
     // What goes on is no beginning.
-    const goesOn = await arriving({ connectionsPerSecond: 50 }, segment(16));
+    const goesOn = await arriving({ machine: 'm0', connectionsPerSecond: 50 }, segment(16));
     expect(goesOn.count).toBeGreaterThan(50 * begun.seconds);
+    // The same for whoever has the share that all have, and over IPv6.
+    const all = { packetsPerSecond: 100, connectionsPerSecond: 20 };
+    const ipv6 = ethernet(THIRD, CARD, 0x86dd, udpOverIpv6('fd00:20:0:0:0:0:0:1', 'fd00:20:0:0:0:0:0:3', [9, 9], '00'));
+    const common = await arriving(all, [ipv6]);
+    expect(common.count).toBeLessThan(100 * common.seconds);
+    expect(common.count).toBeGreaterThan(5);
+    const opened = await arriving({ ...all, packetsPerSecond: 10_000 }, segment(2));
+    expect(opened.count).toBeLessThan(50 * opened.seconds);
   });
 
   test('find their ports as they were connected, or it is said which are not', async () => {

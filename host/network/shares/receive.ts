@@ -43,7 +43,7 @@ export function receivingCommands({ machine, share }: Sharer, fair: boolean): st
   ];
 }
 
-/** Whose buckets are not as limitReceiving() left them: gone, or of another rate. Nothing of machines without a cable. */
+/** Those whose bucket is not as limitReceiving() left it: gone, maybe with the cable, or of another rate. */
 export async function notLimited(inside: NamespaceRun, sharers: readonly Sharer[]): Promise<readonly Machine[]> {
   if (sharers.length === 0) return [];
   const rates = new Map(
